@@ -1,0 +1,75 @@
+"""genbench: which number, computed from a trained network and its training data, tells how well it generalizes?
+
+Importing this module imports no torch: what needs it is imported at first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from genbench.components import (
+    dataset,
+    executor,
+    measure,
+    model,
+    need,
+    probe,
+    protocol,
+    regularizer,
+    setting,
+    statistic,
+)
+from genbench.data import Data, Split, Task
+from genbench.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
+
+if TYPE_CHECKING:
+    from genbench.api import Run, evaluate, rank, run
+    from genbench.probing import Value
+    from genbench.training.protocol import Protocol
+    from genbench.training.regularizer import Regularizer, Step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Data",
+    "GenbenchError",
+    "InvalidInput",
+    "NotApplicable",
+    "Protocol",
+    "Regularizer",
+    "Run",
+    "Split",
+    "Step",
+    "Task",
+    "UsageError",
+    "Value",
+    "dataset",
+    "evaluate",
+    "executor",
+    "measure",
+    "model",
+    "need",
+    "probe",
+    "protocol",
+    "rank",
+    "regularizer",
+    "run",
+    "setting",
+    "statistic",
+]
+
+_LAZY = {
+    "Protocol": "genbench.training.protocol",
+    "Regularizer": "genbench.training.regularizer",
+    "Step": "genbench.training.regularizer",
+    "Value": "genbench.probing",
+    "Run": "genbench.api",
+    "run": "genbench.api",
+    "rank": "genbench.api",
+    "evaluate": "genbench.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'genbench' has no attribute {name!r}")

@@ -1,0 +1,19 @@
+"""Types of settings with their range, for annotations: the range is checked when a suite is read."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+
+__all__ = ["Count", "Fraction", "NonNegative", "Positive", "Probability"]
+
+Count = Annotated[int, Ge(1)]
+"""A whole number from 1."""
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+
+Fraction = Annotated[float, Ge(0), Le(1)]
+"""From 0 to 1, both included."""
+
+Probability = Annotated[float, Ge(0), Lt(1)]
+"""From 0 to 1, 1 excluded: a momentum, the rate of dropout."""

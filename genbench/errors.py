@@ -1,0 +1,57 @@
+"""What can go wrong, with the exit code that each kind of fault ends the command with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["GenbenchError", "InvalidInput", "MissingResult", "NotApplicable", "UsageError", "nearest"]
+
+
+class GenbenchError(Exception):
+    """A fault that is the user's to mend; its text is one clear line for each problem."""
+
+    exit_code = 3
+
+
+class InvalidInput(GenbenchError):
+    """A suite, a table, a data set or a run folder does not hold what it should.
+
+    Parameters
+    ----------
+    problems : str or iterable of str
+        One line for each problem; a file is checked whole before this is raised.
+    """
+
+    exit_code = 3
+
+    def __init__(self, problems: str | Iterable[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class UsageError(GenbenchError):
+    """The command line, or the arguments of a function, ask for something that does not exist."""
+
+    exit_code = 2
+
+
+class MissingResult(GenbenchError):
+    """Something that was asked for is missing because of a crash, a time limit or a broken plugin."""
+
+    exit_code = 1
+
+
+class NotApplicable(Exception):
+    """Raised by a measure or a probe that has no value for this fit; the text says why."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return ``"; did you mean 'WORD'?"`` for the closest of `words`, or an empty string."""
+    spelled = {_fold(each): each for each in words}
+    close = difflib.get_close_matches(_fold(word), spelled, n=1, cutoff=0.5)
+    return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("_", "-")
