@@ -156,7 +156,8 @@ class Declaration:
     source: str = ""
     formula: str = ""
     cost: str = "A"
-    held_out: bool = False
+    checksum: str | None = None
+    task: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,9 +224,22 @@ def _default_name(kind: Kind, target: Any) -> str:
     return name.replace("_", "-")
 
 
-def dataset(target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "") -> Any:
-    """Declare a data set: ``def digits(root, *, settings) -> genbench.Data``."""
-    return _decorator(Kind.DATASET)(target, name=name, version=version, source=source)
+def dataset(
+    target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
+    checksum: str | None = None, task: Any = None,
+) -> Any:  # fmt: skip
+    """Declare a data set: ``def digits(root, *, settings) -> genbench.Data``.
+
+    Parameters
+    ----------
+    checksum : str, optional
+        What `Data.checksum` will be for every setting. With it and `task`, planning needs no data.
+    task : Task or callable, optional
+        The task, or a function from the settings (keyword arguments) to it.
+    """
+    return _decorator(Kind.DATASET)(
+        target, name=name, version=version, source=source, checksum=checksum, task=task
+    )
 
 
 def model(

@@ -1,0 +1,59 @@
+"""One text for one content: canonical JSON, its hash, and the seeds of the random streams made from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+__all__ = ["canonical_json", "digest", "stream_seed"]
+
+
+def canonical_json(content: Any) -> str:
+    """JSON with sorted keys and no spaces, in which 1.0 is written 1 and a tuple is a list.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinities, which JSON does not have.
+    """
+    return json.dumps(_normal(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _normal(content: Any) -> Any:
+    if isinstance(content, Enum):
+        return content.value
+    if isinstance(content, float) and content.is_integer() and math.isfinite(content):
+        return int(content)
+    if isinstance(content, Mapping):
+        return {str(key): _normal(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_normal(each) for each in content]
+    return content
+
+
+def digest(content: Any) -> str:
+    """SHA-256 of the canonical JSON, the first 32 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:32]
+
+
+def stream_seed(stream: str, index: int, *depends_on: Any) -> int:
+    """Seed of one random stream, from 0 to 2**63 - 1.
+
+    Parameters
+    ----------
+    stream : str
+        ``subset``, ``noise``, ``initialization``, ``order``, ``augmentation``, ``dropout``, ``regularizer``
+        or ``measure``.
+    index : int
+        The seed index of the trial.
+    *depends_on
+        What else the stream depends on. Learning rate and the like are left out on purpose: configurations
+        that differ in them alone see the same data in the same order, and are compared in pairs.
+    """
+    text = canonical_json([stream, index, *depends_on])
+    # torch takes a signed 64-bit seed, hence the shift.
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
