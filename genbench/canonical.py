@@ -41,7 +41,7 @@ def digest(content: Any) -> str:
 
 
 def stream_seed(stream: str, index: int, *depends_on: Any) -> int:
-    """Seed of one random stream, from 0 to 2**63 - 1.
+    """Seed of one random stream, from 0 to 2**64 - 1: the first 8 bytes of the SHA-256 of the canonical JSON.
 
     Parameters
     ----------
@@ -55,5 +55,4 @@ def stream_seed(stream: str, index: int, *depends_on: Any) -> int:
         that differ in them alone see the same data in the same order, and are compared in pairs.
     """
     text = canonical_json([stream, index, *depends_on])
-    # torch takes a signed 64-bit seed, hence the shift.
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,0 +1,147 @@
+"""The settings of components: checked, completed with defaults, and spelled in one way.
+
+A variant is a component with settings other than its defaults: ``inverse_margin[quantile=0.05]``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from genbench.canonical import canonical_json
+from genbench.components import Component, Setting
+from genbench.errors import InvalidInput, nearest
+
+__all__ = ["check", "complete", "parse_variant", "spell"]
+
+
+def complete(component: Component, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a component: those given, checked, and the defaults of the others.
+
+    Raises
+    ------
+    InvalidInput
+        With a line for each unknown name, wrong type, value out of range and missing setting.
+    """
+    settings, problems = check(component, given)
+    if problems:
+        raise InvalidInput([f"{component.kind} '{component.full_name}': {each}" for each in problems])
+    return settings
+
+
+def check(component: Component, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The completed settings, and what is wrong with those given, a line each."""
+    problems = []
+    settings = component.defaults()
+    for name, value in given.items():
+        known = component.settings.get(name)
+        if known is None:
+            problems.append(f"unknown setting '{name}'{nearest(name, component.settings)}")
+            continue
+        try:
+            settings[name] = _checked(known, value)
+        except ValueError as problem:
+            problems.append(f"{name} = {_literal(value)}: {problem}")
+    missing = [name for name, each in component.settings.items() if each.required and name not in given]
+    problems += [f"setting '{name}' must be given" for name in missing]
+    return settings, problems
+
+
+def _checked(known: Setting, value: Any) -> Any:
+    """The value as its annotation wants it: 1 becomes 1.0 for a float, a list a tuple.
+
+    Checked as strict JSON, since settings come from files, command lines and records alike: a number
+    in quotes is a string, and true is no number.
+    """
+    if known.annotation is Any:
+        return value
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(known.annotation).validate_json(json.dumps(value), strict=True)
+    except ValidationError as fault:
+        raise ValueError(_explained(fault.errors()[0], value)) from None
+    except TypeError:
+        raise ValueError(f"a setting cannot be a {type(value).__name__}") from None
+
+
+@lru_cache(maxsize=256)
+def _adapter(annotation: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def _explained(fault: Mapping[str, Any], value: Any) -> str:
+    message = str(fault["msg"]).replace("Input should be", "should be").replace("a valid ", "a ")
+    if fault["type"] == "literal_error" and isinstance(value, str):
+        message += nearest(value, re.findall(r"'([^']*)'", message))
+    return message
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``name[key=value,...]`` into the name and its settings, unchecked.
+
+    Raises
+    ------
+    InvalidInput
+        The brackets or a ``key=value`` are malformed.
+    """
+    match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(.*)\])?\s*", text, flags=re.DOTALL)
+    if match is None:
+        raise InvalidInput(f"'{text}': a variant is spelled name[key=value,...]")
+    name, inside = match.groups()
+    settings: dict[str, Any] = {}
+    for part in _split(inside or ""):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise InvalidInput(f"'{text}': '{part.strip()}' is not key=value")
+        settings[key.strip()] = read_literal(value.strip())
+    return name, settings
+
+
+def _split(inside: str) -> list[str]:
+    """Split at the commas that stand outside brackets."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(inside):
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            parts.append(inside[start:position])
+            start = position + 1
+    parts.append(inside[start:])
+    return [part for part in parts if part.strip()]
+
+
+def read_literal(text: str) -> Any:
+    """A value as it is written in a variant or behind ``--set``: JSON where it is JSON, else a string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def spell(component: Component, settings: Mapping[str, Any]) -> str:
+    """The one spelling of a variant: keys sorted, defaults left out.
+
+    Examples
+    --------
+    ``inverse_margin``, ``inverse_margin[quantile=0.05]``, ``mine:margin[kind=operator,order=2]``
+    """
+    defaults = component.defaults()
+    chosen = [
+        f"{name}={_literal(value)}"
+        for name, value in sorted(settings.items())
+        if name not in defaults or canonical_json(defaults[name]) != canonical_json(value)
+    ]
+    return component.full_name + (f"[{','.join(chosen)}]" if chosen else "")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[^\s\[\]{},='\"]+", value) and read_literal(value) == value:
+        return value
+    if isinstance(value, float):
+        return repr(int(value) if value.is_integer() and abs(value) < 1e15 else value)
+    return json.dumps(value, default=str, separators=(",", ":"))
