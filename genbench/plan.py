@@ -1,0 +1,282 @@
+"""From a suite to its trials: every point of the grid resolved, with its key. Pure; needs no data."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from genbench import training
+from genbench.canonical import canonical_json, digest, stream_seed
+from genbench.components import Component
+from genbench.data import Task
+from genbench.errors import InvalidInput, UsageError, nearest
+from genbench.splits import SplitSettings
+from genbench.suite import Alternative, Grid, Suite
+from genbench.training.regularizer import check_composition
+
+__all__ = ["ABSENT", "Chosen", "Identity", "Plan", "Trial", "axis_named", "axis_values", "make_plan"]
+
+ABSENT = "-"
+"""The value of a setting on an axis for a component that lacks it: a level like any other."""
+
+LARGEST_GRID = 1_000_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A component with all its settings, in plain data.
+
+    Attributes
+    ----------
+    source : str
+        Hash of the module that holds it, where that enters the key: for code that can change in place.
+    """
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    source: str = ""
+
+    @classmethod
+    def of(cls, component: Component, settings: Mapping[str, Any]) -> Chosen:
+        source = component.source_hash if component.keyed_by_source else ""
+        return cls(component.full_name, component.version, dict(settings), source)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What planning must know of a data set: its content's checksum and its task."""
+
+    checksum: str
+    task: Task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the grid: everything resolved, nothing left to defaults."""
+
+    dataset: Chosen
+    splits: Mapping[str, Any]
+    checksum: str
+    task: Task
+    model: Chosen
+    protocol: Chosen
+    regularizers: tuple[Chosen, ...]
+    seed: int
+    threads: int = 1
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what determines the fit, and of nothing else."""
+        return digest({**self._determining(), "seed": self.seed})
+
+    @cached_property
+    def configuration(self) -> str:
+        """Hash shared by the fits of one configuration, whatever their seed."""
+        return digest(self._determining())
+
+    def _determining(self) -> dict[str, Any]:
+        return {
+            "dataset": {**asdict(self.dataset), "splits": self.splits, "checksum": self.checksum},
+            "model": asdict(self.model),
+            "protocol": asdict(self.protocol),
+            "regularizers": [asdict(each) for each in self.regularizers],
+            "trainer": {"version": training.VERSION, "threads": self.threads},
+        }
+
+    def seeds(self) -> dict[str, int]:
+        """Seeds of the streams of random numbers that training draws from.
+
+        The learning rate and the like enter none of them: trials that differ in those alone start from the
+        same weights and see the same examples in the same order.
+        """
+        data = [self.dataset.name, self.dataset.settings]
+        order = [*data, self.splits["train_size"], self.protocol.settings["batch_size"]]
+        seeds = {
+            "subset": stream_seed("subset", self.seed, *data),
+            "noise": stream_seed("noise", self.seed, *data),
+            "initialization": stream_seed(
+                "initialization", self.seed, self.model.name, self.model.settings, asdict(self.task)
+            ),
+        }
+        seeds |= {name: stream_seed(name, self.seed, *order) for name in ("order", "augmentation", "dropout")}
+        for place, each in enumerate(self.regularizers):
+            seeds[f"regularizer {place}"] = stream_seed("regularizer", self.seed, each.name, place)
+        return seeds
+
+    def coordinates(self) -> dict[str, Any]:
+        """Value on every possible axis, under the axis's full name."""
+        found: dict[str, Any] = {}
+        parts = (("dataset", self.dataset), ("model", self.model), ("protocol", self.protocol))
+        for part, chosen in parts:
+            found[f"{part}.name"] = chosen.name
+            found.update((f"{part}.{name}", value) for name, value in chosen.settings.items())
+        found.update((f"dataset.{name}", value) for name, value in self.splits.items())
+        names = [each.name for each in self.regularizers]
+        found["regularizers"] = "+".join(names) or "none"
+        for each in self.regularizers:
+            found.update((f"regularizers.{each.name}.{name}", value) for name, value in each.settings.items())
+        return {name: _level(value) for name, value in found.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for records and workers; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Trial:
+        task = content["task"]
+        return cls(
+            dataset=Chosen(**content["dataset"]),
+            splits=content["splits"],
+            checksum=content["checksum"],
+            task=Task(task["kind"], tuple(task["input_shape"]), task["outputs"]),
+            model=Chosen(**content["model"]),
+            protocol=Chosen(**content["protocol"]),
+            regularizers=tuple(Chosen(**each) for each in content["regularizers"]),
+            seed=content["seed"],
+            threads=content["threads"],
+        )
+
+
+def _level(value: Any) -> Any:
+    """A value as a level of an axis: a scalar, so that tables can hold it; None is written ``none``."""
+    if value is None:
+        return "none"
+    return canonical_json(value) if isinstance(value, list | tuple | Mapping) else value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a suite, in the suite's order, each once."""
+
+    suite: Suite
+    trials: tuple[Trial, ...]
+
+    @cached_property
+    def axes(self) -> dict[str, list[Any]]:
+        """For each axis, by its full name, the levels in order of appearance."""
+        return {name: list(dict.fromkeys(v)) for name, v in axis_values(self.trials).items()}
+
+
+def make_plan(
+    suite: Suite,
+    identify: Callable[[Component, Mapping[str, Any]], Identity],
+    *,
+    limit: int | None = None,
+    shard: tuple[int, int] | None = None,
+) -> Plan:
+    """Expand a suite.
+
+    Parameters
+    ----------
+    identify : callable
+        From a data set and its settings to its checksum and task.
+    limit : int, optional
+        Take the first so many trials only.
+    shard : (int, int), optional
+        ``(i, n)``: every n-th trial starting with the i-th, counted from 1.
+
+    Raises
+    ------
+    InvalidInput
+        The grid has more than a million points and no limit is given, or regularizers that cannot stand
+        together.
+    UsageError
+        A limit below 1, or a shard that does not exist.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: must be at least 1")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"--shard {shard[0]}/{shard[1]}: must be I/N with 1 <= I <= N")
+    if suite.size > LARGEST_GRID and limit is None:
+        raise InvalidInput(
+            f"suite '{suite.name}' has {suite.size:,} trials, more than {LARGEST_GRID:,}; "
+            "give --limit N to run the first N"
+        )
+    _check_stacks(suite)
+    unique: dict[str, Trial] = {}
+    for trial in _points(suite, identify):
+        unique.setdefault(trial.key, trial)
+        if limit is not None and len(unique) >= limit:
+            break
+    trials = tuple(unique.values())
+    if shard is not None:
+        trials = trials[shard[0] - 1 :: shard[1]]
+    return Plan(suite, trials)
+
+
+def _check_stacks(suite: Suite) -> None:
+    problems: dict[str, None] = {}
+    for grid in suite.grids:
+        for stack in grid.regularizers:
+            first = [each.component.object(**each.points[0]) for each in stack if each.points]
+            problems.update(dict.fromkeys(check_composition(first)))
+    if problems:
+        raise InvalidInput(f"suite '{suite.name}': regularizers: {each}" for each in problems)
+
+
+def _points(suite: Suite, identify: Callable[..., Identity]) -> Iterator[Trial]:
+    split_names = {each.name for each in fields(SplitSettings)}
+    identities: dict[str, Identity] = {}
+    for grid in suite.grids:
+        for (data, settings), *rest in _combinations(grid):
+            own = {name: value for name, value in settings.items() if name not in split_names}
+            splits = {name: value for name, value in settings.items() if name in split_names}
+            known = canonical_json([data.full_name, own])
+            if known not in identities:
+                identities[known] = identify(data, own)
+            model, protocol, stack, seed = rest
+            yield Trial(
+                dataset=Chosen.of(data, own),
+                splits=splits,
+                checksum=identities[known].checksum,
+                task=identities[known].task,
+                model=Chosen.of(*model),
+                protocol=Chosen.of(*protocol),
+                regularizers=tuple(Chosen.of(*each) for each in stack),
+                seed=seed,
+                threads=suite.threads,
+            )
+
+
+def _combinations(grid: Grid) -> Iterator[tuple[Any, ...]]:
+    stacks = [
+        stack
+        for alternatives in grid.regularizers
+        for stack in itertools.product(*(_flat([each]) for each in alternatives))
+    ]
+    return itertools.product(_flat(grid.dataset), _flat(grid.model), _flat(grid.protocol), stacks, grid.seeds)
+
+
+def _flat(alternatives: Iterable[Alternative]) -> list[tuple[Component, Mapping[str, Any]]]:
+    return [(each.component, point) for each in alternatives for point in each.points]
+
+
+def axis_values(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """Value of each trial on each axis: on every coordinate that takes more than one value."""
+    coordinates = [each.coordinates() for each in trials]
+    names = dict.fromkeys(name for each in coordinates for name in each)
+    columns = {name: [each.get(name, ABSENT) for each in coordinates] for name in names}
+    return {name: column for name, column in columns.items() if len(set(column)) > 1}
+
+
+def axis_named(word: str, axes: Iterable[str]) -> str:
+    """The axis that a word means: its full name, or its last part where that is unique.
+
+    Raises
+    ------
+    UsageError
+        No axis, or several, have that last part.
+    """
+    axes = list(axes)
+    if word in axes:
+        return word
+    found = [each for each in axes if each.rpartition(".")[2] == word]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"axis '{word}' is ambiguous: {', '.join(found)}")
+    raise UsageError(f"unknown axis '{word}'{nearest(word, axes)}")
