@@ -10,7 +10,7 @@ import importlib.metadata
 import inspect
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,11 @@ class Host:
         for name in without:
             if name not in {each.name for each in sources}:
                 raise UsageError(f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}")
+        return cls.of(sources, without)
+
+    @classmethod
+    def of(cls, sources: Iterable[PluginSource], without: Iterable[str] = ()) -> Host:
+        """Load exactly these plugins: what a worker does with the sources that it was given."""
         manager = _Manager("genbench")
         manager.add_hookspecs(hookspecs)
         loaded: list[Plugin] = []
@@ -392,7 +397,3 @@ def _source_hash(target: Any, source: PluginSource) -> str:
 def _fold(name: str) -> str:
     return name.replace("_", "-")
 
-
-def specification(sources: Iterable[PluginSource]) -> list[Mapping[str, Any]]:
-    """Plugin sources as plain data."""
-    return [dataclasses.asdict(each) for each in sources]

@@ -1,0 +1,161 @@
+"""The process that does jobs: ``python -m genbench.execution.worker``.
+
+It reads jobs from standard input, one JSON text a line, and answers on what was its standard output when it
+started; whatever components print goes to standard error. When its input ends it ends at once, so that no
+worker outlives the command that started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.canonical import digest
+from genbench.components import Kind
+from genbench.environment import describe_environment
+from genbench.host import Host, PluginSource
+from genbench.settings import parse_variant
+from genbench.store import Folder
+from genbench.values import Status
+
+Emit = Callable[[Mapping[str, Any]], None]
+
+
+class Worker:
+    """Does one job after the other; plugins are loaded once for each list of them."""
+
+    def __init__(self, emit: Emit):
+        self._emit = emit
+        self._hosts: dict[str, Host] = {}
+
+    def do(self, job: Mapping[str, Any]) -> None:
+        """Do a job and say how it went; a fault in it is an answer, not an exception."""
+        import torch
+
+        torch.set_num_threads(job["trial"]["threads"])
+        began = time.perf_counter()
+        try:
+            host = self._host(job["plugins"])
+            folder = Folder(job["folder"])
+            environment = folder.add_environment(describe_environment(host, job["device"]))
+            if job["task"] == "train":
+                self._train(job, host, folder, environment)
+            else:
+                self._measure(job, host, folder)
+        except MemoryError:
+            raise
+        except Exception as fault:
+            reason = f"{type(fault).__name__}: {str(fault).strip().splitlines()[0] if str(fault) else ''}"
+            self._emit({"event": "failed", "reason": reason, "detail": traceback.format_exc()})
+        else:
+            seconds = time.perf_counter() - began
+            self._emit({"event": "done", "seconds": seconds, "environment": environment})
+
+    def _host(self, plugins: list[Mapping[str, Any]]) -> Host:
+        known = digest(plugins)
+        if known not in self._hosts:
+            self._hosts[known] = Host.of([PluginSource(**each) for each in plugins])
+        return self._hosts[known]
+
+    def _train(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
+        from genbench.fitting import fit
+        from genbench.plan import Trial
+        from genbench.suite import Limits
+
+        trial = Trial.from_dict(job["trial"])
+        record, states = fit(
+            trial,
+            host,
+            root=Path(job["data"]) if job["data"] else None,
+            device=job["device"],
+            keep=job["keep"],
+            limits=Limits(**job["limits"]),
+            on_epoch=lambda epoch: self._emit({"event": "epoch", **epoch}),
+        )
+        folder.write_fit(job["key"], {**record, "environment": environment, "device": job["device"]}, states)
+
+    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
+        from genbench.measuring import roots, seed_for
+        from genbench.probing import Battery, Request
+        from genbench.probing.battery import Failure
+
+        requests = []
+        for spelling in job["measures"]:
+            name, settings = parse_variant(spelling)
+            requests.append(Request.of(host.find(Kind.MEASURE, name), settings))
+        battery = Battery.resolve(requests, host.probe_lookup)
+        stored = folder.fit(job["key"], check_weights=True)
+        if stored is None:
+            raise ValueError("the fit is damaged; start the run again to train it anew")
+        siblings = [folder.fit(key) for key in job["siblings"]]
+        given = roots(
+            stored,
+            host,
+            root=Path(job["data"]) if job["data"] else None,
+            device=job["device"],
+            needed=frozenset().union(*(battery.roots_needed(each) for each in battery.requests)),
+            siblings=[each for each in siblings if each is not None],
+        )
+        for value in battery.compute(
+            given,
+            seed_for(job["key"], job["trial"]["seed"]),
+            note=lambda spelling, kind: self._emit({"event": "note", "component": spelling, "kind": kind}),
+            skip={
+                component: Failure(Status(why["status"]), why["reason"])
+                for component, why in job["skip"].items()
+            },
+        ):
+            self._emit({"event": "value", "value": plain_value(value)})
+
+
+def plain_value(value: Any) -> dict[str, Any]:
+    """A value as JSON can hold it: an infinity is no number there, but its sign is kept beside."""
+    number = value.value
+    infinite = number is not None and number in (float("inf"), float("-inf"))
+    return {
+        "measure": value.name,
+        "value": None if infinite else number,
+        **({"infinite": 1 if number > 0 else -1} if infinite else {}),
+        "status": str(value.status),
+        "reason": value.reason,
+        "seconds": value.seconds,
+        "own_seconds": value.own_seconds,
+        "peak_memory": value.peak_memory,
+        **({"detail": value.detail} if value.detail else {}),
+    }
+
+
+def main() -> None:
+    """Read jobs until the input ends."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+
+    def emit(message: Mapping[str, Any]) -> None:
+        channel.write(json.dumps(message) + "\n")
+        channel.flush()
+
+    def listen() -> None:
+        with contextlib.suppress(ValueError, OSError):
+            for line in sys.stdin:
+                jobs.put(json.loads(line))
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    worker = Worker(emit)
+    emit({"event": "ready"})
+    while True:
+        worker.do(jobs.get())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""Executing a plan: what is missing is trained and measured, what is there is kept."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from genbench.claims import Claims
+from genbench.execution.jobs import Job, JobOutcome
+from genbench.host import Host
+from genbench.measuring import describe_measure, measure_identity, value_key
+from genbench.observers import Observers
+from genbench.plan import Plan, Trial
+from genbench.probing import Battery
+from genbench.store import Folder
+from genbench.values import Status
+
+__all__ = ["Executor", "Progress", "Runner", "Summary"]
+
+# A component that killed or stalled its worker on so many fits in a row is not started again in this run.
+CRASHES_BEFORE_SKIPPING = 3
+
+
+class Executor(Protocol):
+    """What the runner asks of an executor."""
+
+    slots: int
+
+    def submit(self, job: Job) -> str: ...
+    def results(self) -> Iterable[JobOutcome]: ...
+    def cancel(self, id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Progress:
+    """What the runner tells while it works; this one keeps silent."""
+
+    def started(self, total: int, done: int) -> None:
+        """The run begins; `done` of `total` trials need nothing."""
+
+    def trained(self, trial: Trial, record: Mapping[str, Any], left: int) -> None:
+        """A fit is on disk."""
+
+    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        """The values of a fit are on disk."""
+
+    def say(self, line: str) -> None:
+        """Something that the user should know."""
+
+    def finished(self) -> None:
+        """Nothing is left to do."""
+
+
+@dataclass
+class Summary:
+    """What a command did.
+
+    Attributes
+    ----------
+    trials : int
+        Of the plan.
+    trained, measured : int
+        Fits and passes that this command made.
+    failures : dict
+        Key of a trial that has no fit to the reason.
+    faults : dict
+        Measure to reasons and their counts, for values missing because of a fault, in this run or before.
+    """
+
+    trials: int = 0
+    trained: int = 0
+    measured: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, collections.Counter[str]] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.failures and not self.faults
+
+
+class Runner:
+    """Brings a run folder to what its plan says.
+
+    Parameters
+    ----------
+    battery : Battery
+        The measures that are wanted.
+    data : str or None
+        The user's data folder.
+    train : bool
+        Train what is missing; otherwise existing fits are measured only.
+    retry : bool
+        Try again what failed before.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Folder,
+        host: Host,
+        executor: Executor,
+        battery: Battery,
+        *,
+        data: str | None = None,
+        train: bool = True,
+        retry: bool = False,
+        progress: Progress | None = None,
+    ):
+        self._plan = plan
+        self._folder = folder
+        self._executor = executor
+        self._battery = battery
+        self._data = data
+        self._train = train
+        self._retry = retry
+        self._progress = progress or Progress()
+        self._observers = Observers(host, self._progress.say)
+        self._sources = [asdict(each) for each in host.sources]
+        self._trials = {each.key: each for each in plan.trials}
+        self._crashes: collections.Counter[str] = collections.Counter()
+        self._given_up: dict[str, str] = {}
+        self._retried: set[str] = set()
+        self._summary = Summary(trials=len(plan.trials))
+        alone = [each for each in battery.requests if not battery.needs_siblings(each)]
+        self._first = [each.spelling for each in alone]
+        self._second = [each.spelling for each in battery.requests if each.spelling not in set(self._first)]
+        self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
+        self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
+
+    def run(self) -> Summary:
+        """Work until nothing is left, then say what is there."""
+        claims = Claims(self._folder.path / "claims")
+        run = {
+            "folder": str(self._folder.path),
+            "suite": dict(self._plan.suite.content),
+            "trials": [each.as_dict() for each in self._plan.trials],
+        }
+        try:
+            done = sum(self._job(each, self._first) is None for each in self._plan.trials)
+            self._progress.started(len(self._plan.trials), done)
+            self._observers.tell("genbench_run_started", run=run)
+            self._work(claims, self._first)
+            if self._second:
+                self._work(claims, self._second)
+            self._observers.tell("genbench_run_finished", run=run)
+        finally:
+            self._executor.close()
+            claims.close()
+            self._progress.finished()
+        return self._take_stock()
+
+    # --- the loop ----------------------------------------------------------------------------------
+
+    def _work(self, claims: Claims, measures: Sequence[str]) -> None:
+        """Feed the executor, a few jobs ahead, so that other commands find work to claim too."""
+        waiting = collections.deque(self._plan.trials)
+        elsewhere: collections.deque[Trial] = collections.deque()
+        in_flight = 0
+
+        def feed() -> int:
+            fed = 0
+            while waiting and in_flight + fed < 2 * self._executor.slots:
+                trial = waiting.popleft()
+                if self._job(trial, measures) is None:
+                    continue
+                if not claims.take(trial.key):
+                    elsewhere.append(trial)
+                    continue
+                # Another command may have done the work between the look and the claim.
+                job = self._job(trial, measures)
+                if job is None:
+                    claims.release(trial.key)
+                    continue
+                self._executor.submit(job)
+                fed += 1
+            return fed
+
+        while True:
+            in_flight += feed()
+            for outcome in self._executor.results():
+                in_flight -= 1
+                following = self._settle(outcome, measures)
+                if following is not None:
+                    self._executor.submit(following)
+                    in_flight += 1
+                else:
+                    claims.release(outcome.job.key)
+                in_flight += feed()
+            if not elsewhere:
+                return
+            time.sleep(0.5)
+            waiting, elsewhere = elsewhere, collections.deque()
+
+    def _job(self, trial: Trial, measures: Sequence[str]) -> Job | None:
+        """The next thing to do for a trial, or None."""
+        stored = self._folder.fit(trial.key)
+        if stored is None:
+            if not self._train or (self._folder.failure(trial.key) and not self._may_retry(trial.key)):
+                return None
+            return self._make(trial, "train")
+        missing = self._missing(trial.key, measures)
+        if not missing:
+            return None
+        siblings: list[str] = []
+        if measures is self._second:
+            siblings = [
+                each.key
+                for each in self._plan.trials
+                if each.configuration == trial.configuration and each.key != trial.key
+            ]
+        return self._make(trial, "measure", missing, siblings)
+
+    def _missing(self, key: str, measures: Sequence[str]) -> list[str]:
+        wanted = {each: self._value_key(key, each) for each in measures}
+        values = self._folder.measured(key, wanted).values
+        retry = self._may_retry(key)
+        return [
+            each
+            for each in measures
+            if each not in values or (retry and Status(values[each]["status"]).is_fault)
+        ]
+
+    def _may_retry(self, key: str) -> bool:
+        return self._retry and key not in self._retried
+
+    def _value_key(self, key: str, spelling: str) -> str:
+        return value_key(key, self._identities[spelling])
+
+    def _make(
+        self, trial: Trial, task: Any, measures: Sequence[str] = (), siblings: Sequence[str] = ()
+    ) -> Job:
+        suite = self._plan.suite
+        return Job(
+            task=task,
+            key=trial.key,
+            trial=trial.as_dict(),
+            folder=str(self._folder.path.resolve()),
+            plugins=self._sources,
+            data=self._data,
+            keep=list(suite.keep),
+            limits=asdict(suite.limits),
+            measures=list(measures),
+            siblings=list(siblings),
+            skip={name: {"status": "skipped", "reason": why} for name, why in self._given_up.items()},
+        )
+
+    # --- outcomes ----------------------------------------------------------------------------------
+
+    def _settle(self, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+        """Put an outcome on disk; returns the job that follows from it, if any."""
+        trial = self._trials[outcome.job.key]
+        if outcome.status == "cancelled":
+            return None
+        if outcome.job.task == "train":
+            return self._settle_training(trial, outcome, measures)
+        self._settle_measuring(trial, outcome)
+        return None
+
+    def _settle_training(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+        if self._retry:
+            self._folder.forget_failures(trial.key)
+        stored = self._folder.fit(trial.key)
+        if outcome.status != "ok" or stored is None:
+            reason = outcome.reason or "the record of the fit is not readable"
+            record = {
+                "trial": trial.as_dict(),
+                "status": outcome.status,
+                "reason": reason,
+                "detail": outcome.detail,
+                "environment": outcome.environment,
+                "time": _now(),
+            }
+            self._retried.add(trial.key)
+            self._folder.write_failure(trial.key, record)
+            self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
+            return None
+        self._summary.trained += 1
+        self._progress.trained(trial, stored.record, 0)
+        self._observers.tell("genbench_trial_finished", trial=trial.as_dict(), record=dict(stored.record))
+        missing = self._missing(trial.key, measures)
+        return self._make(trial, "measure", missing) if missing and measures is self._first else None
+
+    def _settle_measuring(self, trial: Trial, outcome: JobOutcome) -> None:
+        self._retried.add(trial.key)
+        self._count_crashes(outcome)
+        if not outcome.values:
+            return
+        values = [
+            {
+                **value,
+                **self._descriptions[value["measure"]],
+                "key": self._value_key(trial.key, value["measure"]),
+            }
+            for value in outcome.values
+        ]
+        content = {
+            "fit": trial.key,
+            "environment": outcome.environment,
+            "time": _now(),
+            "seconds": outcome.seconds,
+            "values": values,
+        }
+        self._folder.write_values(trial.key, content)
+        self._summary.measured += 1
+        self._progress.measured(trial, values)
+
+    def _count_crashes(self, outcome: JobOutcome) -> None:
+        for component, status in outcome.culprits.items():
+            self._crashes[component] += 1
+            if self._crashes[component] == CRASHES_BEFORE_SKIPPING and component not in self._given_up:
+                why = f"{component} {status} on {CRASHES_BEFORE_SKIPPING} fits in a row"
+                self._given_up[component] = why
+                self._progress.say(f"{why}; it is skipped for the rest of this run")
+        for value in outcome.values:
+            if not Status(value["status"]).is_fault:
+                self._forgive(value["measure"])
+
+    def _forgive(self, spelling: str) -> None:
+        """A measure that was computed clears itself and the probes below it."""
+        for name in (spelling, *self._battery.below[spelling]):
+            if name not in self._given_up:
+                self._crashes.pop(name, None)
+
+    def _take_stock(self) -> Summary:
+        summary = self._summary
+        measures = [*self._first, *self._second]
+        for key in self._trials:
+            if self._folder.fit(key) is None:
+                failure = self._folder.failure(key)
+                if failure is not None:
+                    summary.failures[key] = failure["reason"]
+                continue
+            wanted = {each: self._value_key(key, each) for each in measures}
+            for name, value in self._folder.measured(key, wanted).values.items():
+                if Status(value["status"]).is_fault:
+                    summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
+        return summary
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+
+
