@@ -22,10 +22,11 @@ from genbench.data import Data, Split, Task
 from genbench.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
 
 if TYPE_CHECKING:
-    from genbench.api import Run, evaluate, rank, run
-    from genbench.probing import Value
+    from genbench.api import Run, rank, run
+    from genbench.evaluation import evaluate
     from genbench.training.protocol import Protocol
     from genbench.training.regularizer import Regularizer, Step
+    from genbench.values import Value
 
 __version__ = "0.1.0"
 
@@ -61,11 +62,11 @@ _LAZY = {
     "Protocol": "genbench.training.protocol",
     "Regularizer": "genbench.training.regularizer",
     "Step": "genbench.training.regularizer",
-    "Value": "genbench.probing",
+    "Value": "genbench.values",
     "Run": "genbench.api",
     "run": "genbench.api",
     "rank": "genbench.api",
-    "evaluate": "genbench.api",
+    "evaluate": "genbench.evaluation",
 }
 
 

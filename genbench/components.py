@@ -28,6 +28,7 @@ __all__ = [
     "declaration",
     "describe",
     "executor",
+    "field_settings",
     "measure",
     "model",
     "need",
@@ -340,7 +341,9 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
     _check_declaration(declared, where)
     needs: dict[str, Need] = {}
     if declared.kind in (Kind.REGULARIZER, Kind.PROTOCOL):
-        settings = _fields(target, where)
+        if not dataclasses.is_dataclass(target):
+            raise InvalidInput(f"{where}: the class must derive from its base class in genbench")
+        settings = field_settings(target)
     else:
         settings, needs = _signature(target, declared.kind, where)
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
@@ -359,9 +362,8 @@ def _check_declaration(declared: Declaration, where: str) -> None:
         raise InvalidInput(f"{where}: the name is reserved, it is {ROOTS[declared.name]}")
 
 
-def _fields(target: Any, where: str) -> dict[str, Setting]:
-    if not dataclasses.is_dataclass(target):
-        raise InvalidInput(f"{where}: the class must derive from its base class in genbench")
+def field_settings(target: Any) -> dict[str, Setting]:
+    """The fields of a dataclass as settings."""
     hints = _hints(target)
     return {
         field.name: Setting(field.name, hints.get(field.name, Any), field.default)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge
+
+from genbench.constraints import Count
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Data", "Split", "Task"]
+__all__ = ["Data", "Split", "SplitSettings", "Task"]
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,26 @@ class Data:
     test: Split
     task: Task
     checksum: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """What a suite may set for every data set, beside the data set's own settings.
+
+    Attributes
+    ----------
+    train_size : int or None
+        Number of training examples; None means all that are not held out for validation.
+    validation_size : int
+        Number of examples taken out of the training split and never trained on.
+    test_size : int or None
+        Number of test examples, the same ones for every seed; None means all.
+    normalize : bool
+        Subtract the mean of the training examples and divide by their standard deviation, for each channel
+        of an image and each feature of a vector.
+    """
+
+    train_size: Count | None = None
+    validation_size: Annotated[int, Ge(0)] = 0
+    test_size: Count | None = None
+    normalize: bool = True

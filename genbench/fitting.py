@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from genbench.training.protocol import Protocol
     from genbench.training.regularizer import Regularizer
 
-__all__ = ["fit", "network", "parts"]
+__all__ = ["fit", "network", "parts", "plain_settings", "training_data"]
 
 
 def parts(trial: Trial, host: Host) -> tuple[Protocol, list[Regularizer]]:
     """The protocol and the regularizers of a trial, as objects."""
-    protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**_settings(trial.protocol.settings))
+    protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**plain_settings(trial.protocol.settings))
     regularizers = [
-        host.find(Kind.REGULARIZER, each.name).object(**_settings(each.settings))
+        host.find(Kind.REGULARIZER, each.name).object(**plain_settings(each.settings))
         for each in trial.regularizers
     ]
     return protocol, regularizers
@@ -40,7 +40,7 @@ def parts(trial: Trial, host: Host) -> tuple[Protocol, list[Regularizer]]:
 def network(trial: Trial, host: Host) -> nn.Module:
     """The network of a trial as initialized; the same weights whenever and wherever it is called."""
     component = host.find(Kind.MODEL, trial.model.name)
-    settings = _settings(trial.model.settings)
+    settings = plain_settings(trial.model.settings)
     protocol, regularizers = parts(trial, host)
     return build_network(
         lambda task: component.object(task, **settings),
@@ -51,7 +51,30 @@ def network(trial: Trial, host: Host) -> nn.Module:
     )
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+def training_data(
+    trial: Trial, host: Host, root: Path | None, needed: Collection[splits.SplitName]
+) -> tuple[splits.PreparedData, splits.TrainingData]:
+    """The prepared data of a trial, of which `needed` are opened, and its training set."""
+    protocol, _ = parts(trial, host)
+    prepared = splits.prepare(
+        host.find(Kind.DATASET, trial.dataset.name),
+        plain_settings(trial.dataset.settings),
+        root,
+        checksum=trial.checksum,
+        splits=needed,
+    )
+    data = splits.load_training(
+        prepared,
+        seed_index=trial.seed,
+        train_size=trial.splits["train_size"],
+        validation_size=trial.splits["validation_size"],
+        label_noise=protocol.label_noise,
+        normalize=trial.splits["normalize"],
+    )
+    return prepared, data
+
+
+def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a component takes them: records hold a tuple as a list."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
@@ -77,11 +100,7 @@ def fit(
     """
     began = time.perf_counter()
     protocol, regularizers = parts(trial, host)
-    prepared = splits.prepare(
-        host.find(Kind.DATASET, trial.dataset.name), _settings(trial.dataset.settings), root
-    )
-    settings = splits.SplitSettings(**trial.splits)
-    data = splits.load_training(prepared, settings, label_noise=protocol.label_noise, seeds=trial.seeds())
+    prepared, data = training_data(trial, host, root, ("train", "test"))
     model = network(trial, host)
     snapshots = next((each["snapshots"] for each in keep if isinstance(each, Mapping)), 0)
     outcome = train(
@@ -99,7 +118,9 @@ def fit(
         milestones="milestones" in keep,
         on_epoch=on_epoch,
     )
-    test = splits.load_test(prepared, settings, data)
+    test = splits.load_test(
+        prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"]
+    )
     test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
     record = {
         "trial": trial.as_dict(),
@@ -128,6 +149,6 @@ def _kept(outcome: Outcome, keep: Sequence[Any]) -> dict[str, dict[str, torch.Te
     if "final" in keep:
         states["final"] = outcome.final_state
     if "milestones" in keep:
-        states |= {f"milestone-{loss}": state for loss, state in outcome.milestones.items()}
+        states |= {f"milestone-{each.threshold}": each.state for each in outcome.milestones}
     states |= {f"snapshot-{step}": state for step, state in outcome.snapshots}
     return states

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genbench import splits
 from genbench.canonical import digest, stream_seed
-from genbench.components import Component, Kind
+from genbench.components import Component
 from genbench.errors import InvalidInput
-from genbench.fitting import network, parts
+from genbench.fitting import network, parts, training_data
 from genbench.host import Host
 from genbench.plan import Trial
 from genbench.settings import spell
@@ -69,14 +68,7 @@ def roots(
             if "final" in each.record["states"]
         ]
     if needed & {"inputs", "targets", "validation"}:
-        data = splits.load_training(
-            splits.prepare(
-                host.find(Kind.DATASET, trial.dataset.name), dict(trial.dataset.settings), root
-            ),
-            splits.SplitSettings(**trial.splits),
-            label_noise=protocol.label_noise,
-            seeds=trial.seeds(),
-        )
+        _, data = training_data(trial, host, root, ("train",))
         found["inputs"] = data.inputs.to(device)
         found["targets"] = data.targets.to(device)
         found["validation"] = data.validation

@@ -11,9 +11,8 @@ from typing import Any
 from genbench import training
 from genbench.canonical import canonical_json, digest, stream_seed
 from genbench.components import Component
-from genbench.data import Task
+from genbench.data import SplitSettings, Task
 from genbench.errors import InvalidInput, UsageError, nearest
-from genbench.splits import SplitSettings
 from genbench.suite import Alternative, Grid, Suite
 from genbench.training.regularizer import check_composition
 
@@ -88,24 +87,26 @@ class Trial:
         }
 
     def seeds(self) -> dict[str, int]:
-        """Seeds of the streams of random numbers that training draws from.
+        """Seeds of the streams of random numbers that training draws from, by stream.
+
+        That of ``regularizer`` is the seed index itself: each regularizer's stream adds its name and place.
 
         The learning rate and the like enter none of them: trials that differ in those alone start from the
         same weights and see the same examples in the same order.
         """
         data = [self.dataset.name, self.dataset.settings]
         order = [*data, self.splits["train_size"], self.protocol.settings["batch_size"]]
-        seeds = {
-            "subset": stream_seed("subset", self.seed, *data),
-            "noise": stream_seed("noise", self.seed, *data),
+        return {
+            "subset": stream_seed("subset", self.seed, data),
+            "noise": stream_seed("noise", self.seed, data),
             "initialization": stream_seed(
                 "initialization", self.seed, self.model.name, self.model.settings, asdict(self.task)
             ),
+            "order": stream_seed("order", self.seed, *order),
+            "augmentation": stream_seed("augmentation", self.seed, *order),
+            "dropout": stream_seed("dropout", self.seed, *order),
+            "regularizer": self.seed,
         }
-        seeds |= {name: stream_seed(name, self.seed, *order) for name in ("order", "augmentation", "dropout")}
-        for place, each in enumerate(self.regularizers):
-            seeds[f"regularizer {place}"] = stream_seed("regularizer", self.seed, each.name, place)
-        return seeds
 
     def coordinates(self) -> dict[str, Any]:
         """Value on every possible axis, under the axis's full name."""

@@ -15,7 +15,7 @@ from genbench.values import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MeasureInfo", "RunTable", "read_table", "value_number"]
+__all__ = ["MeasureInfo", "RunTable", "read_table", "value_number", "with_costs"]
 
 TARGETS = ("gap", "test_error", "loss_gap")
 
@@ -101,6 +101,18 @@ def read_table(folder: Folder) -> RunTable:
     rows.sort(key=lambda row: [_sortable(row[axis]) for axis in (*axes, "seed", "key")])
     columns = ["key", "seed", *axes, *_outcome({}), *(m for m in measures if m not in _outcome({}))]
     return RunTable(pd.DataFrame(rows, columns=columns), tuple(axes), measures, tuple(notes))
+
+
+def with_costs(folder: Folder, results: RunTable) -> pd.DataFrame:
+    """The table with a column ``seconds of MEASURE`` behind each measure's values."""
+    import pandas as pd
+
+    costs = [folder.measured(key).values for key in results.frame["key"]]
+    columns = {
+        f"seconds of {name}": [each[name]["seconds"] if name in each else math.nan for each in costs]
+        for name in results.measures
+    }
+    return pd.concat([results.frame, pd.DataFrame(columns, index=results.frame.index)], axis=1)
 
 
 def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:

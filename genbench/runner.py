@@ -42,7 +42,7 @@ class Progress:
     def started(self, total: int, done: int) -> None:
         """The run begins; `done` of `total` trials need nothing."""
 
-    def trained(self, trial: Trial, record: Mapping[str, Any], left: int) -> None:
+    def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
         """A fit is on disk."""
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
@@ -80,6 +80,10 @@ class Summary:
     @property
     def is_complete(self) -> bool:
         return not self.failures and not self.faults
+
+    def failure_counts(self) -> collections.Counter[str]:
+        """How many trials have no fit, by reason."""
+        return collections.Counter(self.failures.values())
 
 
 class Runner:
@@ -279,7 +283,7 @@ class Runner:
             self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
             return None
         self._summary.trained += 1
-        self._progress.trained(trial, stored.record, 0)
+        self._progress.trained(trial, stored.record)
         self._observers.tell("genbench_trial_finished", trial=trial.as_dict(), record=dict(stored.record))
         missing = self._missing(trial.key, measures)
         return self._make(trial, "measure", missing) if missing and measures is self._first else None

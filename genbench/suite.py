@@ -11,17 +11,17 @@ import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from genbench.canonical import digest
-from genbench.components import Component, Kind
+from genbench.components import Component, Kind, field_settings
 from genbench.constraints import Count, NonNegative, Positive
+from genbench.data import SplitSettings
 from genbench.errors import InvalidInput, UsageError, nearest
 from genbench.host import Host
 from genbench.settings import check, parse_variant, read_literal
-from genbench.splits import SplitSettings
 
 __all__ = ["Alternative", "Grid", "Limits", "Suite", "as_toml", "load_suite", "read_suite"]
 
@@ -282,10 +282,10 @@ class _Reader:
         return Alternative(component, tuple(self.points(f"{where} '{name}'", component, values)))
 
     def points(self, where: str, component: Component, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        settings = dict(component.settings)
         if component.kind is Kind.DATASET:
-            component = _with_split_settings(component)
-            settings = dict(component.settings)
+            # A data set also takes the sizes of its splits and its normalization.
+            component = replace(component, settings={**component.settings, **field_settings(SplitSettings)})
+        settings = component.settings
         axes = {
             name: value if _is_axis(settings.get(name), value) else [value] for name, value in values.items()
         }
@@ -325,20 +325,6 @@ def _constructible(component: Component, settings: Mapping[str, Any]) -> list[st
     return []
 
 
-def _with_split_settings(component: Component) -> Component:
-    """A data set also takes the sizes of its splits and its normalization."""
-    import dataclasses
-
-    from genbench.components import Setting, _hints
-
-    hints = _hints(SplitSettings)
-    shared = {
-        each.name: Setting(each.name, hints[each.name], each.default)
-        for each in dataclasses.fields(SplitSettings)
-    }
-    return dataclasses.replace(component, settings={**component.settings, **shared})
-
-
 def _is_axis(known: Any, value: Any) -> bool:
     """A list is an axis, unless the setting itself is a list; then a list of lists is."""
     if not isinstance(value, list):
@@ -354,7 +340,7 @@ class _FileKeys:
     """The keys of a suite that are no grid: checked one by one, faults collected by the reader."""
 
     KEYS = (
-        "title", "version", *PARTS, "regularizers", "seeds", "grid", "measures", "targets", "keep",
+        "name", "title", "version", *PARTS, "regularizers", "seeds", "grid", "measures", "targets", "keep",
         "limits", "threads", "predicted_gpu_hours", "notes",
     )  # fmt: skip
 

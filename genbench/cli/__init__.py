@@ -1,1 +1,129 @@
+"""The command line. Each command lives in a file of its own, imported when it is used."""
 
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+import click
+
+import genbench
+from genbench.errors import GenbenchError, nearest
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "run": "Train a suite's grid, measure every fit, rank the measures.",
+    "plan": "Show what would run, what is done, and what it will take.",
+    "measure": "Compute measures on the fits of a run; trains nothing.",
+    "rank": "Rank the measures of a run, or the columns of any table.",
+    "status": "Show how far a run is, and what is missing or damaged.",
+    "retry": "Try again what failed in a run.",
+    "explain": "Show everything that is known of one trial.",
+    "export": "Write a run's table to a CSV, Parquet or JSON file.",
+    "list": "List components, suites or plugins.",
+    "show": "Show the card of one component or suite.",
+    "doctor": "Show versions, devices and the data that are found.",
+}
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Knows its commands by name; help and usage errors import none of them, and no plugin."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(_foreign())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"genbench.cli.{cmd_name}")
+            return module.command
+        point = _foreign().get(cmd_name)
+        if point is None:
+            return None
+        try:
+            return point.load()
+        except Exception as fault:
+            raise GenbenchError(f"the command '{cmd_name}' of {point.value} cannot be loaded: {fault}") from fault
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.list_commands(ctx):
+            hint = nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = list(COMMANDS.items()) + [
+            (name, f"from {point.value.partition(':')[0]}") for name, point in sorted(_foreign().items())
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _foreign() -> dict[str, importlib.metadata.EntryPoint]:
+    return {
+        point.name: point
+        for point in importlib.metadata.entry_points(group="genbench.commands")
+        if point.name not in COMMANDS
+    }
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="--debug with any command shows the traceback of an error.",
+)
+@click.version_option(genbench.__version__, prog_name="genbench")
+def cli() -> None:
+    """Which number, computed from a trained network and its training data, tells how well it generalizes?"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code.
+
+    0 done; 1 something asked for is missing for a fault; 2 wrong usage; 3 invalid input; 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [each for each in words if each != "--debug"]
+    try:
+        code = cli.main(words, prog_name="genbench", standalone_mode=False)
+    except click.ClickException as fault:
+        if debug:
+            raise
+        fault.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _error("interrupted; whole records only are on disk, the same command goes on from there")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it.
+        sys.stderr.close()
+        sys.exit(0)
+    except GenbenchError as fault:
+        if debug:
+            raise
+        for line in str(fault).splitlines():
+            _error(line)
+        sys.exit(fault.exit_code)
+    except Exception as fault:
+        if debug:
+            raise
+        _error(f"{type(fault).__name__}: {fault} (--debug shows where)")
+        sys.exit(_code(fault))
+    sys.exit(code or 0)
+
+
+def _code(fault: Exception) -> int:
+    """Ranking knows nothing of genbench's errors, but refuses bad tables in its own way."""
+    ranking = sys.modules.get("genbench.ranking.errors")
+    return 3 if ranking is not None and isinstance(fault, ranking.RankingError) else 1
+
+
+def _error(line: str) -> None:
+    click.echo(f"genbench: {line}", err=True)

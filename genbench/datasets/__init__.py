@@ -1,1 +1,14 @@
+"""The built-in data sets, a source per file: what turns a user's files, or a formula, into two splits.
 
+`digits` and `polynomial` need no files; `mnist`, `fashion-mnist`, `cifar10`, `cifar100` and `svhn` are read
+from the user's folder or downloaded; `images` and `cifar10-jpeg` read pictures sorted into folders.
+
+Beside the components stand the parts that they share: `cache` (the one folder that genbench writes data to),
+`remote` (finding published files, downloading those that are missing), `pictures` (decoding folders and
+archives), `content` (checksums) and `sampling` (seeded permutations); `prepared` stores what a component
+returned, so that it is called once per machine and not once per fit.
+"""
+
+from genbench.datasets import cifar, digits, images, mnist, polynomial, svhn
+
+__all__ = ["cifar", "digits", "images", "mnist", "polynomial", "svhn"]

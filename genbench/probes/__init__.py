@@ -1,1 +1,32 @@
+"""The built-in probes: intermediate quantities of a fit that several measures share.
 
+`sample`, `outputs` and `margins` look at the training data through the network; `layers` reads the weights,
+batch norm folded in by `folding`; `norms`, `normalization` and `spectra` take their norms; `paths` sums over
+paths; `jacobians` differentiates by the input.
+"""
+
+from genbench.probes import (
+    folding,
+    jacobians,
+    layers,
+    margins,
+    normalization,
+    norms,
+    outputs,
+    paths,
+    sample,
+    spectra,
+)
+
+__all__ = [
+    "folding",
+    "jacobians",
+    "layers",
+    "margins",
+    "normalization",
+    "norms",
+    "outputs",
+    "paths",
+    "sample",
+    "spectra",
+]

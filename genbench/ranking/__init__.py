@@ -1,1 +1,10 @@
+"""Rank measures by how well they predict a target: plain functions on arrays, and a front end on tables.
 
+Nothing here imports torch or the rest of genbench. pandas, scipy and the compiled loops are imported when used.
+"""
+
+from genbench.ranking.api import rank
+from genbench.ranking.board import Board
+from genbench.ranking.errors import RankingError
+
+__all__ = ["Board", "RankingError", "rank"]

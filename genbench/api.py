@@ -1,0 +1,325 @@
+"""The suite from Python: run, resume, rank. The command line does nothing that these cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genbench.components import Component, Kind
+from genbench.errors import InvalidInput, UsageError
+from genbench.host import Host
+from genbench.plan import Identity, Plan, Trial, axis_named, make_plan
+from genbench.results import RunTable, read_table
+from genbench.store import Folder
+from genbench.suite import Suite, load_suite, read_suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from genbench.probing import Battery
+    from genbench.ranking import Board
+    from genbench.runner import Progress, Summary
+
+__all__ = ["Run", "plan_suite", "rank", "resume", "run", "select"]
+
+
+class Run:
+    """A run folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+
+    Attributes
+    ----------
+    summary : Summary or None
+        What the command that returned this run did.
+    """
+
+    def __init__(self, folder: Path | str, summary: Summary | None = None):
+        self.folder = Folder(folder)
+        self.summary = summary
+
+    def table(self) -> pd.DataFrame:
+        """All fits as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row a fit: its key and seed, a column for each axis, how training ended, errors (shares from
+            0 to 1), losses (nats), the targets, and a column for each measure.
+
+        Raises
+        ------
+        InvalidInput
+            The folder is no run folder.
+        """
+        return self.results().frame
+
+    def results(self) -> RunTable:
+        """The table together with what is known of its axes and measures."""
+        return read_table(self.folder)
+
+    def rank(
+        self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any
+    ) -> Board:
+        """Rank the measures of this run; `options` are those of `genbench.rank`."""
+        results = self.results()
+        chosen = list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes]
+        info = results.measures
+        sizes = {each["test_examples"] for each in _records(self.folder)}
+        options.setdefault("test_size", sizes.pop() if len(sizes) == 1 else None)
+        options.setdefault("measures", list(info))
+        return rank(
+            results.frame,
+            target=target,
+            axes=chosen,
+            directions={name: each.direction for name, each in info.items()},
+            families={name: each.family for name, each in info.items()},
+            costs={name: each.seconds for name, each in info.items()},
+            **options,
+        )
+
+
+def _records(folder: Folder) -> list[Mapping[str, Any]]:
+    stored = (folder.fit(key) for key in folder.fit_keys())
+    return [each.record for each in stored if each is not None]
+
+
+def rank(table: pd.DataFrame, measures: Sequence[str] | None = None, target: str = "gap", **options: Any) -> Board:
+    """Rank measures by how well they predict a target, on any table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each trained network.
+    measures : sequence of str, optional
+        Columns to rank.
+    target : str
+        Column to predict.
+    **options
+        See `genbench.ranking.rank`: ``axes``, ``seed_column``, ``directions``, ``bootstrap``, ``rank_by`` ...
+
+    Returns
+    -------
+    Board
+
+    Raises
+    ------
+    RankingError
+        Unknown or unusable columns.
+    """
+    from genbench import ranking
+
+    return ranking.rank(table, measures=measures, target=target, **options)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the jobs of a run are executed."""
+
+    devices: tuple[str, ...]
+
+    @classmethod
+    def of(cls, device: str, workers: int | None) -> _Place:
+        import torch
+
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if device == "auto":
+            device = "cuda" if found else "cpu"
+        name, _, number = device.partition(":")
+        if name not in ("cpu", "cuda") or (number and not number.isdigit()):
+            raise UsageError(f"no such device '{device}'; there are auto, cpu and cuda")
+        if name == "cuda" and (not found or (number and int(number) >= found)):
+            raise UsageError(f"no such device '{device}': torch finds {found or 'no'} CUDA devices here")
+        if workers is not None and workers < 1:
+            raise UsageError(f"--workers {workers}: must be at least 1")
+        if name == "cpu":
+            return cls(("cpu",) * (workers or len(os.sched_getaffinity(0))))
+        names = [device] if number else [f"cuda:{each}" for each in range(found)]
+        count = workers or len(names)
+        return cls(tuple(names[each % len(names)] for each in range(count)))
+
+
+def select(words: str | Sequence[str], host: Host) -> Battery:
+    """The battery of the measures that words name.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown measures, families or settings, with the nearest word; needs that cannot be met.
+    """
+    from genbench.probing import Battery
+    from genbench.selection import select_measures
+
+    measures = host.components(Kind.MEASURE)
+    requests = select_measures(words, measures, host.probe_lookup)
+    probes = [each.full_name for each in host.components(Kind.PROBE)]
+    return Battery.resolve(requests, host.probe_lookup, probes)
+
+
+def plan_suite(
+    suite: Suite, host: Host, *, data: Path | None = None, limit: int | None = None,
+    shard: tuple[int, int] | None = None,
+) -> Plan:  # fmt: skip
+    """Expand a suite; data are loaded only for data sets that do not declare what they hold."""
+
+    def identify(component: Component, settings: Mapping[str, Any]) -> Identity:
+        declared = component.declared
+        if declared.checksum is not None and declared.task is not None:
+            task = declared.task(**settings) if callable(declared.task) else declared.task
+            return Identity(declared.checksum, task)
+        from genbench import splits
+
+        prepared = splits.prepare(component, settings, data)
+        return Identity(prepared.checksum, prepared.task)
+
+    return make_plan(suite, identify, limit=limit, shard=shard)
+
+
+def run(
+    suite: str,
+    out: Path | str | None = None,
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    data: Path | str | None = None,
+    plugins: Sequence[str] = (),
+    without: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    measures: str | Sequence[str] | None = None,
+    limit: int | None = None,
+    shard: tuple[int, int] | None = None,
+    executor: str = "local",
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a suite: train what is missing, measure what is missing, keep what is there.
+
+    Parameters
+    ----------
+    suite : str
+        Name of a suite, or path of a TOML file.
+    out : path, optional
+        The run folder; ``runs/NAME`` where left out. Running again in the same folder resumes.
+    workers : int, optional
+        Trials at a time; the number of cores, or of GPUs, where left out.
+    device : {"auto", "cpu", "cuda"}
+    data : path, optional
+        Folder with the data sets' files; ``$GENBENCH_DATA`` where left out.
+    plugins, without : sequence of str
+        Plugins to add (file or module), names of plugins to leave out.
+    overrides : sequence of str
+        ``KEY=VALUE``, changing the suite.
+    measures : str or sequence of str, optional
+        Compute these instead of the suite's.
+    limit, shard
+        The first so many trials; every n-th trial from the i-th.
+    retry : bool
+        Try again what failed before.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    UsageError, InvalidInput
+        Nothing was trained.
+
+    Examples
+    --------
+    >>> run = genbench.run("digits", out="runs/digits")     # doctest: +SKIP
+    >>> run.table()                                         # doctest: +SKIP
+    """
+    host = Host.load(plugins, without)
+    _refuse_broken(host)
+    read = read_suite(suite, host, overrides)
+    folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress))
+    return _execute(
+        read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
+        shard=shard, executor=executor, retry=retry, train=True, progress=progress,
+    )  # fmt: skip
+
+
+def resume(
+    folder: Path | str,
+    *,
+    train: bool = False,
+    retry: bool = False,
+    workers: int | None = None,
+    device: str = "auto",
+    data: Path | str | None = None,
+    plugins: Sequence[str] = (),
+    without: Sequence[str] = (),
+    measures: str | Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
+    host = Host.load(plugins, without)
+    _refuse_broken(host)
+    opened = Folder(folder, _say(progress))
+    name = opened.suite_content().get("name", "suite")
+    read = load_suite(opened.suite_file, host, name=name)
+    return _execute(
+        read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
+        shard=None, executor="local", retry=retry, train=train, progress=progress,
+    )  # fmt: skip
+
+
+def _say(progress: Progress | None) -> Callable[[str], None]:
+    return progress.say if progress else (lambda line: None)
+
+
+def _refuse_broken(host: Host) -> None:
+    """A broken plugin that was named on the command line ends it; one merely installed does not."""
+    from genbench.errors import MissingResult
+
+    broken = host.problems(asked_for=True)
+    if broken:
+        raise MissingResult("\n".join(broken))
+
+
+def _execute(
+    suite: Suite, folder: Folder, host: Host, *, workers: int | None, device: str, data: Path | str | None,
+    measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None, executor: str,
+    retry: bool, train: bool, progress: Progress | None,
+) -> Run:  # fmt: skip
+    from genbench.runner import Runner
+
+    place = _Place.of(device, workers)
+    root = Path(data) if data else None
+    battery = select(measures if measures is not None else suite.measures, host)
+    plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
+    engine = host.find(Kind.EXECUTOR, executor)
+    folder.open_for(suite)
+    pending = [each for each in plan.trials if folder.fit(each.key) is None] if train else []
+    _check(pending, host, root)
+    runner = Runner(
+        plan, folder, host, engine.object(devices=place.devices), battery,
+        data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
+    )  # fmt: skip
+    return Run(folder.path, runner.run())
+
+
+def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
+    """Find what cannot be built or read before anything trains."""
+    if not pending:
+        return
+    from genbench import splits
+    from genbench.canonical import canonical_json
+    from genbench.prediction import predict
+
+    predict(pending, host)
+    problems: list[str] = []
+    for trial in {canonical_json([each.dataset.name, each.dataset.settings]): each for each in pending}.values():
+        component = host.find(Kind.DATASET, trial.dataset.name)
+        try:
+            splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum)
+        except InvalidInput as fault:
+            problems += fault.problems
+    if problems:
+        raise InvalidInput(problems)

@@ -1,0 +1,167 @@
+"""Components, suites and plugins as plain rows and cards, for lists and for looking one up."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+from genbench.components import COST_CLASSES, Component, Kind
+from genbench.errors import InvalidInput, UsageError, nearest
+from genbench.host import CORE, Host
+from genbench.settings import complete, parse_variant, spell
+
+__all__ = ["card", "rows"]
+
+
+def rows(host: Host, kind: str) -> list[dict[str, Any]]:
+    """One row for each thing of a kind; `kind` is a plural as on the command line."""
+    if kind == "plugins":
+        return _plugin_rows(host)
+    if kind == "suites":
+        return _suite_rows(host)
+    return [_component_row(host, each) for each in host.components(Kind(kind.removesuffix("s")))]
+
+
+def _component_row(host: Host, component: Component) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": component.full_name}
+    if component.kind is Kind.MEASURE:
+        row |= {
+            "family": component.declared.family,
+            "direction": component.declared.direction,
+            "cost": _cost(host, component),
+            "source": component.declared.source,
+        }
+    if component.kind is Kind.PROBE:
+        row |= {"cost": component.declared.cost, "needs": [each.name for each in component.needs.values()]}
+    row |= {
+        "settings": [f"{name}={_default(each)}" for name, each in component.settings.items()],
+        "version": component.version,
+        "plugin": component.plugin,
+        "summary": component.summary,
+    }
+    if component.kind is Kind.PROTOCOL:
+        # Every protocol has all the settings of the base class; its card shows them.
+        del row["settings"]
+    return row
+
+
+def _default(setting: Any) -> str:
+    return "?" if setting.required else str(setting.default)
+
+
+def _cost(host: Host, component: Component) -> str:
+    from genbench.probing import Battery, Request
+
+    try:
+        request = Request(component, component.defaults(), component.full_name)
+        return Battery.resolve([request], host.probe_lookup).cost_class(request)
+    except InvalidInput:
+        return component.declared.cost
+
+
+def _plugin_rows(host: Host) -> list[dict[str, Any]]:
+    found = []
+    for plugin in host.plugins:
+        counts: dict[str, int] = {}
+        for each in plugin.components:
+            counts[each.kind] = counts.get(each.kind, 0) + 1
+        found.append(
+            {
+                "name": plugin.name,
+                "status": "broken" if plugin.problems else plugin.status,
+                "origin": plugin.source.origin,
+                "version": plugin.source.version,
+                "components": [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()],
+                "problem": "; ".join(plugin.problems),
+            }
+        )
+    return found
+
+
+def _suite_rows(host: Host) -> list[dict[str, Any]]:
+    import tomllib
+
+    found = []
+    for name, path in sorted(host.suites().items()):
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            content = {"title": f"cannot be read: {fault}"}
+        found.append({"name": name, "version": content.get("version", ""), "title": content.get("title", "")})
+    return found
+
+
+def card(host: Host, word: str) -> dict[str, Any]:
+    """Everything there is to say of one component, named alone, as a variant, or as ``kind:name``.
+
+    Raises
+    ------
+    UsageError
+        Nothing has that name, or things of several kinds have it.
+    """
+    kind, _, rest = word.partition(":")
+    kinds = [Kind(kind)] if rest and kind in {str(each) for each in Kind} else list(Kind)
+    name, settings = parse_variant(rest if len(kinds) == 1 else word)
+    found = [each for each in (host.lookup(kind, name) for kind in kinds) if each is not None]
+    if not found:
+        names = [each.full_name for kind in kinds for each in host.components(kind)]
+        raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites()])}")
+    if len(found) > 1:
+        choices = ", ".join(f"{each.kind}:{each.name}" for each in found)
+        raise UsageError(f"'{name}' is the name of several things; say which: {choices}")
+    return _component_card(host, found[0], settings)
+
+
+def _component_card(host: Host, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    chosen = complete(component, settings) if settings else component.defaults()
+    content: dict[str, Any] = {
+        "kind": str(component.kind),
+        "name": component.full_name,
+        "spelling": spell(component, chosen),
+        "plugin": component.plugin if component.plugin != CORE else "built-in",
+        "version": component.version,
+    }
+    declared = component.declared
+    if component.kind is Kind.MEASURE:
+        letter = _cost(host, component)
+        content |= {
+            "family": declared.family,
+            "direction": declared.direction,
+            "formula": declared.formula,
+            "cost": f"{letter} ({COST_CLASSES[letter]})",
+        }
+    content |= {
+        "source": declared.source,
+        "needs": [each.name for each in component.needs.values()],
+        "settings": {
+            name: {"type": _type_name(each.annotation), "default": None if each.required else chosen[name]}
+            for name, each in component.settings.items()
+        },
+        "documentation": component.documentation,
+    }
+    return content
+
+
+def _type_name(annotation: Any) -> str:
+    """``int >= 1``, ``'relu' | 'tanh'``, ``float | None``."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return "anything"
+    if annotation is types.NoneType:
+        return "none"
+    if origin is typing.Annotated:
+        bounds = [
+            f"{sign} {getattr(each, field)}"
+            for each in arguments[1:]
+            for field, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            if hasattr(each, field)
+        ]
+        return " ".join([_type_name(arguments[0]), " and ".join(bounds)])
+    if origin is typing.Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    if origin in (tuple, list):
+        return f"list of {_type_name(arguments[0])}" if arguments else "list"
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,67 @@
+"""``genbench explain``: one trial, whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genbench.cli import options
+from genbench.errors import UsageError
+
+
+@click.command("explain")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("trial")
+@options.as_json
+def command(run: Path, trial: str, json_: bool) -> None:
+    """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
+    from genbench.store import Folder
+
+    folder = Folder(run, lambda line: click.echo(line, err=True))
+    folder.suite_content()
+    keys = [each for each in folder.fit_keys() if each.startswith(trial)]
+    if len(keys) != 1:
+        what = "no trial" if not keys else f"{len(keys)} trials"
+        raise UsageError(f"{what} of '{run}' begin with '{trial}'; 'genbench export' lists the keys")
+    stored = folder.fit(keys[0])
+    values = folder.measured(keys[0]).values
+    content = {
+        "key": keys[0],
+        "fit": stored.record if stored else None,
+        "failure": folder.failure(keys[0]),
+        "values": values,
+    }
+    if json_:
+        options.echo_json(content)
+        return
+    record = stored.record if stored else content["failure"]
+    if record is None:
+        raise UsageError(f"trial '{keys[0]}' has neither a fit nor a recorded failure")
+    _print(keys[0], record, values, has_fit=stored is not None)
+
+
+def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
+    from genbench.plan import Trial
+    from genbench.report.terminal import print_rows
+
+    trial = Trial.from_dict(record["trial"])
+    click.echo(f"trial {key}, seed {trial.seed}")
+    print_rows(["setting", "value"], list(trial.coordinates().items()))
+    if not has_fit:
+        click.echo(f"no fit: {record['reason']}")
+        click.echo(record["detail"])
+        return
+    click.echo(
+        f"stopped with {record['stop_reason']} {record['stop_note']} after {record['epochs']} epochs, "
+        f"{record['steps']} steps, {record['seconds']:.1f} s on {record['device']}"
+    )
+    for split in ("train", "test"):
+        loss = record[f"{split}_loss"]
+        click.echo(f"  {split} error {record[f'{split}_error']:.4f}, {split} loss {loss if loss is None else f'{loss:.5f}'}")
+    rows = [
+        [name, "" if each["value"] is None else f"{each['value']:.6g}", each["status"], each["reason"]]
+        for name, each in sorted(values.items())
+    ]
+    print_rows(["measure", "value", "status", "reason"], rows, right=["value"])

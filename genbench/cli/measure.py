@@ -1,0 +1,26 @@
+"""``genbench measure``: new measures on old fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genbench.cli import options
+
+
+@click.command("measure")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--measures", metavar="A,B", help="Names, variants, family:NAME, cost:A-C.  [default: the suite's]")
+@options.working
+@options.as_json
+def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
+    """Compute measures on the fits of a run folder; trains nothing."""
+    from genbench import api
+    from genbench.cli.outcome import conclude
+    from genbench.cli.progress import progress
+
+    with options.interruptible():
+        done = api.resume(run, measures=options.words(measures), progress=progress(), **given)
+    return conclude(done, json_=json_)

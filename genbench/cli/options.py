@@ -1,0 +1,84 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genbench.errors import UsageError
+
+__all__ = ["as_json", "echo_json", "interruptible", "plugins", "shard_numbers", "words", "working"]
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+
+
+def plugins(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--plugin`` and ``--no-plugin``."""
+    for option in (
+        click.option("--no-plugin", "without", multiple=True, metavar="NAME", help="Leave a plugin out."),
+        click.option("--plugin", "plugins", multiple=True, metavar="FILE|MODULE", help="Add a plugin."),
+    ):
+        command = option(command)
+    return command
+
+
+def working(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that execute trials."""
+    for option in (
+        click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+        click.option("--workers", type=int, metavar="N", help="Trials at a time."),
+    ):
+        command = option(command)
+    return plugins(command)
+
+
+def words(text: str | None) -> list[str] | None:
+    """Split a list given as ``A,B``, leaving the commas inside brackets alone."""
+    if text is None:
+        return None
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [each.strip() for each in parts if each.strip()]
+
+
+def shard_numbers(text: str | None) -> tuple[int, int] | None:
+    """Read ``I/N``."""
+    if text is None:
+        return None
+    first, slash, second = text.partition("/")
+    if not (slash and first.isdigit() and second.isdigit()):
+        raise UsageError(f"--shard {text}: must be I/N, as in 1/4")
+    return int(first), int(second)
+
+
+def echo_json(content: Any) -> None:
+    """Print JSON to standard output; what is not finite is null."""
+    from genbench.files import as_json as encode
+
+    click.echo(json.dumps(json.loads(encode(content)), indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C: workers are stopped, whole records stay."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

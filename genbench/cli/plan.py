@@ -1,0 +1,94 @@
+"""``genbench plan``: a look before the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genbench.cli import options
+
+if TYPE_CHECKING:
+    from genbench.plan import Plan
+
+
+@click.command("plan")
+@click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/NAME]")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
+@click.option("--measures", metavar="A,B", help="These instead of the suite's.")
+@click.option("--limit", type=int, metavar="N", help="The first N trials only.")
+@click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
+@options.plugins
+@options.as_json
+def command(
+    suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: str | None,
+    limit: int | None, shard: str | None, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Show what would run, what is done already, and the time, memory and disk it will take."""
+    from genbench import api
+    from genbench.host import Host
+    from genbench.prediction import predict
+    from genbench.store import Folder
+    from genbench.suite import read_suite
+
+    host = Host.load(plugins, without)
+    read = read_suite(suite, host, overrides)
+    plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
+    battery = api.select(options.words(measures) or read.measures, host)
+    folder = Folder(out or Path("runs") / read.name)
+    left = [each for each in plan.trials if folder.fit(each.key) is None]
+    # What is kept at every milestone and snapshot is as large as the weights.
+    states = len([each for each in read.keep if isinstance(each, str)]) + read.snapshots
+    prediction = predict(left, host, states + 4 * ("milestones" in read.keep))
+    content = {
+        "suite": read.name,
+        "title": read.title,
+        "version": read.version,
+        "trials": len(plan.trials),
+        "done": len(plan.trials) - len(left),
+        "axes": plan.axes,
+        "seeds": sorted({each.seed for each in plan.trials}),
+        "measures": [each.spelling for each in battery.requests],
+        "gpu_hours": prediction.gpu_hours,
+        "core_hours": prediction.core_hours,
+        "memory_bytes": prediction.memory_bytes,
+        "disk_bytes": prediction.disk_bytes,
+        "predicted_gpu_hours": read.predicted_gpu_hours,
+        "notes": read.notes,
+    }
+    if json_:
+        options.echo_json(content)
+    else:
+        _print(plan, content)
+
+
+def _print(plan: Plan, content: dict[str, Any]) -> None:
+    from genbench.report.terminal import print_rows
+
+    click.echo(f"{content['suite']} (version {content['version']}): {content['title']}")
+    click.echo(f"{content['trials']} trials, {content['done']} done, {len(content['measures'])} measures")
+    print_rows(
+        ["axis", "levels"],
+        [[axis, ", ".join(map(str, levels))] for axis, levels in plan.axes.items()]
+        + [["seed", ", ".join(map(str, content["seeds"]))]],
+    )
+    click.echo(
+        f"training what is left: about {_duration(content['gpu_hours'])} on a GPU, "
+        f"{_duration(content['core_hours'])} of one CPU core"
+    )
+    click.echo(
+        f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "
+        f"weights on disk: {content['disk_bytes'] / 1e6:,.1f} MB"
+    )
+    if content["notes"]:
+        click.echo(content["notes"].strip())
+
+
+def _duration(hours: float) -> str:
+    seconds = hours * 3600
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{hours:.1f} h"

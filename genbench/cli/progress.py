@@ -1,0 +1,86 @@
+"""What a command shows while it works: a live bar on a terminal, plain lines elsewhere, on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from genbench.plan import Trial
+from genbench.runner import Progress
+
+__all__ = ["Lines", "Live", "progress"]
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def progress() -> Progress:
+    """The progress display that suits standard error."""
+    console = Console(stderr=True)
+    return Live(console) if console.is_terminal else Lines()
+
+
+class Lines(Progress):
+    """Plain lines, at most one each ten seconds, for logs."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, width=200, highlight=False, markup=False)
+        self._total = self._done = 0
+        self._last = self._began = time.monotonic()
+
+    def started(self, total: int, done: int) -> None:
+        self._total, self._done = total, done
+        self.say(f"{total} trials, {done} of them done before")
+
+    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            self.say(f"{self._done}/{self._total} trials, {now - self._began:.0f} s")
+
+    def say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+    def finished(self) -> None:
+        self.say(f"finished after {time.monotonic() - self._began:.0f} s")
+
+
+class Live(Progress):
+    """A bar with counts, elapsed and remaining time."""
+
+    def __init__(self, console: Console):
+        self._bar = Bar(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[last]}", style="dim"),
+            console=console,
+            transient=True,
+        )
+        self._console = console
+        self._task = self._bar.add_task("trials", total=None, last="")
+
+    def started(self, total: int, done: int) -> None:
+        self._bar.update(self._task, total=total, completed=done)
+        self._bar.start()
+
+    def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
+        last = f"{record['stop_reason']} after {record['epochs']} epochs, test error {record['test_error']:.3f}"
+        self._bar.update(self._task, last=last)
+
+    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        self._bar.advance(self._task)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+    def finished(self) -> None:
+        self._bar.stop()

@@ -1,0 +1,40 @@
+"""``genbench run``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genbench.cli import options
+
+
+@click.command("run")
+@click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder.  [default: runs/NAME]")
+@options.working
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
+@click.option("--measures", metavar="A,B", help="Compute these instead of the suite's.")
+@click.option("--limit", type=int, metavar="N", help="The first N trials only.")
+@click.option("--executor", default="local", show_default=True, help="Where trials are executed.")
+@click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th, for batch schedulers.")
+@options.as_json
+def command(json_: bool, suite: str, shard: str | None, measures: str | None, **given: Any) -> int:
+    """Train what is missing of a suite's grid, measure every fit, and rank the measures.
+
+    Running again in the same folder resumes; several commands may share a folder.
+    """
+    from genbench import api
+    from genbench.cli.outcome import conclude
+    from genbench.cli.progress import progress
+
+    with options.interruptible():
+        run = api.run(
+            suite,
+            measures=options.words(measures),
+            shard=options.shard_numbers(shard),
+            progress=progress(),
+            **given,
+        )
+    return conclude(run, json_=json_)

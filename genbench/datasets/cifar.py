@@ -1,0 +1,86 @@
+"""CIFAR-10 and CIFAR-100, read by torchvision from its own folder or from the published archive."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import genbench
+from genbench.datasets.cache import cache_folder
+from genbench.datasets.remote import Publication, RemoteFile
+
+__all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
+
+SHAPE = (3, 32, 32)
+
+
+def _publication(dataset: str, archive: str, md5: str) -> Publication:
+    url = f"https://www.cs.toronto.edu/~kriz/{archive}"
+    return Publication(dataset, (RemoteFile(archive, md5, (url,)),), folders=(".", dataset, dataset.upper()))
+
+
+CIFAR10 = _publication("cifar10", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
+CIFAR100 = _publication("cifar100", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85")
+
+
+@genbench.dataset(
+    checksum=CIFAR10.identity,
+    task=genbench.Task("classification", SHAPE, 10),
+    source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+)
+def cifar10(root: Path | None) -> genbench.Data:
+    """CIFAR-10: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 10 classes."""
+    import torchvision
+
+    return _read(CIFAR10, torchvision.datasets.CIFAR10, root, classes=10)
+
+
+@genbench.dataset(
+    checksum=CIFAR100.identity,
+    task=genbench.Task("classification", SHAPE, 100),
+    source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+)
+def cifar100(root: Path | None) -> genbench.Data:
+    """CIFAR-100: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 100 classes."""
+    import torchvision
+
+    return _read(CIFAR100, torchvision.datasets.CIFAR100, root, classes=100)
+
+
+def _read(publication: Publication, reader: Any, root: Path | None, classes: int) -> genbench.Data:
+    for place in publication.places(root):
+        if (place / reader.base_folder).is_dir():
+            return _from_batches(publication, reader, place, classes)
+    (archive,) = publication.fetch(root).values()
+    try:
+        scratch = cache_folder() / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+            return _from_batches(publication, reader, Path(folder), classes)
+    except (OSError, tarfile.TarError) as error:
+        raise genbench.InvalidInput(
+            f"dataset '{publication.dataset}': cannot unpack {archive} into {cache_folder()}: {error}"
+        ) from error
+
+
+def _from_batches(publication: Publication, reader: Any, place: Path, classes: int) -> genbench.Data:
+    splits = []
+    for train in (True, False):
+        try:
+            loaded = reader(place, train=train, download=False)
+        except (RuntimeError, OSError) as error:
+            # torchvision compares the MD5 of every batch before it reads one.
+            raise genbench.InvalidInput(
+                f"dataset '{publication.dataset}': {place / reader.base_folder} is incomplete or damaged; "
+                f"unpack {publication.files[0].name} from {publication.files[0].urls[0]} there again"
+            ) from error
+        pixels = torch.from_numpy(loaded.data).permute(0, 3, 1, 2).contiguous()
+        splits.append(genbench.Split(pixels, torch.tensor(loaded.targets)))
+    task = genbench.Task("classification", SHAPE, classes)
+    return genbench.Data(splits[0], splits[1], task, publication.identity)

@@ -1,0 +1,28 @@
+"""Checksums: what identifies the content of a file, and of a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from torch import Tensor
+
+__all__ = ["file_hash", "tensor_checksum"]
+
+
+def file_hash(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def tensor_checksum(tensors: Iterable[Tensor]) -> str:
+    """SHA-256 over type, shape and little-endian bytes of each tensor, in order, as ``sha256:...``."""
+    hashed = hashlib.sha256()
+    for tensor in tensors:
+        array = tensor.contiguous().numpy()
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        hashed.update(f"{array.dtype.name}{list(array.shape)}".encode())
+        hashed.update(little.tobytes())
+    return f"sha256:{hashed.hexdigest()}"

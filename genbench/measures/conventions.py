@@ -1,0 +1,41 @@
+"""Conventions on which publications differ, written once for all families that follow them."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+import genbench
+
+__all__ = [
+    "FROBENIUS",
+    "FROBENIUS_DISTANCES",
+    "LAYERS",
+    "MARGIN",
+    "SPECTRAL",
+    "per_example",
+    "per_example_log",
+]
+
+# Needs that pass a measure's own settings on, shared by the signatures of several families.
+LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
+FROBENIUS = genbench.need("frobenius_norms", fold=genbench.setting("fold"))
+FROBENIUS_DISTANCES = genbench.need("frobenius_distances", fold=genbench.setting("fold"))
+SPECTRAL = genbench.need("spectral_norms", fold=genbench.setting("fold"), kernel=genbench.setting("kernel"))
+MARGIN = genbench.need(
+    "reference_margin", quantile=genbench.setting("quantile"), margin_sign=genbench.setting("margin_sign")
+)
+
+
+def per_example(value: Tensor, m: int, by_size: bool) -> Tensor:
+    """√(value / m) where asked for, as Dziugaite et al. 2020 report all but the logarithmic measures.
+
+    It keeps the order of fits with the same number of examples m, and changes it along training-set size.
+    """
+    return (value / m).sqrt() if by_size else value
+
+
+def per_example_log(value: Tensor, m: int, by_size: bool) -> Tensor:
+    """½ (value − ln m) where asked for: `per_example` of a measure given as its logarithm."""
+    return (value - math.log(m)) / 2 if by_size else value

@@ -1,0 +1,111 @@
+"""Margins of the training examples: the further the outputs are from changing their minds, the better.
+
+The margin of an example is f_y − max_{j≠y} f_j; a quantile q is the ⌊q m⌋-th smallest of m margins. Larger
+margins are said to lower the gap.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Fraction
+from genbench.measures.conventions import MARGIN, SPECTRAL, per_example
+from genbench.probes.margins import MarginSign, low_quantile
+from genbench.probes.spectra import Kernel
+
+__all__ = [
+    "exponential_margin",
+    "inverse_margin",
+    "margin_mean",
+    "margin_median",
+    "margin_min",
+    "margin_p10",
+    "margin_surrogate_bound",
+    "normalized_margin",
+    "spectrally_normalized_margin",
+]
+
+_LOG_RHO = genbench.need(
+    "log_rho",
+    norm=genbench.setting("norm"),
+    fold=genbench.setting("fold"),
+    first_bias=genbench.setting("first_bias"),
+)
+
+
+@genbench.measure(family="margin", direction="+", source="Jiang et al. 2020, eq. 22", formula="1 / γ²")
+def inverse_margin(
+    sample_size, margin=MARGIN,
+    *, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """One over the square of a low quantile of the training margins."""
+    return per_example(margin.square().reciprocal(), sample_size, by_size)
+
+
+@genbench.measure(family="margin", direction="-", source="Zhang et al. 2017 (Theory III), section 5.3")
+def margin_p10(margins) -> Tensor:
+    """Tenth percentile of the training margins, with its sign."""
+    return low_quantile(margins, 0.1)
+
+
+@genbench.measure(family="margin", direction="-", source="Zhang et al. 2017 (Theory III), figure 17")
+def margin_median(margins) -> Tensor:
+    """Median of the training margins, with its sign."""
+    return low_quantile(margins, 0.5)
+
+
+@genbench.measure(family="margin", direction="-", source="Zhang et al. 2017 (Theory III), figure 17")
+def margin_mean(margins) -> Tensor:
+    """Mean of the training margins, with their signs."""
+    return margins.mean()
+
+
+@genbench.measure(family="margin", direction="-", source="Zhang et al. 2017 (Theory III), section 5.3")
+def margin_min(margins) -> Tensor:
+    """Smallest training margin, negative where an example is misclassified."""
+    return margins.min()
+
+
+@genbench.measure(family="margin", direction="+", formula="exp(−γ)")
+def exponential_margin(margins, *, quantile: Fraction = 0.1) -> Tensor:
+    """Exponential of minus a low quantile of the margins, which may be negative."""
+    return (-low_quantile(margins, quantile)).exp()
+
+
+@genbench.measure(
+    family="margin", direction="-", source="Liao et al. 2020 (Generalization puzzles), eq. 1",
+    formula="γ / ρ, ρ = Π_l ‖W_l‖",
+)  # fmt: skip
+def normalized_margin(
+    margins, log_rho=_LOG_RHO,
+    *, quantile: Fraction = 0.1, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True,
+    first_bias: bool = True,
+) -> Tensor:  # fmt: skip
+    """A low quantile of the margins of the network whose layers are all scaled to norm 1."""
+    return low_quantile(margins, quantile) * (-log_rho).exp()
+
+
+@genbench.measure(
+    family="margin", direction="-", source="Bartlett, Foster & Telgarsky 2017", formula="γ / Π_l σ_l"
+)
+def spectrally_normalized_margin(
+    margins, spectral=SPECTRAL,
+    *, quantile: Fraction = 0.1, fold: bool = True, kernel: Kernel = "operator",
+) -> Tensor:  # fmt: skip
+    """A low quantile of the margins over the product of the layers' spectral norms."""
+    return low_quantile(margins, quantile) * (-spectral.log().sum()).exp()
+
+
+@genbench.measure(
+    family="margin", direction="+", source="Liao et al. 2020 (Generalization puzzles), eq. 13",
+    formula="ρ / min_i γ_i",
+)  # fmt: skip
+def margin_surrogate_bound(
+    margins, log_rho=_LOG_RHO,
+    *, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True, first_bias: bool = True,
+) -> Tensor:  # fmt: skip
+    """One over the smallest normalized margin; infinite where a training example is misclassified."""
+    return log_rho.exp() / margins.min().clamp_min(0)

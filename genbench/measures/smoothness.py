@@ -1,0 +1,131 @@
+"""How much the outputs move when the input does, from the input-output Jacobians J of training examples.
+
+Functions that vary less around the training data are said to generalize better. All measures here share one
+Jacobian pass over `examples` training examples.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.jacobians import InputJacobians
+from genbench.probes.margins import low_quantile
+from genbench.probes.outputs import require_classes
+
+__all__ = [
+    "geometric_complexity",
+    "input_jacobian_norm",
+    "input_margin_linearised",
+    "lipschitz_lower",
+    "pullback_lambda_max",
+]
+
+_JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("examples"))
+
+
+@genbench.measure(
+    family="smoothness", direction="+", source="Dherin et al. 2022; Walker 2023, definition 6.1",
+    formula="mean_x ‖∂f/∂x‖_F²",
+)  # fmt: skip
+def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Tensor:
+    """Mean squared Frobenius norm of the Jacobian of the logits, by exact differentiation."""
+    return _trace(jacobians.gram).mean()
+
+
+@genbench.measure(
+    family="smoothness", direction="+", source="Novak et al. 2018", formula="mean_x ‖∂softmax(f)/∂x‖"
+)
+def input_jacobian_norm(
+    task, jacobians=_JACOBIANS,
+    *, outputs: Literal["probabilities", "logits"] = "probabilities",
+    norm: Literal["frobenius", "operator"] = "frobenius", examples: Count = 2000,
+) -> Tensor:  # fmt: skip
+    """Mean norm of the Jacobian of the class probabilities, or of the logits, by the input."""
+    gram = jacobians.gram
+    if outputs == "probabilities":
+        require_classes(task, jacobians.outputs)
+        softmax = _softmax_jacobian(jacobians.outputs)
+        gram = softmax @ gram @ softmax
+    squares = _trace(gram) if norm == "frobenius" else torch.linalg.eigvalsh(gram)[:, -1]
+    return squares.clamp_min(0).sqrt().mean()
+
+
+@genbench.measure(family="smoothness", direction="+", source="Walker 2023, eq. 3", formula="max_x ‖∂f/∂x‖₂")
+def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Tensor:
+    """Largest local Lipschitz constant at a training example, a lower bound of the network's."""
+    return torch.linalg.eigvalsh(jacobians.gram)[:, -1].max().clamp_min(0).sqrt()
+
+
+@genbench.measure(
+    family="smoothness", direction="-", source="Zhang et al. 2017 (Theory III), eq. 11, to first order",
+    formula="(f_y − max_j f_j) / ‖∂(f_y − f_j)/∂x‖₂",
+)  # fmt: skip
+def input_margin_linearised(
+    task, jacobians=_JACOBIANS,
+    *, aggregate: Literal["mean", "median", "p10"] = "mean", examples: Count = 2000,
+) -> Tensor:  # fmt: skip
+    """Distance, to first order, from a training example to where its prediction turns into the runner-up."""
+    require_classes(task, jacobians.outputs)
+    margin, squares = _runner_up(jacobians)
+    distances = margin / squares.clamp_min(0).sqrt()
+    if aggregate == "mean":
+        return distances.mean()
+    return low_quantile(distances, 0.5 if aggregate == "median" else 0.1)
+
+
+@genbench.measure(
+    family="smoothness", direction="+",
+    source="Taborsky & Hansen (Generalization by design), proposition 3.1",
+    formula="λ_max(Jᵀ ∇²ψ(f(x)) J) over x",
+)  # fmt: skip
+def pullback_lambda_max(
+    task, jacobians=_JACOBIANS,
+    *, aggregate: Literal["mean", "max"] = "mean", trace: bool = False, examples: Count = 2000,
+) -> Tensor:  # fmt: skip
+    """Largest eigenvalue of the metric that the loss pulls back to the inputs, over training examples.
+
+    ∇²ψ is the Hessian of the loss by the outputs: diag(p) − ppᵀ for cross-entropy, the identity for squared
+    errors.
+
+    Parameters
+    ----------
+    trace : bool
+        The trace of that metric in place of its largest eigenvalue, which it bounds.
+    """
+    gram = jacobians.gram
+    if task.kind == "classification":
+        require_classes(task, jacobians.outputs)
+        curvature = _softmax_jacobian(jacobians.outputs)
+        values, vectors = torch.linalg.eigh(curvature)
+        root = vectors * values.clamp_min(0).sqrt().unsqueeze(1)
+        gram = root.transpose(1, 2) @ gram @ root
+    each = _trace(gram) if trace else torch.linalg.eigvalsh(gram)[:, -1]
+    return each.mean() if aggregate == "mean" else each.max()
+
+
+def _trace(matrices: Tensor) -> Tensor:
+    return matrices.diagonal(dim1=1, dim2=2).sum(1)
+
+
+def _softmax_jacobian(outputs: Tensor) -> Tensor:
+    """diag(p) − ppᵀ, shape (s, k, k); the diagonal p_i (1 − p_i) is exact also where p_i is near 1."""
+    probabilities = outputs.softmax(1)
+    products = probabilities.unsqueeze(2) * probabilities.unsqueeze(1)
+    products = products - torch.diag_embed(products.diagonal(dim1=1, dim2=2))
+    return torch.diag_embed(products.sum(2)) - products
+
+
+def _runner_up(jacobians: InputJacobians) -> tuple[Tensor, Tensor]:
+    """Margins of the examples and the squared norms of their gradients by the input, both shape (s,)."""
+    column = jacobians.targets.to(jacobians.outputs.device).unsqueeze(1)
+    own = jacobians.outputs.gather(1, column).squeeze(1)
+    best, other = jacobians.outputs.scatter(1, column, -torch.inf).max(1)
+    direction = torch.zeros_like(jacobians.outputs).scatter(1, column, 1.0)
+    direction = direction.scatter(1, other.unsqueeze(1), -1.0)
+    squares = torch.einsum("si,sij,sj->s", direction, jacobians.gram, direction)
+    return own - best, squares

@@ -1,0 +1,132 @@
+"""Spectral norms: products of largest singular values bound how much a network can stretch its input.
+
+σ_l is the spectral norm of layer l, batch norm folded in; d the number of layers, γ a low quantile of the
+training margins, m the number of training examples.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Fraction
+from genbench.measures.conventions import (
+    FROBENIUS,
+    FROBENIUS_DISTANCES,
+    MARGIN,
+    SPECTRAL,
+    per_example,
+    per_example_log,
+)
+from genbench.probes.margins import MarginSign
+from genbench.probes.spectra import Kernel
+
+__all__ = [
+    "fro_over_spec",
+    "log_prod_of_spec",
+    "log_prod_of_spec_over_margin",
+    "log_spec_init_main",
+    "log_spec_orig_main",
+    "log_spectral_mean",
+    "log_sum_of_spec",
+    "log_sum_of_spec_over_margin",
+]
+
+
+@genbench.measure(family="spectral", direction="+", source="Jiang et al. 2020, eq. 32", formula="Σ_l ln σ_l²")
+def log_prod_of_spec(
+    sample_size, spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False
+) -> Tensor:
+    """Logarithm of the product of the squared spectral norms."""
+    return per_example_log(2 * spectral.log().sum(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 31", formula="Σ_l ln σ_l² − 2 ln γ"
+)
+def log_prod_of_spec_over_margin(
+    sample_size, spectral=SPECTRAL, margin=MARGIN,
+    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """Logarithm of the product of the squared spectral norms over the squared margin."""
+    return per_example_log(_log_product_over_margin(spectral, margin), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 35", formula="ln d + (1/d) Σ_l ln σ_l²"
+)
+def log_sum_of_spec(
+    sample_size, spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False
+) -> Tensor:
+    """Logarithm of d times the geometric mean of the squared spectral norms, a lower bound of their sum."""
+    return per_example_log(math.log(len(spectral)) + 2 * spectral.log().mean(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 34",
+    formula="ln d + (1/d)(Σ_l ln σ_l² − 2 ln γ)",
+)  # fmt: skip
+def log_sum_of_spec_over_margin(
+    sample_size, spectral=SPECTRAL, margin=MARGIN,
+    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """`log_sum_of_spec` with the squared margin in the product."""
+    depth = len(spectral)
+    value = math.log(depth) + _log_product_over_margin(spectral, margin) / depth
+    return per_example_log(value, sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 33", formula="Σ_l ‖W_l‖_F² / σ_l²"
+)
+def fro_over_spec(
+    sample_size, frobenius=FROBENIUS, spectral=SPECTRAL,
+    *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """Sum of the layers' stable ranks; the Frobenius norm is that of the kernel in both views of it."""
+    return per_example((frobenius / spectral).square().sum(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 30",
+    formula="Σ_l ln σ_l² − 2 ln γ + ln Σ_l ‖W_l‖_F² / σ_l²",
+)  # fmt: skip
+def log_spec_orig_main(
+    sample_size, frobenius=FROBENIUS, spectral=SPECTRAL, margin=MARGIN,
+    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """Main term of the spectrally normalized margin bound, norms taken from the origin."""
+    ranks = (frobenius / spectral).square().sum()
+    return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Jiang et al. 2020, eq. 29",
+    formula="Σ_l ln σ_l² − 2 ln γ + ln Σ_l ‖W_l − W_l⁰‖_F² / σ_l²",
+)  # fmt: skip
+def log_spec_init_main(
+    sample_size, distances=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=MARGIN,
+    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """Main term of the spectrally normalized margin bound, distances taken from initialization."""
+    ranks = (distances / spectral).square().sum()
+    return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="spectral", direction="+", source="Martin, Peng & Mahoney 2021 (log spectral norm)",
+    formula="mean_l log10 σ_l²",
+)  # fmt: skip
+def log_spectral_mean(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator") -> Tensor:
+    """Mean over the layers of the logarithm, base 10, of the squared spectral norm."""
+    return 2 * spectral.log10().mean()
+
+
+def _log_product_over_margin(spectral: Tensor, margin: Tensor) -> Tensor:
+    return 2 * (spectral.log().sum() - margin.log())

@@ -1,0 +1,74 @@
+"""Which submodules play which role, for hooks: named by the network itself, or found by its structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+__all__ = ["ROLES", "module_roles"]
+
+ROLES: Mapping[str, str] = {
+    "block_outputs": "the modules whose outputs are those of the blocks, or of the layers of a plain network",
+    "normalizations": "all normalizations",
+    "encoder": "the module between the inputs and pooling or classifier",
+    "classifier": "the last layer, which yields the outputs",
+}
+
+# Their common base classes are private in torch, the names are not.
+_NORMALIZATIONS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+)
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList)
+
+
+def module_roles(model: nn.Module) -> dict[str, list[str]]:
+    """Names of submodules by role, in the order of the modules.
+
+    A network may have an attribute ``roles``, a dictionary from role to names of submodules; what it does not
+    name is found by structure: normalizations by type, the classifier as the last linear layer (else the last
+    convolution), the blocks as the composite members of sequences. An encoder cannot be found so.
+
+    Returns
+    -------
+    dict from str to list of str
+        All of `ROLES`, with an empty list where there is none, and roles of the network's own.
+    """
+    return {**_derived(model), **getattr(model, "roles", {})}
+
+
+def _derived(model: nn.Module) -> dict[str, list[str]]:
+    modules = dict(model.named_modules())
+    linear = [name for name, each in modules.items() if isinstance(each, nn.Linear)]
+    convolutions = [name for name, each in modules.items() if isinstance(each, nn.Conv2d)]
+    return {
+        "block_outputs": _blocks(model),
+        "normalizations": [name for name, each in modules.items() if isinstance(each, _NORMALIZATIONS)],
+        "encoder": [],
+        "classifier": (linear or convolutions)[-1:],
+    }
+
+
+def _blocks(module: nn.Module, prefix: str = "", inside_sequence: bool = False) -> list[str]:
+    """The outermost composite members of sequences that are not themselves mere sequences."""
+    names = []
+    for name, child in module.named_children():
+        path = f"{prefix}{name}"
+        if isinstance(child, _NORMALIZATIONS) or next(child.children(), None) is None:
+            continue
+        if inside_sequence and type(child) not in _CONTAINERS:
+            names.append(path)
+        else:
+            names.extend(_blocks(child, f"{path}.", isinstance(child, _CONTAINERS)))
+    return names

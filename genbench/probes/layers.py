@@ -1,0 +1,173 @@
+"""The weight layers of a network: their matrices, and what is needed to apply them as operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+import genbench
+from genbench.probes.folding import Affine, fold_plan, is_batch_norm
+from genbench.probes.sample import forward
+
+__all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A weight of the network, double precision.
+
+    Attributes
+    ----------
+    name : str
+        The parameter's name within the network.
+    weight : Tensor
+        Of a linear layer (out, in), of a convolution (out, in / groups, *kernel).
+    bias : Tensor or None
+    convolution : callable or None
+        Of a convolution: from an input (batch, in, *size) and a weight to the output, stride, padding,
+        dilation and groups as in the network, without bias.
+    module : str
+        Name of the module that has the weight.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None
+    convolution: Callable[[Tensor, Tensor], Tensor] | None
+    module: str
+
+    @property
+    def matrix(self) -> Tensor:
+        """The weight with one row for each output unit, shape (out, in · kernel)."""
+        return self.weight.flatten(1)
+
+
+@genbench.probe
+def layers(model, *, fold: bool = True) -> tuple[Layer, ...]:
+    """Weight layers in the order of definition; no biases, no normalizations.
+
+    Parameters
+    ----------
+    fold : bool
+        Fold each batch norm, with its running statistics, into the layer before it.
+
+    Raises
+    ------
+    NotApplicable
+        A batch norm cannot be folded, or there is no weight at all.
+    """
+    return _read(model, fold)
+
+
+@genbench.probe
+def initial_layers(initial_model, *, fold: bool = True) -> tuple[Layer, ...]:
+    """The weight layers at initialization, read as those of the trained network are.
+
+    Folding divides by the initial running variance, which is 1, so that the trained weights are rescaled by
+    their batch norm and the initial ones hardly are.
+    """
+    return _read(initial_model, fold)
+
+
+@genbench.probe(cost="B")
+def input_shapes(model, inputs) -> dict[str, tuple[int, ...]]:
+    """Shape of one example where it enters each convolution, by module name, from one example's forward pass.
+
+    Of a convolution that is applied at several places, the largest.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def record(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+            shape = tuple(arguments[0].shape[1:])
+            shapes[name] = max(shape, shapes.get(name, shape), key=lambda size: torch.Size(size).numel())
+
+        return hook
+
+    modules = [(name, module) for name, module in model.named_modules() if isinstance(module, _ConvNd)]
+    handles = [module.register_forward_pre_hook(record(name)) for name, module in modules]
+    try:
+        if modules:
+            with torch.no_grad():
+                forward(model, inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+def matched(current: tuple[Layer, ...], initial: tuple[Layer, ...]) -> list[tuple[Layer, Layer]]:
+    """Pairs of the trained and the initial layer of one name.
+
+    Raises
+    ------
+    NotApplicable
+        The two networks do not have the same layers.
+    """
+    shapes = [{layer.name: tuple(layer.weight.shape) for layer in each} for each in (current, initial)]
+    if shapes[0] != shapes[1]:
+        raise genbench.NotApplicable("the initial network has other layers than the trained one")
+    by_name = {layer.name: layer for layer in initial}
+    return [(layer, by_name[layer.name]) for layer in current]
+
+
+def _read(model: nn.Module, fold: bool) -> tuple[Layer, ...]:
+    plan = fold_plan(model) if fold else {}
+    modules = dict(model.named_modules())
+    found: list[Layer] = []
+    seen: set[int] = set()
+    for name, module in modules.items():
+        if is_batch_norm(module):
+            continue
+        for parameter, weight in _weights(module):
+            if id(weight) in seen:  # tied weights are one weight
+                continue
+            seen.add(id(weight))
+            bias = getattr(module, "bias", None) if parameter == "weight" else None
+            layer = Layer(
+                f"{name}.{parameter}" if name else parameter,
+                weight.detach().double(),
+                bias.detach().double() if isinstance(bias, Tensor) else None,
+                _operator(module),
+                name,
+            )
+            found.append(_folded(layer, modules[plan[name]]) if name in plan else layer)
+    if not found:
+        raise genbench.NotApplicable("the network has no weight layers")
+    return tuple(found)
+
+
+def _weights(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """A module's own weights: biases, embeddings of positions, class tokens and scales are none."""
+    if isinstance(module, nn.Linear | _ConvNd):
+        return [("weight", module.weight)]  # as an attribute: it may be parametrized
+    own = module.named_parameters(recurse=False)
+    return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1]
+
+
+def _folded(layer: Layer, norm: Any) -> Layer:
+    affine = Affine.of(norm)
+    scale = affine.scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    bias = affine.shift if layer.bias is None else affine.shift + affine.scale * layer.bias
+    return Layer(layer.name, layer.weight * scale, bias, layer.convolution, layer.module)
+
+
+def _operator(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
+    if not isinstance(module, _ConvNd) or isinstance(module, _ConvTransposeNd):
+        return None
+    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(module.kernel_size)]
+
+    def apply(inputs: Tensor, weight: Tensor) -> Tensor:
+        padding: Any = module.padding
+        if module.padding_mode != "zeros":
+            inputs = F.pad(inputs, module._reversed_padding_repeated_twice, mode=module.padding_mode)
+            padding = 0
+        return convolve(inputs, weight, None, module.stride, padding, module.dilation, module.groups)
+
+    return apply

@@ -1,0 +1,55 @@
+"""Margins of the training examples in the outputs, and the one low quantile that stands for them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Fraction
+from genbench.probes.outputs import require_classes
+
+__all__ = ["MarginSign", "low_quantile", "margins", "reference_margin"]
+
+MarginSign = Literal["absolute", "signed"]
+"""What becomes of a negative margin: its absolute value, as published, or zero."""
+
+
+@genbench.probe
+def margins(logits, targets, task) -> Tensor:
+    """Margins f_y − max_{j≠y} f_j of the training examples, shape (n,).
+
+    Raises
+    ------
+    NotApplicable
+        In regression, and with a single output.
+    """
+    require_classes(task, logits)
+    column = targets.to(logits.device).unsqueeze(1)
+    own = logits.gather(1, column).squeeze(1)
+    others = logits.scatter(1, column, -torch.inf).amax(1)
+    return own - others
+
+
+@genbench.probe
+def reference_margin(margins, *, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute") -> Tensor:
+    """The margin γ by which bounds divide: a low quantile of the training margins, shape (), never negative.
+
+    Parameters
+    ----------
+    quantile : float
+        The ⌊q n⌋-th smallest margin; Jiang et al. 2020 take q = 0.1.
+    margin_sign : {"absolute", "signed"}
+        ``absolute`` drops the sign, as published, so that a network that misclassifies more than a tenth of
+        its training data has a margin all the same; ``signed`` makes a negative margin zero, and the measures
+        that divide by it infinite.
+    """
+    margin = low_quantile(margins, quantile)
+    return margin.abs() if margin_sign == "absolute" else margin.clamp_min(0)
+
+
+def low_quantile(values: Tensor, quantile: float) -> Tensor:
+    """The ⌊q n⌋-th smallest of n values, the smallest where that is none; shape ()."""
+    return values.kthvalue(max(1, int(quantile * len(values)))).values

@@ -1,0 +1,49 @@
+"""What the network says on the training data: logits, losses, errors, from one forward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import genbench
+from genbench.probes.sample import chunks, forward
+
+__all__ = ["errors", "logits", "losses", "require_classes"]
+
+
+@genbench.probe(cost="B")
+def logits(model, inputs, device) -> Tensor:
+    """Outputs of the network on the training inputs, shape (n, outputs), double precision."""
+    with torch.no_grad():
+        parts = [forward(model, inputs[part]).double() for part in chunks(inputs, device)]
+    return torch.cat(parts)
+
+
+@genbench.probe
+def losses(logits, targets, task) -> Tensor:
+    """Cross-entropy in nats of each training example, in regression its mean squared error, shape (n,)."""
+    targets = targets.to(logits.device)
+    if task.kind == "classification":
+        require_classes(task, logits)
+        return F.cross_entropy(logits, targets, reduction="none")
+    return (logits - targets.double().reshape(logits.shape)).square().mean(1)
+
+
+@genbench.probe
+def errors(logits, targets, task) -> Tensor:
+    """Error of the training split as one number: the share misclassified, 1 − R² in regression."""
+    targets = targets.to(logits.device)
+    if task.kind == "classification":
+        require_classes(task, logits)
+        return (logits.argmax(1) != targets).double().mean()
+    targets = targets.double().reshape(logits.shape)
+    return (logits - targets).square().sum() / (targets - targets.mean(0)).square().sum()
+
+
+def require_classes(task, logits: Tensor) -> None:
+    """Raise NotApplicable unless the task is classification with an output for each class."""
+    if task.kind != "classification":
+        raise genbench.NotApplicable("defined for classification only")
+    if logits.shape[1] < 2:
+        raise genbench.NotApplicable("needs an output for each class, the network has one output in all")

@@ -1,0 +1,67 @@
+"""The training sample itself, and passes over it in chunks that bound the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+import genbench
+
+__all__ = ["chunks", "evenly_spaced", "forward", "sample_size"]
+
+# Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
+# network; these sizes keep a chunk near the processor's caches, and near one gigabyte on an accelerator.
+_CHUNK = {"cpu": 2**20, "cuda": 2**23}
+
+
+@genbench.probe
+def sample_size(targets) -> int:
+    """Number of training examples, m in the bounds."""
+    return len(targets)
+
+
+def forward(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Outputs of the network for inputs that may lie on another device or have another precision.
+
+    Raises
+    ------
+    NotApplicable
+        The network does not return one tensor with a row for each example.
+    """
+    outputs = model(_as_the_model_wants(model, inputs))
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
+        got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise genbench.NotApplicable(f"the network returns {got}, not one row of outputs for each example")
+    return outputs
+
+
+def _as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
+    for parameter in model.parameters():
+        if inputs.is_floating_point() and parameter.is_floating_point():
+            return inputs.to(parameter.device, parameter.dtype)
+        return inputs.to(parameter.device)
+    return inputs
+
+
+def chunks(inputs: Tensor, device: torch.device, copies: int = 1) -> Iterator[slice]:
+    """Slices that together cover the examples.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (n, *input_shape)
+    device : torch.device
+        Where the work is done.
+    copies : int
+        How many times the memory of one forward pass each example takes.
+    """
+    numbers = max(1, inputs[:1].numel() * copies)
+    size = max(1, _CHUNK.get(device.type, _CHUNK["cpu"]) // numbers)
+    for start in range(0, len(inputs), size):
+        yield slice(start, start + size)
+
+
+def evenly_spaced(total: int, wanted: int) -> Tensor:
+    """Up to `wanted` indices spread over all examples, so that sorted classes are all represented."""
+    return torch.linspace(0, total - 1, min(wanted, total), dtype=torch.float64).round().long()

@@ -1,0 +1,131 @@
+"""What components share is read-only: here it is noticed when one changes it, and models are put back."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ModelGuard", "fingerprint", "isolated_random_state"]
+
+
+class ModelGuard:
+    """Remembers a network, to see whether a component changed it, and to put it back.
+
+    The weights are compared and restored from a copy, so that a change through ``.data``, which leaves no
+    trace in a version counter, is seen too.
+    """
+
+    def __init__(self, model: nn.Module):
+        self._states = [_ModuleState(module) for module in model.modules()]
+
+    def restore(self) -> bool:
+        """Put everything back, and tell whether parameters, buffers or submodules had been changed.
+
+        Mode, gradients, hooks and `requires_grad` are put back without a word: leaving them behind does not
+        alter what the next component sees.
+        """
+        changed = [state.restore() for state in self._states]
+        return any(changed)
+
+
+class _ModuleState:
+    """One module's own attributes, without its children's."""
+
+    def __init__(self, module: nn.Module):
+        self._module = module
+        self._training = module.training
+        # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
+        self._tables = {name: dict(table) for name, table in vars(module).items() if isinstance(table, dict)}
+        tensors = [*module._parameters.values(), *module._buffers.values()]
+        self._tensors = [
+            (tensor, tensor.detach().clone(), tensor.requires_grad, tensor.grad)
+            for tensor in tensors
+            if tensor is not None
+        ]
+
+    def restore(self) -> bool:
+        self._module.training = self._training
+        changed = False
+        for name, saved in self._tables.items():
+            table = vars(self._module)[name]
+            if list(table) != list(saved) or any(table[key] is not saved[key] for key in saved):
+                changed = changed or name in ("_parameters", "_buffers", "_modules")
+                table.clear()
+                table.update(saved)
+        for tensor, content, requires_grad, gradient in self._tensors:
+            if not _same_content(tensor.detach(), content):
+                changed = True
+                _put_back(tensor, content)
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
+            tensor.grad = gradient
+        return changed
+
+
+def _same_content(current: Tensor, saved: Tensor) -> bool:
+    if current.shape != saved.shape or current.dtype != saved.dtype or current.device != saved.device:
+        return False
+    if torch.equal(current, saved):
+        return True
+    # The weights of a diverged fit are NaN, and NaN is not equal to itself.
+    return bool(((current == saved) | (current.isnan() & saved.isnan())).all())
+
+
+def _put_back(tensor: Tensor, content: Tensor) -> None:
+    if tensor.shape == content.shape and tensor.dtype == content.dtype and tensor.device == content.device:
+        with torch.no_grad():
+            tensor.copy_(content)
+    else:
+        tensor.data = content.clone()
+
+
+def fingerprint(result: Any) -> tuple[Any, ...]:
+    """What changes when tensors inside a result are written to, or its containers are altered.
+
+    Looks into mappings, sequences, data classes and modules. NumPy arrays are made unwriteable instead,
+    since they keep no count of writes.
+    """
+    if isinstance(result, Tensor):
+        version = -1 if result.is_inference() else result._version
+        return (id(result), version, tuple(result.shape))
+    if isinstance(result, np.ndarray):
+        result.flags.writeable = False
+        return (id(result),)
+    if isinstance(result, nn.Module):
+        tensors = [*result.parameters(), *result.buffers()]
+        return (id(result), *(fingerprint(tensor) for tensor in tensors))
+    if isinstance(result, Mapping):
+        return tuple((key, fingerprint(value)) for key, value in result.items())
+    if isinstance(result, list | tuple):
+        return tuple(fingerprint(value) for value in result)
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        fields = dataclasses.fields(result)
+        return (id(result), *(fingerprint(getattr(result, field.name)) for field in fields))
+    return (id(result),)
+
+
+@contextmanager
+def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global random streams for a block and put them back behind it.
+
+    Components are to draw from `generator`; those that draw from the global streams get repeatable numbers
+    too and disturb nobody.
+    """
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global stream itself
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            torch.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002

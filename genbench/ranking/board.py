@@ -1,0 +1,182 @@
+"""The result of a ranking, and the formats it is written in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Board"]
+
+FORMAT = 1
+"""Raised when a key of the JSON changes its meaning."""
+
+COST_COLUMNS = ("cost_seconds",)
+
+
+@dataclass(frozen=True)
+class Board:
+    """A ranking: one row per measure, best first, and what is needed to read it.
+
+    Parameters
+    ----------
+    rows, controls : list of dict
+        The measures in their order, and the controls in theirs. All have the same keys, in one order; a
+        number that does not exist is NaN, a rank that does not exist None.
+    target, rank_by : str
+    axes : dict
+        For each axis used, its number of levels and of groups (of a measure without missing values).
+    summary : dict
+        Counts of fits, configurations and seeds, and the settings of the ranking.
+    null_band : dict
+        For each statistic the interval that holds 95 % of measures drawn at random.
+    ceiling : dict
+        What a measure that knows the target without its noise would score: by source of noise, then statistic.
+    survivors : dict
+        Share of converged fits at each level of each axis.
+    notes : list of str
+        What a reader must know before trusting a number.
+    """
+
+    rows: list[dict[str, Any]]
+    controls: list[dict[str, Any]]
+    target: str
+    rank_by: str
+    axes: Mapping[str, Mapping[str, int]]
+    summary: Mapping[str, Any]
+    null_band: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ceiling: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    survivors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, measure: str) -> dict[str, Any]:
+        """The row of a measure or control."""
+        for row in (*self.rows, *self.controls):
+            if row["measure"] == measure:
+                return row
+        raise KeyError(measure)
+
+    def to_frame(self, no_cost: bool = False) -> pd.DataFrame:
+        """The rows as a pandas table, the controls below them with ``control`` true."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [{**_without_cost(row, no_cost), "control": False} for row in self.rows]
+            + [{**_without_cost(row, no_cost), "control": True} for row in self.controls]
+        )
+
+    def to_json(self, no_cost: bool = False) -> str:
+        """Strict JSON (no NaN), the same bytes for the same table whatever the order of its rows."""
+        content = {
+            "format": FORMAT,
+            "target": self.target,
+            "rank_by": self.rank_by,
+            "summary": self.summary,
+            "axes": self.axes,
+            "rows": [_without_cost(row, no_cost) for row in self.rows],
+            "controls": [_without_cost(row, no_cost) for row in self.controls],
+            "null_band": self.null_band,
+            "ceiling": self.ceiling,
+            "survivors": self.survivors,
+            "notes": list(self.notes),
+        }
+        return json.dumps(_strict(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_csv(self, no_cost: bool = False) -> str:
+        """Comma-separated rows, then controls; every digit, an empty cell where there is no number."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        keys = list(_without_cost((self.rows + self.controls)[0], no_cost))
+        writer.writerow([*keys, "control"])
+        for control, rows in (("false", self.rows), ("true", self.controls)):
+            for row in rows:
+                writer.writerow([*(_cell(row[key]) for key in keys), control])
+        return text.getvalue()
+
+    def to_markdown(self, no_cost: bool = False) -> str:
+        """A table to read: the main columns, three digits, controls below, then the notes."""
+        header, body = self._printed(no_cost)
+        lines = [_line(header), _line([":--", *("--:" for _ in header[1:])])]
+        lines += [_line([cell.replace("|", "\\|") for cell in row]) for row in body]
+        return "\n".join(lines) + "\n" + "".join(f"\n- {note}" for note in self.notes) + "\n"
+
+    def to_latex(self, no_cost: bool = False) -> str:
+        """The same table for a paper, with the rules of the package booktabs."""
+        header, body = self._printed(no_cost)
+        lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule"]
+        lines += [" & ".join(map(_latex, header)) + r" \\", r"\midrule"]
+        for place, row in enumerate(body):
+            if place == len(self.rows) and self.controls:
+                lines.append(r"\midrule")
+            lines.append(" & ".join(map(_latex, row)) + r" \\")
+        notes = [f"% {note}" for note in self.notes]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes]) + "\n"
+
+    def _printed(self, no_cost: bool) -> tuple[list[str], list[list[str]]]:
+        spans = {"rank", "tau", "psi"}
+        columns = ["measure", "direction", "rank", "n", "coverage", "psi", "tau"]
+        columns += [f"psi_{axis}" for axis in self.axes]
+        columns += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
+        columns += [] if no_cost else list(COST_COLUMNS)
+        body = [
+            [_span(row, column) if column in spans else _short(row.get(column)) for column in columns]
+            for row in (*self.rows, *self.controls)
+        ]
+        return columns, body
+
+
+def _without_cost(row: Mapping[str, Any], no_cost: bool) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if not (no_cost and key in COST_COLUMNS)}
+
+
+def _strict(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {str(key): _strict(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_strict(each) for each in content]
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    return content
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _short(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _span(row: Mapping[str, Any], column: str) -> str:
+    """``0.412 [0.35, 0.47]``, or ``1–4`` for ranks."""
+    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    if column == "rank":
+        return "–" if low is None else str(low) if low == high else f"{low}–{high}"
+    if math.isnan(low):
+        return _short(row[column])
+    return f"{_short(row[column])} [{low:.2f}, {high:.2f}]"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _latex(text: str) -> str:
+    for sign, written in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"),
+                          ("^", r"\^{}"), ("~", r"\~{}"), ("$", r"\$"), ("–", "--")):  # fmt: skip
+        text = text.replace(sign, written)
+    return text

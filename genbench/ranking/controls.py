@@ -1,0 +1,116 @@
+"""The rows every table carries for comparison, and the bands that chance and noise draw around the measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from genbench.ranking.granulated import granulated_tau
+from genbench.ranking.hyperparameters import AxesModel, cross_fit
+from genbench.ranking.kendall import pair_counts
+from genbench.ranking.noise import (
+    CEILING_STREAM,
+    NULL_STREAM,
+    ORACLE_NOISE,
+    STREAMS,
+    keyed_normal,
+    null_band,
+    oracle,
+    seed_variance,
+    shrunken,
+)
+from genbench.ranking.regression import configuration_folds
+from genbench.ranking.table import Study
+from genbench.ranking.targets import LOSSES
+
+__all__ = ["axes_model", "ceilings", "control_columns", "null_draws"]
+
+CEILING_DRAWS = 100
+
+
+def axes_model(study: Study) -> AxesModel | None:
+    """The cross-fitted predictor from the axes; None where there is no axis or nothing to leave out."""
+    design = study.design
+    if not design.names or design.n_configurations < 3 or not np.isfinite(study.target).all():
+        return None
+    return cross_fit(study.target, design, configuration_folds(design.configuration, 5))
+
+
+def control_columns(study: Study, model: AxesModel | None, seed: int) -> dict[str, np.ndarray]:
+    """One draw at random, the noisy oracles, the hyperparameters' prediction, size and training loss."""
+    columns = {"random": keyed_normal(study.keys, STREAMS * seed + NULL_STREAM, 1)[:, 0]}
+    for deviation in ORACLE_NOISE:
+        columns[f"oracle_{deviation}"] = oracle(study.target, study.keys, deviation, seed)
+    if model is not None:
+        columns["hyperparameters"] = model.prediction
+    return columns | {name: column for name, column in study.extra.items() if name not in study.measures}
+
+
+def _correlations(study: Study, target: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    from genbench.ranking.jit import in_threads
+
+    def tau(values: np.ndarray) -> np.ndarray:
+        columns = np.ascontiguousarray(values.T)
+        return np.array(in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), columns))
+
+    def psi(values: np.ndarray) -> np.ndarray:
+        return granulated_tau(values, target, study.design).mean
+
+    return {"tau": tau, "psi": psi}
+
+
+def null_draws(study: Study, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """tau and Ψ of `draws` measures drawn from N(0, 1), each (draws,); Ψ NaN without axes.
+
+    O(draws · n log n).
+    """
+    return {
+        name: null_band(statistic, study.keys, draws, seed)
+        for name, statistic in _correlations(study, study.target).items()
+    }
+
+
+def ceilings(study: Study, seed: int) -> dict[str, dict[str, float]]:
+    """tau and Ψ that a measure would have which knows the target without its noise.
+
+    ``test_set``: noise of a finite test set, a binomial error rate. ``seeds``: the spread between the seeds of
+    one configuration, for measures that know the configuration only. The truth stands in as the observed
+    target, drawn in until the noise restores its spread; the noise is Gaussian; the mean over 100 draws.
+
+    Returns
+    -------
+    dict
+        Source of noise to statistic to value; a source is absent where its noise cannot be known.
+    """
+    found: dict[str, dict[str, float]] = {}
+    noise = keyed_normal(study.keys, STREAMS * seed + CEILING_STREAM, CEILING_DRAWS)
+    if not np.isfinite(study.target).all():
+        return found
+    variance = _sampling_variance(study)
+    if variance is not None:
+        truth = shrunken(study.target, variance)
+        found["test_set"] = _expected(study, truth, np.sqrt(variance)[:, None] * noise)
+    between = seed_variance(study.target, study.design.configuration)
+    if not np.isnan(between):
+        count = np.bincount(study.design.configuration)
+        mean = np.bincount(study.design.configuration, weights=study.target) / count
+        truth = shrunken(mean[study.design.configuration], between / float(np.mean(count)))
+        found["seeds"] = _expected(study, truth, np.sqrt(between) * noise)
+    return found
+
+
+def _sampling_variance(study: Study) -> np.ndarray | None:
+    if study.test_size is None or study.target_name in LOSSES:
+        return None
+    # Without the test error itself the target stands for it: their difference, the training error, is small.
+    rate = study.target if study.test_error is None else study.test_error
+    rate = np.clip(np.where(np.isnan(rate), study.target, rate), 0.0, 1.0)
+    return rate * (1 - rate) / study.test_size
+
+
+def _expected(study: Study, truth: np.ndarray, noise: np.ndarray) -> Mapping[str, float] | dict[str, float]:
+    return {
+        name: float(np.mean(statistic(truth[:, None] + noise)))
+        for name, statistic in _correlations(study, truth).items()
+    }

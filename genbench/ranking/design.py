@@ -1,0 +1,101 @@
+"""Where each row stands in the grid: levels on the axes, configuration, seed, and the groups made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from genbench.ranking.ranks import dense_rank, joint_code, stable_order
+
+__all__ = ["Design", "Slices", "design_from_codes"]
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Rows in an order that makes groups adjacent: group g is ``order[starts[g]:starts[g + 1]]``."""
+
+    order: np.ndarray
+    starts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """The axes of a grid, as integers.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The axes, each with at least two levels among the rows.
+    codes : (n, A) int64 array
+        Level of each row on each axis, from 0.
+    configuration : (n,) int64 array
+        Rows with one code agree on every axis; from 0, without holes. Differs from what `codes` say where
+        axes with a single level among the rows were left out of `names` (it does not matter), or never.
+    seed : (n,) int64 array
+        The coordinate within a configuration that pairs rows of different configurations; all zero when
+        repeats are not paired, and then every pair of rows from two configurations counts.
+    skipped : tuple of str
+        Axes with a single level, which are no axes.
+    """
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+    configuration: np.ndarray
+    seed: np.ndarray
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        return len(self.configuration)
+
+    @cached_property
+    def n_configurations(self) -> int:
+        return int(self.configuration.max(initial=-1)) + 1
+
+    def context(self, axis: int) -> np.ndarray:
+        """One code for each combination of all the axes but this one, shape (n,)."""
+        others = [self.codes[:, other] for other in range(len(self.names)) if other != axis]
+        return joint_code(others, self.n)
+
+    def slices(self, axis: int, within_seed: bool) -> Slices:
+        """Rows ordered by context, (seed,) level and seed; a group is a context, or a context and a seed."""
+        context = self.context(axis)
+        level = self.codes[:, axis]
+        group = joint_code([context, self.seed], self.n) if within_seed else context
+        order = stable_order(self.seed)
+        order = order[stable_order(level[order])]
+        order = order[stable_order(group[order])]
+        ordered = group[order]
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        return Slices(order, np.append(starts, self.n).astype(np.int64))
+
+    def take(self, rows: np.ndarray) -> Design:
+        """The design of some of the rows; axes keep their places even where one level is left."""
+        return Design(
+            self.names, self.codes[rows], dense_rank(self.configuration[rows]), self.seed[rows], self.skipped
+        )
+
+
+def design_from_codes(axes: Mapping[str, np.ndarray], seed: np.ndarray | None = None) -> Design:
+    """A design from one integer (or otherwise sortable) column per axis.
+
+    Parameters
+    ----------
+    axes : mapping from name to (n,) array
+    seed : (n,) array, optional
+        Rows of different configurations are paired where they agree on it; without it all are.
+    """
+    ranked = {name: dense_rank(np.asarray(column)) for name, column in axes.items()}
+    n = len(next(iter(ranked.values()))) if ranked else (0 if seed is None else len(seed))
+    names = tuple(name for name, column in ranked.items() if column.max(initial=0) > 0)
+    codes = np.stack([ranked[name] for name in names], axis=1) if names else np.zeros((n, 0), dtype=np.int64)
+    return Design(
+        names=names,
+        codes=codes,
+        configuration=joint_code([codes[:, axis] for axis in range(len(names))], n),
+        seed=np.zeros(n, dtype=np.int64) if seed is None else dense_rank(np.asarray(seed)),
+        skipped=tuple(name for name in ranked if name not in names),
+    )

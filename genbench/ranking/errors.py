@@ -1,0 +1,19 @@
+"""The one error of this package, and the nearest valid word for its messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["RankingError", "nearest"]
+
+
+class RankingError(ValueError):
+    """A table or an argument that cannot be ranked; the text is one line that says what to do."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return ``"; did you mean 'WORD'?"`` for the closest of `words`, or an empty string."""
+    spelled = {each.lower().replace("-", "_"): each for each in words}
+    close = difflib.get_close_matches(str(word).lower().replace("-", "_"), spelled, n=1, cutoff=0.5)
+    return f"; did you mean '{spelled[close[0]]}'?" if close else ""

@@ -1,0 +1,41 @@
+"""Compilation of the inner loops, kept on disk, and the threads that run them.
+
+Numba keeps compiled code beside the source (``__pycache__``), or, where that folder cannot be written, in
+the user's cache folder; ``NUMBA_CACHE_DIR`` overrides both. Where none of them can be written the loops
+are compiled anew in every process, which costs seconds and changes no result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["compiled", "in_threads"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile `function` at its first call, without the interpreter's lock so that threads run it side by side."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no folder to keep compiled code in
+        return numba.njit(nogil=True)(function)
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Apply `function` to every item, results in the order of the items.
+
+    Every result is computed by one thread alone, so it does not depend on their number.
+    """
+    listed = list(items)
+    workers = min(len(listed), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
+    if workers <= 1:
+        return [function(each) for each in listed]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, listed))

@@ -1,0 +1,229 @@
+"""Conditional mutual information between the order a measure gives to pairs and the order of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from genbench.ranking.design import Design
+from genbench.ranking.ranks import dense_rank, joint_code, stable_order
+
+__all__ = ["ConditionalInformation", "ConditioningSets", "PairCounter", "conditional_information",
+           "conditioning_sets"]  # fmt: skip
+
+MOST_CELLS = 512
+"""A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
+
+
+@dataclass(frozen=True)
+class ConditioningSets:
+    """All sets of at most two axes, as cells; counts are kept for `base` sets, the others are sums of those.
+
+    Parameters
+    ----------
+    names : tuple of tuple of str
+        The sets, by size: ``()``, ``("depth",)``, ``("depth", "width")`` ...
+    cells : (n, base) int64 array
+        Cell of each row in each base set.
+    sizes : (base,) int64 array
+        Number of cells.
+    base, folded : (sets,) int64 arrays
+        The base set that each set is summed from, and its number of cells.
+    fold : (sets, most cells) int64 array
+        Cell of the base set to cell of the set.
+    left_out : tuple of tuple of str
+        Sets with more than `MOST_CELLS` cells.
+    """
+
+    names: tuple[tuple[str, ...], ...]
+    cells: np.ndarray
+    sizes: np.ndarray
+    base: np.ndarray
+    folded: np.ndarray
+    fold: np.ndarray
+    left_out: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class ConditionalInformation:
+    """Per conditioning set, shapes (sets,), and what is left of them.
+
+    Parameters
+    ----------
+    names : tuple of tuple of str
+    normalized : array
+        Î = I(V_μ; V_g | U_S) / H(V_g | U_S), in [0, 1]; NaN where the cells leave nothing to know (H = 0).
+    covariance : array
+        Conditional covariance of the two signs, whose sign is the direction of the association.
+    minimum : float
+        K: the smallest Î; NaN where none exists.
+    signed : float
+        K with the sign of the association in the set where it is attained.
+    attained : tuple of str or None
+        That set; the first of equals.
+    """
+
+    names: tuple[tuple[str, ...], ...]
+    normalized: np.ndarray
+    covariance: np.ndarray
+    minimum: float
+    signed: float
+    attained: tuple[str, ...] | None
+
+
+def conditioning_sets(design: Design) -> ConditioningSets:
+    """List the sets of zero, one and two axes and give every row its cell in each."""
+    count, n = len(design.names), design.n
+    columns = [design.codes[:, axis] for axis in range(count)]
+    singles = [joint_code([column], n) for column in columns]
+    wanted = [(), *((a,) for a in range(count)), *combinations(range(count), 2)]
+    cells = {axes: joint_code([columns[axis] for axis in axes], n) for axes in wanted if len(axes) == 2}
+    cells |= {(axis,): singles[axis] for axis in range(count)} | {(): np.zeros(n, dtype=np.int64)}
+    size = {axes: int(cells[axes].max(initial=0)) + 1 for axes in wanted}
+    kept = [axes for axes in wanted if size[axes] <= MOST_CELLS]
+    base: list[tuple[int, ...]] = []
+    for axes in reversed(kept):  # pairs first: what they contain is summed from them
+        if not any(set(axes) <= set(larger) for larger in base):
+            base.append(axes)
+    parents = [min((b for b in base if set(axes) <= set(b)), key=lambda b: size[b]) for axes in kept]
+    fold = np.zeros((len(kept), max(size[axes] for axes in base)), dtype=np.int64)
+    for place, (axes, parent) in enumerate(zip(kept, parents, strict=True)):
+        fold[place, cells[parent]] = cells[axes]
+    return ConditioningSets(
+        names=tuple(tuple(design.names[axis] for axis in axes) for axes in kept),
+        cells=np.stack([cells[axes] for axes in base], axis=1),
+        sizes=np.array([size[axes] for axes in base], dtype=np.int64),
+        base=np.array([base.index(parent) for parent in parents], dtype=np.int64),
+        folded=np.array([size[axes] for axes in kept], dtype=np.int64),
+        fold=fold,
+        left_out=tuple(tuple(design.names[a] for a in axes) for axes in wanted if size[axes] > MOST_CELLS),
+    )
+
+
+class PairCounter:
+    """Information of one measure about one target, under many sets of weights.
+
+    The orders of the rows are found once; each set of weights then costs a merge sort that carries, for every
+    conditioning set, the weight per cell of the rows already passed.
+
+    Parameters
+    ----------
+    values, target : (n,) arrays
+        Infinities are ordered values that tie with each other; NaN is not allowed.
+    sets : ConditioningSets
+        Of these rows.
+
+    Notes
+    -----
+    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing is
+    ever held or looped over per pair.
+    """
+
+    def __init__(self, values: np.ndarray, target: np.ndarray, sets: ConditioningSets):
+        self._sets = sets
+        rank, against = dense_rank(values), dense_rank(target)
+        rising = stable_order(rank)
+        falling = stable_order(int(rank.max(initial=0)) - rank)
+        everything = np.zeros(len(rank), dtype=np.int64)
+        # Each order with what is compared in it: (group, key); target ascending, ties by falling value.
+        self._concordant = falling[stable_order(against[falling])]
+        self._rank = rank[self._concordant]
+        by_target = stable_order(against)
+        self._scans = [(rising, everything, rank[rising]), (by_target, everything, against[by_target])]
+        tied = by_target[stable_order(rank[by_target])]
+        self._tied = (tied, rank[tied], against[tied]) if len(rank) > int(rank.max(initial=-1)) + 1 else None
+
+    def information(self, weights: np.ndarray) -> ConditionalInformation:
+        """The information under `weights` (n,), a pair counting with the product of its rows' weights."""
+        from genbench.ranking.information_kernels import (
+            cell_pairs_below,
+            cell_pairs_concordant,
+            set_information,
+        )
+
+        sets = self._sets
+        weights = np.asarray(weights, dtype=float)
+        present = weights != 0
+
+        def scan(order: np.ndarray, group: np.ndarray, key: np.ndarray) -> np.ndarray:
+            kept = present[order]
+            rows = order[kept]
+            return cell_pairs_below(group[kept], key[kept], sets.cells[rows], sets.sizes, weights[rows])
+
+        kept = present[self._concordant]
+        rows = self._concordant[kept]
+        concordant = cell_pairs_concordant(self._rank[kept], sets.cells[rows], sets.sizes, weights[rows])
+        values_below, target_below = (scan(*each) for each in self._scans)
+        tied_below = np.zeros_like(concordant) if self._tied is None else scan(*self._tied)
+        total = _all_pairs(sets, weights)
+        found = set_information(
+            concordant, values_below, target_below, tied_below, total,
+            sets.base, sets.fold, sets.sizes, sets.folded,
+        )  # fmt: skip
+        return _summary(sets.names, *found.T)
+
+
+def _all_pairs(sets: ConditioningSets, weights: np.ndarray) -> np.ndarray:
+    """Table of the weights of all ordered pairs of different rows."""
+    blocks = []
+    for place, size in enumerate(sets.sizes):
+        cells = sets.cells[:, place]
+        mass = np.bincount(cells, weights=weights, minlength=size)
+        block = np.outer(mass, mass)
+        block[np.diag_indices_from(block)] -= np.bincount(cells, weights=weights**2, minlength=size)
+        blocks.append(block.ravel())
+    return np.concatenate(blocks)
+
+
+def _summary(
+    names: tuple[tuple[str, ...], ...], mutual: np.ndarray, entropy: np.ndarray, covariance: np.ndarray
+) -> ConditionalInformation:
+    exists = entropy > 1e-12
+    normalized = np.full(len(names), np.nan)
+    np.divide(mutual, entropy, out=normalized, where=exists)
+    normalized = np.clip(normalized, 0.0, 1.0)
+    if not exists.any():
+        return ConditionalInformation(names, normalized, covariance, np.nan, np.nan, None)
+    place = int(np.nanargmin(normalized))
+    minimum = float(normalized[place])
+    return ConditionalInformation(
+        names, normalized, covariance, minimum, float(np.sign(covariance[place])) * minimum, names[place]
+    )
+
+
+def conditional_information(
+    values: np.ndarray, target: np.ndarray, design: Design, weights: np.ndarray | None = None
+) -> ConditionalInformation:
+    """Î(S) for every set S of at most two axes, and their minimum K.
+
+    Over ordered pairs (i, j) of different rows let V_μ = sign(μ_i − μ_j), V_g = sign(g_i − g_j), each −1, 0 or
+    1, and U_S the values of both rows on the axes in S. Then
+
+        I(V_μ; V_g | U_S) = Σ_u p(u) Σ_{a,b} p(a, b | u) log[ p(a, b | u) / (p(a | u) p(b | u)) ]
+        Î(S) = I(V_μ; V_g | U_S) / H(V_g | U_S) ,    K = min over |S| ≤ 2 of Î(S) ,
+
+    p being shares of the pairs' weights: cells count by their pairs, empty ones not at all. A constant measure
+    has K = 0. I does not see direction (−μ scores as μ); `signed` does. The plug-in value is biased
+    upwards by about one over the number of rows per cell: compare with the band of random measures.
+
+    Parameters
+    ----------
+    values, target : (n,) arrays
+        Infinities are ordered values that tie with each other; NaN is not allowed.
+    design : Design
+    weights : (n,) array, optional
+        A pair counts with the product of its rows' weights.
+
+    Notes
+    -----
+    O(n log n · Σ_S cells(S)), see `PairCounter`.
+
+    References
+    ----------
+    Jiang et al. 2020, arXiv 1912.02178, section 3.3, eq. 8-10.
+    """
+    sets = conditioning_sets(design)
+    counter = PairCounter(np.asarray(values), np.asarray(target), sets)
+    return counter.information(np.ones(design.n) if weights is None else weights)

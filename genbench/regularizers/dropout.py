@@ -1,0 +1,71 @@
+"""Dropout, in networks that have places for it and in those that have none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import genbench
+from genbench.constraints import Probability
+from genbench.data import Task
+from genbench.errors import InvalidInput
+from genbench.training.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@genbench.regularizer(source="Srivastava et al. 2014, section 4")
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Regularizer):
+    """Set each activation to zero with probability `rate` while training, and scale the others up.
+
+    A network that has dropout modules gets this rate in all of them, zero included. Any other network gets
+    dropout after each of its activation modules: the activation ``name`` becomes a sequence of itself,
+    ``name.0``, and the dropout, ``name.1``. Activations have no parameters, so the names in the state dict
+    stay; those that have (PReLU) are left alone.
+
+    Attributes
+    ----------
+    rate : float
+        From 0 to 1, 1 excluded.
+    """
+
+    rate: Probability = 0.5
+
+    def build(self, model: nn.Module, task: Task) -> nn.Module:
+        from torch import nn
+
+        own = [each for each in model.modules() if isinstance(each, nn.modules.dropout._DropoutNd)]
+        for module in own:
+            module.p = self.rate
+        if own or self.rate == 0:
+            return model
+        places = _activations(model)
+        if not places:
+            raise InvalidInput(
+                "regularizer 'dropout': the network has neither dropout nor activation modules, so there is "
+                "no place for it"
+            )
+        # One module called in several places stays one module.
+        sequences = {
+            activation: nn.Sequential(activation, nn.Dropout(self.rate)) for _, _, activation in places
+        }
+        for parent, name, activation in places:
+            setattr(parent, name, sequences[activation])
+        return model
+
+
+def _activations(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Parent, name and module of each activation without parameters."""
+    from torch import nn
+
+    return [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if child is not None
+        and type(child).__module__ == nn.ReLU.__module__
+        and not isinstance(child, nn.MultiheadAttention | nn.Softmax | nn.LogSoftmax | nn.Softmax2d)
+        and not list(child.parameters())
+    ]

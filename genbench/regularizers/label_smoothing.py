@@ -1,0 +1,47 @@
+"""Label smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import genbench
+from genbench.constraints import Fraction
+from genbench.errors import InvalidInput
+from genbench.training.regularizer import Regularizer, Step, Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@genbench.regularizer(source="Szegedy et al. 2016, section 7")
+@dataclass(frozen=True, kw_only=True)
+class LabelSmoothing(Regularizer):
+    """Train on (1 − s) · label + s · uniform over the classes instead of the label.
+
+    Attributes
+    ----------
+    smoothing : float
+        The share s of the uniform distribution, from 0 to 1.
+    """
+
+    smoothing: Fraction = 0.1
+
+    def start(self, training: Training) -> None:
+        if training.task.kind != "classification":
+            raise InvalidInput(
+                f"regularizer 'label-smoothing' is for classification, not {training.task.kind}"
+            )
+
+    def loss(
+        self, step: Step, outputs: Tensor, targets: Tensor, inner: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        from torch.nn import functional as F
+
+        if self.smoothing == 0:
+            return inner(outputs, targets)  # the very bits of cross-entropy with class indices
+        classes = outputs.shape[1]
+        probabilities = targets if targets.is_floating_point() else F.one_hot(targets, classes)
+        smoothed = (1 - self.smoothing) * probabilities.to(outputs.dtype) + self.smoothing / classes
+        return inner(outputs, smoothed)

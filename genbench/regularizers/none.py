@@ -1,0 +1,14 @@
+"""No regularizer, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import genbench
+from genbench.training.regularizer import Regularizer
+
+
+@genbench.regularizer(name="none")
+@dataclass(frozen=True, kw_only=True)
+class NoRegularizer(Regularizer):
+    """Changes nothing: the level of an axis at which nothing is done. Training gives the same bits."""

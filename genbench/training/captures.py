@@ -1,0 +1,79 @@
+"""Outputs of inner modules, handed to the regularizers that ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from genbench.errors import InvalidInput, nearest
+from genbench.training.regularizer import Regularizer, Step, regularizer_name
+
+__all__ = ["captured_modules", "install_captures"]
+
+
+def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> list[tuple[str, ...]]:
+    """Names of the modules that each regularizer captures, roles resolved.
+
+    Raises
+    ------
+    InvalidInput
+        One line for each name that is neither a module nor a role of the network.
+    """
+    if not any(each.captures for each in regularizers):
+        return [()] * len(regularizers)
+    from genbench.models.roles import module_roles
+
+    roles = module_roles(model)
+    modules = dict(model.named_modules())
+    problems: list[str] = []
+    captured = [_resolve(each, roles, modules, problems) for each in regularizers]
+    if problems:
+        raise InvalidInput(problems)
+    return captured
+
+
+def _resolve(
+    regularizer: Regularizer,
+    roles: Mapping[str, Sequence[str]],
+    modules: Mapping[str, nn.Module],
+    problems: list[str],
+) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in regularizer.captures:
+        if roles.get(name):
+            found.update(dict.fromkeys(roles[name]))
+        elif name in modules:
+            found[name] = None
+        else:
+            known = [*(role for role, members in roles.items() if members), *filter(None, modules)]
+            problems.append(
+                f"regularizer '{regularizer_name(regularizer)}': the network has no module or role "
+                f"'{name}'{nearest(name, known)}"
+            )
+    return tuple(found)
+
+
+def install_captures(
+    model: nn.Module, captured: Sequence[tuple[str, ...]], steps: Sequence[Step]
+) -> list[RemovableHandle]:
+    """Let forward passes in training mode fill the `hidden` of each step.
+
+    Of a module that returns several tensors, such as a recurrent one, the first is taken.
+    """
+    readers: dict[str, list[dict[str, Tensor]]] = {}
+    for names, step in zip(captured, steps, strict=True):
+        for name in names:
+            readers.setdefault(name, []).append(step.hidden)
+
+    def hook_for(name: str) -> Any:
+        def hook(module: nn.Module, _: Any, output: Any) -> None:
+            if module.training:
+                for hidden in readers[name]:
+                    hidden[name] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    return [model.get_submodule(name).register_forward_hook(hook_for(name)) for name in readers]

@@ -1,0 +1,48 @@
+"""The network of a trial as it is initialized."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from genbench.data import Task
+from genbench.training.protocol import Protocol
+from genbench.training.regularizer import Regularizer
+
+__all__ = ["build_network"]
+
+
+def build_network(
+    build: Callable[[Task], nn.Module],
+    task: Task,
+    regularizers: Sequence[Regularizer],
+    protocol: Protocol,
+    seed: int,
+) -> nn.Module:
+    """Build and initialize a network on the CPU; the caller's random state stays as it was.
+
+    Parameters
+    ----------
+    build : callable
+        A model component with its settings filled in.
+    task : Task
+    regularizers : sequence of Regularizer
+        Each may change the architecture, in this order.
+    protocol : Protocol
+        Its `initialization_scale` multiplies all weights with two dimensions or more.
+    seed : int
+        Of the stream ``initialization``.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        model = build(task)
+        for regularizer in regularizers:
+            model = regularizer.build(model, task)
+    if protocol.initialization_scale != 1:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.dim() >= 2:
+                    parameter.mul_(protocol.initialization_scale)
+    return model

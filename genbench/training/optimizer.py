@@ -1,0 +1,141 @@
+"""The protocol's update rule and its learning rate along training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from genbench.errors import InvalidInput, nearest
+from genbench.training.protocol import Protocol
+from genbench.training.regularizer import Regularizer, overrides, regularizer_name
+
+__all__ = ["LearningRates", "learning_rate", "make_optimizer", "parameter_groups"]
+
+Factor = float | Callable[[float], float]
+
+
+def learning_rate(protocol: Protocol, index: int, steps_per_epoch: int) -> float:
+    """Learning rate of the step with this index.
+
+    With t = index / steps_per_epoch, T = `max_epochs` and w = `warmup_epochs`: in the warm-up the rate is
+    η · (index + 1) / steps_per_epoch / w, so that it reaches η with the last step of the warm-up and no step
+    is lost to a rate of zero. After it, ``cosine`` is η · (1 + cos π(t − w)/(T − w)) / 2, ``linear`` is
+    η · (T − t)/(T − w), ``step`` is η · decay^k, k being the number of `decay_epochs` up to t.
+    """
+    epoch = index / steps_per_epoch
+    warmup, last = protocol.warmup_epochs, protocol.max_epochs
+    done = (index + 1) / steps_per_epoch
+    if done < warmup:
+        return protocol.learning_rate * done / warmup
+    if protocol.schedule == "step":
+        passed = sum(index >= each * steps_per_epoch for each in protocol.decay_epochs)
+        return protocol.learning_rate * protocol.decay**passed
+    if protocol.schedule == "constant" or epoch <= warmup:
+        return protocol.learning_rate
+    if protocol.schedule == "cosine":
+        return protocol.learning_rate * (1 + math.cos(math.pi * (epoch - warmup) / (last - warmup))) / 2
+    return protocol.learning_rate * (last - epoch) / (last - warmup)
+
+
+def make_optimizer(
+    model: nn.Module, protocol: Protocol, regularizers: Sequence[Regularizer]
+) -> torch.optim.Optimizer:
+    """The optimizer of a protocol, with the parameter groups of its regularizers.
+
+    Each group has the key ``learning_rate_factor``; `LearningRates` reads it.
+    """
+    groups = parameter_groups(model, protocol, regularizers)
+    rate, momentum = protocol.learning_rate, protocol.momentum
+    # Fused kernels update all parameters in one call, on the CPU too; RMSProp has none.
+    if protocol.optimizer == "sgd":
+        # Nesterov's rule without momentum is plain descent, which torch refuses to call Nesterov's.
+        nesterov = protocol.nesterov and momentum > 0
+        return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+    if protocol.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=rate, fused=True)
+    if protocol.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
+    return torch.optim.RMSprop(groups, lr=rate, momentum=momentum)
+
+
+def parameter_groups(
+    model: nn.Module, protocol: Protocol, regularizers: Sequence[Regularizer]
+) -> list[dict[str, Any]]:
+    """Merge what the regularizers ask for, parameter by parameter, and group equal settings.
+
+    Raises
+    ------
+    InvalidInput
+        A group has an unknown key or a parameter that the network does not have.
+    """
+    trained = {id(each): each for each in model.parameters() if each.requires_grad}
+    factors: dict[int, Factor] = dict.fromkeys(trained, 1.0)
+    decays = dict.fromkeys(trained, float(protocol.weight_decay))
+    known = {id(each) for each in model.parameters()}
+    for regularizer in regularizers:
+        if not overrides(regularizer, "parameter_groups"):
+            continue
+        for group in regularizer.parameter_groups(model):
+            _check_group(group, known, regularizer_name(regularizer))
+            for parameter in group["params"]:
+                if id(parameter) not in trained:
+                    continue
+                if "learning_rate_factor" in group:
+                    factors[id(parameter)] = group["learning_rate_factor"]
+                if "weight_decay" in group:
+                    decays[id(parameter)] = float(group["weight_decay"])
+    groups: dict[tuple[Factor, float], dict[str, Any]] = {}
+    for key, parameter in trained.items():
+        settings = (factors[key], decays[key])
+        new: dict[str, Any] = {"params": [], "learning_rate_factor": settings[0], "weight_decay": settings[1]}
+        groups.setdefault(settings, new)["params"].append(parameter)
+    return list(groups.values())
+
+
+def _check_group(group: Any, known: set[int], name: str) -> None:
+    keys = ("params", "learning_rate_factor", "weight_decay")
+    for key in group:
+        if key not in keys:
+            raise InvalidInput(
+                f"regularizer '{name}': a parameter group has no key '{key}'{nearest(key, keys)}"
+            )
+    if not isinstance(group.get("params"), list | tuple):
+        raise InvalidInput(f"regularizer '{name}': a parameter group needs 'params', a list of parameters")
+    if any(id(each) not in known for each in group["params"]):
+        raise InvalidInput(
+            f"regularizer '{name}': a parameter group has a parameter that is not the network's"
+        )
+
+
+class LearningRates:
+    """Sets the learning rates of an optimizer's groups before each step.
+
+    Attributes
+    ----------
+    base : float
+        The protocol's learning rate at the step set last, before any group's factor.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, protocol: Protocol, steps_per_epoch: int):
+        self._optimizer = optimizer
+        self._protocol = protocol
+        self._steps_per_epoch = steps_per_epoch
+        changing = protocol.schedule != "constant" or protocol.warmup_epochs > 0
+        self.changing = changing or any(
+            callable(group["learning_rate_factor"]) for group in optimizer.param_groups
+        )
+        self.base = 0.0
+        self.set(0)
+
+    def set(self, index: int) -> None:
+        """Make the rates those of the step with this index."""
+        self.base = learning_rate(self._protocol, index, self._steps_per_epoch)
+        for group in self._optimizer.param_groups:
+            factor = group["learning_rate_factor"]
+            if callable(factor):
+                factor = factor(index / self._steps_per_epoch)
+            group["lr"] = self.base * factor

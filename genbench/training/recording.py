@@ -1,0 +1,99 @@
+"""What is kept along a training: the history, weights at milestones, and evenly spaced snapshots of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genbench.training.outcome import MILESTONES, Milestone
+
+__all__ = ["HistoryKeeper", "MilestoneKeeper", "SnapshotKeeper", "cpu_state"]
+
+
+def cpu_state(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the state dict on the CPU, every tensor contiguous."""
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+
+
+class HistoryKeeper:
+    """Keeps the columns of `Outcome.history`.
+
+    Parameters
+    ----------
+    on_row : callable, optional
+        Called with each new row.
+
+    Attributes
+    ----------
+    columns : dict from name to list
+    """
+
+    def __init__(self, on_row: Callable[[Mapping[str, float | None]], object] | None = None):
+        names = ("epoch", "step", "train_loss", "train_error", "batch_loss", "learning_rate")
+        self.columns: dict[str, list[float | None]] = {name: [] for name in names}
+        self._on_row = on_row
+
+    def add(self, **row: float | None) -> None:
+        """Add a row that has every column."""
+        for name, column in self.columns.items():
+            column.append(row[name])
+        if self._on_row is not None:
+            self._on_row(row)
+
+
+class MilestoneKeeper:
+    """Keeps the weights at the first evaluation with a training loss at or below each threshold.
+
+    Attributes
+    ----------
+    kept : list of Milestone
+        From the highest threshold to the lowest.
+    """
+
+    def __init__(self, model: nn.Module, thresholds: Sequence[float] = MILESTONES):
+        self._model = model
+        self._open = sorted(thresholds, reverse=True)
+        self.kept: list[Milestone] = []
+
+    def offer(self, step: int, train_loss: float) -> None:
+        """Keep the present weights if `train_loss` is the first one at or below a threshold."""
+        reached = [each for each in self._open if train_loss <= each]
+        if not reached:
+            return
+        state = cpu_state(self._model)
+        for threshold in reached:
+            self.kept.append(Milestone(threshold=threshold, step=step, train_loss=train_loss, state=state))
+            self._open.remove(threshold)
+
+
+class SnapshotKeeper:
+    """Keeps at most `limit` evenly spaced snapshots of a training whose length is not known beforehand.
+
+    Every `spacing`-th step is kept, from step 0. When one too many is held, every other one is dropped and
+    the spacing doubles: at least half of `limit` remain, and about limit / 2 · log2(steps / limit) copies
+    are made in all.
+
+    Attributes
+    ----------
+    kept : dict from step to state
+    """
+
+    def __init__(self, model: nn.Module, limit: int):
+        self._model = model
+        self._limit = limit
+        self._spacing = 1
+        self.kept: dict[int, dict[str, Tensor]] = {}
+
+    def offer(self, step: int) -> None:
+        """Keep the present weights if it is this step's turn."""
+        if self._limit < 1 or step % self._spacing:
+            return
+        self.kept[step] = cpu_state(self._model)
+        while len(self.kept) > self._limit:
+            self._spacing *= 2
+            self.kept = {each: state for each, state in self.kept.items() if each % self._spacing == 0}

@@ -1,0 +1,63 @@
+"""What computing a measure on a fit yields: a number or the reason why there is none. Knows no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Status", "Value"]
+
+
+class Status(StrEnum):
+    """How the computation of a measure ended."""
+
+    OK = "ok"
+    NAN = "nan"
+    NOT_APPLICABLE = "not_applicable"
+    ERROR = "error"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something that was asked for is missing because of a fault, not by its nature."""
+        return self in (Status.ERROR, Status.CRASHED, Status.TIMEOUT, Status.SKIPPED)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measure on one fit; ``float(value)`` is the number, NaN when there is none.
+
+    Attributes
+    ----------
+    name : str
+        The measure's spelling, settings included.
+    value : float or None
+        A number (infinities are numbers), or None.
+    status : Status
+    reason : str
+        Why there is no number, in one line.
+    seconds : float
+        What the measure would cost alone: its own time and that of every probe below it.
+    own_seconds : float
+        Its own time, the device synchronized before and after.
+    peak_memory : int
+        Bytes: the largest growth of memory during the measure or one of the probes below it. Of the
+        allocator on CUDA, of the resident memory of the process (hence a lower bound) elsewhere.
+    detail : str
+        The traceback of an error.
+    """
+
+    name: str
+    value: float | None
+    status: Status
+    reason: str = ""
+    seconds: float = 0.0
+    own_seconds: float = 0.0
+    peak_memory: int = 0
+    detail: str = ""
+
+    def __float__(self) -> float:
+        return math.nan if self.value is None else self.value
