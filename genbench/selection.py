@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from genbench.components import COST_CLASSES, Component, Kind
 from genbench.errors import InvalidInput, nearest
@@ -31,9 +31,9 @@ def select_measures(
     find : callable
         Looks probes up, see `Battery.resolve`.
     left_out : callable, optional
-        Told, in one line, of each measure that `all`, a family or a cost class would choose but that cannot be
-        computed whatever the fit, because its needs do not exist or its settings are missing. Without it such
-        a measure is an error, as it always is when it is named.
+        Told, in one line, of each measure that `all`, a family or a cost class would choose but that no fit
+        can have, because its needs do not exist or its settings are missing. Without it such a measure is an
+        error, as it always is when it is named.
 
     Raises
     ------
@@ -133,8 +133,8 @@ class _Choice:
         raise InvalidInput(f"unknown measure '{name}'{nearest(name, known)}")
 
 
-def _bare(component: Component) -> Iterable[str]:
-    return (component.name, *component.declared.aliases)
+def _names(component: Component) -> set[str]:
+    return {_fold(each) for each in (component.full_name, component.name, *component.declared.aliases)}
 
 
 def _fold(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genbench.ranking.design import Design
+from genbench.ranking.dyads import DyadicSums
 
 __all__ = ["Granulated", "granulated_covariance", "granulated_tau"]
 
@@ -82,14 +83,8 @@ def granulated_covariance(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sampling covariance of Ψ between measures, and the variance of ψ per axis, over configurations.
 
-    ψ is a weighted sum of terms s_d, one for each pair d of configurations that differ in one axis. Two terms
-    are dependent where their pairs share a configuration, and so
-
-        cov(ψ, ψ') = Σ_c (Σ_{d∋c} e_d)(Σ_{d∋c} e'_d) − Σ_d e_d·e'_d ,    e_d = weight of d · (s_d − ψ):
-
-    the first sum is the jackknife over configurations to first order, which meets d = d' once for each of its two
-    ends, the second takes one of them away. Neither the jackknife nor a bootstrap with product weights does
-    that: on an axis with two levels their variances are 2 and about 2.5 times too large.
+    ψ is a mean of terms that belong to pairs of configurations; see `DyadicSums` for their covariance and for
+    why it, and not a bootstrap, makes the intervals of ψ and Ψ.
 
     Returns
     -------
@@ -101,18 +96,13 @@ def granulated_covariance(
     Notes
     -----
     Time O(M² · pairs of configurations that differ in one axis), by matrix products.
-
-    References
-    ----------
-    Aronow, Samii & Assenova 2015, Political Analysis 23:564, eq. 5 (variance of dyadic data).
     """
     from genbench.ranking.kernels import granulated_dyads, granulated_sums
 
     matrix = _matrix(values)
     measures = matrix.shape[1]
     used = np.maximum((estimate.groups > 0).sum(axis=0), 1)
-    ends = np.zeros((design.n_configurations, measures))
-    twice = np.zeros((measures, measures))
+    whole = DyadicSums(design.n_configurations, measures)
     variances = np.full(estimate.axes.shape, np.nan)
     for axis in range(len(design.names)):
         inner = design.slices(axis, within_seed=True)
@@ -123,36 +113,19 @@ def granulated_covariance(
         group = np.empty(design.n, dtype=np.int64)
         group[inner.order] = np.repeat(np.arange(len(inner.starts) - 1), np.diff(inner.starts))
         outer = design.slices(axis, within_seed=False)
-        centre = np.nan_to_num(estimate.axes[axis])
-        axis_ends = np.zeros_like(ends)
-        axis_twice = np.zeros_like(twice)
+        sums = DyadicSums(design.n_configurations, measures)
         for starts, room in _chunks(design, axis, outer.order, outer.starts):
             rows = outer.order[starts[0] : starts[-1]]
-            residuals, nodes = granulated_dyads(
+            sums.add(*granulated_dyads(
                 matrix[rows], target[rows], design.codes[rows, axis], design.seed[rows], group[rows],
-                design.configuration[rows], starts - starts[0], pairs, present, centre, room,
-            )  # fmt: skip
-            for end in range(2):
-                _add_rows(axis_ends, nodes[:, end], residuals)
-            axis_twice += residuals.T @ residuals
+                design.configuration[rows], starts - starts[0], pairs, present,
+                np.nan_to_num(estimate.axes[axis]), room,
+            ))  # fmt: skip
         with np.errstate(invalid="ignore", divide="ignore"):
             small = np.where(present > 1, present / (present - 1), np.nan)
-        variance = small * ((axis_ends**2).sum(axis=0) - np.diag(axis_twice))
-        variances[axis] = np.maximum(variance, 0.0)
-        correction = np.sqrt(np.nan_to_num(small, nan=1.0)) / used
-        ends += axis_ends * correction
-        twice += axis_twice * np.outer(correction, correction)
-    return ends.T @ ends - twice, variances
-
-
-def _add_rows(total: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
-    """total[index[k]] += rows[k], repeated indices included, by sorting."""
-    if not len(index):
-        return
-    order = np.argsort(index, kind="stable")
-    ordered = index[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    total[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+        variances[axis] = small * sums.variance()
+        whole.add_sums(sums, np.sqrt(np.nan_to_num(small, nan=1.0)) / used)
+    return whole.covariance(), variances
 
 
 def _chunks(design: Design, axis: int, order: np.ndarray, starts: np.ndarray):

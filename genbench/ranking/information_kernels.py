@@ -93,11 +93,12 @@ def _add_below(table, below, cells, sizes, weight):
 def set_information(concordant, values_below, target_below, tied_below, total, base, fold, sizes, folded):
     """Mutual information, conditional entropy and conditional covariance of every conditioning set.
 
-    Parameters are tables over the base sets: pairs with both larger, with the larger value, with the larger
-    target, with the larger target at tied values; and `total`, all pairs of different rows. Set t is base set
-    base[t] with its cells merged: cell c becomes fold[t, c], of folded[t] cells. Returns (sets, 3).
+    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no pair
+    ties), with the larger target, with the larger target at tied values; and `total`, all pairs of different
+    rows. Set t is base set base[t] with its cells merged: cell c becomes fold[t, c], of folded[t] cells.
+    Returns (sets, 3).
     """
-    sets = len(base)
+    sets, ties = len(base), len(values_below) > 0
     result = np.zeros((sets, 3))
     starts = np.zeros(len(sizes) + 1, dtype=np.int64)
     for s in range(len(sizes)):
@@ -110,9 +111,10 @@ def set_information(concordant, values_below, target_below, tied_below, total, b
                 entry = starts[base[t]] + a * size + b
                 i, j = fold[t, a], fold[t, b]
                 sums[0, i, j] += concordant[entry]
-                sums[1, i, j] += values_below[entry]
                 sums[2, i, j] += target_below[entry]
-                sums[3, i, j] += tied_below[entry]
+                if ties:
+                    sums[1, i, j] += values_below[entry]
+                    sums[3, i, j] += tied_below[entry]
                 sums[4, i, j] += total[entry]
         joint = np.empty((3, 3))  # by sign of value and of target: +, −, 0
         everything = 0.0
@@ -122,7 +124,7 @@ def set_information(concordant, values_below, target_below, tied_below, total, b
                 if pairs <= 0.0:
                     continue
                 times = 1.0 if i == j else 2.0  # (i, j) and (j, i) mirror each other
-                _joint_signs(joint, sums[:, i, j], sums[:, j, i])
+                _joint_signs(joint, sums[:, i, j], sums[:, j, i], ties)
                 _add_information(result[t], joint, pairs, times)
                 everything += times * pairs
         if everything > 0.0:
@@ -131,12 +133,15 @@ def set_information(concordant, values_below, target_below, tied_below, total, b
 
 
 @compiled
-def _joint_signs(joint, forth, back):
+def _joint_signs(joint, forth, back, ties):
     """Fill the 3 × 3 counts of (sign of value, sign of target) from counts in both orders of the pair."""
     joint[0, 0], joint[1, 1] = forth[0], back[0]
     joint[2, 0], joint[2, 1] = forth[3], back[3]
     joint[1, 0] = forth[2] - joint[0, 0] - joint[2, 0]
     joint[0, 1] = back[2] - joint[1, 1] - joint[2, 1]
+    if not ties:
+        joint[:, 2] = 0.0
+        return
     joint[0, 2] = forth[1] - joint[0, 0] - joint[0, 1]
     joint[1, 2] = back[1] - joint[1, 0] - joint[1, 1]
     joint[2, 2] = forth[4] - forth[1] - back[1] - joint[2, 0] - joint[2, 1]

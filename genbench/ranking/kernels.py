@@ -6,7 +6,8 @@ import numpy as np
 
 from genbench.ranking.jit import compiled
 
-__all__ = ["concordant_weight", "granulated_sums", "granulated_dyads", "rank_moments"]
+__all__ = ["best_choices", "concordant_weight", "environment_sums", "granulated_dyads", "granulated_sums",
+           "rank_moments", "weighted_top"]  # fmt: skip
 
 
 @compiled
@@ -141,3 +142,112 @@ def rank_moments(order, tie_end, weights, target_rank):
             before[lane] += tied[lane]
         first = stop
     return cross, square
+
+
+@compiled
+def environment_sums(values, target, level, configuration, starts, test_size, effective, pairs):
+    """Weighted mean sign-error per pair of configurations of one context, rows sorted by context and level.
+
+    Without test sizes (an empty array) pairs weigh 1. Returns loss (pairs, M), configurations (pairs, 2) and the
+    effective sample (pairs,).
+    """
+    measures = values.shape[1]
+    loss = np.full((pairs, measures), np.nan)
+    nodes, sample = np.zeros((pairs, 2), dtype=np.int64), np.zeros(pairs)
+    wrong, weight, square = np.empty(measures), np.empty(measures), np.empty(measures)
+    place = 0
+    for context in range(len(starts) - 1):
+        first, stop = starts[context], starts[context + 1]
+        while first < stop:
+            first_end = first
+            while first_end < stop and level[first_end] == level[first]:
+                first_end += 1
+            second = first_end
+            while second < stop:
+                second_end = second
+                while second_end < stop and level[second_end] == level[second]:
+                    second_end += 1
+                nodes[place, 0], nodes[place, 1] = configuration[first], configuration[second]
+                wrong[:], weight[:], square[:] = 0.0, 0.0, 0.0
+                all_weight, all_square = 0.0, 0.0
+                for i in range(first, first_end):
+                    for j in range(second, second_end):
+                        w = 1.0
+                        if len(test_size):
+                            half = (target[i] - target[j]) / 2.0
+                            sure = max(0.0, 1.0 - 2.0 * np.exp(-2.0 * test_size[i] * half * half))
+                            sure *= max(0.0, 1.0 - 2.0 * np.exp(-2.0 * test_size[j] * half * half))
+                            w = max(0.0, sure - 0.5)
+                        if w == 0.0:
+                            continue
+                        all_weight += w
+                        all_square += w * w
+                        sign = (1.0 if target[i] > target[j] else 0.0) - (1.0 if target[i] < target[j] else 0.0)
+                        for m in range(measures):
+                            a, b = values[i, m], values[j, m]
+                            up, down = (1.0 if a > b else 0.0), (1.0 if a < b else 0.0)
+                            here = w * (up + down + (1.0 if a == b else 0.0))
+                            wrong[m] += 0.5 * here * (1.0 - sign * (up - down))
+                            weight[m] += here
+                            square[m] += here * here
+                for m in range(measures):
+                    if weight[m] > 0.0 and weight[m] * weight[m] >= effective * square[m] * (1.0 - 1e-9):
+                        loss[place, m] = wrong[m] / weight[m]
+                if all_square > 0.0:
+                    sample[place] = all_weight * all_weight / all_square
+                place += 1
+                second = second_end
+            first = first_end
+    return loss, nodes, sample
+
+
+@compiled
+def weighted_top(falling, order, weights, total, share):
+    """Largest value with a weight, and the value where the weight from the top first exceeds share·total.
+
+    falling (E,) values, largest first; order (E,) their rows in weights (N, B); total (B,).
+    """
+    lanes = weights.shape[1]
+    quantile, maximum = np.full(lanes, np.nan), np.full(lanes, np.nan)
+    above = np.zeros(lanes)
+    missing = lanes
+    for place in range(len(order)):
+        row = order[place]
+        for lane in range(lanes):
+            weight = weights[row, lane]
+            if weight > 0.0:
+                if above[lane] == 0.0:
+                    maximum[lane] = falling[place]
+                above[lane] += weight
+                if quantile[lane] != quantile[lane] and above[lane] > share * total[lane] * (1.0 + 1e-9):
+                    quantile[lane] = falling[place]
+                    missing -= 1
+        if missing == 0:
+            break
+    return quantile, maximum
+
+
+@compiled
+def best_choices(order, tie_end, weights, target, good):
+    """Weighted mean target of the first tie of `order` with a weight, and the share of it at or below `good`.
+
+    order (k,) rows by oriented value, tie_end[p] the end of the tie of position p; weights (n, B), good (B,).
+    """
+    lanes = weights.shape[1]
+    chosen, hits = np.full(lanes, np.nan), np.full(lanes, np.nan)
+    for lane in range(lanes):
+        first = 0
+        while first < len(order):
+            weight, sums, hit = 0.0, 0.0, 0.0
+            for place in range(first, tie_end[first]):
+                row = order[place]
+                w = float(weights[row, lane])
+                if w > 0.0:
+                    weight += w
+                    sums += w * target[row]
+                    hit += w if target[row] <= good[lane] else 0.0
+            if weight > 0.0:
+                chosen[lane], hits[lane] = sums / weight, hit / weight
+                break
+            first = tie_end[first]
+    return chosen, hits

@@ -126,14 +126,16 @@ class PairCounter:
         rank, against = dense_rank(values), dense_rank(target)
         rising = stable_order(rank)
         falling = stable_order(int(rank.max(initial=0)) - rank)
-        everything = np.zeros(len(rank), dtype=np.int64)
-        # Each order with what is compared in it: (group, key); target ascending, ties by falling value.
-        self._concordant = falling[stable_order(against[falling])]
-        self._rank = rank[self._concordant]
         by_target = stable_order(against)
-        self._scans = [(rising, everything, rank[rising]), (by_target, everything, against[by_target])]
-        tied = by_target[stable_order(rank[by_target])]
-        self._tied = (tied, rank[tied], against[tied]) if len(rank) > int(rank.max(initial=-1)) + 1 else None
+        by_both = by_target[stable_order(rank[by_target])]
+        alone = np.zeros(len(rank), dtype=np.int64)
+        self._concordant = falling[stable_order(against[falling])]  # target ascending, its ties by falling value
+        self._rank = rank[self._concordant]
+        # Each scan: an order of the rows, the groups within which pairs count, and what is compared.
+        self._by_target = by_target, alone, against[by_target]
+        self._by_value = rising, alone, rank[rising]
+        self._tied = by_both, rank[by_both], against[by_both]
+        self._ties = rank.max(initial=0) + 1 < len(rank) or against.max(initial=0) + 1 < len(rank)
 
     def information(self, weights: np.ndarray) -> ConditionalInformation:
         """The information under `weights` (n,), a pair counting with the product of its rows' weights."""
@@ -155,11 +157,10 @@ class PairCounter:
         kept = present[self._concordant]
         rows = self._concordant[kept]
         concordant = cell_pairs_concordant(self._rank[kept], sets.cells[rows], sets.sizes, weights[rows])
-        values_below, target_below = (scan(*each) for each in self._scans)
-        tied_below = np.zeros_like(concordant) if self._tied is None else scan(*self._tied)
-        total = _all_pairs(sets, weights)
+        none = np.zeros(0)
+        values_below, tied_below = (scan(*self._by_value), scan(*self._tied)) if self._ties else (none, none)
         found = set_information(
-            concordant, values_below, target_below, tied_below, total,
+            concordant, values_below, scan(*self._by_target), tied_below, _all_pairs(sets, weights),
             sets.base, sets.fold, sets.sizes, sets.folded,
         )  # fmt: skip
         return _summary(sets.names, *found.T)

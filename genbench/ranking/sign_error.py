@@ -1,0 +1,187 @@
+"""Robust sign-error: how often a measure orders a pair of networks the wrong way, environment by environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genbench.ranking.design import Design
+from genbench.ranking.dyads import DyadicSums
+
+__all__ = ["Environments", "environment_losses", "mean_covariance", "pair_weight", "upper_quantile"]
+
+EFFECTIVE = 12.0
+"""Environments with a smaller effective sample are left out (Dziugaite et al. 2020)."""
+
+QUANTILE = 0.9
+LANES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Coupled environments: pairs of configurations that differ in the value of exactly one axis.
+
+    Parameters
+    ----------
+    loss : (E, M) array
+        Weighted mean sign-error; NaN where the pairs with a value have no weight or too small an
+        effective sample.
+    nodes : (E, 2) int64 array
+        The two configurations.
+    axis : (E,) int64 array
+        The axis in which they differ.
+    effective : (E,) array
+        Effective sample (Σw)²/Σw² of all pairs, whatever their values.
+    """
+
+    loss: np.ndarray
+    nodes: np.ndarray
+    axis: np.ndarray
+    effective: np.ndarray
+
+    @property
+    def count(self) -> np.ndarray:
+        """Number of environments per measure, (M,)."""
+        return (~np.isnan(self.loss)).sum(axis=0)
+
+    def mean(self) -> np.ndarray:
+        """Mean over environments, (M,)."""
+        count = self.count
+        return np.divide(np.nansum(self.loss, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def pair_weight(difference: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Weight of a pair by how surely its target difference has the right sign.
+
+    By Hoeffding's inequality a rate measured on n examples is within |Δ|/2 of the truth with probability at
+    least p = 1 − 2·exp(−2n(Δ/2)²); both are with probability at least p₁·p₂, and the weight is (p₁·p₂ − ½)₊.
+
+    Parameters
+    ----------
+    difference : array
+        Δ, difference of two error rates in [0, 1].
+    first, second : arrays
+        Numbers of test examples behind each of them.
+
+    References
+    ----------
+    Dziugaite et al. 2020, arXiv 2010.11924, section 6 (there with n = 10,000 for all).
+    """
+    squared = (difference / 2) ** 2
+    sure = np.maximum(0.0, 1 - 2 * np.exp(-2 * first * squared))
+    sure = sure * np.maximum(0.0, 1 - 2 * np.exp(-2 * second * squared))
+    return np.maximum(sure - 0.5, 0.0)
+
+
+def environment_losses(
+    values: np.ndarray, target: np.ndarray, design: Design, test_size: np.ndarray | None = None,
+    effective: float = EFFECTIVE,
+) -> Environments:  # fmt: skip
+    """Mean sign-error of every measure in every pair of configurations that differ in one axis.
+
+    The sign-error of a pair of fits, one from each configuration, all seeds against all, is
+    (1 − sign(μ₁ − μ₂)·sign(g₁ − g₂))/2: 0 right, 1 wrong, ½ for a tie in either.
+
+    Parameters
+    ----------
+    values : (n, M) array
+        Oriented so that larger should mean a larger target; NaN where missing.
+    target : (n,) array
+        No NaN.
+    test_size : (n,) array, optional
+        With it pairs weigh by `pair_weight`, without it they weigh 1.
+    effective : float
+        Smallest effective sample that an environment may have; 0 keeps all.
+
+    Notes
+    -----
+    Time O(M · pairs of fits whose configurations differ in one axis), memory O(M · such configurations).
+
+    References
+    ----------
+    Dziugaite et al. 2020, arXiv 2010.11924, sections 4 and 6.
+    """
+    from genbench.ranking.kernels import environment_sums
+
+    parts = []
+    for axis in range(len(design.names)):
+        rows = design.slices(axis, within_seed=False)
+        order = rows.order
+        pairs = _pairs_of_levels(design.codes[order, axis], rows.starts)
+        sizes = np.zeros(0) if test_size is None else test_size[order]
+        loss, nodes, sample = environment_sums(
+            values[order], target[order], design.codes[order, axis], design.configuration[order], rows.starts,
+            sizes, float(effective), pairs,
+        )  # fmt: skip
+        parts.append((loss, nodes, np.full(pairs, axis, dtype=np.int64), sample))
+    if not parts:
+        empty = np.zeros(0)
+        return Environments(
+            np.zeros((0, values.shape[1])), np.zeros((0, 2), dtype=np.int64), empty.astype(np.int64), empty
+        )
+    return Environments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _pairs_of_levels(level: np.ndarray, starts: np.ndarray) -> int:
+    new = np.ones(len(level), dtype=np.int64)
+    new[1:] = level[1:] != level[:-1]
+    new[starts[:-1]] = 1
+    levels = np.add.reduceat(new, starts[:-1])
+    return int((levels * (levels - 1) // 2).sum())
+
+
+def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """90th percentile and maximum of the losses, environments weighted by their two configurations' weights.
+
+    The percentile is the smallest loss that at least 90 % of the weight does not exceed.
+
+    Parameters
+    ----------
+    environments : Environments
+    weights : (C, B) array
+        Weights of configurations.
+
+    Returns
+    -------
+    quantile, maximum : (M, B) arrays
+        NaN where no environment has a weight.
+
+    Notes
+    -----
+    O(E log E) per measure to sort, then O(B E) additions at most, a tenth of it as a rule.
+    """
+    from genbench.ranking.jit import in_threads
+    from genbench.ranking.kernels import weighted_top
+
+    loss, nodes = environments.loss, environments.nodes
+    measures, lanes = loss.shape[1], weights.shape[1]
+    orders = []
+    for column in loss.T:
+        known = np.flatnonzero(~np.isnan(column))
+        orders.append(known[np.argsort(-column[known], kind="stable")])
+    quantile, maximum = np.full((measures, lanes), np.nan), np.full((measures, lanes), np.nan)
+    known = (~np.isnan(loss)).astype(np.float32)
+    for first in range(0, lanes, LANES_AT_ONCE):
+        chunk = slice(first, first + LANES_AT_ONCE)
+        part = weights[:, chunk].astype(np.float32)  # whole numbers, exact
+        weight = part[nodes[:, 0]] * part[nodes[:, 1]]
+        total = known.T.astype(float) @ weight.astype(float)
+
+        def one(measure: int, chunk: slice = chunk, weight: np.ndarray = weight, total: np.ndarray = total) -> None:
+            quantile[measure, chunk], maximum[measure, chunk] = weighted_top(
+                loss[orders[measure], measure], orders[measure], weight, total[measure], 1 - QUANTILE
+            )
+
+        in_threads(one, range(measures))
+    return quantile, maximum
+
+
+def mean_covariance(environments: Environments, configurations: int) -> np.ndarray:
+    """Sampling covariance between measures of the mean over environments, (M, M), by `DyadicSums`."""
+    known = ~np.isnan(environments.loss)
+    count = np.maximum(known.sum(axis=0), 1)
+    residuals = np.where(known, environments.loss - environments.mean(), 0.0) / count
+    sums = DyadicSums(configurations, residuals.shape[1])
+    sums.add(residuals, environments.nodes)
+    return sums.covariance()
