@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ class Run:
     Parameters
     ----------
     folder : Path or str
+    warn : callable
+        Takes a line for each record that is damaged and therefore left out.
 
     Attributes
     ----------
@@ -39,8 +42,13 @@ class Run:
         What the command that returned this run did.
     """
 
-    def __init__(self, folder: Path | str, summary: Summary | None = None):
-        self.folder = Folder(folder)
+    def __init__(
+        self,
+        folder: Path | str,
+        summary: Summary | None = None,
+        warn: Callable[[str], None] = warnings.warn,
+    ):
+        self.folder = Folder(folder, warn)
         self.summary = summary
 
     def table(self) -> pd.DataFrame:
@@ -73,7 +81,7 @@ class Run:
         sizes = {each["test_examples"] for each in _records(self.folder)}
         options.setdefault("test_size", sizes.pop() if len(sizes) == 1 else None)
         options.setdefault("measures", list(info))
-        return rank(
+        board = rank(
             results.frame,
             target=target,
             axes=chosen,
@@ -82,6 +90,7 @@ class Run:
             costs={name: each.seconds for name, each in info.items()},
             **options,
         )
+        return replace(board, notes=[*board.notes, *results.notes])
 
 
 def _records(folder: Folder) -> list[Mapping[str, Any]]:
@@ -264,6 +273,9 @@ def resume(
     opened = Folder(folder, _say(progress))
     name = opened.suite_content().get("name", "suite")
     read = load_suite(opened.suite_file, host, name=name)
+    if retry and measures is None:
+        # Those of the suite were not asked for where `run` or `measure` was given others.
+        measures = sorted({each for key in opened.fit_keys() for each in opened.measured(key).values}) or None
     return _execute(
         read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
         shard=None, executor="local", retry=retry, train=train, progress=progress,
@@ -295,14 +307,16 @@ def _execute(
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
     engine = host.find(Kind.EXECUTOR, executor)
-    folder.open_for(suite)
+    folder.check_belongs(suite)
     pending = [each for each in plan.trials if folder.fit(each.key) is None] if train else []
     _check(pending, host, root)
+    # Only now, so that a suite that cannot run leaves no folder that its mended version would be refused in.
+    folder.open_for(suite)
     runner = Runner(
         plan, folder, host, engine.object(devices=place.devices), battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
-    return Run(folder.path, runner.run())
+    return Run(folder.path, runner.run(), _say(progress))
 
 
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:

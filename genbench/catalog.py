@@ -61,6 +61,7 @@ def _cost(host: Host, component: Component) -> str:
 
 
 def _plugin_rows(host: Host) -> list[dict[str, Any]]:
+    host.suites()  # whether a plugin can list its suites shows only now
     found = []
     for plugin in host.plugins:
         counts: dict[str, int] = {}
@@ -105,6 +106,8 @@ def card(host: Host, word: str) -> dict[str, Any]:
     name, settings = parse_variant(rest if len(kinds) == 1 else word)
     found = [each for each in (host.lookup(kind, name) for kind in kinds) if each is not None]
     if not found:
+        for kind in kinds:
+            host.refuse_ambiguous(kind, name)
         names = [each.full_name for kind in kinds for each in host.components(kind)]
         raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites()])}")
     if len(found) > 1:

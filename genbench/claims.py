@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Claims"]
 
@@ -43,7 +46,7 @@ class Claims:
         path = self._folder / f"{name}.lock"
         if path in self._held:
             return True
-        if not self._create(path) and not (self._is_stale(path) and self._take_over(path)):
+        if not self._create(path) and not self._take_over(path):
             return False
         with self._guard:
             self._held.add(path)
@@ -54,7 +57,8 @@ class Claims:
         path = self._folder / f"{name}.lock"
         with self._guard:
             self._held.discard(path)
-        path.unlink(missing_ok=True)
+        if self._is_own(path):
+            path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give all claims back."""
@@ -65,40 +69,73 @@ class Claims:
             self._folder.rmdir()
 
     def _create(self, path: Path) -> bool:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("x") as stream:
-                stream.write(json.dumps(self._owner))
-        except FileExistsError:
+        while True:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("x") as stream:
+                    stream.write(json.dumps(self._owner))
+            except FileExistsError:
+                return False
+            except FileNotFoundError:
+                continue  # another command that ended has just removed the folder
+            return True
+
+    def _take_over(self, path: Path) -> bool:
+        """Replace a dead claim; of several commands that find the same one, one gets it."""
+        if not self._is_stale(path):
             return False
-        return True
+        with self._alone():
+            # Another command may have replaced it before we were alone.
+            if not self._is_stale(path):
+                return False
+            path.unlink(missing_ok=True)
+            return self._create(path)
 
     def _is_stale(self, path: Path) -> bool:
         try:
             silent = time.time() - path.stat().st_mtime
-            owner = json.loads(path.read_text() or "{}")
         except FileNotFoundError:
-            return True
-        except (OSError, ValueError):
-            owner = {}
+            return False
+        owner = _owner(path)
         here = owner.get("host") == self._owner["host"]
         return silent > STALE_AFTER_SECONDS or (here and not _alive(owner.get("pid", 0)))
 
-    def _take_over(self, path: Path) -> bool:
-        # Renaming is atomic: of several commands that find the same dead claim, one gets it.
-        grave = path.with_suffix(f".{self._owner['token']}.dead")
-        with contextlib.suppress(FileNotFoundError):
-            path.rename(grave)
-        grave.unlink(missing_ok=True)
-        return self._create(path)
+    def _is_own(self, path: Path) -> bool:
+        return _owner(path).get("token") == self._owner["token"]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold a lock on the folder itself; the system lets go of it when its holder dies."""
+        try:
+            place = os.open(self._folder, os.O_RDONLY)
+        except FileNotFoundError:
+            yield
+            return
+        try:
+            # Some network file systems cannot lock a folder; then two commands may train one trial twice.
+            with contextlib.suppress(OSError):
+                fcntl.flock(place, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(place)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             with self._guard:
                 held = list(self._held)
             for path in held:
-                with contextlib.suppress(OSError):
-                    os.utime(path)
+                # After a long sleep of this machine the claim may be another's by now.
+                if self._is_own(path):
+                    with contextlib.suppress(OSError):
+                        os.utime(path)
+
+
+def _owner(path: Path) -> dict[str, Any]:
+    """Host, process and token of a claim; empty where it is gone or being written."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _alive(pid: int) -> bool:

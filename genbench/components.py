@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from genbench.canonical import canonical_json
 from genbench.errors import InvalidInput
 
 __all__ = [
@@ -79,6 +80,9 @@ COST_CLASSES: Mapping[str, str] = {
 }
 
 DIRECTIONS = ("+", "-", "?")
+
+# What components and plugins may be called.
+NAME = r"[A-Za-z0-9_][\w.+-]*"
 
 # What a root that is used directly, without a probe between, adds to the cost class.
 ROOT_COSTS: Mapping[str, str] = {"history": "F", "snapshots": "F"}
@@ -209,10 +213,18 @@ def _decorator(kind: Kind) -> Callable[..., Any]:
         name = declared.pop("name", None) or _default_name(kind, target)
         if "aliases" in declared:
             declared["aliases"] = tuple(declared["aliases"])
+        if kind in (Kind.REGULARIZER, Kind.PROTOCOL):
+            _freeze(target)
         target.__genbench__ = Declaration(kind=kind, name=name, **declared)
         return target
 
     return decorate
+
+
+def _freeze(target: Any) -> None:
+    """Make a class whose base is a frozen dataclass one itself, so that its annotated fields are settings."""
+    if dataclasses.is_dataclass(target) and "__dataclass_fields__" not in vars(target):
+        dataclasses.dataclass(frozen=True, kw_only=True)(target)
 
 
 def _default_name(kind: Kind, target: Any) -> str:
@@ -255,12 +267,18 @@ def regularizer(
     target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
     aliases: typing.Sequence[str] = (),
 ) -> Any:  # fmt: skip
-    """Declare a regularizer: a frozen dataclass derived from `genbench.Regularizer`."""
+    """Declare a regularizer: a class derived from `genbench.Regularizer`; its annotated fields are settings.
+
+    A class that is no dataclass yet becomes a frozen one.
+    """
     return _decorator(Kind.REGULARIZER)(target, name=name, version=version, source=source, aliases=aliases)
 
 
 def protocol(target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "") -> Any:
-    """Declare a protocol: a frozen dataclass derived from `genbench.Protocol`."""
+    """Declare a protocol: a class derived from `genbench.Protocol`; fields with other defaults are its own.
+
+    A class that is no dataclass yet becomes a frozen one.
+    """
     return _decorator(Kind.PROTOCOL)(target, name=name, version=version, source=source)
 
 
@@ -341,17 +359,41 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
     _check_declaration(declared, where)
     needs: dict[str, Need] = {}
     if declared.kind in (Kind.REGULARIZER, Kind.PROTOCOL):
-        if not dataclasses.is_dataclass(target):
-            raise InvalidInput(f"{where}: the class must derive from its base class in genbench")
+        base = _base(declared.kind)
+        if not (inspect.isclass(target) and issubclass(target, base)):
+            raise InvalidInput(f"{where}: must be a class derived from genbench.{base.__name__}")
         settings = field_settings(target)
     else:
         settings, needs = _signature(target, declared.kind, where)
+    if declared.kind is not Kind.EXECUTOR:  # what an executor takes is given by programs only
+        _check_defaults(settings, where)
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
 
 
+def _base(kind: Kind) -> type:
+    from genbench.training.protocol import Protocol
+    from genbench.training.regularizer import Regularizer
+
+    return Regularizer if kind is Kind.REGULARIZER else Protocol
+
+
+def _check_defaults(settings: Mapping[str, Setting], where: str) -> None:
+    """Settings are plain data: they stand in suites, tables, records and keys."""
+    for each in settings.values():
+        try:
+            canonical_json(None if each.required else each.default)
+        except (TypeError, ValueError):
+            raise InvalidInput(
+                f"{where}: the default of setting '{each.name}' must be a finite number, a text, True, "
+                f"False, None, or a list or table of these, not {each.default!r}"
+            ) from None
+
+
 def _check_declaration(declared: Declaration, where: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", declared.name):
+    if not isinstance(declared.name, str) or not re.fullmatch(NAME, declared.name):
         raise InvalidInput(f"{where}: a name has letters, digits and . _ + - only")
+    if not all(isinstance(each, str) and re.fullmatch(NAME, each) for each in declared.aliases):
+        raise InvalidInput(f"{where}: an alias has letters, digits and . _ + - only")
     if isinstance(declared.version, bool) or not isinstance(declared.version, int) or declared.version < 1:
         raise InvalidInput(f"{where}: version is a whole number from 1, not {declared.version!r}")
     if declared.direction not in DIRECTIONS:
@@ -366,10 +408,15 @@ def field_settings(target: Any) -> dict[str, Setting]:
     """The fields of a dataclass as settings."""
     hints = _hints(target)
     return {
-        field.name: Setting(field.name, hints.get(field.name, Any), field.default)
+        field.name: Setting(field.name, hints.get(field.name, Any), _field_default(field))
         for field in dataclasses.fields(target)
         if field.init
     }
+
+
+def _field_default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _signature(target: Any, kind: Kind, where: str) -> tuple[dict[str, Setting], dict[str, Need]]:
@@ -384,11 +431,16 @@ def _signature(target: Any, kind: Kind, where: str) -> tuple[dict[str, Setting],
         elif parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
             positional[parameter.name] = parameter
         else:
-            raise InvalidInput(f"{where}: *args and **kwargs cannot be read as needs or settings")
+            raise InvalidInput(
+                f"{where}: '{parameter}' cannot be read as a need or a setting: no *args, no **kwargs, no '/'"
+            )
     arguments = _ARGUMENTS.get(kind, ())
     if arguments is not None:
         if tuple(positional) != arguments:
-            raise InvalidInput(f"{where}: its positional parameters must be ({', '.join(arguments)})")
+            raise InvalidInput(
+                f"{where}: its positional parameters must be ({', '.join(arguments)}), "
+                f"not ({', '.join(positional)}); settings go behind '*'"
+            )
         return settings, {}
     return settings, {name: _read_need(each, settings, where) for name, each in positional.items()}
 

@@ -106,9 +106,10 @@ def measure_identity(battery: Battery, request: Request) -> str:
     )
 
 
-def value_key(key: str, identity: str) -> str:
-    """Hash of what determines a value: the fit's key and the measure's identity."""
-    return digest({"fit": key, "measure": identity})
+def value_key(key: str, identity: str, siblings: Sequence[str] = ()) -> str:
+    """Hash of what determines a value: the fit's key, the measure's identity, the siblings compared with."""
+    compared = {"siblings": sorted(siblings)} if siblings else {}
+    return digest({"fit": key, "measure": identity, **compared})
 
 
 def _identity(component: Component, settings: Mapping[str, Any]) -> dict[str, Any]:

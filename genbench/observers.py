@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -35,7 +37,9 @@ class Observers:
             if plugin.name in self._off:
                 continue
             frozen = {name: _frozen(copy.deepcopy(each)) for name, each in arguments.items()}
-            fault = _within(function, frozen, PATIENCE_SECONDS)
+            # What an observer prints must not end up among the results.
+            with contextlib.redirect_stdout(sys.stderr):
+                fault = _within(function, frozen, PATIENCE_SECONDS)
             if fault:
                 self._off.add(plugin.name)
                 self._say(f"observer {hook} of plugin '{plugin.name}' {fault}; it is switched off")
@@ -48,7 +52,7 @@ def _within(function: Callable[..., Any], arguments: Mapping[str, Any], seconds:
     def call() -> None:
         try:
             function(**arguments)
-        except Exception as fault:
+        except BaseException as fault:  # a plugin may call sys.exit or raise anything
             faults.append(f"raised {type(fault).__name__}: {fault}")
 
     thread = threading.Thread(target=call, daemon=True)

@@ -151,10 +151,19 @@ def _level(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """The trials of a suite, in the suite's order, each once."""
+    """The trials of a suite, in the suite's order, each once.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        Those of the shard, where the plan is one.
+    whole : tuple of Trial
+        Those of all shards: siblings may belong to another one.
+    """
 
     suite: Suite
     trials: tuple[Trial, ...]
+    whole: tuple[Trial, ...]
 
     @cached_property
     def axes(self) -> dict[str, list[Any]]:
@@ -203,10 +212,9 @@ def make_plan(
         unique.setdefault(trial.key, trial)
         if limit is not None and len(unique) >= limit:
             break
-    trials = tuple(unique.values())
-    if shard is not None:
-        trials = trials[shard[0] - 1 :: shard[1]]
-    return Plan(suite, trials)
+    whole = tuple(unique.values())
+    trials = whole if shard is None else whole[shard[0] - 1 :: shard[1]]
+    return Plan(suite, trials, whole)
 
 
 def _check_stacks(suite: Suite) -> None:
@@ -257,11 +265,15 @@ def _flat(alternatives: Iterable[Alternative]) -> list[tuple[Component, Mapping[
 
 
 def axis_values(trials: Sequence[Trial]) -> dict[str, list[Any]]:
-    """Value of each trial on each axis: on every coordinate that takes more than one value."""
+    """Value of each trial on each axis: on every coordinate that takes more than one value where it exists.
+
+    A setting that one model has and another lacks is no axis for that alone; once it is one, `ABSENT` is a
+    level of it.
+    """
     coordinates = [each.coordinates() for each in trials]
     names = dict.fromkeys(name for each in coordinates for name in each)
     columns = {name: [each.get(name, ABSENT) for each in coordinates] for name in names}
-    return {name: column for name, column in columns.items() if len(set(column)) > 1}
+    return {name: column for name, column in columns.items() if len(set(column) - {ABSENT}) > 1}
 
 
 def axis_named(word: str, axes: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,8 @@ def read_table(folder: Folder) -> RunTable:
     fits, notes = _current(folder)
     trials = [Trial.from_dict(each.record["trial"]) for each in fits]
     axes = axis_values(trials)
-    values = [folder.measured(each.key).values for each in fits]
+    values = [dict(folder.measured(each.key).values) for each in fits]
+    notes += _without_older_versions(values)
     measures = _describe(values)
     rows = []
     for number, (stored, trial) in enumerate(zip(fits, trials, strict=True)):
@@ -174,7 +175,25 @@ def _point(trial: Mapping[str, Any]) -> tuple[str, list[int]]:
     return canonical_json([bare, trial["splits"], trial["seed"]]), [each["version"] for each in chosen]
 
 
-def _describe(values: list[Mapping[str, Mapping[str, Any]]]) -> dict[str, MeasureInfo]:
+def _without_older_versions(values: list[dict[str, Mapping[str, Any]]]) -> list[str]:
+    """Remove values of measures that have values of a newer version on other fits; a note for each measure."""
+    newest: dict[str, int] = {}
+    for each in values:
+        for name, value in each.items():
+            newest[name] = max(value["version"], newest.get(name, 0))
+    left_out: dict[str, int] = {}
+    for each in values:
+        for name in [name for name, value in each.items() if value["version"] < newest[name]]:
+            del each[name]
+            left_out[name] = left_out.get(name, 0) + 1
+    return [
+        f"{name}: values of an older version on {count} fits are left out; "
+        "'genbench measure' computes them anew"
+        for name, count in sorted(left_out.items())
+    ]
+
+
+def _describe(values: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, MeasureInfo]:
     found: dict[str, list[Mapping[str, Any]]] = {}
     for each in values:
         for name, value in each.items():

@@ -16,7 +16,7 @@ from genbench.measuring import describe_measure, measure_identity, value_key
 from genbench.observers import Observers
 from genbench.plan import Plan, Trial
 from genbench.probing import Battery
-from genbench.store import Folder
+from genbench.store import Folder, StoredFit
 from genbench.values import Status
 
 __all__ = ["Executor", "Progress", "Runner", "Summary"]
@@ -126,9 +126,14 @@ class Runner:
         self._sources = [asdict(each) for each in host.sources]
         self._trials = {each.key: each for each in plan.trials}
         self._crashes: collections.Counter[str] = collections.Counter()
-        self._given_up: dict[str, str] = {}
-        self._retried: set[str] = set()
+        # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
+        self._given_up: dict[str, dict[str, str]] = {}
+        self._retried: set[tuple[str, str]] = set()
+        self._whole: set[str] = set()
         self._summary = Summary(trials=len(plan.trials))
+        self._configurations: dict[str, list[str]] = {}
+        for each in plan.whole:
+            self._configurations.setdefault(each.configuration, []).append(each.key)
         alone = [each for each in battery.requests if not battery.needs_siblings(each)]
         self._first = [each.spelling for each in alone]
         self._second = [each.spelling for each in battery.requests if each.spelling not in set(self._first)]
@@ -150,6 +155,7 @@ class Runner:
             self._work(claims, self._first)
             if self._second:
                 self._work(claims, self._second)
+                self._say_who_waits()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
             self._executor.close()
@@ -201,38 +207,61 @@ class Runner:
 
     def _job(self, trial: Trial, measures: Sequence[str]) -> Job | None:
         """The next thing to do for a trial, or None."""
-        stored = self._folder.fit(trial.key)
-        if stored is None:
-            if not self._train or (self._folder.failure(trial.key) and not self._may_retry(trial.key)):
+        if self._stored(trial.key) is None:
+            failed = self._folder.failure(trial.key) is not None
+            if not self._train or (failed and not self._may_retry("train", trial.key)):
                 return None
             return self._make(trial, "train")
-        missing = self._missing(trial.key, measures)
-        if not missing:
-            return None
         siblings: list[str] = []
         if measures is self._second:
-            siblings = [
-                each.key
-                for each in self._plan.trials
-                if each.configuration == trial.configuration and each.key != trial.key
-            ]
-        return self._make(trial, "measure", missing, siblings)
+            if self._waits_for(trial):
+                return None
+            siblings = self._siblings(trial)
+        missing = self._missing(trial.key, measures, siblings)
+        return self._make(trial, "measure", missing, siblings) if missing else None
 
-    def _missing(self, key: str, measures: Sequence[str]) -> list[str]:
-        wanted = {each: self._value_key(key, each) for each in measures}
+    def _stored(self, key: str) -> StoredFit | None:
+        """The fit of a key; its weights are read and compared with their hash once in a run."""
+        stored = self._folder.fit(key, check_weights=key not in self._whole)
+        if stored is not None:
+            self._whole.add(key)
+        return stored
+
+    def _siblings(self, trial: Trial) -> list[str]:
+        """The fits of the same configuration with other seeds, in this folder and of the whole suite."""
+        keys = self._configurations[trial.configuration]
+        return [each for each in keys if each != trial.key and self._stored(each) is not None]
+
+    def _waits_for(self, trial: Trial) -> list[str]:
+        """Fits of the same configuration that are still to be trained, by this command or another one."""
+        keys = self._configurations[trial.configuration]
+        return [
+            each for each in keys if self._stored(each) is None and self._folder.failure(each) is None
+        ]
+
+    def _say_who_waits(self) -> None:
+        waiting = sum(bool(self._waits_for(each)) for each in self._plan.trials)
+        if waiting:
+            self._progress.say(
+                f"{', '.join(self._second)}: {waiting} trials wait until all seeds of their configuration "
+                f"are trained; 'genbench measure {self._folder.path}' computes them then"
+            )
+
+    def _missing(self, key: str, measures: Sequence[str], siblings: Sequence[str] = ()) -> list[str]:
+        wanted = {each: self._value_key(key, each, siblings) for each in measures}
         values = self._folder.measured(key, wanted).values
-        retry = self._may_retry(key)
+        retry = self._may_retry(_pass(measures is self._second), key)
         return [
             each
             for each in measures
             if each not in values or (retry and Status(values[each]["status"]).is_fault)
         ]
 
-    def _may_retry(self, key: str) -> bool:
-        return self._retry and key not in self._retried
+    def _may_retry(self, what: str, key: str) -> bool:
+        return self._retry and (what, key) not in self._retried
 
-    def _value_key(self, key: str, spelling: str) -> str:
-        return value_key(key, self._identities[spelling])
+    def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
+        return value_key(key, self._identities[spelling], siblings if spelling in self._second else ())
 
     def _make(
         self, trial: Trial, task: Any, measures: Sequence[str] = (), siblings: Sequence[str] = ()
@@ -249,7 +278,7 @@ class Runner:
             limits=asdict(suite.limits),
             measures=list(measures),
             siblings=list(siblings),
-            skip={name: {"status": "skipped", "reason": why} for name, why in self._given_up.items()},
+            skip=self._given_up,
         )
 
     # --- outcomes ----------------------------------------------------------------------------------
@@ -261,13 +290,13 @@ class Runner:
             return None
         if outcome.job.task == "train":
             return self._settle_training(trial, outcome, measures)
-        self._settle_measuring(trial, outcome)
+        self._settle_measuring(trial, outcome, measures)
         return None
 
     def _settle_training(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
         if self._retry:
             self._folder.forget_failures(trial.key)
-        stored = self._folder.fit(trial.key)
+        stored = self._stored(trial.key)
         if outcome.status != "ok" or stored is None:
             reason = outcome.reason or "the record of the fit is not readable"
             record = {
@@ -278,18 +307,17 @@ class Runner:
                 "environment": outcome.environment,
                 "time": _now(),
             }
-            self._retried.add(trial.key)
+            self._retried.add(("train", trial.key))
             self._folder.write_failure(trial.key, record)
             self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
             return None
         self._summary.trained += 1
         self._progress.trained(trial, stored.record)
         self._observers.tell("genbench_trial_finished", trial=trial.as_dict(), record=dict(stored.record))
-        missing = self._missing(trial.key, measures)
-        return self._make(trial, "measure", missing) if missing and measures is self._first else None
+        return self._job(trial, measures)
 
-    def _settle_measuring(self, trial: Trial, outcome: JobOutcome) -> None:
-        self._retried.add(trial.key)
+    def _settle_measuring(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> None:
+        self._retried.add((_pass(measures is self._second), trial.key))
         self._count_crashes(outcome)
         if not outcome.values:
             return
@@ -297,7 +325,7 @@ class Runner:
             {
                 **value,
                 **self._descriptions[value["measure"]],
-                "key": self._value_key(trial.key, value["measure"]),
+                "key": self._value_key(trial.key, value["measure"], outcome.job.siblings),
             }
             for value in outcome.values
         ]
@@ -317,7 +345,7 @@ class Runner:
             self._crashes[component] += 1
             if self._crashes[component] == CRASHES_BEFORE_SKIPPING and component not in self._given_up:
                 why = f"{component} {status} on {CRASHES_BEFORE_SKIPPING} fits in a row"
-                self._given_up[component] = why
+                self._given_up[component] = {"status": str(Status.SKIPPED), "reason": why}
                 self._progress.say(f"{why}; it is skipped for the rest of this run")
         for value in outcome.values:
             if not Status(value["status"]).is_fault:
@@ -332,17 +360,25 @@ class Runner:
     def _take_stock(self) -> Summary:
         summary = self._summary
         measures = [*self._first, *self._second]
-        for key in self._trials:
-            if self._folder.fit(key) is None:
+        for trial in self._plan.trials:
+            key = trial.key
+            if self._stored(key) is None:
                 failure = self._folder.failure(key)
                 if failure is not None:
                     summary.failures[key] = failure["reason"]
+                elif self._folder.holds(key):
+                    summary.failures[key] = "its record or its weights are damaged"
                 continue
-            wanted = {each: self._value_key(key, each) for each in measures}
+            siblings = self._siblings(trial) if self._second else []
+            wanted = {each: self._value_key(key, each, siblings) for each in measures}
             for name, value in self._folder.measured(key, wanted).values.items():
                 if Status(value["status"]).is_fault:
                     summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
         return summary
+
+
+def _pass(second: bool) -> str:
+    return "second pass" if second else "first pass"
 
 
 def _now() -> str:

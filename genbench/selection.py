@@ -120,9 +120,7 @@ class _Choice:
 
     def _named(self, name: str) -> Component:
         """A full name, or a bare one: the core's, else the only plugin's that has it."""
-        matches = [
-            each for each in self._components if _fold(name) in map(_fold, (each.full_name, *_bare(each)))
-        ]
+        matches = [each for each in self._components if _fold(name) in _names(each)]
         exact = [each for each in matches if each.plugin == "core" or _fold(each.full_name) == _fold(name)]
         if len(exact or matches) == 1:
             return (exact or matches)[0]

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+import types
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from genbench.canonical import canonical_json
 from genbench.components import Component, Setting
 from genbench.errors import InvalidInput, nearest
 
-__all__ = ["check", "complete", "parse_variant", "spell"]
+__all__ = ["NONE", "check", "complete", "parse_variant", "read_literal", "spell", "split_at_commas"]
+
+NONE = "none"
+"""How None is written where there is no word for it, as in TOML; settings that cannot be None see a text."""
 
 
 def complete(component: Component, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,16 +60,26 @@ def _checked(known: Setting, value: Any) -> Any:
     Checked as strict JSON, since settings come from files, command lines and records alike: a number
     in quotes is a string, and true is no number.
     """
-    if known.annotation is Any:
-        return value
-    from pydantic import ValidationError
-
     try:
-        return _adapter(known.annotation).validate_json(json.dumps(value), strict=True)
-    except ValidationError as fault:
-        raise ValueError(_explained(fault.errors()[0], value)) from None
+        text = json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ValueError("a number must be finite") from None
     except TypeError:
         raise ValueError(f"a setting cannot be a {type(value).__name__}") from None
+    if known.annotation is Any:
+        return value
+    from pydantic import PydanticUserError, ValidationError
+
+    try:
+        return _adapter(known.annotation).validate_json(text, strict=True)
+    except ValidationError as fault:
+        if value == NONE and types.NoneType in get_args(known.annotation):
+            return None
+        raise ValueError(_explained(fault.errors()[0], value)) from None
+    except PydanticUserError:
+        raise ValueError(
+            f"no value can be given: its annotation {known.annotation} is no plain type"
+        ) from None
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +91,7 @@ def _adapter(annotation: Any) -> Any:
 
 def _explained(fault: Mapping[str, Any], value: Any) -> str:
     message = str(fault["msg"]).replace("Input should be", "should be").replace("a valid ", "a ")
+    message = message.replace("a array", "a list")
     if fault["type"] == "literal_error" and isinstance(value, str):
         message += nearest(value, re.findall(r"'([^']*)'", message))
     return message
@@ -95,32 +110,48 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
         raise InvalidInput(f"'{text}': a variant is spelled name[key=value,...]")
     name, inside = match.groups()
     settings: dict[str, Any] = {}
-    for part in _split(inside or ""):
+    for part in split_at_commas(inside or ""):
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
-            raise InvalidInput(f"'{text}': '{part.strip()}' is not key=value")
+            raise InvalidInput(f"'{text}': '{part}' is not key=value")
         settings[key.strip()] = read_literal(value.strip())
     return name, settings
 
 
-def _split(inside: str) -> list[str]:
-    """Split at the commas that stand outside brackets."""
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(inside):
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth == 0:
-            parts.append(inside[start:position])
-            start = position + 1
-    parts.append(inside[start:])
-    return [part for part in parts if part.strip()]
+def split_at_commas(text: str) -> list[str]:
+    """Split at the commas that stand outside brackets and quotes; parts are stripped, empty ones left out."""
+    parts, depth, start, quoted = [], 0, 0, False
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if quoted:
+            position += character == "\\"  # what is escaped ends no quote
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        else:
+            depth += (character in "[{") - (character in "]}")
+            if character == "," and depth == 0:
+                parts.append(text[start:position])
+                start = position + 1
+        position += 1
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
 
 
 def read_literal(text: str) -> Any:
-    """A value as it is written in a variant or behind ``--set``: JSON where it is JSON, else a string."""
+    """A value as it is written in a variant or behind ``--set``: JSON where it is JSON, else a string.
+
+    JSON has neither NaN nor infinities: these too are strings.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_not_json)
     except ValueError:
         return text
+
+
+def _not_json(word: str) -> Any:
+    raise ValueError(word)
 
 
 def spell(component: Component, settings: Mapping[str, Any]) -> str:
@@ -142,6 +173,7 @@ def spell(component: Component, settings: Mapping[str, Any]) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[^\s\[\]{},='\"]+", value) and read_literal(value) == value:
         return value
-    if isinstance(value, float):
-        return repr(int(value) if value.is_integer() and abs(value) < 1e15 else value)
-    return json.dumps(value, default=str, separators=(",", ":"))
+    try:
+        return canonical_json(value)
+    except (TypeError, ValueError):  # no setting can be this, but an error message quotes it
+        return repr(value)

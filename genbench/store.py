@@ -79,6 +79,26 @@ class Folder:
     def suite_file(self) -> Path:
         return self.path / "suite.toml"
 
+    def check_belongs(self, suite: Suite) -> None:
+        """Check that the folder is free for a suite, without writing anything.
+
+        Raises
+        ------
+        InvalidInput
+            There is a file in its place, or it holds the run of a different suite.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInput(f"output folder '{self.path}': is a file")
+        if not self.suite_file.exists():
+            return
+        there = self.suite_content()
+        if digest(_meaning(there)) != digest(_meaning(suite.content)):
+            raise InvalidInput(
+                f"output folder '{self.path}' holds a run of "
+                f"{'another version of ' if there.get('name') == suite.name else ''}suite "
+                f"'{there.get('name', '?')}' with other content; choose another --out"
+            )
+
     def open_for(self, suite: Suite) -> None:
         """Make the folder, or check that it belongs to this suite.
 
@@ -87,6 +107,7 @@ class Folder:
         InvalidInput
             The folder cannot be written, or holds the run of a different suite.
         """
+        self.check_belongs(suite)
         try:
             (self.path / "fits").mkdir(parents=True, exist_ok=True)
             (self.path / "environments").mkdir(exist_ok=True)
@@ -94,13 +115,7 @@ class Folder:
                 write_atomically(self.suite_file, as_toml({"name": suite.name, **suite.content}).encode())
         except OSError as fault:
             raise InvalidInput(f"output folder '{self.path}': cannot be written: {fault.strerror}") from None
-        there = self.suite_content()
-        if digest(_meaning(there)) != digest(_meaning(suite.content)):
-            raise InvalidInput(
-                f"output folder '{self.path}' holds a run of "
-                f"{'another version of ' if there.get('name') == suite.name else ''}suite "
-                f"'{there.get('name', '?')}' with other content; choose another --out"
-            )
+        self.check_belongs(suite)
 
     def suite_content(self) -> dict[str, Any]:
         """The suite as run, with the key ``name``.
@@ -188,6 +203,10 @@ class Folder:
             return self._damaged(weights, "its content is not what was recorded")
         return StoredFit(key, record, folder)
 
+    def holds(self, key: str) -> bool:
+        """Whether there is a record of a fit, damaged or not."""
+        return (self.fit_folder(key) / "fit.json").exists()
+
     def write_failure(self, key: str, record: Mapping[str, Any]) -> None:
         """Record that training a trial failed; `retry` trains it again."""
         folder = self.fit_folder(key) / "failures"
@@ -215,35 +234,42 @@ class Folder:
     def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
         """The values of a fit by the measure's spelling.
 
-        A value that was computed counts before one that was not, a later pass before an earlier one.
+        Of a measure computed in several versions, with other probes or other siblings, the newest version and
+        the key used last count. For one key a value that was computed counts before one that was not, a later
+        pass before an earlier one.
 
         Parameters
         ----------
         wanted : dict of str, optional
             For each measure the key that its value must have; others are passed over.
         """
-        best: dict[str, tuple[tuple[bool, str], Mapping[str, Any]]] = {}
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        last_used: dict[str, str] = {}
         computed: dict[str, Mapping[str, Any]] = {}
         conflicts: dict[str, None] = {}
-        for path in sorted((self.fit_folder(key) / "values").glob("*.json")):
-            content = self._read(path)
-            for value in content["values"] if content else ():
+        for content in self.passes(key):
+            for value in content["values"]:
                 name = value["measure"]
                 if wanted is not None and wanted.get(name) != value["key"]:
                     continue
-                settled = not Status(value["status"]).is_fault
-                if settled:
+                if not Status(value["status"]).is_fault:
                     other = computed.setdefault(value["key"], value)
                     if _result(other) != _result(value):
                         conflicts[f"fit {key}: {name}: {_shown(other)} and {_shown(value)}"] = None
-                rank = (settled, content["time"] if content else "")
-                if name not in best or rank > best[name][0]:
-                    best[name] = (rank, value)
-        return Measured({name: value for name, (_, value) in best.items()}, tuple(conflicts))
+                found.append((content["time"], value))
+                last_used[value["key"]] = content["time"]  # passes come oldest first
+
+        def rank(timed: tuple[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+            time, value = timed
+            has_result = not Status(value["status"]).is_fault
+            return value["version"], last_used[value["key"]], has_result, time
+
+        best = {value["measure"]: value for _, value in sorted(found, key=rank)}
+        return Measured(best, tuple(conflicts))
 
     def passes(self, key: str) -> Iterator[dict[str, Any]]:
         """The passes of measuring a fit, oldest first."""
-        found = [self._read(path) for path in (self.fit_folder(key) / "values").glob("*.json")]
+        found = [self._read(path) for path in sorted((self.fit_folder(key) / "values").glob("*.json"))]
         yield from sorted((each for each in found if each), key=lambda each: each["time"])
 
     # --- reading and writing -----------------------------------------------------------------------
@@ -257,7 +283,9 @@ class Folder:
         try:
             write_atomically(path, content)
         except OSError as fault:
-            raise GenbenchError(f"'{path}': cannot be written: {fault.strerror}; what is there is whole") from None
+            raise GenbenchError(
+                f"'{path}': cannot be written: {fault.strerror}; what is there is whole"
+            ) from None
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:

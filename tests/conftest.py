@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,34 @@ def shared_data() -> Path:
     if not (root / "data").is_dir():
         pytest.skip(f"no real data: {root / 'data'} is absent (set GENBENCH_SHARED to the folder that has it)")
     return root / "data"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of prepared data that the tests share and nobody else sees."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENBENCH_CACHE", str(folder))
+        patch.delenv("GENBENCH_DATA", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite of four small fits, as a file."""
+    from running import TINY
+
+    file = tmp_path_factory.mktemp("suite") / "tiny.toml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture(scope="session")
+def finished(cache: Path, tiny_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the tiny suite, made by one worker; copy it to change it."""
+    from running import command
+
+    folder = tmp_path_factory.mktemp("finished") / "tiny"
+    ended = command("run", "--suite", tiny_suite, "--out", folder, "--workers", 1)
+    assert ended.code == 0, ended.err
+    return folder

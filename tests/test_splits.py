@@ -70,15 +70,15 @@ def test_seeds_differ_and_repeat():
 
 
 def test_validation_is_held_out():
-    data = load(train_size=600, validation_size=298, normalize=False)
+    data = load(train_size=600, validation_size=299, normalize=False)
     assert data.validation is not None
-    assert len(data.validation) == 298
+    assert len(data.validation) == 299
     rows = torch.cat([data.inputs, data.validation.inputs]).flatten(1)
     assert len(rows.unique(dim=0)) == 899
     assert len(load(validation_size=99).inputs) == 800
     assert load().validation is None
     # It does not move when the training set grows.
-    smaller = load(train_size=10, validation_size=298, normalize=False)
+    smaller = load(train_size=10, validation_size=299, normalize=False)
     assert smaller.validation is not None
     assert torch.equal(smaller.validation.inputs, data.validation.inputs)
 

@@ -19,7 +19,7 @@ def command(run: Path, trial: str, json_: bool) -> None:
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
     from genbench.store import Folder
 
-    folder = Folder(run, lambda line: click.echo(line, err=True))
+    folder = Folder(run, options.warn)
     folder.suite_content()
     keys = [each for each in folder.fit_keys() if each.startswith(trial)]
     if len(keys) != 1:

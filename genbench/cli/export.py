@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from genbench.cli import options
 from genbench.errors import InvalidInput, UsageError
 
 
@@ -24,8 +25,11 @@ def command(run: Path, file: Path, costs: bool) -> None:
     from genbench.files import as_json, write_atomically
     from genbench.results import with_costs
 
-    opened = Run(run)
-    frame = with_costs(opened.folder, opened.results()) if costs else opened.table()
+    opened = Run(run, warn=options.warn)
+    results = opened.results()
+    frame = with_costs(opened.folder, results) if costs else results.frame
+    for note in results.notes:
+        options.warn(note)
     form = file.suffix.lower()
     if form == ".csv":
         content = frame.to_csv(index=False, lineterminator="\n").encode()

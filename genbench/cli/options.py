@@ -13,7 +13,7 @@ import click
 
 from genbench.errors import UsageError
 
-__all__ = ["as_json", "echo_json", "interruptible", "plugins", "shard_numbers", "words", "working"]
+__all__ = ["as_json", "echo_json", "interruptible", "plugins", "shard_numbers", "warn", "words", "working"]
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
@@ -61,6 +61,11 @@ def shard_numbers(text: str | None) -> tuple[int, int] | None:
     if not (slash and first.isdigit() and second.isdigit()):
         raise UsageError(f"--shard {text}: must be I/N, as in 1/4")
     return int(first), int(second)
+
+
+def warn(line: str) -> None:
+    """Say on standard error what the user should know."""
+    click.echo(f"genbench: {line}", err=True)
 
 
 def echo_json(content: Any) -> None:

@@ -38,7 +38,8 @@ def command(
     read = read_suite(suite, host, overrides)
     plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
     battery = api.select(options.words(measures) or read.measures, host)
-    folder = Folder(out or Path("runs") / read.name)
+    folder = Folder(out or Path("runs") / read.name, options.warn)
+    folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
     # What is kept at every milestone and snapshot is as large as the weights.
     states = len([each for each in read.keep if isinstance(each, str)]) + read.snapshots

@@ -45,7 +45,7 @@ def command(
     if source.is_dir():
         from genbench.api import Run
 
-        run = Run(source)
+        run = Run(source, warn=options.warn)
         if converged_only:
             given["converged"] = (run.table()["stop_reason"] == "target").to_numpy()
         elif converged is not None:

@@ -34,8 +34,8 @@ def digits(root: Path | None, *, test_fraction: Annotated[float, Gt(0), Lt(1)] =
         Not used, the images come with scikit-learn.
     test_fraction : float
         Share of each class that is test data. Half of the set by default, so that the sampling noise of the
-        test error stays below its spread over a grid. Both splits are in a fixed random order, and those
-        for different fractions are nested.
+        test error stays below its spread over a grid. The split is fixed, and the test splits for different
+        fractions are nested.
     """
     from sklearn.datasets import load_digits
 
@@ -54,7 +54,7 @@ def digits(root: Path | None, *, test_fraction: Annotated[float, Gt(0), Lt(1)] =
     for label in range(TASK.outputs):
         members = order[loaded.target[order] == label]
         is_test[members[: round(test_fraction * len(members))]] = True
-    train, test = (torch.from_numpy(order[is_test[order] == part]) for part in (False, True))
+    train, test = torch.from_numpy(~is_test), torch.from_numpy(is_test)
     return genbench.Data(
         train=genbench.Split(inputs[train], targets[train]),
         test=genbench.Split(inputs[test], targets[test]),

@@ -5,16 +5,19 @@ Archives are read in memory: nothing is unpacked, so no name in an archive can r
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +31,24 @@ from genbench.errors import InvalidInput
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
 
 SPLITS = ("train", "test")
-ARCHIVES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
+_TAR_OPENERS: Mapping[str, Callable[..., Any]] = {
+    ".tar.xz": lzma.open,
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.bz2": bz2.open,
+    ".tar": open,
+}
+ARCHIVES = (*_TAR_OPENERS, ".zip")
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-UNREADABLE = (OSError, EOFError, LZMAError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -103,15 +121,20 @@ def _members(location: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 if not member.is_dir():
                     yield PurePosixPath(member.filename), archive.read(member)
     else:
-        with tarfile.open(location, "r|*") as archive:
-            for entry in archive:
-                if entry.isfile() and (opened := archive.extractfile(entry)):
-                    yield PurePosixPath(entry.name), opened.read()
+        opener = next(each for suffix, each in _TAR_OPENERS.items() if location.name.lower().endswith(suffix))
+        with opener(location, "rb") as stream:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for entry in archive:
+                    if entry.isfile() and (opened := archive.extractfile(entry)):
+                        yield PurePosixPath(entry.name), opened.read()
+            # The checksum of the compressed stream is compared when its end is reached.
+            while stream.read(2**20):
+                pass
 
 
 def _classify(path: PurePosixPath, content: bytes) -> Picture | None:
     """Read split and class off a path, whatever folder the archive wraps them in."""
-    if path.suffix.lower() not in FORMATS or any(part.startswith((".", "__MACOSX")) for part in path.parts):
+    if path.suffix.lower() not in FORMATS or path.name.startswith(".") or "__MACOSX" in path.parts:
         return None
     at = next((index for index, part in enumerate(path.parts) if part in SPLITS), len(path.parts))
     split, *below = path.parts[at:] or [""]

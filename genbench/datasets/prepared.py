@@ -127,6 +127,10 @@ def prepare(
             return found
     data = component.object(data_folder(root), **resolved)
     _validate(data, name)
+    declared = component.declared.task
+    planned = declared(**resolved) if callable(declared) else declared
+    if planned is not None and planned != data.task:
+        raise InvalidInput(f"dataset '{name}': declares {planned}, its data are for {data.task}")
     if expected is not None and data.checksum != expected:
         raise InvalidInput(
             f"dataset '{name}': the data are not those that were planned with "
@@ -244,9 +248,7 @@ def _problems(split: Split, task: Task) -> list[str]:
                 f"targets are {targets.dtype} of shape {tuple(targets.shape)}; int64 (n,) is expected"
             )
         elif targets.min() < 0 or targets.max() >= task.outputs:
-            problems.append(
-                f"labels from {targets.min()} to {targets.max()}, the task has {task.outputs} classes"
-            )
+            problems.append(f"labels {targets.min()} to {targets.max()}, the task has {task.outputs} classes")
     elif targets.dtype != torch.float32 or tuple(targets.shape[1:]) != (task.outputs,):
         problems.append(f"targets are {shown}; float32 (n, {task.outputs}) is expected")
     elif not targets.isfinite().all():

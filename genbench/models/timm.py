@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -25,6 +26,11 @@ def _known(architecture: str) -> str:
     return architecture
 
 
+def _patch_side(side: int) -> int:
+    """The largest patch that leaves no remainder and makes at least seven patches a side: 4 for 28 and 32."""
+    return max(patch for patch in range(1, max(2, side // 7 + 1)) if side % patch == 0)
+
+
 @genbench.model(source="Wightman 2019, PyTorch Image Models")
 def timm(
     task: genbench.Task,
@@ -42,7 +48,7 @@ def timm(
         A name that ``timm.list_models()`` lists.
     small_stem : bool
         Keep the resolution of small images: a first convolution of 3 x 3 with stride 1 and no pooling behind
-        it; in networks that cut the image into patches, eight patches a side.
+        it; in networks that cut the image into patches, at least seven patches a side.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def timm(
     if cuts_patches:
         options["img_size"] = (height, width)
         if small_stem:
-            options["patch_size"] = max(1, min(height, width) // 8)
+            options["patch_size"] = _patch_side(math.gcd(height, width))
     label = f"timm[architecture={architecture}]"
     try:
         network = library.create_model(

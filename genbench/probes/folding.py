@@ -1,7 +1,10 @@
-"""Batch norm in evaluation mode is an affine map; here it is folded into the layer before it.
+"""Batch norm in evaluation mode is a scale and a shift of each channel; here the scale goes into the weights.
 
-Which layer that is, is read off a traced graph (torch.fx), never off the order of definition. Where it cannot
-be folded, that is said: a measure that quietly skipped a normalization would compare unlike things.
+Which weights these are is read off a traced graph (torch.fx), never off the order of definition. Batch norm
+behind a layer is absorbed by that layer whole. Before a layer, with a ReLU between as in pre-activation
+networks, its scale can be moved through the ReLU into the layers that read it, and the shift stays behind;
+the function is the same. Where neither is possible that is said: a measure that quietly passed over a
+normalization would compare unlike things.
 """
 
 from __future__ import annotations
@@ -14,152 +17,244 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 import genbench
 
-__all__ = ["Affine", "fold_plan", "folded_copy", "is_batch_norm"]
+__all__ = [
+    "FoldPlan",
+    "explicit_batch_norm",
+    "fold_plan",
+    "folded_initial_model",
+    "folded_model",
+    "is_batch_norm",
+]
 
-_FOLDABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+# A factor for each channel passes through these, if it is positive.
+_HOMOGENEOUS_MODULES = (
+    *_IDENTITIES, nn.ReLU, nn.LeakyReLU, nn.Flatten,
+    nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d,
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool2d,
+)  # fmt: skip
+_HOMOGENEOUS_FUNCTIONS = (
+    F.relu, torch.relu, F.leaky_relu, torch.flatten, F.dropout,
+    F.avg_pool1d, F.avg_pool2d, F.max_pool1d, F.max_pool2d, F.adaptive_avg_pool1d, F.adaptive_avg_pool2d,
+)  # fmt: skip
+_HOMOGENEOUS_METHODS = ("relu", "relu_", "flatten")
 
 
-@dataclass(frozen=True)
-class Affine:
-    """Batch norm in evaluation mode: ``scale · x + shift``, both double, shape (channels,)."""
+@genbench.probe
+def folded_model(model, *, fold: bool = True) -> nn.Module:
+    """A copy of the network in double precision, evaluation mode, batch norm folded into the weights.
 
-    scale: Tensor
-    shift: Tensor
+    Parameters
+    ----------
+    fold : bool
+        False leaves every batch norm as it is.
 
-    @classmethod
-    def of(cls, norm: _BatchNorm) -> Affine:
-        """Read a batch norm's running statistics.
+    Raises
+    ------
+    NotApplicable
+        A batch norm cannot be folded, see `fold_plan`.
+    """
+    return _folded_copy(model, fold)
 
-        Raises
-        ------
-        NotApplicable
-            It keeps none, and so normalizes by the batch even in evaluation mode.
-        """
-        if norm.running_mean is None or norm.running_var is None:
-            raise genbench.NotApplicable("a batch norm keeps no running statistics and cannot be folded")
-        scale = (norm.running_var.detach().double() + norm.eps).rsqrt()
-        if norm.weight is not None:
-            scale = scale * norm.weight.detach().double()
-        shift = -scale * norm.running_mean.detach().double()
-        if norm.bias is not None:
-            shift = shift + norm.bias.detach().double()
-        return cls(scale, shift)
+
+@genbench.probe
+def folded_initial_model(initial_model, *, fold: bool = True) -> nn.Module:
+    """The network at initialization, treated as `folded_model` treats the trained one.
+
+    Its running variance is 1, so that folding rescales the trained weights and hardly the initial ones.
+    """
+    return _folded_copy(initial_model, fold)
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Whether a module normalizes by running statistics; instance norms derive from the same class."""
+    """Whether a module is a batch norm, also one with an activation built in."""
     return isinstance(module, _BatchNorm)
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Names of layers, each with the name of a batch norm.
+
+    Attributes
+    ----------
+    behind : mapping
+        Layers and the batch norm that follows and is absorbed whole.
+    before : mapping
+        Layers and the batch norm whose scale is moved forward into them.
+    """
+
+    behind: Mapping[str, str]
+    before: Mapping[str, str]
 
 
 class _Tracer(fx.Tracer):
     """Keeps layers and normalizations whole, derived classes of other packages included."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        known = (*_FOLDABLE, *_TRANSPARENT, _BatchNorm)
+        known = (*_LAYERS, *_IDENTITIES, _BatchNorm)
         return isinstance(module, known) or super().is_leaf_module(module, qualified_name)
 
 
-def fold_plan(model: nn.Module) -> dict[str, str]:
-    """Names of layers, each with the name of the batch norm that is to be folded into it.
+def fold_plan(model: nn.Module) -> FoldPlan:
+    """Find for each batch norm the layers that take it in.
 
     Raises
     ------
     NotApplicable
-        The graph cannot be traced, or a batch norm does not stand directly behind a layer of its own.
+        The graph cannot be traced; or a batch norm neither follows a layer that only it reads, nor is read,
+        through ReLUs and pooling, by ungrouped layers only.
     """
     modules = dict(model.named_modules())
     norms = {name for name, module in modules.items() if is_batch_norm(module)}
-    if not norms:
-        return {}
+    behind: dict[str, str] = {}
+    before: dict[str, str] = {}
+    calls = _calls(model) if norms else []
+    times_called = Counter(str(node.target) for node in calls)
+    for node in calls:
+        norm = str(node.target)
+        if norm not in norms:
+            continue
+        layer = _layer_before(node, modules)
+        readers = [layer] if layer else _layers_after(node, modules)
+        if not readers or any(times_called[name] > 1 for name in (norm, *readers)):
+            raise genbench.NotApplicable(
+                f"batch norm '{norm}' cannot be folded: the layers beside it do not take it in alone"
+            )
+        (behind if layer else before).update(dict.fromkeys(readers, norm))
+    unseen = norms - set(behind.values()) - set(before.values())
+    if unseen:
+        raise genbench.NotApplicable(f"batch norm '{min(unseen)}' cannot be folded: it is never called")
+    return FoldPlan(behind, before)
+
+
+def _calls(model: nn.Module) -> list[fx.Node]:
     try:
         graph = _Tracer().trace(model)
     except Exception as fault:  # tracing runs the model's own code on stand-ins, which may raise anything
-        raise genbench.NotApplicable(
-            f"batch norm cannot be folded, the graph cannot be traced: {fault}"
-        ) from None
-    calls = [node for node in graph.nodes if node.op == "call_module"]
-    times_called = Counter(node.target for node in calls)
-    plan: dict[str, str] = {}
-    for node in calls:
-        if node.target not in norms:
-            continue
-        source = _layer_before(node, modules)
-        if source is None or times_called[source] > 1 or times_called[node.target] > 1:
-            raise genbench.NotApplicable(
-                f"batch norm '{node.target}' cannot be folded: no layer that only it reads stands directly "
-                "before it"
-            )
-        plan[source] = str(node.target)
-    unseen = norms - set(plan.values())
-    if unseen:
-        raise genbench.NotApplicable(
-            f"batch norm '{min(unseen)}' cannot be folded: it is not called as a module"
-        )
-    return plan
+        raise genbench.NotApplicable(f"batch norm cannot be folded, tracing fails: {fault}") from None
+    return [node for node in graph.nodes if node.op == "call_module"]
 
 
 def _layer_before(node: fx.Node, modules: Mapping[str, nn.Module]) -> str | None:
     current: Any = node.args[0] if node.args else None
     while isinstance(current, fx.Node) and current.op == "call_module" and len(current.users) == 1:
         module = modules[str(current.target)]
-        if isinstance(module, _FOLDABLE):
+        if isinstance(module, _LAYERS):
             return str(current.target)
-        if not isinstance(module, _TRANSPARENT):
+        if not isinstance(module, _IDENTITIES):
             return None
         current = current.args[0]
     return None
 
 
-def folded_copy(model: nn.Module, *, fold: bool = True) -> nn.Module:
-    """A copy in double precision in which every batch norm is absorbed, evaluation mode.
+def _layers_after(node: fx.Node, modules: Mapping[str, nn.Module]) -> list[str]:
+    """The layers that read a node through homogeneous operations, none if anything else reads it too."""
+    found: list[str] = []
+    for user in node.users:
+        if user.op == "call_module" and isinstance(modules[str(user.target)], _LAYERS):
+            if getattr(modules[str(user.target)], "groups", 1) > 1:
+                return []
+            found.append(str(user.target))
+        elif _is_homogeneous(user, modules):
+            readers = _layers_after(user, modules)
+            if not readers:
+                return []
+            found += readers
+        else:
+            return []
+    return found
 
-    Parameters
-    ----------
-    fold : bool
-        Fold into the layer before; False leaves each batch norm where it is, as scale and shift with running
-        mean 0 and variance 1.
+
+def _is_homogeneous(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return type(modules[str(node.target)]) in _HOMOGENEOUS_MODULES
+    if node.op == "call_function":
+        return node.target in _HOMOGENEOUS_FUNCTIONS
+    return node.op == "call_method" and node.target in _HOMOGENEOUS_METHODS
+
+
+def _folded_copy(model: nn.Module, fold: bool) -> nn.Module:
+    plan = fold_plan(model) if fold else FoldPlan({}, {})
+    copied = copy.deepcopy(model).double().eval().requires_grad_(False)
+    for module in list(copied.modules()):
+        _make_plain(module)
+    if fold:
+        explicit_batch_norm(copied)
+    modules: dict[str, Any] = dict(copied.named_modules())
+    for layer, norm in plan.behind.items():
+        _absorb(modules[layer], modules[norm])
+    for norm in dict.fromkeys(plan.before.values()):
+        readers = [modules[layer] for layer, each in plan.before.items() if each == norm]
+        _move_forward(modules[norm], readers)
+    return copied
+
+
+def _make_plain(module: Any) -> None:
+    """Turn parametrized tensors into parameters of the values that they have.
+
+    torch's own function for this takes the property off the class, which a copy shares with the original.
+    """
+    if not parametrize.is_parametrized(module):
+        return
+    effective = {name: getattr(module, name).detach() for name in module.parametrizations}
+    plain = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    module.__class__ = plain
+    for name, tensor in effective.items():
+        module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
+
+
+def explicit_batch_norm(model: nn.Module) -> None:
+    """Rewrite every batch norm in place: its weight becomes all of its scale, its bias all of its shift.
 
     Raises
     ------
     NotApplicable
-        See `fold_plan`.
+        A batch norm keeps no running statistics, and so depends on the batch even in evaluation mode.
     """
-    plan = fold_plan(model) if fold else {}
-    copied = copy.deepcopy(model).double().eval().requires_grad_(False)
-    for module in list(copied.modules()):
-        if parametrize.is_parametrized(module):
-            for name in list(vars(module)["_modules"]["parametrizations"]):
-                parametrize.remove_parametrizations(module, name)
-    modules: dict[str, Any] = dict(copied.named_modules())
-    for module in modules.values():
-        if is_batch_norm(module):
-            _make_explicit(module)
-    for layer, norm in plan.items():
-        _absorb(modules[layer], modules[norm])
-    return copied
-
-
-def _make_explicit(norm: _BatchNorm) -> None:
-    affine = Affine.of(norm)
-    norm.weight = nn.Parameter(affine.scale, requires_grad=False)
-    norm.bias = nn.Parameter(affine.shift, requires_grad=False)
-    norm.running_mean = torch.zeros_like(affine.scale)
-    norm.running_var = torch.full_like(affine.scale, 1 - norm.eps)
+    for norm in model.modules():
+        if not isinstance(norm, _BatchNorm):
+            continue
+        if norm.running_mean is None or norm.running_var is None:
+            raise genbench.NotApplicable("a batch norm keeps no running statistics")
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
+        shift = torch.zeros_like(scale)
+        if norm.affine:
+            scale, shift = scale * norm.weight.detach(), shift + norm.bias.detach()
+        norm.affine = True
+        norm.weight = nn.Parameter(scale, requires_grad=False)
+        norm.bias = nn.Parameter(shift - scale * norm.running_mean.double(), requires_grad=False)
+        norm.running_mean = torch.zeros_like(scale)
+        norm.running_var = torch.full_like(scale, 1 - norm.eps)
 
 
 def _absorb(layer: Any, norm: _BatchNorm) -> None:
+    """Take a batch norm into the layer before it."""
     bias = torch.zeros_like(norm.weight) if layer.bias is None else layer.bias
-    layer.bias = nn.Parameter(norm.bias + norm.weight * bias, requires_grad=False)
-    layer.weight = nn.Parameter(layer.weight * _per_row(norm.weight, layer.weight), requires_grad=False)
-    norm.weight = nn.Parameter(torch.ones_like(norm.weight), requires_grad=False)
-    norm.bias = nn.Parameter(torch.zeros_like(norm.bias), requires_grad=False)
+    rows = norm.weight.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    _set(layer, layer.weight * rows, norm.bias + norm.weight * bias)
+    _set(norm, torch.ones_like(norm.weight), torch.zeros_like(norm.bias))
 
 
-def _per_row(scale: Tensor, weight: Tensor) -> Tensor:
-    return scale.reshape(-1, *[1] * (weight.ndim - 1))
+def _move_forward(norm: _BatchNorm, readers: list[Any]) -> None:
+    """Move the size of a batch norm's scale into the layers that read it; signs and shift stay."""
+    size = norm.weight.abs()
+    size = torch.where(size > 0, size, torch.ones_like(size))  # a channel of scale zero has nothing to move
+    for layer in readers:
+        # Behind a flattening a layer has several columns for each channel, side by side.
+        columns = size.repeat_interleave(layer.weight.shape[1] // len(size))
+        _set(layer, layer.weight * columns.reshape(1, -1, *[1] * (layer.weight.ndim - 2)), layer.bias)
+    _set(norm, norm.weight / size, norm.bias / size)
+
+
+def _set(module: Any, weight: Tensor, bias: Tensor | None) -> None:
+    module.weight = nn.Parameter(weight, requires_grad=False)
+    module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 import genbench
-from genbench.probes.folding import Affine, fold_plan, is_batch_norm
+from genbench.probes.folding import is_batch_norm
 from genbench.probes.sample import forward
 
 __all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched"]
+
+_WITH_BIAS = (nn.Linear, _ConvNd)
 
 
 @dataclass(frozen=True)
@@ -48,31 +50,31 @@ class Layer:
         return self.weight.flatten(1)
 
 
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+_INITIAL_MODEL = genbench.need("folded_initial_model", fold=genbench.setting("fold"))
+
+
 @genbench.probe
-def layers(model, *, fold: bool = True) -> tuple[Layer, ...]:
+def layers(model=_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
     """Weight layers in the order of definition; no biases, no normalizations.
 
     Parameters
     ----------
     fold : bool
-        Fold each batch norm, with its running statistics, into the layer before it.
+        Fold each batch norm, with its running statistics, into the weights beside it.
 
     Raises
     ------
     NotApplicable
-        A batch norm cannot be folded, or there is no weight at all.
+        The network has no weights.
     """
-    return _read(model, fold)
+    return _read(model)
 
 
 @genbench.probe
-def initial_layers(initial_model, *, fold: bool = True) -> tuple[Layer, ...]:
-    """The weight layers at initialization, read as those of the trained network are.
-
-    Folding divides by the initial running variance, which is 1, so that the trained weights are rescaled by
-    their batch norm and the initial ones hardly are.
-    """
-    return _read(initial_model, fold)
+def initial_layers(model=_INITIAL_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
+    """The weight layers at initialization, read as those of the trained network are."""
+    return _read(model)
 
 
 @genbench.probe(cost="B")
@@ -117,45 +119,26 @@ def matched(current: tuple[Layer, ...], initial: tuple[Layer, ...]) -> list[tupl
     return [(layer, by_name[layer.name]) for layer in current]
 
 
-def _read(model: nn.Module, fold: bool) -> tuple[Layer, ...]:
-    plan = fold_plan(model) if fold else {}
-    modules = dict(model.named_modules())
-    found: list[Layer] = []
-    seen: set[int] = set()
-    for name, module in modules.items():
+def _read(model: nn.Module) -> tuple[Layer, ...]:
+    found: dict[int, Layer] = {}  # by identity: tied weights are one weight
+    for name, module in model.named_modules():
         if is_batch_norm(module):
             continue
         for parameter, weight in _weights(module):
-            if id(weight) in seen:  # tied weights are one weight
-                continue
-            seen.add(id(weight))
-            bias = getattr(module, "bias", None) if parameter == "weight" else None
-            layer = Layer(
-                f"{name}.{parameter}" if name else parameter,
-                weight.detach().double(),
-                bias.detach().double() if isinstance(bias, Tensor) else None,
-                _operator(module),
-                name,
-            )
-            found.append(_folded(layer, modules[plan[name]]) if name in plan else layer)
+            bias = module.bias if parameter == "weight" and isinstance(module, _WITH_BIAS) else None
+            full_name = f"{name}.{parameter}" if name else parameter
+            found.setdefault(id(weight), Layer(full_name, weight, bias, _operator(module), name))
     if not found:
         raise genbench.NotApplicable("the network has no weight layers")
-    return tuple(found)
+    return tuple(found.values())
 
 
 def _weights(module: nn.Module) -> list[tuple[str, Tensor]]:
     """A module's own weights: biases, embeddings of positions, class tokens and scales are none."""
-    if isinstance(module, nn.Linear | _ConvNd):
-        return [("weight", module.weight)]  # as an attribute: it may be parametrized
+    if isinstance(module, _WITH_BIAS):
+        return [("weight", module.weight)]
     own = module.named_parameters(recurse=False)
     return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1]
-
-
-def _folded(layer: Layer, norm: Any) -> Layer:
-    affine = Affine.of(norm)
-    scale = affine.scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    bias = affine.shift if layer.bias is None else affine.shift + affine.scale * layer.bias
-    return Layer(layer.name, layer.weight * scale, bias, layer.convolution, layer.module)
 
 
 def _operator(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:

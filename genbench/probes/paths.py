@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 import genbench
-from genbench.probes.folding import folded_copy
+from genbench.probes.folding import explicit_batch_norm
 from genbench.probes.sample import forward
 
 __all__ = ["squared_paths"]
@@ -44,8 +45,11 @@ class _OnlySums(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+
+
 @genbench.probe(cost="B")
-def squared_paths(model, inputs, *, fold: bool = True) -> Tensor:
+def squared_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
     """Sum over all paths of the product of the squared weights along each; a number, double.
 
     Every parameter is squared, biases included (a path may start at a bias), and the network is applied to an
@@ -55,7 +59,8 @@ def squared_paths(model, inputs, *, fold: bool = True) -> Tensor:
     Parameters
     ----------
     fold : bool
-        Fold batch norm into the layer before; False takes it as a layer of its own, scale and shift squared.
+        Fold batch norm into the weights beside it; False takes it as a layer of its own, scale and shift
+        squared.
 
     Raises
     ------
@@ -63,7 +68,8 @@ def squared_paths(model, inputs, *, fold: bool = True) -> Tensor:
         The network has max-pooling, a normalization by the example, or an activation that does not map
         positive numbers to themselves.
     """
-    squared = folded_copy(model, fold=fold)
+    squared = copy.deepcopy(model)
+    explicit_batch_norm(squared)
     for module in squared.modules():
         if isinstance(module, nn.RNNBase | nn.RNNCellBase):
             raise genbench.NotApplicable("a sum over paths does not pass through a recurrent layer")

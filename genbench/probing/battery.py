@@ -286,14 +286,15 @@ def _below(node: Node, probes: Mapping[str, Node]) -> list[str]:
 
 
 def _order(below: Mapping[str, Sequence[str]]) -> list[str]:
-    """Order measures so that the next is one with the fewest probes still to compute, as given among equals.
+    """Order measures so that what is computed is used up before more is computed beside it.
 
-    What is already computed is thus used up before more is computed beside it.
+    The next one is that with the fewest probes still to compute, among equals that which shares most with
+    what is computed, then the first given.
     """
     missing = {spelling: set(keys) for spelling, keys in below.items()}
     order: list[str] = []
     while missing:
-        chosen = min(missing, key=lambda spelling: len(missing[spelling]))
+        chosen = min(missing, key=lambda name: (len(missing[name]), len(missing[name]) - len(below[name])))
         computed = missing.pop(chosen)
         for keys in missing.values():
             keys -= computed

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["configuration_weights", "normal_interval", "percentile_interval", "rank_intervals"]
+from genbench.ranking.dyads import Uncertainty
+
+__all__ = ["configuration_weights", "percentile_interval", "rank_intervals", "student_interval"]
 
 LEVEL = 0.95
 """Coverage of every interval here."""
 
 
-def configuration_weights(configuration: np.ndarray, replicates: int, seed: int = 0) -> np.ndarray:
-    """How often each row's configuration is drawn, in `replicates` draws of as many configurations as there are.
+def configuration_weights(count: int, replicates: int, seed: int = 0) -> np.ndarray:
+    """How often each of `count` configurations is drawn, in `replicates` draws of `count` with replacement.
 
-    These are weights, not copies: a pair of rows counts with the product of its weights and no row is
-    paired with itself. (Copied rows tie with each other, so that even a perfect measure falls short of 1.)
-
-    Parameters
-    ----------
-    configuration : (n,) integer array
-        From 0 without holes; rows of one configuration share its weight.
-    replicates : int
-    seed : int
+    These are weights, not copies: a pair of rows counts with the product of its configurations' weights and no
+    row is paired with itself. (Copied rows tie with each other, so that even a perfect measure falls short of 1.)
 
     Returns
     -------
-    (n, replicates) int16 array
-        Summed over configurations each column gives their number.
+    (count, replicates) int16 array
+        Every column sums to `count`.
     """
-    count = int(configuration.max(initial=-1)) + 1
     random = np.random.default_rng([seed, 0xB007])
     weights = np.empty((count, replicates), dtype=np.int16)
     for replicate in range(replicates):
         weights[:, replicate] = np.bincount(random.integers(0, count, count), minlength=count)
-    return weights[configuration]
+    return weights
 
 
 def percentile_interval(
@@ -64,18 +58,21 @@ def percentile_interval(
     return low, high
 
 
-def normal_interval(
-    estimate: np.ndarray, variance: np.ndarray, bounds: tuple[float, float] = (-1.0, 1.0)
-) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate ± 1.96 standard errors, cut at the statistic's bounds; NaN where the variance is."""
-    from scipy.special import ndtri
+def student_interval(
+    estimate: np.ndarray, variance: np.ndarray, freedom: np.ndarray | float = np.inf,
+    bounds: tuple[float, float] = (-1.0, 1.0),
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Estimate ± Student's quantile times the standard error, cut at the statistic's bounds; NaN without a variance."""
+    from scipy.special import ndtri, stdtrit
 
-    reach = float(ndtri(0.5 + LEVEL / 2)) * np.sqrt(variance)
+    level = 0.5 + LEVEL / 2
+    quantile = np.where(np.isfinite(freedom), stdtrit(np.where(np.isfinite(freedom), freedom, 1.0), level), ndtri(level))
+    reach = quantile * np.sqrt(variance)
     return np.maximum(estimate - reach, bounds[0]), np.minimum(estimate + reach, bounds[1])
 
 
 def rank_intervals(
-    scores: np.ndarray, replicates: np.ndarray | None = None, covariance: np.ndarray | None = None
+    scores: np.ndarray, replicates: np.ndarray | None = None, uncertainty: Uncertainty | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks that each measure may hold: 1 + those surely better, to M − those surely worse.
 
@@ -89,8 +86,8 @@ def rank_intervals(
         Larger is better; no NaN.
     replicates : (M, B) array, optional
         The scores under the same bootstrap weights.
-    covariance : (M, M) array, optional
-        Sampling covariance of the scores, instead of replicates.
+    uncertainty : Uncertainty, optional
+        Of the scores, instead of replicates.
 
     Notes
     -----
@@ -103,9 +100,11 @@ def rank_intervals(
     count = len(scores)
     better = np.zeros((count, count), dtype=bool)  # better[j, k]: j surely ahead of k
     for j in range(count):
-        if covariance is not None:
-            spread = np.diag(covariance) + covariance[j, j] - 2 * covariance[j]
-            low, _ = normal_interval(scores[j] - scores, np.maximum(spread, 0.0), (-np.inf, np.inf))
+        if uncertainty is not None:
+            covariance, freedom = uncertainty.covariance, uncertainty.freedom
+            spread = np.maximum(np.diag(covariance) + covariance[j, j] - 2 * covariance[j], 0.0)
+            fewer = np.minimum(freedom, freedom[j])
+            low, _ = student_interval(scores[j] - scores, spread, fewer, (-np.inf, np.inf))
         elif replicates is not None:
             low, _ = percentile_interval(scores[j] - scores, replicates[j] - replicates)
         else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from genbench.ranking.granulated import granulated_tau
 from genbench.ranking.hyperparameters import AxesModel, cross_fit
 from genbench.ranking.kendall import pair_counts
+from genbench.ranking.mutual_information import PairCounter, conditioning_sets
 from genbench.ranking.noise import (
     CEILING_STREAM,
     NULL_STREAM,
@@ -27,6 +28,9 @@ from genbench.ranking.targets import LOSSES
 __all__ = ["axes_model", "ceilings", "control_columns", "null_draws"]
 
 CEILING_DRAWS = 100
+NULL_DRAWS = {"tau": 1000, "psi": 1000, "cmi": 100}
+
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def axes_model(study: Study) -> AxesModel | None:
@@ -47,31 +51,41 @@ def control_columns(study: Study, model: AxesModel | None, seed: int) -> dict[st
     return columns | {name: column for name, column in study.extra.items() if name not in study.measures}
 
 
-def _correlations(study: Study, target: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> dict[str, Statistic]:
+    """The chosen ones of tau, Ψ and K, as functions from values (n, M) to (M,)."""
     from genbench.ranking.jit import in_threads
 
     def tau(values: np.ndarray) -> np.ndarray:
-        columns = np.ascontiguousarray(values.T)
-        return np.array(in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), columns))
+        return np.array(in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), values.T.copy()))
 
     def psi(values: np.ndarray) -> np.ndarray:
         return granulated_tau(values, target, study.design).mean
 
-    return {"tau": tau, "psi": psi}
+    def cmi(values: np.ndarray) -> np.ndarray:
+        sets, ones = conditioning_sets(study.design), np.ones(study.n)
+        return np.array(
+            in_threads(lambda column: PairCounter(column, target, sets).information(ones).signed, values.T.copy())
+        )
+
+    found: dict[str, Statistic] = {"tau": tau, "cmi": cmi}
+    if study.design.names:
+        found["psi"] = psi
+    return {name: found[name] for name in sorted(found) if name in chosen}
 
 
-def null_draws(study: Study, draws: int, seed: int) -> dict[str, np.ndarray]:
-    """tau and Ψ of `draws` measures drawn from N(0, 1), each (draws,); Ψ NaN without axes.
+def null_draws(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
+    """tau and Ψ of 1,000 measures drawn from N(0, 1), and the signed K of 100, as far as `chosen`.
 
     O(draws · n log n).
     """
     return {
-        name: null_band(statistic, study.keys, draws, seed)
-        for name, statistic in _correlations(study, study.target).items()
+        name: draws
+        for name, statistic in _statistics(study, study.target, chosen).items()
+        if not np.isnan(draws := null_band(statistic, study.keys, NULL_DRAWS[name], seed)).any()
     }
 
 
-def ceilings(study: Study, seed: int) -> dict[str, dict[str, float]]:
+def ceilings(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, dict[str, float]]:
     """tau and Ψ that a measure would have which knows the target without its noise.
 
     ``test_set``: noise of a finite test set, a binomial error rate. ``seeds``: the spread between the seeds of
@@ -84,20 +98,28 @@ def ceilings(study: Study, seed: int) -> dict[str, dict[str, float]]:
         Source of noise to statistic to value; a source is absent where its noise cannot be known.
     """
     found: dict[str, dict[str, float]] = {}
-    noise = keyed_normal(study.keys, STREAMS * seed + CEILING_STREAM, CEILING_DRAWS)
     if not np.isfinite(study.target).all():
         return found
+    noise = keyed_normal(study.keys, STREAMS * seed + CEILING_STREAM, CEILING_DRAWS)
     variance = _sampling_variance(study)
     if variance is not None:
         truth = shrunken(study.target, variance)
-        found["test_set"] = _expected(study, truth, np.sqrt(variance)[:, None] * noise)
+        found["test_set"] = _expected(study, chosen, truth, np.sqrt(variance)[:, None] * noise)
     between = seed_variance(study.target, study.design.configuration)
     if not np.isnan(between):
         count = np.bincount(study.design.configuration)
         mean = np.bincount(study.design.configuration, weights=study.target) / count
         truth = shrunken(mean[study.design.configuration], between / float(np.mean(count)))
-        found["seeds"] = _expected(study, truth, np.sqrt(between) * noise)
+        found["seeds"] = _expected(study, chosen, truth, np.sqrt(between) * noise)
     return found
+
+
+def _expected(study: Study, chosen: tuple[str, ...], truth: np.ndarray, noise: np.ndarray) -> dict[str, float]:
+    wanted = tuple(name for name in chosen if name in ("tau", "psi"))
+    return {
+        name: float(np.mean(statistic(truth[:, None] + noise)))
+        for name, statistic in _statistics(study, truth, wanted).items()
+    }
 
 
 def _sampling_variance(study: Study) -> np.ndarray | None:
@@ -107,10 +129,3 @@ def _sampling_variance(study: Study) -> np.ndarray | None:
     rate = study.target if study.test_error is None else study.test_error
     rate = np.clip(np.where(np.isnan(rate), study.target, rate), 0.0, 1.0)
     return rate * (1 - rate) / study.test_size
-
-
-def _expected(study: Study, truth: np.ndarray, noise: np.ndarray) -> Mapping[str, float] | dict[str, float]:
-    return {
-        name: float(np.mean(statistic(truth[:, None] + noise)))
-        for name, statistic in _correlations(study, truth).items()
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,15 +10,46 @@ import numpy as np
 
 from genbench.ranking.ranks import dense_rank, joint_code, stable_order
 
-__all__ = ["Design", "Slices", "design_from_codes"]
+__all__ = ["Design", "Slices", "design_from_codes", "missing_patterns"]
 
 
 @dataclass(frozen=True)
 class Slices:
-    """Rows in an order that makes groups adjacent: group g is ``order[starts[g]:starts[g + 1]]``."""
+    """Rows in an order that makes groups adjacent: group g is ``order[starts[g]:starts[g + 1]]``.
+
+    `level` is the level of each row on the axis in question, in that order, rising within a group.
+    """
 
     order: np.ndarray
     starts: np.ndarray
+    level: np.ndarray
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """Number of levels in each group, (G,)."""
+        new = np.ones(len(self.level), dtype=np.int64)
+        new[1:] = self.level[1:] != self.level[:-1]
+        new[self.starts[:-1]] = 1
+        return np.add.reduceat(new, self.starts[:-1])
+
+    @property
+    def level_pairs(self) -> np.ndarray:
+        """Number of pairs of different levels in each group, (G,)."""
+        return self.levels * (self.levels - 1) // 2
+
+    @property
+    def lone(self) -> bool:
+        """Whether a single group has two levels."""
+        return int((self.levels > 1).sum()) <= 1
+
+    @property
+    def independent(self) -> float:
+        """What the groups count for in small-sample corrections: their number, those with two levels at least.
+
+        A single group counts for half its levels, the disjoint pairs that it could hold.
+        """
+        several = self.levels[self.levels > 1]
+        return float(len(several)) if len(several) > 1 else float(several.sum()) / 2
 
 
 @dataclass(frozen=True)
@@ -70,13 +101,23 @@ class Design:
         order = order[stable_order(group[order])]
         ordered = group[order]
         starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        return Slices(order, np.append(starts, self.n).astype(np.int64))
+        return Slices(order, np.append(starts, self.n).astype(np.int64), level[order])
 
     def take(self, rows: np.ndarray) -> Design:
         """The design of some of the rows; axes keep their places even where one level is left."""
         return Design(
             self.names, self.codes[rows], dense_rank(self.configuration[rows]), self.seed[rows], self.skipped
         )
+
+
+def missing_patterns(known: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Columns of a bool array (n, M) that know the same rows: their positions, and those rows, (n,) bool."""
+    packed = np.packbits(known, axis=0)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        patterns.setdefault(packed[:, column].tobytes(), []).append(column)
+    for columns in patterns.values():
+        yield np.array(columns), known[:, columns[0]]
 
 
 def design_from_codes(axes: Mapping[str, np.ndarray], seed: np.ndarray | None = None) -> Design:

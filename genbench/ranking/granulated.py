@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from genbench.ranking.design import Design
-from genbench.ranking.dyads import DyadicSums
+from genbench.ranking.design import Design, Slices
+from genbench.ranking.dyads import DyadicSums, Uncertainty, combined
 
 __all__ = ["Granulated", "granulated_covariance", "granulated_tau"]
 
@@ -69,9 +70,8 @@ def granulated_tau(
     psi, groups = np.full(shape, np.nan), np.zeros(shape)
     for axis in range(len(design.names)):
         rows = design.slices(axis, within_seed=True)
-        level = design.codes[rows.order, axis]
         sums, present, _ = granulated_sums(
-            matrix[rows.order], target[rows.order], level, rows.starts, row_weights[rows.order]
+            matrix[rows.order], target[rows.order], rows.level, rows.starts, row_weights[rows.order]
         )
         groups[axis] = present
         np.divide(sums, present, out=psi[axis], where=present > 0)
@@ -80,18 +80,11 @@ def granulated_tau(
 
 def granulated_covariance(
     values: np.ndarray, target: np.ndarray, design: Design, estimate: Granulated
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sampling covariance of Ψ between measures, and the variance of ψ per axis, over configurations.
+) -> tuple[Uncertainty, list[Uncertainty]]:
+    """Uncertainty of Ψ and of ψ per axis over the choice of configurations, measures side by side.
 
     ψ is a mean of terms that belong to pairs of configurations; see `DyadicSums` for their covariance and for
     why it, and not a bootstrap, makes the intervals of ψ and Ψ.
-
-    Returns
-    -------
-    covariance : (M, M) array
-        Of Ψ.
-    axes : (A, M) array
-        Variance of ψ per axis.
 
     Notes
     -----
@@ -102,45 +95,43 @@ def granulated_covariance(
     matrix = _matrix(values)
     measures = matrix.shape[1]
     used = np.maximum((estimate.groups > 0).sum(axis=0), 1)
-    whole = DyadicSums(design.n_configurations, measures)
-    variances = np.full(estimate.axes.shape, np.nan)
+    strata, groups = [], []
     for axis in range(len(design.names)):
         inner = design.slices(axis, within_seed=True)
         _, present, pairs = granulated_sums(
-            matrix[inner.order], target[inner.order], design.codes[inner.order, axis], inner.starts,
-            np.ones(design.n),
-        )  # fmt: skip
+            matrix[inner.order], target[inner.order], inner.level, inner.starts, np.ones(design.n)
+        )
         group = np.empty(design.n, dtype=np.int64)
         group[inner.order] = np.repeat(np.arange(len(inner.starts) - 1), np.diff(inner.starts))
         outer = design.slices(axis, within_seed=False)
-        sums = DyadicSums(design.n_configurations, measures)
-        for starts, room in _chunks(design, axis, outer.order, outer.starts):
-            rows = outer.order[starts[0] : starts[-1]]
+        sums = DyadicSums(design.n_configurations, measures, outer.lone)
+        for contexts, dyads in _chunks(outer):
+            starts = outer.starts[contexts.start : contexts.stop + 1]
+            part = slice(starts[0], starts[-1])
+            rows = outer.order[part]
             sums.add(*granulated_dyads(
-                matrix[rows], target[rows], design.codes[rows, axis], design.seed[rows], group[rows],
+                matrix[rows], target[rows], outer.level[part], design.seed[rows], group[rows],
                 design.configuration[rows], starts - starts[0], pairs, present,
-                np.nan_to_num(estimate.axes[axis]), room,
+                np.nan_to_num(estimate.axes[axis]), dyads,
             ))  # fmt: skip
-        with np.errstate(invalid="ignore", divide="ignore"):
-            small = np.where(present > 1, present / (present - 1), np.nan)
-        variances[axis] = small * sums.variance()
-        whole.add_sums(sums, np.sqrt(np.nan_to_num(small, nan=1.0)) / used)
-    return whole.covariance(), variances
+        strata.append(sums)
+        # The seeds of a context share its configurations: contexts are what is independent.
+        groups.append(np.where(present > 0, outer.independent, 0.0))
+    shares = [(counted > 0) / used for counted in groups]
+    axes = [
+        combined([sums], [(counted > 0).astype(float)], [counted])
+        for sums, counted in zip(strata, groups, strict=True)
+    ]
+    return combined(strata, shares, groups), axes
 
 
-def _chunks(design: Design, axis: int, order: np.ndarray, starts: np.ndarray):
-    """Runs of whole contexts with their bound on pairs of configurations, some `DYADS_AT_ONCE` at a time."""
-    level = design.codes[order, axis]
-    new = np.ones(design.n, dtype=np.int64)
-    new[1:] = level[1:] != level[:-1]
-    new[starts[:-1]] = 1
-    levels = np.add.reduceat(new, starts[:-1])
-    dyads = np.cumsum(levels * (levels - 1) // 2)
+def _chunks(slices: Slices) -> Iterator[tuple[slice, int]]:
+    """Runs of whole contexts, each with its pairs of configurations: `DYADS_AT_ONCE`, or one context."""
+    dyads = np.cumsum(slices.level_pairs)
     first, done = 0, 0
-    while first < len(levels):
+    while first < len(dyads):
         last = max(int(np.searchsorted(dyads, done + DYADS_AT_ONCE, side="right")), first + 1)
-        if dyads[last - 1] > done:
-            yield starts[first : last + 1], int(dyads[last - 1] - done)
+        yield slice(first, last), int(dyads[last - 1] - done)
         first, done = last, int(dyads[last - 1])
 
 

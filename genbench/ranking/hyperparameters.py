@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genbench.ranking.design import Design
+from genbench.ranking.design import Design, missing_patterns
+from genbench.ranking.ranks import dense_rank
 
 __all__ = ["AxesModel", "Gain", "axes_features", "axis_share", "cross_fit", "gain_over_axes"]
 
@@ -144,9 +145,11 @@ def _choose_penalty(values: np.ndarray, rotated: np.ndarray, square: float, n: i
 def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> Gain:
     """Add each measure alone to the predictor from the axes and compare on configurations left out.
 
-    The measure enters by its rank among the rows fitted, with an unpenalized coefficient b; by
-    Frisch-Waugh-Lovell b = x'My / x'Mx with M the residual maker of the ridge regression on the axes, and the
-    prediction moves by b·(x − what the axes predict of x). The ranks are taken inside each fold.
+    The measure enters as x, the target's quantile at the measure's rank among the rows fitted (ranks counted from
+    the end that goes with small targets), so that any monotone relation is a straight line and no value is too
+    large. Its coefficient b is unpenalized; by Frisch-Waugh-Lovell b = x'My / x'Mx with M the residual maker of
+    the ridge regression on the axes, and the prediction moves by b·(x − what the axes predict of x). Ranks and
+    quantiles are taken inside each fold.
 
     Parameters
     ----------
@@ -162,7 +165,8 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
     n, measures = values.shape
     known = ~np.isnan(values)
     without, with_, baseline, residual, share = (np.full((n, measures), np.nan) for _ in range(5))
-    for columns, rows in _patterns(known):
+    for columns, rows in missing_patterns(known):
+        ranks = [dense_rank(values[rows, column]) for column in columns]
         for fold in range(int(model.folds.max(initial=0)) + 1):
             train = rows & (model.folds != fold)
             test = rows & (model.folds == fold)
@@ -170,51 +174,51 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
                 continue
             z, centre = model.features[train], model.features[train].mean(axis=0)
             z = z - centre
-            fitted, unseen = _ecdf(values[train][:, columns], values[test][:, columns])
-            x_mean, y_mean = fitted.mean(axis=0), target[train].mean()
-            x, y = fitted - x_mean, target[train] - y_mean
+            among = np.column_stack([_midranks(rank, train[rows]) for rank in ranks])
+            fitted, unseen = among[train[rows]], among[test[rows]]
+            y = target[train] - target[train].mean()
+            shaped, shaped_unseen = _as_target(fitted, unseen, y)
+            middle = fitted.mean(axis=0)
+            sides = np.column_stack([y, shaped, fitted - middle])
             gram = z.T @ z
             gram[np.diag_indices_from(gram)] += model.penalties[fold]
-            solved = np.linalg.solve(gram, z.T @ np.column_stack([y, x]))
-            left = np.column_stack([y, x]) - z @ solved
-            rest, own = (x * left[:, 1:]).sum(axis=0), (x * x).sum(axis=0)
+            solved = np.linalg.solve(gram, z.T @ sides)
+            left = sides - z @ solved
+            beyond = (model.features[test] - centre) @ solved
+            count = len(columns)
+            rest, own = (shaped * left[:, 1 : 1 + count]).sum(axis=0), (shaped * shaped).sum(axis=0)
             ours = rest > 1e-9 * own  # else the measure is a function of the axes, to rounding
-            slope = np.where(ours, (x * left[:, :1]).sum(axis=0) / np.where(ours, rest, 1.0), 0.0)
-            predicted = (model.features[test] - centre) @ solved
-            beyond = unseen - x_mean - predicted[:, 1:]
-            error = target[test][:, None] - y_mean - predicted[:, :1]
+            slope = np.where(ours, (shaped * left[:, :1]).sum(axis=0) / np.where(ours, rest, 1.0), 0.0)
+            error = (target[test] - target[train].mean() - beyond[:, 0])[:, None]
             place = np.ix_(test, columns)
             without[place] = error**2
-            with_[place] = (error - slope * beyond) ** 2
-            baseline[place] = (target[test] - y_mean)[:, None] ** 2
-            residual[place] = beyond
-            share[place] = (unseen - x_mean) ** 2
+            with_[place] = (error - slope * (shaped_unseen - beyond[:, 1 : 1 + count])) ** 2
+            baseline[place] = (target[test] - target[train].mean())[:, None] ** 2
+            residual[place] = unseen - middle - beyond[:, 1 + count :]
+            share[place] = (unseen - middle) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         total = np.nansum(share, axis=0)
         explained = np.where(total > 0, 1 - np.nansum(residual**2, axis=0) / total, np.nan)
     return Gain(without, with_, baseline, residual, explained)
 
 
-def _patterns(known: np.ndarray):
-    """Measures with the same rows known, with those rows; the order of the columns within is kept."""
-    packed = np.packbits(known, axis=0)
-    patterns: dict[bytes, list[int]] = {}
-    for column in range(known.shape[1]):
-        patterns.setdefault(packed[:, column].tobytes(), []).append(column)
-    for columns in patterns.values():
-        yield np.array(columns), known[:, columns[0]]
+def _midranks(ranks: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Share of the fitted rows below each row plus half the share that ties with it, (n,), from dense ranks."""
+    count = np.bincount(ranks[fitted], minlength=int(ranks.max(initial=0)) + 1)
+    passed = np.cumsum(count)
+    return ((passed - count / 2) / passed[-1])[ranks]
 
 
-def _ecdf(fitted: np.ndarray, unseen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Midranks in [0, 1] among the fitted rows, for those rows and for unseen ones, column by column."""
-    inside, outside = np.empty_like(fitted), np.empty_like(unseen)
-    for column in range(fitted.shape[1]):
-        ordered = np.sort(fitted[:, column])
-        for rows, ranks in ((fitted, inside), (unseen, outside)):
-            below = np.searchsorted(ordered, rows[:, column], side="left")
-            within = np.searchsorted(ordered, rows[:, column], side="right")
-            ranks[:, column] = (below + within) / (2 * len(ordered))
-    return inside, outside
+def _as_target(fitted: np.ndarray, unseen: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks in [0, 1] turned into quantiles of the fitted rows' target (of mean 0), falling where they oppose it."""
+    ordered = np.sort(target)
+    places = (np.arange(len(target)) + 0.5) / len(target)
+    against = (fitted - fitted.mean(axis=0)).T @ target < 0
+    inside, outside = (
+        np.interp(np.where(against, 1 - ranks, ranks), places, ordered) for ranks in (fitted, unseen)
+    )
+    mean = inside.mean(axis=0)
+    return inside - mean, outside - mean
 
 
 def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
@@ -227,8 +231,8 @@ def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
         rows = ~np.isnan(values[:, column])
         if not rows.any():
             continue
-        rank = _ecdf(values[rows, column : column + 1], values[rows, column : column + 1])[0][:, 0]
-        rank = rank - rank.mean()
+        everyone = np.ones(int(rows.sum()), dtype=bool)
+        rank = _midranks(dense_rank(values[rows, column]), everyone) - 0.5
         total = rank @ rank
         for axis in range(len(design.names)):
             codes = design.codes[rows, axis]

@@ -1,4 +1,4 @@
-"""Compilation of the inner loops, kept on disk, and the threads that run them.
+"""How the computing is done: compiled inner loops, kept on disk, threads, and one thread for each matrix product.
 
 Numba keeps compiled code beside the source (``__pycache__``), or, where that folder cannot be written, in
 the user's cache folder; ``NUMBA_CACHE_DIR`` overrides both. Where none of them can be written the loops
@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["compiled", "in_threads"]
+__all__ = ["compiled", "in_threads", "one_thread_each"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,3 +40,17 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
         return [function(each) for each in listed]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, listed))
+
+
+def one_thread_each() -> AbstractContextManager[Any]:
+    """Within this context matrix products use the calling thread alone.
+
+    They are small here, and are divided among `in_threads` instead: libraries that split small products
+    wait longer than they compute, above all on a busy machine, and round differently for each number of threads.
+    Does nothing where threadpoolctl (which comes with scikit-learn) is missing.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1, user_api="blas")

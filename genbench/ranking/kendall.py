@@ -72,7 +72,9 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     falling = stable_order(int(rank.max(initial=0)) - rank)
     order = falling[stable_order(against[falling])]  # target ascending, within its ties values descending
     rank, against = rank[order], against[order]
-    both = dense_rank(rank * (int(against.max(initial=0)) + 1) + against)
+    levels = int(against.max(initial=0)) + 1
+    ties = levels < n and int(rank.max(initial=0)) + 1 < n
+    both = dense_rank(rank * levels + against) if ties else np.arange(n)
     counts = np.empty((6, lanes.shape[1]))
     for first in range(0, lanes.shape[1], LANES_AT_ONCE):
         chunk = slice(first, first + LANES_AT_ONCE)

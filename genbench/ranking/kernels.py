@@ -145,6 +145,15 @@ def rank_moments(order, tie_end, weights, target_rank):
 
 
 @compiled
+def pair_weight(difference, first, second):
+    """(p₁·p₂ − ½)₊ with p = (1 − 2·exp(−2n(Δ/2)²))₊, n the two numbers of test examples."""
+    half = difference / 2.0
+    sure = max(0.0, 1.0 - 2.0 * np.exp(-2.0 * first * half * half))
+    sure *= max(0.0, 1.0 - 2.0 * np.exp(-2.0 * second * half * half))
+    return max(0.0, sure - 0.5)
+
+
+@compiled
 def environment_sums(values, target, level, configuration, starts, test_size, effective, pairs):
     """Weighted mean sign-error per pair of configurations of one context, rows sorted by context and level.
 
@@ -174,10 +183,7 @@ def environment_sums(values, target, level, configuration, starts, test_size, ef
                     for j in range(second, second_end):
                         w = 1.0
                         if len(test_size):
-                            half = (target[i] - target[j]) / 2.0
-                            sure = max(0.0, 1.0 - 2.0 * np.exp(-2.0 * test_size[i] * half * half))
-                            sure *= max(0.0, 1.0 - 2.0 * np.exp(-2.0 * test_size[j] * half * half))
-                            w = max(0.0, sure - 0.5)
+                            w = pair_weight(target[i] - target[j], test_size[i], test_size[j])
                         if w == 0.0:
                             continue
                         all_weight += w

@@ -139,31 +139,46 @@ class PairCounter:
 
     def information(self, weights: np.ndarray) -> ConditionalInformation:
         """The information under `weights` (n,), a pair counting with the product of its rows' weights."""
-        from genbench.ranking.information_kernels import (
-            cell_pairs_below,
-            cell_pairs_concordant,
-            set_information,
-        )
+        from genbench.ranking.information_kernels import set_information
 
         sets = self._sets
         weights = np.asarray(weights, dtype=float)
-        present = weights != 0
-
-        def scan(order: np.ndarray, group: np.ndarray, key: np.ndarray) -> np.ndarray:
-            kept = present[order]
-            rows = order[kept]
-            return cell_pairs_below(group[kept], key[kept], sets.cells[rows], sets.sizes, weights[rows])
-
-        kept = present[self._concordant]
-        rows = self._concordant[kept]
-        concordant = cell_pairs_concordant(self._rank[kept], sets.cells[rows], sets.sizes, weights[rows])
         none = np.zeros(0)
-        values_below, tied_below = (scan(*self._by_value), scan(*self._tied)) if self._ties else (none, none)
+        concordant = self._count_concordant(weights)
+        target_below = self._count_below(weights, *self._by_target)
+        values_below = self._count_below(weights, *self._by_value) if self._ties else none
+        tied_below = self._count_below(weights, *self._tied) if self._ties else none
         found = set_information(
-            concordant, values_below, scan(*self._by_target), tied_below, _all_pairs(sets, weights),
+            concordant, values_below, target_below, tied_below, _all_pairs(sets, weights),
             sets.base, sets.fold, sets.sizes, sets.folded,
         )  # fmt: skip
         return _summary(sets.names, *found.T)
+
+    def sign_tables(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per pair of cells (a, b) of the base sets, flattened: pairs whose first row has the larger value and
+        target, the larger value, the larger target."""
+        weights = np.asarray(weights, dtype=float)
+        return (
+            self._count_concordant(weights),
+            self._count_below(weights, *self._by_value),
+            self._count_below(weights, *self._by_target),
+        )
+
+    def _count_concordant(self, weights: np.ndarray) -> np.ndarray:
+        from genbench.ranking.information_kernels import cell_pairs_concordant
+
+        kept = weights[self._concordant] != 0
+        rows = self._concordant[kept]
+        return cell_pairs_concordant(self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows])
+
+    def _count_below(
+        self, weights: np.ndarray, order: np.ndarray, group: np.ndarray, key: np.ndarray
+    ) -> np.ndarray:
+        from genbench.ranking.information_kernels import cell_pairs_below
+
+        kept = weights[order] != 0
+        rows = order[kept]
+        return cell_pairs_below(group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows])
 
 
 def _all_pairs(sets: ConditioningSets, weights: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Choosing one network by a measure: how good is the one chosen?"""
+"""Choosing one network by a measure: how good is the one chosen? The definitions are this package's own."""
 
 from __future__ import annotations
 
@@ -45,10 +45,6 @@ def choose_best(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     Notes
     -----
     O(n log n) to sort, then O(B n).
-
-    References
-    ----------
-    Hit rate and normalized regret as in Abdelfattah et al. 2021, arXiv 2101.08134, section 4 (zero-cost proxies).
     """
     from genbench.ranking.kernels import best_choices
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from genbench.ranking.design import Design
-from genbench.ranking.dyads import DyadicSums
+from genbench.ranking.dyads import DyadicSums, Uncertainty, combined
 
-__all__ = ["Environments", "environment_losses", "mean_covariance", "pair_weight", "upper_quantile"]
+__all__ = ["Environments", "environment_losses", "mean_uncertainty", "upper_quantile"]
 
 EFFECTIVE = 12.0
 """Environments with a smaller effective sample are left out (Dziugaite et al. 2020)."""
@@ -40,7 +41,7 @@ class Environments:
     axis: np.ndarray
     effective: np.ndarray
 
-    @property
+    @cached_property
     def count(self) -> np.ndarray:
         """Number of environments per measure, (M,)."""
         return (~np.isnan(self.loss)).sum(axis=0)
@@ -49,29 +50,6 @@ class Environments:
         """Mean over environments, (M,)."""
         count = self.count
         return np.divide(np.nansum(self.loss, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
-
-
-def pair_weight(difference: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Weight of a pair by how surely its target difference has the right sign.
-
-    By Hoeffding's inequality a rate measured on n examples is within |Δ|/2 of the truth with probability at
-    least p = 1 − 2·exp(−2n(Δ/2)²); both are with probability at least p₁·p₂, and the weight is (p₁·p₂ − ½)₊.
-
-    Parameters
-    ----------
-    difference : array
-        Δ, difference of two error rates in [0, 1].
-    first, second : arrays
-        Numbers of test examples behind each of them.
-
-    References
-    ----------
-    Dziugaite et al. 2020, arXiv 2010.11924, section 6 (there with n = 10,000 for all).
-    """
-    squared = (difference / 2) ** 2
-    sure = np.maximum(0.0, 1 - 2 * np.exp(-2 * first * squared))
-    sure = sure * np.maximum(0.0, 1 - 2 * np.exp(-2 * second * squared))
-    return np.maximum(sure - 0.5, 0.0)
 
 
 def environment_losses(
@@ -90,7 +68,10 @@ def environment_losses(
     target : (n,) array
         No NaN.
     test_size : (n,) array, optional
-        With it pairs weigh by `pair_weight`, without it they weigh 1.
+        Test examples of each fit. With them a pair weighs by how surely its target difference Δ, of two error
+        rates in [0, 1], has the right sign: by Hoeffding's inequality a rate measured on n examples is within
+        |Δ|/2 of the truth with probability at least p = 1 − 2·exp(−2n(Δ/2)²); both are with p₁·p₂, and the
+        weight is (p₁·p₂ − ½)₊. Without test sizes pairs weigh 1.
     effective : float
         Smallest effective sample that an environment may have; 0 keeps all.
 
@@ -100,18 +81,17 @@ def environment_losses(
 
     References
     ----------
-    Dziugaite et al. 2020, arXiv 2010.11924, sections 4 and 6.
+    Dziugaite et al. 2020, arXiv 2010.11924, sections 4 and 6 (there n = 10,000 for all).
     """
     from genbench.ranking.kernels import environment_sums
 
     parts = []
     for axis in range(len(design.names)):
         rows = design.slices(axis, within_seed=False)
-        order = rows.order
-        pairs = _pairs_of_levels(design.codes[order, axis], rows.starts)
+        order, pairs = rows.order, int(rows.level_pairs.sum())
         sizes = np.zeros(0) if test_size is None else test_size[order]
         loss, nodes, sample = environment_sums(
-            values[order], target[order], design.codes[order, axis], design.configuration[order], rows.starts,
+            values[order], target[order], rows.level, design.configuration[order], rows.starts,
             sizes, float(effective), pairs,
         )  # fmt: skip
         parts.append((loss, nodes, np.full(pairs, axis, dtype=np.int64), sample))
@@ -121,14 +101,6 @@ def environment_losses(
             np.zeros((0, values.shape[1])), np.zeros((0, 2), dtype=np.int64), empty.astype(np.int64), empty
         )
     return Environments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _pairs_of_levels(level: np.ndarray, starts: np.ndarray) -> int:
-    new = np.ones(len(level), dtype=np.int64)
-    new[1:] = level[1:] != level[:-1]
-    new[starts[:-1]] = 1
-    levels = np.add.reduceat(new, starts[:-1])
-    return int((levels * (levels - 1) // 2).sum())
 
 
 def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,11 +149,21 @@ def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.
     return quantile, maximum
 
 
-def mean_covariance(environments: Environments, configurations: int) -> np.ndarray:
-    """Sampling covariance between measures of the mean over environments, (M, M), by `DyadicSums`."""
-    known = ~np.isnan(environments.loss)
-    count = np.maximum(known.sum(axis=0), 1)
-    residuals = np.where(known, environments.loss - environments.mean(), 0.0) / count
-    sums = DyadicSums(configurations, residuals.shape[1])
-    sums.add(residuals, environments.nodes)
-    return sums.covariance()
+def mean_uncertainty(environments: Environments, design: Design) -> Uncertainty:
+    """Uncertainty of the mean over environments, measures side by side, see `genbench.ranking.dyads`. O(E M²)."""
+    measures = environments.loss.shape[1]
+    every = np.maximum(environments.count, 1)
+    strata, shares, groups = [], [], []
+    for axis in range(len(design.names)):
+        rows = environments.axis == axis
+        loss = environments.loss[rows]
+        known = ~np.isnan(loss)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, loss, 0.0).sum(axis=0) / count
+        contexts = design.slices(axis, within_seed=False)
+        sums = DyadicSums(design.n_configurations, measures, contexts.lone)
+        sums.add(np.where(known, loss - mean, 0.0) / count, environments.nodes[rows])
+        strata.append(sums)
+        shares.append(known.sum(axis=0) / every)
+        groups.append(np.full(measures, contexts.independent))
+    return combined(strata, shares, groups)

@@ -20,7 +20,8 @@ def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> l
     Raises
     ------
     InvalidInput
-        One line for each name that is neither a module nor a role of the network.
+        One line for each name that is neither a module nor a role, and for each regularizer whose roles are
+        all empty in this network. A role that is empty beside others that are not is no problem.
     """
     if not any(each.captures for each in regularizers):
         return [()] * len(regularizers)
@@ -43,16 +44,21 @@ def _resolve(
 ) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in regularizer.captures:
-        if roles.get(name):
+        if name in roles:
             found.update(dict.fromkeys(roles[name]))
         elif name in modules:
             found[name] = None
         else:
-            known = [*(role for role, members in roles.items() if members), *filter(None, modules)]
+            known = [*roles, *filter(None, modules)]
             problems.append(
                 f"regularizer '{regularizer_name(regularizer)}': the network has no module or role "
                 f"'{name}'{nearest(name, known)}"
             )
+    if regularizer.captures and not found and not problems:
+        problems.append(
+            f"regularizer '{regularizer_name(regularizer)}': the network has no modules in the roles "
+            f"{', '.join(regularizer.captures)}"
+        )
     return tuple(found)
 
 

@@ -99,7 +99,7 @@ class Composition:
         busy = (*STEP_METHODS, "after_update")
         self._read_steps = [step for each, step in self._pairs() if any(overrides(each, m) for m in busy)]
         self._normalizations = self._once_only_normalizations()
-        self._untracked = True
+        self._first_pass = True
         for module in self._normalizations:
             module.track_running_stats = False
         self._hooks = install_captures(model, captured, self._steps)
@@ -128,7 +128,7 @@ class Composition:
                 for each in self._read_steps:
                     each.inputs, each.targets = inputs, targets
         self._inputs, self._targets = inputs, targets
-        self._untracked = True
+        self._first_pass = True
         return self._gradient()
 
     def after_update(self) -> None:
@@ -175,8 +175,8 @@ class Composition:
         ]
 
     def _forward(self) -> Tensor:
-        tracked: Iterable[BatchNorm] = self._normalizations if self._untracked else ()
-        self._untracked = False
+        tracked: Iterable[BatchNorm] = self._normalizations if self._first_pass else ()
+        self._first_pass = False
         for module in tracked:
             module.track_running_stats = True
         if self._autocast:

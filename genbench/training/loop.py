@@ -108,12 +108,9 @@ def train(
         loop = _Loop(training, composition, regularizers, seeds, history, milestone_keeper, snapshot_keeper)
         stop_reason, stop_note = loop.run(math.inf if max_seconds is None else max_seconds)
 
-    train_loss, train_error = history.columns["train_loss"][-1], history.columns["train_error"][-1]
-    assert train_loss is not None
-    assert train_error is not None
     clean_targets = clean_targets.to(device)
     if torch.equal(clean_targets, targets):
-        train_error_clean = train_error
+        train_error_clean = loop.train_error
     else:
         _, train_error_clean = evaluate(model, inputs, clean_targets, task, device=device)
     return Outcome(
@@ -126,8 +123,8 @@ def train(
         final_state=cpu_state(model),
         milestones=tuple(milestone_keeper.kept),
         snapshots=tuple(snapshot_keeper.kept.items()),
-        train_loss=train_loss,
-        train_error=train_error,
+        train_loss=loop.train_loss,
+        train_error=loop.train_error,
         train_error_clean=train_error_clean,
     )
 
@@ -141,6 +138,8 @@ class _Loop:
         Updates made.
     epoch : int
         Whole epochs trained.
+    train_loss, train_error : float
+        Of the last evaluation.
     """
 
     def __init__(
@@ -165,6 +164,7 @@ class _Loop:
         self._last_step = training.protocol.max_epochs * training.steps_per_epoch
         self.index = 0
         self.epoch = 0
+        self.train_loss = self.train_error = math.nan
 
     def run(self, max_seconds: float) -> tuple[StopReason, str]:
         """Train until there is a reason to stop; return it with its note."""
@@ -177,11 +177,11 @@ class _Loop:
             stop, loss_sum = self._run_epoch(deadline)
             self._training.model.eval()
             batch_loss = float(loss_sum) / (self.index - first) if self.index > first else None
-            train_loss = self._record(batch_loss)
+            self._record(batch_loss)
             if stop is not None:
                 return stop
             self.epoch += 1
-            if stop := self._stop_after_epoch(train_loss, batch_loss):
+            if stop := self._stop_after_epoch(batch_loss):
                 return stop
 
     def _run_epoch(self, deadline: float) -> tuple[tuple[StopReason, str] | None, float | Tensor]:
@@ -222,26 +222,25 @@ class _Loop:
         sizes = batch_sizes(examples, protocol.batch_size)
         return batches(training.inputs, training.targets, order, sizes, draws)
 
-    def _record(self, batch_loss: float | None) -> float:
-        """Evaluate the training set, add a row to the history, and return the loss."""
+    def _record(self, batch_loss: float | None) -> None:
+        """Evaluate the training set and add a row to the history."""
         training = self._training
-        loss, error = evaluate(
+        self.train_loss, self.train_error = evaluate(
             training.model, training.inputs, training.targets, training.task, device=training.device
         )
-        self._milestones.offer(self.index, loss)
+        self._milestones.offer(self.index, self.train_loss)
         self._history.add(
-            epoch=self.index / training.steps_per_epoch, step=self.index, train_loss=loss,
-            train_error=error, batch_loss=batch_loss, learning_rate=self._rates.base,
+            epoch=self.index / training.steps_per_epoch, step=self.index, train_loss=self.train_loss,
+            train_error=self.train_error, batch_loss=batch_loss, learning_rate=self._rates.base,
         )  # fmt: skip
-        return loss
 
-    def _stop_after_epoch(self, train_loss: float, batch_loss: float | None) -> tuple[StopReason, str] | None:
+    def _stop_after_epoch(self, batch_loss: float | None) -> tuple[StopReason, str] | None:
         protocol = self._training.protocol
-        if not math.isfinite(train_loss) or not math.isfinite(batch_loss or 0.0):
+        if not math.isfinite(self.train_loss) or not math.isfinite(batch_loss or 0.0):
             return StopReason.DIVERGED, "the training loss was not finite"
         progress = self.index / self._last_step
         request = self._composition.after_epoch(self.epoch, self.index, progress, self._history.columns)
-        if protocol.target_loss is not None and train_loss <= protocol.target_loss:
+        if protocol.target_loss is not None and self.train_loss <= protocol.target_loss:
             return StopReason.TARGET, ""
         if request:
             return StopReason.REQUESTED, request

@@ -75,7 +75,8 @@ class Step:
     generator : torch.Generator
         The regularizer's own random stream, on the training device.
     hidden : dict from module name to Tensor
-        Outputs of the captured modules in the last forward pass, still in the graph.
+        Outputs of the captured modules in the last forward pass, still in the graph; in bfloat16 where the
+        forward pass is.
     criterion : callable (outputs, targets) -> scalar Tensor
         The mean loss of a batch with the wrappers of all regularizers around it, penalties left out.
     example_losses : Tensor, shape (b,), or None
@@ -95,7 +96,7 @@ class Step:
     example_losses: Tensor | None = None
 
     def per_example_gradients(self, chunk: int | None = None) -> dict[str, Tensor]:
-        """Gradients of the loss of each example of the batch.
+        """Gradients of the loss of each example of the batch, in float32 whatever the protocol's precision.
 
         Parameters
         ----------
@@ -105,7 +106,7 @@ class Step:
         Returns
         -------
         dict from parameter name to Tensor, shape (b, *parameter.shape)
-            Float32. Their mean over the examples is the gradient of `criterion` on the batch. The losses
+            Their mean over the examples is the gradient of `criterion` on the batch. The losses
             themselves are left in `example_losses`.
 
         Raises

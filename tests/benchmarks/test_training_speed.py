@@ -1,7 +1,8 @@
 """The training loop against a hand-written one, on the small network of the digits suite.
 
-Result: the loop with its evaluation after each epoch costs 1.1 times the bare loop without any. Two cores of
-a shared virtual machine, one thread, Python 3.11, torch 2.15; best of 5 rounds each.
+Result: with its evaluation after each epoch the loop takes 0.9 times as long as the bare loop without one,
+0.33 s against 0.37 s for 1,000 steps, thanks to one gather for each epoch and a fused update. One thread of a
+shared two-core virtual machine, Python 3.11, torch 2.15; best of 5 rounds, taken in turns.
 """
 
 import time
@@ -62,20 +63,18 @@ def loop(inputs, targets):
     return train(network(), TASK, inputs, targets, targets, PROTOCOL, (), SEEDS, device="cpu")
 
 
-def best_seconds(function, *arguments) -> float:
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        function(*arguments)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def seconds(function, *arguments) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_loop_costs_little_more_than_a_bare_loop(benchmark, digits_like):
     loop(*digits_like)  # warm-up
-    bare = best_seconds(bare_loop, *digits_like)
-    ours = best_seconds(loop, *digits_like)
+    turns = range(1 if benchmark.disabled else 5)
+    pairs = [(seconds(bare_loop, *digits_like), seconds(loop, *digits_like)) for _ in turns]
+    bare, ours = (min(column) for column in zip(*pairs, strict=True))
     benchmark.extra_info["bare_loop_seconds"] = bare
     benchmark.extra_info["ratio_to_bare_loop"] = ours / bare
     benchmark.pedantic(loop, args=digits_like, rounds=3)

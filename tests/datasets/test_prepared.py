@@ -67,6 +67,17 @@ def test_wrong_declared_checksum_is_refused():
         prepare(toy([], checksum="declared"), {}, None)
 
 
+def test_task_must_be_the_declared_one():
+    @genbench.dataset(checksum="toy", task=lambda scale: genbench.Task("classification", (4,), int(scale)))
+    def toy(root, *, scale: float = 3.0):
+        split = genbench.Split(torch.zeros(12, 4), torch.arange(12) % 3)
+        return genbench.Data(split, split, TASK, "toy")
+
+    assert prepare(describe(toy, "core"), {}, None).task == TASK
+    with pytest.raises(genbench.InvalidInput, match=r"declares Task\(.*outputs=5\), its data are for"):
+        prepare(describe(toy, "core"), {"scale": 5.0}, None)
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("damage", ["truncate", "flip", "remove", "record", "half a record"])
 def test_damaged_cache_is_made_anew(split, damage):
@@ -119,9 +130,10 @@ def test_unwritable_cache_is_named(tmp_path, monkeypatch):
 
 def test_processes_prepare_the_same_data_at_once(cache):
     script = (
-        "from genbench.components import describe; from genbench.datasets.digits import digits;"
+        "from genbench.components import describe; from genbench.datasets.polynomial import polynomial;"
         "from genbench.datasets.prepared import prepare, read_split;"
-        "p = prepare(describe(digits, 'core'), {}, None); print(p.folder, read_split(p, 'test').inputs.sum())"
+        "p = prepare(describe(polynomial, 'core'), {}, None);"
+        "print(p.folder, read_split(p, 'test').inputs.sum())"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(3)
@@ -140,7 +152,7 @@ def test_processes_prepare_the_same_data_at_once(cache):
         ({"inputs": torch.zeros(12, 5)}, r"inputs of shape \(5,\), the task says \(4,\)"),
         ({"inputs": torch.zeros(11, 4)}, "11 inputs and 12 targets"),
         ({"inputs": torch.zeros(12, 4, dtype=torch.int32)}, "inputs are torch.int32"),
-        ({"inputs": torch.full((12, 4), float("nan"))}, "infinite or not a number"),
+        ({"inputs": torch.full((12, 4), float("nan"))}, "inputs that are infinite or not a number"),
         ({"targets": torch.arange(12)}, "labels 0 to 11, the task has 3 classes"),
         ({"targets": torch.zeros(12)}, "targets are torch.float32"),
         ({"inputs": torch.zeros(0, 4), "targets": torch.zeros(0).long()}, "0 inputs"),

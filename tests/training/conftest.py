@@ -73,14 +73,18 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def problem() -> Problem:
+def three_classes() -> Problem:
     """Three separable classes of 4 features, 27 examples: batches of 8, 8, 8 and 3."""
     generator = torch.Generator().manual_seed(0)
     targets = torch.arange(27) % 3
     centers = 2 * torch.randn(3, 4, generator=generator)
     inputs = centers[targets] + 0.5 * torch.randn(27, 4, generator=generator)
     return Problem(Task("classification", (4,), 3), inputs, targets)
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return three_classes()
 
 
 @pytest.fixture

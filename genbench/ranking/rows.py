@@ -1,0 +1,139 @@
+"""Rows of a board, and the sentences below it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from genbench.ranking.scoring import Panel, Scores
+from genbench.ranking.table import Study
+
+__all__ = ["board_rows", "result_notes", "table_notes"]
+
+FEW = 0.95
+"""Coverage below which a measure is flagged."""
+
+WITH_INTERVAL = ("tau", "psi")
+"""Columns whose interval stands beside them; those of the others follow behind the fixed keys."""
+
+WORDS = {1: "+", -1: "-", 0: "?"}
+
+
+def board_rows(
+    panel: Panel,
+    scores: Scores,
+    ranks: Mapping[int, tuple[int, int]],
+    considered: int,
+    families: Mapping[str, str] | None = None,
+    costs: Mapping[str, float] | None = None,
+    held_out: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """One dict per column of the panel, all with the same keys in the same order.
+
+    Parameters
+    ----------
+    panel, scores
+    ranks : mapping
+        Position in the panel to its interval of ranks.
+    considered : int
+        Number of fits that a full coverage would have.
+    families, costs : mappings, optional
+        Measure to family and to seconds.
+    held_out : names, optional
+    """
+    fixed = ["tau", "tau_b", "psi", *(f"psi_{axis}" for axis in panel.design.names)]
+    fixed += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
+    further = [name for name in scores.estimate if name not in (*fixed, "n")]
+    rows = []
+    for place, name in enumerate(panel.names):
+        n = int(scores.estimate["n"][place])
+        row: dict[str, Any] = {
+            "measure": name, "direction": WORDS[int(panel.signs[place])], "n": n, "coverage": n / considered,
+        }  # fmt: skip
+        for column in fixed:
+            row[column] = _number(scores.estimate, column, place)
+            if column in WITH_INTERVAL:
+                row |= _interval(scores, column, place)
+        row["rank_low"], row["rank_high"] = ranks.get(place, (None, None))
+        row["cost_seconds"] = float((costs or {}).get(name, float("nan")))
+        row["family"] = (families or {}).get(name, "")
+        row["status"], row["reason"] = _status(panel, place, row["coverage"], held_out)
+        for column in further:
+            row[column] = _number(scores.estimate, column, place)
+        for column in scores.low:
+            if column not in WITH_INTERVAL:
+                row |= _interval(scores, column, place)
+        for column, words in scores.words.items():
+            row[column] = words[place]
+        rows.append(row)
+    return rows
+
+
+def _number(columns: Mapping[str, np.ndarray], name: str, place: int) -> float:
+    return float(columns[name][place]) + 0.0 if name in columns else float("nan")  # + 0.0: no minus zero
+
+
+def _interval(scores: Scores, column: str, place: int) -> dict[str, float]:
+    return {
+        f"{column}_low": _number(scores.low, column, place),
+        f"{column}_high": _number(scores.high, column, place),
+    }
+
+
+def _status(panel: Panel, place: int, coverage: float, held_out: Collection[str]) -> tuple[str, str]:
+    values = panel.values[panel.known(place), place]
+    if len(values) < 2:
+        return "missing", f"{len(values)} fits have a value"
+    if (values == values[0]).all():
+        return "constant", f"the same value, {values[0]:g}, on every fit"
+    if coverage < FEW:
+        return "partial", f"no value on {1 - coverage:.1%} of the fits"
+    if panel.names[place] in held_out:
+        return "held-out", "uses data held out from training; ranked apart"
+    return "ok", ""
+
+
+def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]:
+    """What the table itself makes worth saying."""
+    notes = []
+    if study.guessed_axes:
+        notes.append(f"Axes were not named; taken from the columns: {', '.join(study.levels) or 'none'}.")
+    if study.design.skipped:
+        notes.append(f"Axes with a single value, left out: {', '.join(study.design.skipped)}.")
+    if not study.design.names:
+        notes.append("No axis has two values: granulated tau does not exist.")
+    unknown = sorted(set(directions or {}) - set(study.measures))
+    if unknown:
+        notes.append(f"Directions given for measures that are not ranked: {', '.join(unknown)}.")
+    return notes
+
+
+def result_notes(
+    study: Study,
+    considered: int,
+    rows: list[dict[str, Any]],
+    controls: list[dict[str, Any]],
+    band: Mapping[str, tuple[float, float]],
+) -> list[str]:
+    """What the results make worth saying: fits and axes left out, controls out of line, measures with few values."""
+    notes = []
+    if considered > study.n:
+        notes.append(f"{considered - study.n} of {considered} fits have no {study.target_name}; left out.")
+    if study.converged is not None and not study.converged.all():
+        notes.append(f"{int((~study.converged).sum())} of the {study.n} fits ranked did not converge.")
+    random = next(row for row in controls if row["measure"] == "random")
+    empty = [axis for axis in study.design.names if random.get(f"groups_{axis}") == 0.0]
+    if empty:
+        notes.append(f"Axes on which no two fits differ alone: {', '.join(empty)}.")
+    for name, (low, high) in band.items():
+        if not low <= random[name] <= high:
+            notes.append(
+                f"The control 'random' has {name} {random[name]:.3f}, outside the band of random draws "
+                f"[{low:.3f}, {high:.3f}], as one draw in twenty does."
+            )
+    flagged = sorted(row["measure"] for row in rows if row["coverage"] < FEW)
+    if flagged:
+        notes.append(f"Measures without a value on more than 5 % of the fits: {', '.join(flagged)}.")
+    return notes

@@ -1,0 +1,183 @@
+"""What holds for every built-in measure."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from genbench import Task
+from genbench.components import COST_CLASSES, Kind
+from genbench.host import Host
+from genbench.probing import Battery, Request
+from genbench.selection import select_measures
+from genbench.settings import spell
+
+HOST = Host.load(rooms={"probes", "measures"})
+MEASURES = [each for each in HOST.components(Kind.MEASURE) if each.plugin == "core"]
+NAMES = [each.name for each in MEASURES]
+
+HISTORY = {
+    "epoch": [0, 1, 2, 3],
+    "step": [0, 10, 20, 30],
+    "train_loss": [1.1, 0.5, 0.08, 0.009],
+    "train_error": [0.6, 0.1, 0.0, 0.0],
+    "batch_loss": [None, 0.8, 0.3, 0.05],
+    "learning_rate": [0.1, 0.1, 0.1, 0.1],
+}
+
+
+def roots(dtype=torch.float64, examples=30):
+    torch.manual_seed(0)
+    models = []
+    for _ in range(2):
+        model = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16, 3),
+        )
+        model(torch.randn(50, 1, 5, 5))  # running statistics
+        models.append(model.to(dtype).eval())
+    return {
+        "model": models[0],
+        "initial_model": models[1],
+        "inputs": torch.randn(examples, 1, 5, 5, dtype=torch.float64).to(dtype),
+        "targets": torch.arange(examples) % 3,
+        "task": Task("classification", (1, 5, 5), 3),
+        "history": HISTORY,
+    }
+
+
+def compute(given, only=None):
+    requests = [Request.of(each) for each in MEASURES if only is None or each.name in only]
+    battery = Battery.resolve(requests, HOST.probe_lookup)
+    seeds = {}
+
+    def seed_for(component, settings):
+        return seeds.setdefault(spell(component, settings), len(component.name))
+
+    return {value.name: value for value in battery.compute(given, seed_for)}
+
+
+@pytest.fixture(scope="module")
+def values():
+    return compute(roots())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_measure_has_a_value_on_a_plain_network(values, name):
+    assert values[name].status == "ok", values[name].reason
+    assert not math.isnan(values[name].value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alone_it_has_the_value_that_it_has_among_all(values, name):
+    assert compute(roots(), only={name})[name].value == values[name].value
+
+
+def test_single_precision_agrees(values):
+    single = compute(roots(torch.float32))
+    for name, value in values.items():
+        if math.isfinite(value.value):
+            assert single[name].value == pytest.approx(value.value, rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.parametrize("component", MEASURES, ids=NAMES)
+def test_every_measure_is_documented(component):
+    assert component.summary.endswith((".", ";")) or len(component.summary) > 30
+    assert component.declared.family
+    assert component.declared.direction in "+-?"
+    assert component.declared.formula or component.declared.source
+
+
+def test_cost_classes_are_as_expected():
+    battery = Battery.resolve([Request.of(each) for each in MEASURES], HOST.probe_lookup)
+    classes = {each.spelling: battery.cost_class(each) for each in battery.requests}
+    assert set(classes.values()) <= set(COST_CLASSES)
+    expected = {
+        "num_params": "A",
+        "random": "A",
+        "param_norm": "A",
+        "log_prod_of_spec": "B",
+        "inverse_margin": "B",
+        "path_norm": "B",
+        "geometric_complexity": "C",
+        "steps_to_0.1": "F",
+    }
+    assert {name: classes[name] for name in expected} == expected
+
+
+def test_a_forward_pass_serves_all_measures_of_the_outputs():
+    given = roots()
+    passes = []
+    handle = given["model"].register_forward_hook(
+        lambda module, inputs, outputs: passes.append(len(inputs[0]))
+    )
+    families = ["family:margin", "family:calibration", "train_loss", "train_error"]
+    requests = select_measures(families, MEASURES, HOST.probe_lookup)
+    unnormalized = [each for each in requests if "normalized" not in each.spelling]
+    battery = Battery.resolve(unnormalized, HOST.probe_lookup)
+    list(battery.compute(given, lambda component, settings: 0))
+    handle.remove()
+    assert passes == [30]
+
+
+def test_regression_leaves_measures_of_classes_without_a_value():
+    given = roots()
+    given["targets"] = torch.randn(30, 3, dtype=torch.float64)
+    given["task"] = Task("regression", (1, 5, 5), 3)
+    found = compute(given)
+    for name in (
+        "inverse_margin",
+        "entropy_output",
+        "normalized_cross_entropy",
+        "steps_to_0.1",
+        "brier_score",
+    ):
+        assert found[name].status == "not_applicable", name
+        assert "classification" in found[name].reason
+    for name in ("param_norm", "train_loss", "train_error", "geometric_complexity", "log_prod_of_spec"):
+        assert found[name].status == "ok", found[name].reason
+    assert not [name for name, value in found.items() if value.status == "error"]
+
+
+def test_a_network_with_one_output_raises_no_errors():
+    given = roots()
+    given["model"] = nn.Sequential(nn.Flatten(), nn.Linear(25, 1)).double()
+    given["initial_model"] = nn.Sequential(nn.Flatten(), nn.Linear(25, 1)).double()
+    given["targets"] = torch.arange(30) % 2
+    given["task"] = Task("classification", (1, 5, 5), 1)
+    assert not [(name, each.reason) for name, each in compute(given).items() if each.status == "error"]
+
+
+def test_without_initial_network_and_history_only_their_measures_are_missing(values):
+    given = roots()
+    del given["initial_model"], given["history"]
+    found = compute(given)
+    missing = {name: each.reason for name, each in found.items() if each.status != "ok"}
+    assert set(missing.values()) == {
+        "needs initial_model, which was not given",
+        "needs history, which was not given",
+    }
+    assert all(found[name].value == values[name].value for name in found if name not in missing)
+
+
+def test_hidden_units_may_be_permuted():
+    given = roots()
+    before = compute(given)
+    order = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        for network in (given["model"], given["initial_model"]):
+            for module in (network[0], network[1]):
+                for tensor in (module.weight, module.bias):
+                    tensor.copy_(tensor[order].clone())
+            network[1].running_mean.copy_(network[1].running_mean[order].clone())
+            network[1].running_var.copy_(network[1].running_var[order].clone())
+            columns = network[5].weight.reshape(3, 4, 4)[:, order].reshape(3, 16).clone()
+            network[5].weight.copy_(columns)
+    after = compute(given)
+    for name, value in before.items():
+        assert after[name].value == pytest.approx(value.value, rel=1e-5, abs=1e-9), name

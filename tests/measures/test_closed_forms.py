@@ -1,0 +1,301 @@
+"""Measures of a network of three linear layers against their formulas, written out."""
+
+import math
+
+import pytest
+import torch
+
+import genbench
+
+
+def spectral(weight):
+    return torch.linalg.svdvals(weight)[0].item()
+
+
+def frobenius(weight):
+    return math.sqrt(sum(entry**2 for entry in weight.flatten().tolist()))
+
+
+def quantile_margin(logits, targets, quantile):
+    margins = []
+    for outputs, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        others = [value for place, value in enumerate(outputs) if place != target]
+        margins.append(outputs[target] - max(others))
+    return sorted(margins)[max(1, int(quantile * len(margins))) - 1]
+
+
+@pytest.fixture
+def gamma(small_fit, logits):
+    return quantile_margin(logits, small_fit.roots["targets"], 0.1)
+
+
+def test_norms(small_fit, weights, gamma):
+    current, _ = weights
+    fros = [frobenius(weight) for weight in current]
+    log_product = sum(math.log(fro**2) for fro in fros)
+    entries = torch.cat([weight.flatten() for weight in current]).tolist()
+    margin = 2 * math.log(abs(gamma))
+    assert small_fit["num_params"] == 6 * 8 + 8 * 5 + 5 * 3
+    assert small_fit["param_norm"] == pytest.approx(sum(fro**2 for fro in fros))
+    assert small_fit["l2"] == pytest.approx(math.sqrt(sum(fro**2 for fro in fros)))
+    assert small_fit["l1_norm"] == pytest.approx(sum(map(abs, entries)))
+    assert small_fit["log_prod_of_fro"] == pytest.approx(log_product)
+    assert small_fit["log_prod_of_fro_over_margin"] == pytest.approx(log_product - margin)
+    assert small_fit["log_sum_of_fro"] == pytest.approx(math.log(3) + log_product / 3)
+    assert small_fit["log_sum_of_fro_over_margin"] == pytest.approx(math.log(3) + (log_product - margin) / 3)
+
+
+def test_unit_norms(small_fit, weights):
+    current, _ = weights
+    units = [sum(map(abs, row)) for weight in current for row in weight.tolist()]
+    largest = [max(sum(map(abs, row)) for row in weight.tolist()) for weight in current]
+    rows = [sum(math.hypot(*row) for row in weight.tolist()) for weight in current]
+    entries = [sum(map(abs, weight.flatten().tolist())) for weight in current]
+    assert small_fit["fanin_l1_norm"] == pytest.approx(sum(units) / len(units))
+    assert small_fit["fanin_l1_norm[aggregate=max]"] == pytest.approx(max(units))
+    assert small_fit["l1_rademacher_bound"] == pytest.approx(
+        math.log(math.sqrt(2 * math.log(6)) * math.prod(2 * bound for bound in largest) / math.sqrt(40))
+    )
+    assert small_fit["norm_l21"] == pytest.approx(sum(rows))
+    assert small_fit["norm_l21[aggregate=two_thirds]"] == pytest.approx(
+        sum(r ** (2 / 3) for r in rows) ** 1.5
+    )
+    assert small_fit["norm_l11"] == pytest.approx(sum(entries))
+
+
+def test_distances(small_fit, weights):
+    changes = [now - then for now, then in zip(*weights, strict=True)]
+    squares = [frobenius(change) ** 2 for change in changes]
+    assert small_fit["fro_dist"] == pytest.approx(sum(squares))
+    assert small_fit["l2_dist"] == pytest.approx(math.sqrt(sum(squares)))
+    assert small_fit["dist_spec_init"] == pytest.approx(sum(spectral(change) ** 2 for change in changes))
+
+
+def test_spectral_norms(small_fit, weights, gamma):
+    current, initial = weights
+    sigmas = [spectral(weight) for weight in current]
+    log_product = sum(2 * math.log(sigma) for sigma in sigmas)
+    over_margin = log_product - 2 * math.log(abs(gamma))
+    ranks = sum((frobenius(w) / sigma) ** 2 for w, sigma in zip(current, sigmas, strict=True))
+    moved = sum(
+        (frobenius(now - then) / sigma) ** 2
+        for now, then, sigma in zip(current, initial, sigmas, strict=True)
+    )
+    assert small_fit["log_prod_of_spec"] == pytest.approx(log_product)
+    assert small_fit["log_prod_of_spec_over_margin"] == pytest.approx(over_margin)
+    assert small_fit["log_sum_of_spec"] == pytest.approx(math.log(3) + log_product / 3)
+    assert small_fit["log_sum_of_spec_over_margin"] == pytest.approx(math.log(3) + over_margin / 3)
+    assert small_fit["fro_over_spec"] == pytest.approx(ranks)
+    assert small_fit["log_spec_orig_main"] == pytest.approx(over_margin + math.log(ranks))
+    assert small_fit["log_spec_init_main"] == pytest.approx(over_margin + math.log(moved))
+    assert small_fit["log_spectral_mean"] == pytest.approx(sum(math.log10(sigma**2) for sigma in sigmas) / 3)
+
+
+def test_margins(small_fit, logits, weights, gamma):
+    targets = small_fit.roots["targets"]
+    margins = [
+        quantile_margin(logits[place : place + 1], targets[place : place + 1], 0) for place in range(40)
+    ]
+    rho = math.prod(frobenius(weight) for weight in weights[0])
+    sigmas = math.prod(spectral(weight) for weight in weights[0])
+    assert gamma < 0
+    assert small_fit["inverse_margin"] == pytest.approx(1 / gamma**2)
+    assert small_fit["inverse_margin[margin_sign=signed]"] == math.inf
+    assert small_fit["inverse_margin[quantile=0.05]"] == pytest.approx(
+        1 / quantile_margin(logits, targets, 0.05) ** 2
+    )
+    assert small_fit["margin_p10"] == pytest.approx(gamma)
+    assert small_fit["margin_min"] == pytest.approx(min(margins))
+    assert small_fit["margin_mean"] == pytest.approx(sum(margins) / 40)
+    assert small_fit["margin_median"] == pytest.approx(sorted(margins)[19])
+    assert small_fit["exponential_margin"] == pytest.approx(math.exp(-gamma))
+    assert small_fit["normalized_margin"] == pytest.approx(gamma / rho)
+    assert small_fit["spectrally_normalized_margin"] == pytest.approx(gamma / sigmas)
+    assert small_fit["margin_surrogate_bound"] == math.inf
+
+
+def test_margin_bound_where_all_examples_are_right(fit):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(3 * torch.eye(2))
+    found = fit(model, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))
+    assert found["margin_surrogate_bound"] == pytest.approx(math.sqrt(18) / 3)
+    assert found["inverse_margin[margin_sign=signed]"] == pytest.approx(1 / 9)
+
+
+def test_division_by_the_number_of_examples(small_fit, weights):
+    total = sum(frobenius(weight) ** 2 for weight in weights[0])
+    assert small_fit["param_norm[by_size=true]"] == pytest.approx(math.sqrt(total / 40))
+    assert small_fit["log_prod_of_fro[by_size=true]"] == pytest.approx(
+        (small_fit["log_prod_of_fro"] - math.log(40)) / 2
+    )
+
+
+def test_path_norms(small_fit, weights, gamma):
+    first, second, third = (weight**2 for weight in weights[0])
+    paths = (third @ second @ first).sum().item()
+    assert small_fit["path_norm"] == pytest.approx(paths)
+    assert small_fit["log_path_norm"] == pytest.approx(math.log(paths))
+    assert small_fit["dpath_norm"] == pytest.approx(math.sqrt(paths))
+    assert small_fit["path_norm_over_margin"] == pytest.approx(paths / gamma**2)
+
+
+def test_losses_and_calibration(small_fit, logits):
+    targets = small_fit.roots["targets"].tolist()
+    losses, wrong, entropies, briers, confidences = [], [], [], [], []
+    for outputs, target in zip(logits.tolist(), targets, strict=True):
+        total = sum(math.exp(value) for value in outputs)
+        p = [math.exp(value) / total for value in outputs]
+        losses.append(-math.log(p[target]))
+        wrong.append(outputs.index(max(outputs)) != target)
+        entropies.append(-sum(each * math.log(each) for each in p))
+        briers.append(sum((each - (place == target)) ** 2 for place, each in enumerate(p)))
+        confidences.append(max(p))
+    calibration = 0.0
+    for edge in range(5):
+        inside = [place for place, each in enumerate(confidences) if edge / 5 < each <= (edge + 1) / 5]
+        right = sum(not wrong[place] for place in inside)
+        calibration += abs(right - sum(confidences[place] for place in inside)) / 40
+    assert small_fit["train_loss"] == pytest.approx(sum(losses) / 40)
+    assert small_fit["cross_entropy"] == pytest.approx(sum(losses) / 40)
+    assert small_fit["train_error"] == pytest.approx(sum(wrong) / 40)
+    assert small_fit["entropy_output"] == pytest.approx(sum(entropies) / 40)
+    assert small_fit["brier_score"] == pytest.approx(sum(briers) / 40)
+    assert small_fit["expected_calibration_error[bins=5]"] == pytest.approx(calibration)
+
+
+def test_normalized_loss(small_fit, logits, weights):
+    targets = small_fit.roots["targets"]
+    rho = math.prod(frobenius(weight) for weight in weights[0])
+    cross_entropy = torch.nn.functional.cross_entropy
+    assert small_fit["normalized_cross_entropy"] == pytest.approx(
+        cross_entropy(logits / rho, targets).item(), rel=1e-12
+    )
+    assert small_fit["normalized_cross_entropy[scale=50]"] == pytest.approx(
+        cross_entropy(50 * logits / rho, targets).item()
+    )
+    ones = math.prod(weight.abs().sum().item() for weight in weights[0])
+    assert small_fit["normalized_cross_entropy[norm=l1]"] == pytest.approx(
+        cross_entropy(logits / ones, targets).item()
+    )
+    assert small_fit["normalized_cross_entropy[by=output]"] == pytest.approx(
+        cross_entropy(logits / logits[0].norm(), targets).item()
+    )
+    own = logits.gather(1, targets[:, None]).squeeze(1)
+    mean_margin = ((own - logits.mean(1)) / rho).mean().item()
+    assert small_fit["normalized_mean_margin"] == pytest.approx(mean_margin)
+    assert small_fit["normalized_top_output"] == pytest.approx((logits.amax(1) / rho).mean().item())
+
+
+def test_the_normalized_loss_is_that_of_the_network_with_normalized_layers(small_fit, weights):
+    before = small_fit["normalized_cross_entropy"]
+    with torch.no_grad():
+        for parameter in small_fit.roots["model"].parameters():
+            parameter.div_(parameter.norm())
+    assert small_fit["train_loss"] == pytest.approx(before, rel=1e-12)
+    assert small_fit["normalized_cross_entropy"] == pytest.approx(before, rel=1e-12)
+
+
+def test_the_first_bias_belongs_to_the_first_layer(fit):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2, bias=False))
+    found = fit(model, torch.randn(10, 3), torch.arange(10) % 2)
+    with torch.no_grad():
+        logits = model(found.roots["inputs"])
+        rho = torch.cat([model[0].weight, model[0].bias[:, None]], 1).norm() * model[2].weight.norm()
+    loss = torch.nn.functional.cross_entropy(logits / rho, found.roots["targets"])
+    assert found["normalized_cross_entropy"] == pytest.approx(loss.item(), rel=1e-12)
+
+
+def test_huge_norms_leave_digits_in_the_loss_above_chance(fit):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(4, 2, bias=False)).double()
+    with torch.no_grad():
+        model[0].weight.mul_(1e-3)
+        model[1].weight[0].mul_(1e12)
+    found = fit(model, torch.randn(10, 3) * 1e-12, torch.arange(10) % 2)
+    small = found["normalized_cross_entropy[minus_chance=true]"]
+    assert 0 < abs(small) < 1e-11
+    assert small == pytest.approx(-found["normalized_mean_margin"], rel=1e-6)
+
+
+def test_smoothness_of_a_linear_network_is_that_of_its_matrix(fit):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Linear(4, 3)).double()
+    found = fit(model, torch.randn(12, 5), torch.arange(12) % 3)
+    with torch.no_grad():
+        matrix = model[1].weight @ model[0].weight
+        logits = model(found.roots["inputs"])
+    probabilities = logits.softmax(1)
+    assert found["geometric_complexity"] == pytest.approx(frobenius(matrix) ** 2)
+    assert found["geometric_complexity[examples=4]"] == pytest.approx(frobenius(matrix) ** 2)
+    assert found["lipschitz_lower"] == pytest.approx(spectral(matrix))
+    assert found["input_jacobian_norm[norm=operator,outputs=logits]"] == pytest.approx(spectral(matrix))
+    softmax, pulled, traces, distances = [], [], [], []
+    for p, outputs, target in zip(probabilities, logits, found.roots["targets"], strict=True):
+        hessian = torch.diag(p) - torch.outer(p, p)
+        softmax.append(frobenius(hessian @ matrix))
+        metric = matrix.T @ hessian @ matrix
+        pulled.append(torch.linalg.eigvalsh(metric)[-1].item())
+        traces.append(metric.trace().item())
+        other = max((place for place in range(3) if place != target), key=lambda place: outputs[place])
+        gradient = matrix[target] - matrix[other]
+        distances.append(((outputs[target] - outputs[other]) / gradient.norm()).item())
+    assert found["input_jacobian_norm"] == pytest.approx(sum(softmax) / 12)
+    assert found["pullback_lambda_max"] == pytest.approx(sum(pulled) / 12)
+    assert found["pullback_lambda_max[aggregate=max]"] == pytest.approx(max(pulled))
+    assert found["pullback_lambda_max[trace=true]"] == pytest.approx(sum(traces) / 12)
+    assert found["input_margin_linearised"] == pytest.approx(sum(distances) / 12)
+    assert found["input_margin_linearised[aggregate=median]"] == pytest.approx(sorted(distances)[5])
+
+
+def test_the_pullback_of_squared_errors_is_the_gram_matrix(fit):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    found = fit(model, torch.randn(6, 4), torch.randn(6, 2), kind="regression")
+    assert found["pullback_lambda_max"] == pytest.approx(spectral(model[0].weight.detach()) ** 2)
+
+
+def test_regression_has_squared_errors(fit):
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    with torch.no_grad():
+        model[0].weight.fill_(2.0)
+        model[0].bias.fill_(0.0)
+    found = fit(model, torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([1.0, 2.0, 3.0]), kind="regression")
+    assert found["train_loss"] == pytest.approx(2 / 3)
+    assert found["train_error"] == pytest.approx(1.0)
+
+
+def test_speed(fit):
+    history = {
+        "epoch": [0, 1, 2, 3],
+        "step": [0, 5, 10, 15],
+        "train_loss": [2.3, 0.4, 0.1, 0.01],
+        "batch_loss": [None, 1.0, 0.3, 0.1],
+    }
+    found = fit(torch.nn.Linear(2, 2), torch.zeros(4, 2), torch.zeros(4).long(), history=history)
+    assert found["steps_to_0.1"] == 10
+    assert found["steps_0.1_to_0.01"] == 5
+    assert found["sum_over_training_losses"] == pytest.approx(0.51)
+    assert found["sum_over_training_losses[last=2]"] == pytest.approx(0.11)
+    assert found["sotl[losses=batch_loss]"] == pytest.approx(1.4)
+    history["train_loss"][3] = 0.02
+    assert found.value("steps_0.1_to_0.01").status == "not_applicable"
+    assert "never was ≤ 0.01" in found.value("steps_0.1_to_0.01").reason
+
+
+def test_random_is_a_standard_normal_draw_of_the_seed(small_fit):
+    generator = torch.Generator().manual_seed(1)
+    assert small_fit["random"] == torch.randn((), generator=generator, dtype=torch.float64).item()
+
+
+def test_biases_can_be_counted(fit):
+    found = fit(torch.nn.Linear(3, 4), torch.zeros(2, 3), torch.zeros(2).long())
+    assert (found["num_params"], found["num_params[biases=true]"]) == (12, 16)
+
+
+def test_needs_can_be_met_by_hand():
+    from genbench.measures.margins import inverse_margin
+
+    assert inverse_margin(10, torch.tensor(2.0)) == 0.25
+    assert genbench.need("reference_margin", quantile=0.1).name == "reference_margin"

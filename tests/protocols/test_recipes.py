@@ -1,0 +1,72 @@
+"""The built-in protocols against what their sources say."""
+
+import dataclasses
+
+import pytest
+
+from genbench.components import Kind, declaration, describe
+from genbench.protocols import interpolate, resnet, vanilla_sgd, wide_resnet
+from genbench.training.optimizer import learning_rate
+from genbench.training.protocol import Protocol
+
+ALL = [interpolate.Interpolate, resnet.Resnet, wide_resnet.WideResnet, vanilla_sgd.VanillaSgd]
+
+
+def rate(protocol, epoch):
+    return learning_rate(protocol, epoch * 391, 391)
+
+
+@pytest.mark.parametrize("protocol", ALL)
+def test_is_a_component_with_all_settings_of_a_protocol(protocol):
+    component = describe(protocol, "core")
+    assert component.kind is Kind.PROTOCOL
+    assert list(component.settings) == [each.name for each in dataclasses.fields(Protocol)]
+    assert component.summary
+    assert component.declared.source
+
+
+def test_names():
+    names = [declaration(each).name for each in ALL]
+    assert names == ["interpolate", "resnet", "wide-resnet", "vanilla-sgd"]
+
+
+def test_resnet_is_the_recipe_of_he_et_al():
+    recipe = resnet.Resnet()
+    assert (recipe.optimizer, recipe.momentum, recipe.nesterov) == ("sgd", 0.9, False)
+    assert (recipe.weight_decay, recipe.batch_size, recipe.augmentation) == (1e-4, 128, "crop-flip")
+    assert (recipe.max_epochs, recipe.target_loss) == (200, None)
+    epochs = [0, 99, 100, 149, 150, 199]
+    assert [rate(recipe, epoch) for epoch in epochs] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_wide_resnet_is_the_recipe_of_zagoruyko_and_komodakis():
+    recipe = wide_resnet.WideResnet()
+    assert (recipe.optimizer, recipe.momentum, recipe.nesterov) == ("sgd", 0.9, True)
+    assert (recipe.weight_decay, recipe.batch_size, recipe.augmentation) == (5e-4, 128, "crop-flip")
+    assert (recipe.max_epochs, recipe.target_loss) == (200, None)
+    epochs = [59, 60, 119, 120, 159, 160]
+    expected = [0.1, 0.02, 0.02, 0.004, 0.004, 0.0008]
+    assert [rate(recipe, epoch) for epoch in epochs] == pytest.approx(expected)
+
+
+def test_vanilla_sgd_has_nothing_but_sgd():
+    recipe = vanilla_sgd.VanillaSgd()
+    assert recipe == vanilla_sgd.VanillaSgd(momentum=0.0, weight_decay=0.0, nesterov=False)
+    assert (recipe.optimizer, recipe.schedule, recipe.augmentation) == ("sgd", "constant", "none")
+    assert recipe.target_loss is recipe.gradient_clip is None
+
+
+def test_interpolate_stops_at_a_hundredth():
+    recipe = interpolate.Interpolate()
+    assert (recipe.target_loss, recipe.schedule, recipe.momentum) == (0.01, "constant", 0.9)
+    assert (recipe.augmentation, recipe.weight_decay) == ("none", 0.0)
+
+
+def test_expected_epochs_are_never_more_than_the_cap():
+    build = interpolate.Interpolate
+    assert build(learning_rate=1e-6).expected_epochs == 300
+    assert build(learning_rate=0.01, batch_size=64).expected_epochs == pytest.approx(112.4)
+    assert build(learning_rate=0.03, batch_size=16).expected_epochs == pytest.approx(18.5, rel=0.01)
+    assert build(optimizer="adam", learning_rate=0.001).expected_epochs == 40
+    assert build(optimizer="adam", max_epochs=5).expected_epochs == 5
+    assert resnet.Resnet().expected_epochs == 200
