@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.components import Component, Kind
-from genbench.errors import InvalidInput, UsageError
+from genbench.errors import InvalidInput, MissingResult, UsageError
 from genbench.host import Host
 from genbench.plan import Identity, Plan, Trial, axis_named, make_plan
 from genbench.results import RunTable, read_table
@@ -244,9 +244,8 @@ def run(
     >>> run = genbench.run("digits", out="runs/digits")     # doctest: +SKIP
     >>> run.table()                                         # doctest: +SKIP
     """
-    host = Host.load(plugins, without)
-    _refuse_broken(host)
-    read = read_suite(suite, host, overrides)
+    host = _host(plugins, without, progress)
+    read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress))
     return _execute(
         read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
@@ -268,11 +267,10 @@ def resume(
     progress: Progress | None = None,
 ) -> Run:
     """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
-    host = Host.load(plugins, without)
-    _refuse_broken(host)
+    host = _host(plugins, without, progress)
     opened = Folder(folder, _say(progress))
     name = opened.suite_content().get("name", "suite")
-    read = load_suite(opened.suite_file, host, name=name)
+    read = load_suite(opened.suite_file, host, name=name, check_measures=measures is None)
     if retry and measures is None:
         # Those of the suite were not asked for where `run` or `measure` was given others.
         measures = sorted({each for key in opened.fit_keys() for each in opened.measured(key).values}) or None
@@ -286,13 +284,15 @@ def _say(progress: Progress | None) -> Callable[[str], None]:
     return progress.say if progress else (lambda line: None)
 
 
-def _refuse_broken(host: Host) -> None:
-    """A broken plugin that was named on the command line ends it; one merely installed does not."""
-    from genbench.errors import MissingResult
-
+def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | None) -> Host:
+    """Load the plugins. A broken one that was asked for ends the command; one merely installed is a line."""
+    host = Host.load(plugins, without)
     broken = host.problems(asked_for=True)
     if broken:
         raise MissingResult("\n".join(broken))
+    for line in host.problems():
+        _say(progress)(line)
+    return host
 
 
 def _execute(

@@ -98,7 +98,7 @@ class Claims:
             return False
         owner = _owner(path)
         here = owner.get("host") == self._owner["host"]
-        return silent > STALE_AFTER_SECONDS or (here and not _alive(owner.get("pid", 0)))
+        return silent > STALE_AFTER_SECONDS or (here and not _alive(owner["pid"]))
 
     def _is_own(self, path: Path) -> bool:
         return _owner(path).get("token") == self._owner["token"]
@@ -133,9 +133,10 @@ class Claims:
 def _owner(path: Path) -> dict[str, Any]:
     """Host, process and token of a claim; empty where it is gone or being written."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _alive(pid: int) -> bool:

@@ -215,6 +215,9 @@ def _decorator(kind: Kind) -> Callable[..., Any]:
             declared["aliases"] = tuple(declared["aliases"])
         if kind in (Kind.REGULARIZER, Kind.PROTOCOL):
             _freeze(target)
+        if kind in (Kind.REGULARIZER, Kind.PROTOCOL) and "__dataclass_fields__" not in vars(target):
+            # A class without the decorator would inherit its base's fields and silently lose its own.
+            dataclasses.dataclass(frozen=True, kw_only=True)(target)
         target.__genbench__ = Declaration(kind=kind, name=name, **declared)
         return target
 
@@ -223,7 +226,8 @@ def _decorator(kind: Kind) -> Callable[..., Any]:
 
 def _freeze(target: Any) -> None:
     """Make a class whose base is a frozen dataclass one itself, so that its annotated fields are settings."""
-    if dataclasses.is_dataclass(target) and "__dataclass_fields__" not in vars(target):
+    is_derived = inspect.isclass(target) and dataclasses.is_dataclass(target)
+    if is_derived and "__dataclass_fields__" not in vars(target):
         dataclasses.dataclass(frozen=True, kw_only=True)(target)
 
 

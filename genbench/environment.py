@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
@@ -13,7 +14,7 @@ from typing import Any
 import genbench
 from genbench.host import Host
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_environment", "now"]
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas")
 
@@ -43,6 +44,11 @@ def describe_environment(host: Host, device: str) -> dict[str, Any]:
             if each.status == "ok"
         ],
     }
+
+
+def now() -> str:
+    """The time in UTC as records hold it; such texts sort by time."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
 def _version(package: str) -> str:

@@ -99,7 +99,12 @@ def evaluate(
     inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets)
     _check(model, inputs, targets)
     host = Host.load(plugins)
-    requests = select_measures(measures, host.components(Kind.MEASURE), host.probe_lookup, warnings.warn)
+    requests = select_measures(
+        measures,
+        host.components(Kind.MEASURE),
+        host.probe_lookup,
+        lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
+    )
     battery = Battery.resolve(requests, host.probe_lookup)
     models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
     guards = [ModelGuard(each) for each in models]

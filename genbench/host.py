@@ -149,11 +149,16 @@ class Host:
 
     def _broken_hint(self, name: str) -> str:
         owner, colon, _ = name.partition(":")
-        broken = [each.name for each in self.plugins if each.status == "broken"]
-        return f" (plugin '{owner}' is broken)" if colon and owner in broken else ""
+        for plugin in self.plugins:
+            if colon and owner == plugin.name and plugin.status == "broken":
+                return f" (plugin '{owner}' is broken)"
+            for problem in plugin.problems:
+                if f"'{name.rpartition(':')[2]}' is broken" in problem:
+                    return f" (plugin '{plugin.name}': {problem})"
+        return ""
 
     def probe_lookup(self, name: str, plugin: str) -> Component | None:
-        """A probe as seen from the plugin of the component that needs it: its own, the core's, or `other:name`.
+        """A probe as seen from the plugin that needs it: its own, the core's, or `other:name`.
 
         What a need means does not depend on which other plugins are installed.
         """

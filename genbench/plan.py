@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from genbench import training
@@ -13,7 +12,8 @@ from genbench.canonical import canonical_json, digest, stream_seed
 from genbench.components import Component
 from genbench.data import SplitSettings, Task
 from genbench.errors import InvalidInput, UsageError, nearest
-from genbench.suite import Alternative, Grid, Suite
+from genbench.grid import Alternative, Grid
+from genbench.suite import Suite
 from genbench.training.regularizer import check_composition
 
 __all__ = ["ABSENT", "Chosen", "Identity", "Plan", "Trial", "axis_named", "axis_values", "make_plan"]
@@ -252,16 +252,32 @@ def _points(suite: Suite, identify: Callable[..., Identity]) -> Iterator[Trial]:
 
 
 def _combinations(grid: Grid) -> Iterator[tuple[Any, ...]]:
-    stacks = [
-        stack
-        for alternatives in grid.regularizers
-        for stack in itertools.product(*(_flat([each]) for each in alternatives))
-    ]
-    return itertools.product(_flat(grid.dataset), _flat(grid.model), _flat(grid.protocol), stacks, grid.seeds)
+    return _product(
+        lambda: _flat(grid.dataset),
+        lambda: _flat(grid.model),
+        lambda: _flat(grid.protocol),
+        lambda: _stacks(grid),
+        lambda: grid.seeds,
+    )
 
 
-def _flat(alternatives: Iterable[Alternative]) -> list[tuple[Component, Mapping[str, Any]]]:
-    return [(each.component, point) for each in alternatives for point in each.points]
+def _stacks(grid: Grid) -> Iterator[tuple[Any, ...]]:
+    for alternatives in grid.regularizers:
+        yield from _product(*(partial(_flat, [each]) for each in alternatives))
+
+
+def _flat(alternatives: Iterable[Alternative]) -> Iterator[tuple[Component, Mapping[str, Any]]]:
+    return ((each.component, point) for each in alternatives for point in each.points)
+
+
+def _product(*parts: Callable[[], Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Like `itertools.product`, which would make all values of all parts before the first combination."""
+    if not parts:
+        yield ()
+        return
+    for first in parts[0]():
+        for rest in _product(*parts[1:]):
+            yield (first, *rest)
 
 
 def axis_values(trials: Sequence[Trial]) -> dict[str, list[Any]]:

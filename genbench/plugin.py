@@ -130,7 +130,7 @@ def installed() -> list[PluginSource]:
 
 def _editable(distribution: Any) -> bool:
     text = distribution.read_text("direct_url.json") if distribution else None
-    return bool(text) and '"editable": true' in text
+    return '"editable": true' in (text or "")
 
 
 def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:

@@ -146,22 +146,26 @@ def _sortable(value: Any) -> tuple[int, Any]:
 
 
 def _current(folder: Folder) -> tuple[list[StoredFit], list[str]]:
-    """The fits that count: of several for one point of the grid, those of the newest versions."""
-    newest: dict[str, tuple[list[int], StoredFit]] = {}
-    failed = older = 0
+    """The fits that count: of several for one point of the grid, those of the newest versions, made last."""
+    newest: dict[str, tuple[tuple[list[int], str], StoredFit]] = {}
+    failed: set[str] = set()
+    older = 0
     for key in folder.fit_keys():
         stored = folder.fit(key)
         if stored is None:
-            failed += folder.failure(key) is not None
+            failure = folder.failure(key)
+            if failure is not None:
+                failed.add(_point(failure["trial"])[0])
             continue
         point, versions = _point(stored.record["trial"])
+        age = (versions, stored.record.get("time", ""))
         if point in newest:
             older += 1
-        if point not in newest or versions > newest[point][0]:
-            newest[point] = (versions, stored)
+        if point not in newest or age > newest[point][0]:
+            newest[point] = (age, stored)
     notes = []
-    if failed:
-        notes.append(f"{failed} trials have no fit: training failed")
+    if failed := failed - newest.keys():
+        notes.append(f"{len(failed)} trials have no fit: training failed")
     if older:
         notes.append(f"{older} fits of older versions of their components are left out")
     return [stored for _, stored in newest.values()], notes

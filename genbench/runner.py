@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import collections
-import datetime
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from genbench.claims import Claims
+from genbench.environment import now
 from genbench.execution.jobs import Job, JobOutcome
 from genbench.host import Host
 from genbench.measuring import describe_measure, measure_identity, value_key
@@ -305,7 +305,7 @@ class Runner:
                 "reason": reason,
                 "detail": outcome.detail,
                 "environment": outcome.environment,
-                "time": _now(),
+                "time": now(),
             }
             self._retried.add(("train", trial.key))
             self._folder.write_failure(trial.key, record)
@@ -332,7 +332,7 @@ class Runner:
         content = {
             "fit": trial.key,
             "environment": outcome.environment,
-            "time": _now(),
+            "time": now(),
             "seconds": outcome.seconds,
             "values": values,
         }
@@ -379,9 +379,3 @@ class Runner:
 
 def _pass(second: bool) -> str:
     return "second pass" if second else "first pass"
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -106,7 +106,7 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
         The brackets or a ``key=value`` are malformed.
     """
     match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(.*)\])?\s*", text, flags=re.DOTALL)
-    if match is None:
+    if match is None or not _is_balanced(match.group(2) or ""):
         raise InvalidInput(f"'{text}': a variant is spelled name[key=value,...]")
     name, inside = match.groups()
     settings: dict[str, Any] = {}
@@ -120,23 +120,25 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
 
 def split_at_commas(text: str) -> list[str]:
     """Split at the commas that stand outside brackets and quotes; parts are stripped, empty ones left out."""
-    parts, depth, start, quoted = [], 0, 0, False
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if quoted:
-            position += character == "\\"  # what is escaped ends no quote
-            quoted = character != '"'
-        elif character == '"':
-            quoted = True
-        else:
-            depth += (character in "[{") - (character in "]}")
-            if character == "," and depth == 0:
-                parts.append(text[start:position])
-                start = position + 1
-        position += 1
-    parts.append(text[start:])
-    return [part.strip() for part in parts if part.strip()]
+    commas = [place for place, character, depth in _unquoted(text) if character == "," and depth == 0]
+    starts, ends = [0, *(comma + 1 for comma in commas)], [*commas, len(text)]
+    parts = (text[start:end].strip() for start, end in zip(starts, ends, strict=True))
+    return [part for part in parts if part]
+
+
+def _is_balanced(text: str) -> bool:
+    depths = [depth for _, _, depth in _unquoted(text)]
+    return not depths or (min(depths) >= 0 and depths[-1] == 0)
+
+
+def _unquoted(text: str) -> Iterator[tuple[int, str, int]]:
+    """Place, character, and how many brackets are open behind it, for each character outside quotes."""
+    depth = 0
+    # A quote is taken whole, with what is escaped in it.
+    for match in re.finditer(r'"(?:\\.|[^"\\])*"|.', text, flags=re.DOTALL):
+        character = match.group()
+        depth += (character in ("[", "{")) - (character in ("]", "}"))
+        yield match.start(), character, depth
 
 
 def read_literal(text: str) -> Any:

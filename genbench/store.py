@@ -290,11 +290,12 @@ class Folder:
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
             content = json.loads(path.read_bytes())
+            whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError, RecursionError) as fault:
             return self._damaged(path, str(fault))
-        if not isinstance(content, dict) or content.get("sha256") != _seal(content):
+        if not whole:
             return self._damaged(path, "its content does not match its checksum")
         return content
 
@@ -327,11 +328,11 @@ def _shown(value: Mapping[str, Any]) -> str:
 
 
 def _unshared(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Copies of tensors that share memory, which safetensors refuses (initial and final of a frozen layer)."""
+    """Copies of tensors that share memory, which safetensors refuses: a frozen layer's, tied weights, views."""
     seen: set[int] = set()
     separate = {}
     for name, tensor in tensors.items():
-        place = tensor.data_ptr()
-        separate[name] = tensor.clone() if place in seen else tensor
-        seen.add(place)
+        storage = tensor.untyped_storage().data_ptr()
+        separate[name] = tensor.clone() if storage in seen else tensor
+        seen.add(storage)
     return separate

@@ -5,25 +5,24 @@ A suite knows nothing of data or devices; `genbench.plan` expands it into trials
 
 from __future__ import annotations
 
-import copy
-import itertools
 import json
-import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 from genbench.canonical import digest
 from genbench.components import Component, Kind, field_settings
 from genbench.constraints import Count, NonNegative, Positive
 from genbench.data import SplitSettings
 from genbench.errors import InvalidInput, UsageError, nearest
+from genbench.grid import AXES, EMPTY, Alternative, Grid, Points, as_axes, axis_faults, check_point
 from genbench.host import Host
-from genbench.settings import check, parse_variant, read_literal
+from genbench.overrides import overridden
+from genbench.settings import parse_variant
 
-__all__ = ["Alternative", "Grid", "Limits", "Suite", "as_toml", "load_suite", "read_suite"]
+__all__ = ["Limits", "Suite", "as_toml", "load_suite", "read_suite"]
 
 TARGETS = ("gap", "test_error", "loss_gap")
 PARTS = ("dataset", "model", "protocol")
@@ -43,32 +42,6 @@ class Limits:
 
     training_seconds: Positive = 86_400.0
     component_seconds: Positive = 600.0
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """One component with the values that each of its settings takes, and its full settings for each point."""
-
-    component: Component
-    points: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A product of alternatives; `regularizers` holds one tuple of components for each alternative."""
-
-    dataset: tuple[Alternative, ...]
-    model: tuple[Alternative, ...]
-    protocol: tuple[Alternative, ...]
-    regularizers: tuple[tuple[Alternative, ...], ...]
-    seeds: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of points, seeds included."""
-        parts = [sum(len(each.points) for each in part) for part in (self.dataset, self.model, self.protocol)]
-        stacks = sum(math.prod(len(each.points) for each in stack) for stack in self.regularizers)
-        return math.prod(parts) * stacks * len(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -105,7 +78,7 @@ class Suite:
         return digest({key: value for key, value in self.content.items() if key not in wording})
 
 
-def read_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
+def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_measures: bool = True) -> Suite:
     """Find a suite by name or file, and read it.
 
     Parameters
@@ -114,6 +87,8 @@ def read_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
         A suite's name, or the path of a TOML file.
     overrides : sequence of str
         ``KEY=VALUE`` as given behind ``--set``.
+    check_measures : bool
+        Whether the suite's measures must exist; not where others are computed instead.
 
     Raises
     ------
@@ -126,14 +101,21 @@ def read_suite(name: str, host: Host, overrides: Sequence[str] = ()) -> Suite:
     if path.suffix == ".toml" or "/" in name:
         if not path.is_file():
             raise UsageError(f"suite file '{name}' does not exist")
-        return load_suite(path, host, overrides)
+        return load_suite(path, host, overrides, check_measures=check_measures)
     known = host.suites()
     if name not in known:
         raise UsageError(f"unknown suite '{name}'{nearest(name, known)}")
-    return load_suite(known[name], host, overrides, name=name)
+    return load_suite(known[name], host, overrides, name=name, check_measures=check_measures)
 
 
-def load_suite(path: Path, host: Host, overrides: Sequence[str] = (), name: str | None = None) -> Suite:
+def load_suite(
+    path: Path,
+    host: Host,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    *,
+    check_measures: bool = True,
+) -> Suite:
     """Read and check one TOML file; see `read_suite`."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -142,43 +124,17 @@ def load_suite(path: Path, host: Host, overrides: Sequence[str] = (), name: str 
     except (OSError, UnicodeDecodeError) as fault:
         raise InvalidInput(f"{path}: cannot be read: {fault}") from None
     for override in overrides:
-        content = _override(content, override)
-    return _Reader(str(path), host).suite(name or path.stem, content)
-
-
-def _override(content: Mapping[str, Any], override: str) -> dict[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {override}: is not KEY=VALUE")
-    changed = copy.deepcopy(dict(content))
-    *path, last = key.strip().split(".")
-    places: list[dict[str, Any]] = [changed]
-    for step in path:
-        # A key reaches every alternative of a list: model.width sets the width of all models listed.
-        places = [inner for place in places for inner in _descend(place, step, override)]
-    for place in places:
-        place[last] = read_literal(text.strip())
-    return changed
-
-
-def _descend(place: dict[str, Any], step: str, override: str) -> list[dict[str, Any]]:
-    value = place.setdefault(step, {})
-    if isinstance(value, str):
-        value = place[step] = {"name": value}
-    if isinstance(value, list):
-        value[:] = [{"name": each} if isinstance(each, str) else each for each in value]
-    found = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
-    if not found:
-        raise UsageError(f"--set {override}: '{step}' holds no keys")
-    return found
+        content = overridden(content, override)
+    return _Reader(str(path), host, check_measures).suite(name or content.get("name", path.stem), content)
 
 
 class _Reader:
     """Collects every problem of one file before any of them is raised."""
 
-    def __init__(self, file: str, host: Host):
+    def __init__(self, file: str, host: Host, check_measures: bool = True):
         self.file = file
         self.host = host
+        self.check_measures = check_measures
         self.problems: list[str] = []
 
     def complain(self, where: str, what: str) -> None:
@@ -190,18 +146,19 @@ class _Reader:
         if tables is None:
             grids = [self.grid("", content)]
         elif isinstance(tables, list) and all(isinstance(each, Mapping) for each in tables):
-            shared = {key: content[key] for key in (*PARTS, "regularizers", "seeds") if key in content}
+            shared = {key: content[key] for key in AXES if key in content}
             grids = []
             for number, table in enumerate(tables, start=1):
-                for key in table.keys() - {*PARTS, "regularizers", "seeds"}:
-                    self.complain(f"grid {number}", f"unknown key '{key}'{nearest(key, PARTS)}")
+                for key in table:
+                    if key not in AXES:
+                        self.complain(f"grid {number}", f"unknown key '{key}'{nearest(key, AXES)}")
                 grids.append(self.grid(f"grid {number}: ", {**shared, **table}))
         else:
             self.complain("grid", "must be [[grid]] tables")
             grids = []
         measures = plain.measures()
         suite = Suite(
-            name=name,
+            name=plain.typed("name", str, name),
             title=plain.typed("title", str, name),
             version=plain.typed("version", Count, 1),
             grids=tuple(grids),
@@ -214,8 +171,8 @@ class _Reader:
             notes=plain.typed("notes", str, ""),
             content=dict(content),
         )
-        if not self.problems and not suite.size:
-            self.complain("", "the grid is empty: some axis has no values")
+        if not tables and tables is not None:
+            self.complain("grid", "the grid is empty: there is no [[grid]] table")
         if self.problems:
             raise InvalidInput(self.problems)
         return suite
@@ -223,20 +180,21 @@ class _Reader:
     def grid(self, where: str, content: Mapping[str, Any]) -> Grid:
         parts = {part: self.alternatives(where, part, content.get(part)) for part in PARTS}
         seeds = content.get("seeds", 1)
-        if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 0:
-            seeds = list(range(seeds))
-        whole = isinstance(seeds, list) and all(
-            isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in seeds
-        )
-        if not whole:
+        if _is_count(seeds):
+            seeds = range(seeds)
+        elif isinstance(seeds, list) and all(_is_count(each) for each in seeds):
+            seeds = tuple(dict.fromkeys(seeds))
+        else:
             self.complain(f"{where}seeds", f"must be a number of seeds or a list of them, not {seeds!r}")
-            seeds = [0]
+            seeds = (0,)
+        if not seeds:
+            self.complain(f"{where}seeds", EMPTY)
         return Grid(
             dataset=parts["dataset"],
             model=parts["model"],
             protocol=parts["protocol"],
             regularizers=self.stacks(where, content.get("regularizers", [[]])),
-            seeds=tuple(dict.fromkeys(seeds)),
+            seeds=seeds,
         )
 
     def alternatives(self, where: str, part: str, given: Any) -> tuple[Alternative, ...]:
@@ -247,6 +205,8 @@ class _Reader:
                 self.complain(f"{where}{part}", "is missing")
                 return ()
         listed = given if isinstance(given, list) else [given]
+        if not listed:
+            self.complain(f"{where}{part}", EMPTY)
         read = (self.alternative(f"{where}{part}", Kind(part), each) for each in listed)
         return tuple(each for each in read if each is not None)
 
@@ -256,6 +216,8 @@ class _Reader:
                 f"{where}regularizers", 'must be a list of alternatives, each a list, as in [[], ["dropout"]]'
             )
             return ((),)
+        if not given:
+            self.complain(f"{where}regularizers", f"{EMPTY}; [[]] means no regularizer")
         stacks = []
         for stack in given:
             read = [self.alternative(f"{where}regularizers", Kind.REGULARIZER, each) for each in stack]
@@ -279,61 +241,34 @@ class _Reader:
         except InvalidInput as fault:
             self.complain(where, str(fault))
             return None
-        return Alternative(component, tuple(self.points(f"{where} '{name}'", component, values)))
+        return Alternative(component, self.points(f"{where} '{name}'", component, values))
 
-    def points(self, where: str, component: Component, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def points(self, where: str, component: Component, values: Mapping[str, Any]) -> Points:
         if component.kind is Kind.DATASET:
             # A data set also takes the sizes of its splits and its normalization.
             component = replace(component, settings={**component.settings, **field_settings(SplitSettings)})
-        settings = component.settings
-        axes = {
-            name: value if _is_axis(settings.get(name), value) else [value] for name, value in values.items()
-        }
-        faults: dict[str, None] = {}
-        points = []
-        for combination in _each_value_once(axes):
-            _, problems = check(component, combination)
-            faults.update(dict.fromkeys(problems))
-        if not faults:
-            for combination in itertools.product(*axes.values()):
-                complete, problems = check(component, dict(zip(axes, combination, strict=True)))
-                if component.kind in (Kind.PROTOCOL, Kind.REGULARIZER):
-                    problems += _constructible(component, complete)
-                faults.update(dict.fromkeys(problems))
-                points.append(complete)
-                if faults:
-                    break
+        axes = as_axes(component, values)
+        faults = axis_faults(component, axes)
         for fault in faults:
             self.complain(where, fault)
-        yield from points
+
+        def complete(given: Mapping[str, Any]) -> Mapping[str, Any]:
+            settings, problems = check_point(component, given)
+            if problems:
+                raise InvalidInput(f"{self.file}: {where}: {each}" for each in problems)
+            return settings
+
+        points = Points(axes, complete)
+        if not faults:
+            try:
+                points.check()
+            except InvalidInput as fault:
+                self.problems += fault.problems
+        return points
 
 
-def _each_value_once(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Enough combinations to see every value of every axis: their number is that of the longest axis."""
-    longest = max((len(each) for each in axes.values()), default=1)
-    if any(not each for each in axes.values()):
-        return
-    for index in range(max(longest, 1)):
-        yield {name: each[min(index, len(each) - 1)] for name, each in axes.items()}
-
-
-def _constructible(component: Component, settings: Mapping[str, Any]) -> list[str]:
-    try:
-        component.object(**settings)
-    except (ValueError, InvalidInput) as fault:
-        return [str(fault)]
-    return []
-
-
-def _is_axis(known: Any, value: Any) -> bool:
-    """A list is an axis, unless the setting itself is a list; then a list of lists is."""
-    if not isinstance(value, list):
-        return False
-    annotation = getattr(known, "annotation", None)
-    nested = any(
-        get_origin(each) in (list, tuple) for each in (annotation, *get_args(annotation))
-    ) or annotation in (list, tuple)
-    return all(isinstance(each, list) for each in value) if nested and value else not nested
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 class _FileKeys:
@@ -358,18 +293,37 @@ class _FileKeys:
         if key not in content:
             return default
         try:
-            return TypeAdapter(annotation).validate_json(json.dumps(content[key], default=str), strict=True)
+            return TypeAdapter(annotation).validate_json(
+                json.dumps(content[key], allow_nan=False), strict=True
+            )
         except ValidationError as fault:
             message = fault.errors()[0]["msg"].replace("Input should be", "should be")
             self.reader.complain(key, f"{message}, not {content[key]!r}")
-            return default
+        except (TypeError, ValueError):
+            self.reader.complain(key, f"cannot be {content[key]!r}")
+        return default
 
     def measures(self) -> tuple[str, ...] | Literal["all"]:
         given = self.content.get("measures", "all")
         if given == "all":
             return "all"
+        if isinstance(given, str):
+            return (given,)
         words = self.typed("measures", list[str], [])
-        return tuple(words) if words else "all"
+        if self.reader.check_measures:
+            self.check_measures(words)
+        return tuple(words)
+
+    def check_measures(self, words: Sequence[str]) -> None:
+        from genbench.selection import select_measures
+
+        host = self.reader.host
+        for word in words:
+            try:
+                select_measures([word], host.components(Kind.MEASURE), host.probe_lookup)
+            except InvalidInput as fault:
+                for problem in fault.problems:
+                    self.reader.complain("measures", problem)
 
     def targets(self) -> tuple[str, ...]:
         targets = self.typed("targets", list[str], ["gap"])
@@ -389,7 +343,9 @@ class _FileKeys:
                 kept.append(each)
             else:
                 hint = nearest(each, words) if isinstance(each, str) else ""
-                self.reader.complain("keep", f"takes {', '.join(words)} and {{ snapshots = N }}, not {each!r}{hint}")
+                self.reader.complain(
+                    "keep", f"takes {', '.join(words)} and {{ snapshots = N }}, not {each!r}{hint}"
+                )
         return tuple(kept)
 
     def limits(self) -> Limits:
@@ -397,8 +353,10 @@ class _FileKeys:
         if not isinstance(given, Mapping):
             self.reader.complain("limits", f"must be a table, not {given!r}")
             return Limits()
-        for key in given.keys() - set(Limits.__dataclass_fields__):
-            self.reader.complain("limits", f"unknown key '{key}'{nearest(key, Limits.__dataclass_fields__)}")
+        for key in given:
+            if key not in Limits.__dataclass_fields__:
+                hint = nearest(key, Limits.__dataclass_fields__)
+                self.reader.complain("limits", f"unknown key '{key}'{hint}")
         return Limits(
             training_seconds=self.typed("training_seconds", Positive, Limits.training_seconds, given),
             component_seconds=self.typed("component_seconds", Positive, Limits.component_seconds, given),
@@ -407,14 +365,15 @@ class _FileKeys:
 
 def as_toml(content: Mapping[str, Any]) -> str:
     """A suite's content as TOML, one line a key: what a run folder keeps of it."""
-    return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in content.items())
+    return "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in content.items())
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, float):
         return repr(value)
-    return json.dumps(value, ensure_ascii=False)
+    # A text is written as in JSON, but for one character that TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -17,16 +17,6 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of prepared data that the tests share and nobody else sees."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENBENCH_CACHE", str(folder))
-        patch.delenv("GENBENCH_DATA", raising=False)
-        yield folder
-
-
-@pytest.fixture(scope="session")
 def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite of four small fits, as a file."""
     from running import TINY
@@ -45,3 +35,25 @@ def finished(cache: Path, tiny_suite: Path, tmp_path_factory: pytest.TempPathFac
     ended = command("run", "--suite", tiny_suite, "--out", folder, "--workers", 1)
     assert ended.code == 0, ended.err
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of this test session alone, for what genbench downloads and prepares."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("GENBENCH_CACHE", str(folder))
+        patch.delenv("GENBENCH_DATA", raising=False)
+        yield folder
+
+
+@pytest.fixture
+def inline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Jobs are done in this process instead of workers of their own, for tests to which isolation is nothing."""
+    import torch
+    from running import InlineProcess
+
+    monkeypatch.setattr("genbench.execution.supervision._Process", InlineProcess)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.cli import main
+from genbench.execution.worker import Worker
 from genbench.store import Folder
 
 PATIENCE_SECONDS = 240.0
@@ -122,3 +123,24 @@ def results(run: Path, scratch: Path) -> dict[str, bytes]:
         found[form] = (scratch / f"results.{form}").read_bytes()
     found["ranking"] = command("rank", run, "--no-cost", "--json").out.encode()
     return found
+
+
+class InlineProcess:
+    """Stands in for a worker process: does the job in this one, which starts at once."""
+
+    alive = True
+    how_it_ended = "it cannot end"
+    last_words = ()
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self._events: list[str] = []
+        self._worker = Worker(lambda event: self._events.append(json.dumps(event)))
+
+    def send(self, job: Mapping[str, Any]) -> None:
+        self._worker.do(json.loads(json.dumps(job)))
+
+    def receive(self, seconds: float) -> dict[str, Any]:
+        return json.loads(self._events.pop(0))
+
+    def kill(self) -> None: ...

@@ -631,6 +631,42 @@ def test_numpy_results_cannot_be_written_to():
     assert "read-only" in value.reason
 
 
+def test_settings_of_the_process_are_put_back():
+    @measure
+    def a_greedy(model):
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return 0
+
+    @measure
+    def b_modest(model):
+        return torch.zeros(1).element_size() * 100 + torch.get_num_threads()
+
+    values = Plugin(a_greedy, b_modest).compute({"model": nn.Linear(1, 1)})
+    assert values["b_modest"].value == 400 + torch.get_num_threads()
+
+
+def test_a_result_that_holds_itself_costs_only_its_own_measures():
+    @genbench.probe
+    def endless(model):
+        circle = []
+        circle.append(circle)
+        return circle
+
+    @measure
+    def above(endless):
+        return 0
+
+    @measure
+    def beside(model):
+        return 1
+
+    values = Plugin(endless, above, beside).compute({"model": nn.Linear(1, 1)})
+    assert values["above"].status is Status.ERROR
+    assert "probe endless" in values["above"].reason
+    assert values["beside"].value == 1
+
+
 def test_values_are_floats():
     assert float(Value("a", 2.0, Status.OK)) == 2.0
     assert math.isnan(float(Value("a", None, Status.ERROR)))

@@ -35,7 +35,7 @@ def command(
     from genbench.suite import read_suite
 
     host = Host.load(plugins, without)
-    read = read_suite(suite, host, overrides)
+    read = read_suite(suite, host, overrides, check_measures=measures is None)
     plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
     battery = api.select(options.words(measures) or read.measures, host)
     folder = Folder(out or Path("runs") / read.name, options.warn)

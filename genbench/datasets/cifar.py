@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import genbench
+from genbench.constraints import Count
 from genbench.datasets.cache import cache_folder
 from genbench.datasets.remote import Publication, RemoteFile
 
 __all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
 
-SHAPE = (3, 32, 32)
+PUBLISHED_SIZE = 32
 
 
 def _publication(dataset: str, archive: str, md5: str) -> Publication:
@@ -27,28 +30,46 @@ CIFAR10 = _publication("cifar10", "cifar-10-python.tar.gz", "c58f30108f718f92721
 CIFAR100 = _publication("cifar100", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85")
 
 
+def _task(classes: int) -> Callable[[int], genbench.Task]:
+    return lambda size: genbench.Task("classification", (3, size, size), classes)
+
+
 @genbench.dataset(
     checksum=CIFAR10.identity,
-    task=genbench.Task("classification", SHAPE, 10),
+    task=_task(10),
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
-def cifar10(root: Path | None) -> genbench.Data:
-    """CIFAR-10: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 10 classes."""
+def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:
+    """CIFAR-10: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 10 classes.
+
+    Parameters
+    ----------
+    root : Path or None
+    size : int
+        Height and width to resize to.
+    """
     import torchvision
 
-    return _read(CIFAR10, torchvision.datasets.CIFAR10, root, classes=10)
+    return _resized(_read(CIFAR10, torchvision.datasets.CIFAR10, root, 10), size)
 
 
 @genbench.dataset(
     checksum=CIFAR100.identity,
-    task=genbench.Task("classification", SHAPE, 100),
+    task=_task(100),
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
-def cifar100(root: Path | None) -> genbench.Data:
-    """CIFAR-100: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 100 classes."""
+def cifar100(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:
+    """CIFAR-100: 50,000 and 10,000 photographs, 32 x 32 pixels in colour, 100 classes.
+
+    Parameters
+    ----------
+    root : Path or None
+    size : int
+        Height and width to resize to.
+    """
     import torchvision
 
-    return _read(CIFAR100, torchvision.datasets.CIFAR100, root, classes=100)
+    return _resized(_read(CIFAR100, torchvision.datasets.CIFAR100, root, 100), size)
 
 
 def _read(publication: Publication, reader: Any, root: Path | None, classes: int) -> genbench.Data:
@@ -69,6 +90,19 @@ def _read(publication: Publication, reader: Any, root: Path | None, classes: int
         ) from error
 
 
+def _resized(data: genbench.Data, size: int) -> genbench.Data:
+    if size == PUBLISHED_SIZE:
+        return data
+    from torchvision.transforms.v2.functional import resize
+
+    train, test = (
+        genbench.Split(resize(split.inputs, [size, size], antialias=True), split.targets)
+        for split in (data.train, data.test)
+    )
+    task = dataclasses.replace(data.task, input_shape=(3, size, size))
+    return dataclasses.replace(data, train=train, test=test, task=task)
+
+
 def _from_batches(publication: Publication, reader: Any, place: Path, classes: int) -> genbench.Data:
     splits = []
     for train in (True, False):
@@ -82,5 +116,5 @@ def _from_batches(publication: Publication, reader: Any, place: Path, classes: i
             ) from error
         pixels = torch.from_numpy(loaded.data).permute(0, 3, 1, 2).contiguous()
         splits.append(genbench.Split(pixels, torch.tensor(loaded.targets)))
-    task = genbench.Task("classification", SHAPE, classes)
+    task = _task(classes)(PUBLISHED_SIZE)
     return genbench.Data(splits[0], splits[1], task, publication.identity)

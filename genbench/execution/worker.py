@@ -21,7 +21,7 @@ from typing import Any
 
 from genbench.canonical import digest
 from genbench.components import Kind
-from genbench.environment import describe_environment
+from genbench.environment import describe_environment, now
 from genbench.host import Host, PluginSource
 from genbench.settings import parse_variant
 from genbench.store import Folder
@@ -81,7 +81,8 @@ class Worker:
             limits=Limits(**job["limits"]),
             on_epoch=lambda epoch: self._emit({"event": "epoch", **epoch}),
         )
-        folder.write_fit(job["key"], {**record, "environment": environment, "device": job["device"]}, states)
+        made = {"environment": environment, "device": job["device"], "time": now()}
+        folder.write_fit(job["key"], {**record, **made}, states)
 
     def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
         from genbench.measuring import roots, seed_for

@@ -8,7 +8,7 @@ from torch import Tensor
 import genbench
 from genbench.measures.conventions import per_example
 
-__all__ = ["num_params", "random", "train_error", "train_loss"]
+__all__ = ["num_layers", "num_params", "random", "train_error", "train_loss"]
 
 _RAW_LAYERS = genbench.need("layers", fold=False)
 
@@ -36,6 +36,12 @@ def num_params(sample_size, layers=_RAW_LAYERS, *, biases: bool = False, by_size
     if biases:
         count += sum(layer.bias.numel() for layer in layers if layer.bias is not None)
     return per_example(torch.tensor(float(count), dtype=torch.float64), sample_size, by_size)
+
+
+@genbench.measure(family="control", direction="?", formula="d")
+def num_layers(layers=_RAW_LAYERS) -> int:
+    """Number of weight layers, known before training."""
+    return len(layers)
 
 
 @genbench.measure(

@@ -19,7 +19,6 @@ from genbench.probes.margins import MarginSign
 
 __all__ = [
     "fanin_l1_norm",
-    "l1_norm",
     "l1_rademacher_bound",
     "l2",
     "log_prod_of_fro",
@@ -42,12 +41,6 @@ def param_norm(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool
 def l2(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool = False) -> Tensor:
     """Euclidean norm of all weights as one vector."""
     return per_example(norms.square().sum().sqrt(), sample_size, by_size)
-
-
-@genbench.measure(family="norm", direction="+", formula="Σ_l Σ_ij |W_l,ij|")
-def l1_norm(layers=LAYERS, *, fold: bool = True) -> Tensor:
-    """Sum of the absolute values of all weights."""
-    return torch.stack([layer.weight.abs().sum() for layer in layers]).sum()
 
 
 @genbench.measure(family="norm", direction="+", source="Jiang et al. 2020, eq. 37", formula="Σ_l ln ‖W_l‖_F²")
@@ -133,7 +126,7 @@ def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two
 
 @genbench.measure(
     family="norm", direction="+", source="Wei & Ma 2019 (data-dependent sample complexity), section 3",
-    formula="Σ_l ‖W_l‖_{1,1}",
+    formula="Σ_l ‖W_l‖_{1,1}", aliases=("l1_norm",),
 )  # fmt: skip
 def norm_l11(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two_thirds"] = "sum") -> Tensor:
     """Sum of the absolute weights of each layer, put together over layers.

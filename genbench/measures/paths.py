@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction
+from genbench.constraints import Count, Fraction
 from genbench.measures.conventions import MARGIN, per_example, per_example_log
 from genbench.probes.margins import MarginSign
 
-__all__ = ["dpath_norm", "log_path_norm", "path_norm", "path_norm_over_margin"]
+__all__ = [
+    "active_path_norm",
+    "active_path_share",
+    "linear_path_norm",
+    "log_path_norm",
+    "path_norm",
+    "path_norm_over_margin",
+]
 
 _PATHS = genbench.need("squared_paths", fold=genbench.setting("fold"))
+_LINEAR = genbench.need("linear_paths", fold=genbench.setting("fold"))
+_ACTIVE = genbench.need("active_paths", fold=genbench.setting("fold"), examples=genbench.setting("examples"))
 
 
 @genbench.measure(
     family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="Σ_paths Π_{w on path} w²"
 )
 def path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
-    """Sum over all paths of the product of the squared weights: capacity that no rescaling of units hides."""
+    """Sum over all paths of the product of the squared weights: capacity that no rescaling of units hides.
+
+    Its square root is the path norm ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), eq. 31.
+    """
     return per_example(paths, sample_size, by_size)
 
 
@@ -41,9 +54,30 @@ def log_path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool
 
 
 @genbench.measure(
-    family="path", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 31",
-    formula="√(Σ_paths Π w²)",
+    family="path", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), section 9.3",
+    formula="‖w̃‖₂, w̃_ij = Σ_paths from i to j Π w",
 )  # fmt: skip
-def dpath_norm(paths=_PATHS, *, fold: bool = True) -> Tensor:
-    """Euclidean norm of the vector of all single-path products; orders fits as `path_norm` does."""
-    return paths.sqrt()
+def linear_path_norm(matrix=_LINEAR, *, fold: bool = True) -> Tensor:
+    """Frobenius norm of the network without its ReLUs, in which signed products of paths add up."""
+    return torch.linalg.matrix_norm(matrix)
+
+
+@genbench.measure(
+    family="path", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 41",
+    formula="mean_x Σ_active paths Π w²",
+)  # fmt: skip
+def active_path_norm(
+    paths=_ACTIVE,
+    *, fold: bool = True, examples: Count = 500,
+) -> Tensor:  # fmt: skip
+    """Path norm of the paths that are open, averaged over training examples."""
+    return paths.mean()
+
+
+@genbench.measure(
+    family="path", direction="+", source="Taborsky & Hansen (Generalization by design), section 5",
+    formula="mean_x Σ_active paths Π w² / Σ_paths Π w²",
+)  # fmt: skip
+def active_path_share(paths=_PATHS, active=_ACTIVE, *, fold: bool = True, examples: Count = 500) -> Tensor:
+    """Share of the path norm that is open, averaged over training examples."""
+    return (active / paths).mean()

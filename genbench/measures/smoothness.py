@@ -13,9 +13,12 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
+from genbench.measures.conventions import SPECTRAL
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile
 from genbench.probes.outputs import require_classes
+from genbench.probes.sample import evenly_spaced
+from genbench.probes.spectra import Kernel
 
 __all__ = [
     "geometric_complexity",
@@ -23,6 +26,7 @@ __all__ = [
     "input_margin_linearised",
     "lipschitz_lower",
     "pullback_lambda_max",
+    "spectral_product_bound",
 ]
 
 _JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("examples"))
@@ -32,7 +36,7 @@ _JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("example
     family="smoothness", direction="+", source="Dherin et al. 2022; Walker 2023, definition 6.1",
     formula="mean_x ‖∂f/∂x‖_F²",
 )  # fmt: skip
-def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Tensor:
+def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
     """Mean squared Frobenius norm of the Jacobian of the logits, by exact differentiation."""
     return _trace(jacobians.gram).mean()
 
@@ -43,7 +47,7 @@ def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Ten
 def input_jacobian_norm(
     task, jacobians=_JACOBIANS,
     *, outputs: Literal["probabilities", "logits"] = "probabilities",
-    norm: Literal["frobenius", "operator"] = "frobenius", examples: Count = 2000,
+    norm: Literal["frobenius", "operator"] = "frobenius", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Mean norm of the Jacobian of the class probabilities, or of the logits, by the input."""
     gram = jacobians.gram
@@ -51,14 +55,14 @@ def input_jacobian_norm(
         require_classes(task, jacobians.outputs)
         softmax = _softmax_jacobian(jacobians.outputs)
         gram = softmax @ gram @ softmax
-    squares = _trace(gram) if norm == "frobenius" else torch.linalg.eigvalsh(gram)[:, -1]
+    squares = _trace(gram) if norm == "frobenius" else _largest_eigenvalues(gram)
     return squares.clamp_min(0).sqrt().mean()
 
 
 @genbench.measure(family="smoothness", direction="+", source="Walker 2023, eq. 3", formula="max_x ‖∂f/∂x‖₂")
-def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Tensor:
+def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
     """Largest local Lipschitz constant at a training example, a lower bound of the network's."""
-    return torch.linalg.eigvalsh(jacobians.gram)[:, -1].max().clamp_min(0).sqrt()
+    return _largest_eigenvalues(jacobians.gram).max().clamp_min(0).sqrt()
 
 
 @genbench.measure(
@@ -67,7 +71,7 @@ def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 2000) -> Tensor:
 )  # fmt: skip
 def input_margin_linearised(
     task, jacobians=_JACOBIANS,
-    *, aggregate: Literal["mean", "median", "p10"] = "mean", examples: Count = 2000,
+    *, aggregate: Literal["mean", "median", "p10"] = "mean", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Distance, to first order, from a training example to where its prediction turns into the runner-up."""
     require_classes(task, jacobians.outputs)
@@ -85,7 +89,7 @@ def input_margin_linearised(
 )  # fmt: skip
 def pullback_lambda_max(
     task, jacobians=_JACOBIANS,
-    *, aggregate: Literal["mean", "max"] = "mean", trace: bool = False, examples: Count = 2000,
+    *, aggregate: Literal["mean", "max"] = "mean", trace: bool = False, examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Largest eigenvalue of the metric that the loss pulls back to the inputs, over training examples.
 
@@ -101,11 +105,47 @@ def pullback_lambda_max(
     if task.kind == "classification":
         require_classes(task, jacobians.outputs)
         curvature = _softmax_jacobian(jacobians.outputs)
-        values, vectors = torch.linalg.eigh(curvature)
-        root = vectors * values.clamp_min(0).sqrt().unsqueeze(1)
-        gram = root.transpose(1, 2) @ gram @ root
-    each = _trace(gram) if trace else torch.linalg.eigvalsh(gram)[:, -1]
+        # Curvature times Gram matrix has the eigenvalues of the metric; the root makes it symmetric.
+        root = _root(curvature)
+        gram = root @ gram @ root
+    each = _trace(gram) if trace else _largest_eigenvalues(gram)
     return each.mean() if aggregate == "mean" else each.max()
+
+
+@genbench.measure(
+    family="smoothness", direction="+",
+    source="Taborsky & Hansen (Generalization by design), corollary 3.0.1",
+    formula="mean_x ln λ_max(∇²ψ(f(x))) + Σ_l 2 ln σ_l",
+)  # fmt: skip
+def spectral_product_bound(
+    logits, task, spectral=SPECTRAL, *, examples: Count = 500, fold: bool = True, kernel: Kernel = "operator"
+) -> Tensor:
+    """Logarithm of the bound on `pullback_lambda_max` by the spectral norms, averaged over training examples.
+
+    The bound is for activations with slopes of at most 1 and no skip connections. Where the training data are
+    fitted well the Hessian vanishes, and with it the first term.
+    """
+    if task.kind == "regression":
+        return 2 * spectral.log().sum()
+    require_classes(task, logits)
+    chosen = logits[evenly_spaced(len(logits), examples).to(logits.device)]
+    return _largest_eigenvalues(_softmax_jacobian(chosen)).log().mean() + 2 * spectral.log().sum()
+
+
+def _largest_eigenvalues(matrices: Tensor) -> Tensor:
+    """Of each symmetric matrix; NaN where an entry is not finite, at which the decomposition would stop."""
+    finite = matrices.isfinite().all(2).all(1)
+    safe = torch.where(finite[:, None, None], matrices, torch.zeros_like(matrices))
+    return torch.linalg.eigvalsh(safe)[:, -1].masked_fill(~finite, torch.nan)
+
+
+def _root(matrices: Tensor) -> Tensor:
+    """Symmetric square root of each positive semidefinite matrix; NaN where an entry is not finite."""
+    finite = matrices.isfinite().all(2).all(1)
+    safe = torch.where(finite[:, None, None], matrices, torch.zeros_like(matrices))
+    values, vectors = torch.linalg.eigh(safe)
+    root = (vectors * values.clamp_min(0).sqrt().unsqueeze(1)) @ vectors.transpose(1, 2)
+    return root.masked_fill(~finite[:, None, None], torch.nan)
 
 
 def _trace(matrices: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class InputJacobians:
 
 
 @genbench.probe(cost="C")
-def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 2000) -> InputJacobians:
+def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 500) -> InputJacobians:
     """Jacobians of the outputs (logits) by the input.
 
     Parameters
@@ -55,7 +55,7 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 2
     grams, outputs = [], []
     for part in chunks(picked, device, copies=2 + task.outputs):
         with torch.enable_grad():
-            point = picked[part].detach().clone().requires_grad_()
+            point = picked[part].to(device, copy=True).requires_grad_()
             values = forward(model, point)
             rows = [
                 torch.autograd.grad(values[:, output].sum(), point, retain_graph=True)[0].flatten(1)

@@ -1,4 +1,7 @@
-"""Sums over all paths through a network, by one forward pass with squared weights."""
+"""Sums over all paths through a network, each by one forward pass of a network made for it.
+
+A path goes from an input or a bias to an output; along it the weights are multiplied.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 import genbench
+from genbench.constraints import Count
 from genbench.probes.folding import explicit_batch_norm
-from genbench.probes.sample import forward
+from genbench.probes.sample import chunks, evenly_spaced, forward
 
-__all__ = ["squared_paths"]
+__all__ = ["active_paths", "linear_paths", "squared_paths"]
 
-# Through these the squared network does not sum over paths. Recurrent modules call their own kernels, which
-# no override sees, and are recognized by class.
+# Through these no sum over paths passes. Recurrent modules call their own kernels, which no override sees;
+# they are recognized by class.
 _NOT_A_SUM = {
     F.max_pool1d: "max-pooling", F.max_pool2d: "max-pooling", F.max_pool3d: "max-pooling",
     F.adaptive_max_pool1d: "max-pooling", F.adaptive_max_pool2d: "max-pooling",
@@ -30,31 +34,74 @@ _NOT_A_SUM = {
     torch.sigmoid: "sigmoid", Tensor.sigmoid: "sigmoid", F.sigmoid: "sigmoid",
     torch.softmax: "softmax", Tensor.softmax: "softmax",
 }  # fmt: skip
+_NOT_ACTIVATED = {F.elu: "ELU", F.celu: "CELU", F.leaky_relu: "leaky ReLU", F.prelu: "PReLU"}
+_RELU = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 
 
 class _OnlySums(TorchFunctionMode):
     """Refuses the operations through which a sum over paths does not pass."""
 
+    refused = _NOT_A_SUM
+
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         try:
-            obstacle = _NOT_A_SUM.get(function)
+            obstacle = self.refused.get(function)
         except TypeError:  # unhashable, hence none of them
             obstacle = None
         if obstacle is not None:
             raise genbench.NotApplicable(f"a sum over paths does not pass through {obstacle}")
+        if function in _RELU:
+            return self.relu(args[0] if args else (kwargs or {})["input"])
         return function(*args, **(kwargs or {}))
 
+    def relu(self, values: Tensor) -> Tensor:
+        """What stands in for a ReLU."""
+        return values.clamp_min(0)
 
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+
+class _Linear(_OnlySums):
+    """Leaves the ReLUs out, so that all paths are open."""
+
+    refused = _NOT_A_SUM | _NOT_ACTIVATED
+
+    def relu(self, values: Tensor) -> Tensor:
+        return values
+
+
+class _Recording(_OnlySums):
+    """Notes which units are active, ReLU by ReLU in the order of the calls."""
+
+    refused = _NOT_A_SUM | _NOT_ACTIVATED
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: list[Tensor] = []
+
+    def relu(self, values: Tensor) -> Tensor:
+        self.active.append(values > 0)
+        return values.clamp_min(0)
+
+
+class _Replaying(_OnlySums):
+    """Opens the paths through the units that were active."""
+
+    def __init__(self, active: list[Tensor]) -> None:
+        super().__init__()
+        self._active = iter(active)
+
+    def relu(self, values: Tensor) -> Tensor:
+        return values * next(self._active)
 
 
 @genbench.probe(cost="B")
 def squared_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
-    """Sum over all paths of the product of the squared weights along each; a number, double.
+    """Sum over all paths of the product of the squared weights; a number, double.
 
-    Every parameter is squared, biases included (a path may start at a bias), and the network is applied to an
-    input of ones in evaluation mode; the outputs are summed. Doubles hold networks of some hundred layers.
-    An average pool over n positions enters as 1/n, where the sum over paths has 1/n².
+    Every parameter is squared, biases included, and the network is applied to an input of ones in evaluation
+    mode; the outputs are summed. Doubles hold networks of some hundred layers. An average pool over n
+    positions enters as 1/n, where the sum over paths has 1/n².
 
     Parameters
     ----------
@@ -65,17 +112,74 @@ def squared_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
     Raises
     ------
     NotApplicable
-        The network has max-pooling, a normalization by the example, or an activation that does not map
-        positive numbers to themselves.
+        The network has max-pooling, recurrence, attention, a normalization by the example, or an activation
+        that does not map positive numbers to themselves.
     """
+    squared = _squared(model)
+    with torch.no_grad(), _OnlySums():
+        return forward(squared, torch.ones_like(inputs[:1], dtype=torch.float64)).sum()
+
+
+@genbench.probe(cost="B")
+def active_paths(inputs, device, model=_MODEL, *, fold: bool = True, examples: Count = 500) -> Tensor:
+    """`squared_paths` through the units that are active, for each of s training examples, shape (s,), double.
+
+    Parameters
+    ----------
+    examples : int
+        At most this many training examples, evenly spaced.
+
+    Raises
+    ------
+    NotApplicable
+        As `squared_paths`; and the network has activations that are not ReLUs.
+    """
+    squared = _squared(model)
+    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    found = []
+    with torch.no_grad():
+        for part in chunks(picked, device, copies=2):
+            recording = _Recording()
+            with recording:
+                forward(model, picked[part])
+            with _Replaying(recording.active):
+                ones = torch.ones_like(picked[part], dtype=torch.float64)
+                found.append(forward(squared, ones).sum(1))
+    return torch.cat(found)
+
+
+@genbench.probe(cost="C")
+def linear_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
+    """Matrix of the network without its ReLUs, shape (outputs, inputs), double.
+
+    Its entries are the sums, signs included, of the products of the weights over all paths from an input to
+    an output.
+
+    Raises
+    ------
+    NotApplicable
+        As `active_paths`.
+    """
+    _refuse_recurrence(model)
+    point = torch.zeros_like(inputs[:1], dtype=torch.float64).requires_grad_()
+    with torch.enable_grad():
+        with _Linear():
+            outputs = forward(model, point)[0]
+        rows = [torch.autograd.grad(output, point, retain_graph=True)[0].flatten() for output in outputs]
+    return torch.stack(rows)
+
+
+def _squared(model: nn.Module) -> nn.Module:
+    """A copy in which all parameters are squared, batch norm being a scale and a shift."""
+    _refuse_recurrence(model)
     squared = copy.deepcopy(model)
     explicit_batch_norm(squared)
-    for module in squared.modules():
-        if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-            raise genbench.NotApplicable("a sum over paths does not pass through a recurrent layer")
-    ones = torch.ones_like(inputs[:1], dtype=torch.float64)
     with torch.no_grad():
         for parameter in squared.parameters():
             parameter.square_()
-        with _OnlySums():
-            return forward(squared, ones).sum()
+    return squared
+
+
+def _refuse_recurrence(model: nn.Module) -> None:
+    if any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules()):
+        raise genbench.NotApplicable("a sum over paths does not pass through a recurrent layer")

@@ -17,7 +17,7 @@ from genbench.components import Component
 from genbench.errors import NotApplicable
 from genbench.probing.battery import Failure, Node
 from genbench.probing.cost import Cost, metered
-from genbench.probing.guard import ModelGuard, fingerprint, isolated_random_state
+from genbench.probing.guard import ModelGuard, fingerprint, isolated_random_state, kept_torch_settings
 from genbench.values import Status, Value
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Engine:
             return outcome
         try:
             return as_number(outcome)
-        except (TypeError, ValueError, OverflowError) as fault:
-            return Failure(Status.ERROR, f"{node.spelling} {fault}")
+        except Exception as fault:  # an object of the plugin's may raise anything when read as a number
+            return Failure(Status.ERROR, f"{node.spelling} {_first_line(fault)}")
 
     def _probe(self, key: str) -> Any:
         """The result of a probe, computed now if it is not there; or its failure."""
@@ -116,13 +116,21 @@ class Engine:
         if key not in self._results:
             node = self._battery.probes[key]
             outcome = self._skip[key] if key in self._skip else self._call(node, key)
+            if not isinstance(outcome, Failure):
+                outcome = self._keep(key, outcome)
             if isinstance(outcome, Failure):
                 self._failures[key] = outcome
-            else:
-                self._results[key] = outcome
-                self._fingerprints[key] = fingerprint(outcome)
             self._release(node)
         return self._failures[key] if key in self._failures else self._results[key]
+
+    def _keep(self, key: str, outcome: Any) -> Any:
+        try:
+            self._fingerprints[key] = fingerprint(outcome)
+        except Exception as fault:  # the result's own code runs here, and a container may hold itself
+            text = f"the result of probe {key} cannot be looked through: {type(fault).__name__}"
+            return Failure(Status.ERROR, text, traceback.format_exc())
+        self._results[key] = outcome
+        return outcome
 
     def _call(self, node: Node, cost_key: str) -> Any:
         """What the component returns, or a failure: its own or that of something that it needs."""
@@ -141,6 +149,7 @@ class Engine:
         try:
             with (
                 isolated_random_state(seed, self._device),
+                kept_torch_settings(),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):

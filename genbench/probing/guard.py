@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ModelGuard", "fingerprint", "isolated_random_state"]
+__all__ = ["ModelGuard", "fingerprint", "isolated_random_state", "kept_torch_settings"]
 
 
 class ModelGuard:
@@ -119,13 +119,33 @@ def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
     too and disturb nobody.
     """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global stream itself
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002
-            torch.manual_seed(seed)
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+    # The generators themselves: torch.manual_seed queues a call for each device that is never used.
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
+    states = [generator.get_state() for generator in generators]
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+@contextmanager
+def kept_torch_settings() -> Iterator[None]:
+    """Put back what a component may set for the whole process and would change the results of others."""
+    default_dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default_dtype)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)

@@ -1,10 +1,12 @@
 """Rank measures by how well they predict a target: plain functions on arrays, and a front end on tables.
 
-Nothing here imports torch or the rest of genbench. pandas, scipy and the compiled loops are imported when used.
+Nothing here imports torch or the rest of genbench. pandas, scipy and the compiled loops are imported when
+used.
 """
 
 from genbench.ranking.api import rank
 from genbench.ranking.board import Board
 from genbench.ranking.errors import RankingError
+from genbench.ranking.flips import Flips, rank_flips
 
-__all__ = ["Board", "RankingError", "rank"]
+__all__ = ["Board", "Flips", "RankingError", "rank", "rank_flips"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genbench.ranking.battery import Filler
 from genbench.ranking.board import Board
 from genbench.ranking.controls import axes_model, ceilings, control_columns, null_draws
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.ordering import standing
+from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.rows import board_rows, result_notes, table_notes
-from genbench.ranking.scoring import Panel, Scores, choose_statistics, score
+from genbench.ranking.scoring import choose_statistics, score
 from genbench.ranking.table import Study, read_table, survivors
 from genbench.ranking.targets import LOSSES
 
@@ -33,7 +35,7 @@ def rank(
     axes: str | Iterable[str] | None = None,
     seed_column: str | None = "seed",
     directions: Mapping[str, str] | None = None,
-    statistics: str | Iterable[str] | None = None,
+    statistics: str | Iterable[str | Callable[..., float]] | None = None,
     bootstrap: int = 1000,
     test_size: float | str | None = None,
     converged: str | Any = None,
@@ -62,8 +64,8 @@ def rank(
     directions : mapping, optional
         Measure to ``+`` (a larger value is supposed to mean a larger target, the default), ``-``, or ``?``
         (no claim: the row stands below the line, without a rank).
-    statistics : names, optional
-        Which to compute, all by default; columns of the others are NaN.
+    statistics : names and functions, optional
+        Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
     bootstrap : int
         Replicates over configurations; 0 for no intervals.
     test_size : number or column name, optional
@@ -115,8 +117,8 @@ def rank(
         _beside_oracle(panel, scores)
         if considered is not whole:
             _beside_all_fits(whole, scores, chosen, len(controls))
-        null = null_draws(study, chosen, seed)
-        ceiling = ceilings(study, chosen, seed)
+        null = null_draws(study, tuple(chosen), seed)
+        ceiling = ceilings(study, tuple(chosen), seed)
     if rank_by not in scores.estimate:
         raise RankingError(f"cannot rank by '{rank_by}'{nearest(rank_by, scores.estimate)}")
     _probability_at_random(scores, null)
@@ -172,7 +174,7 @@ def _check_left(study: Study, considered: Study, converged_only: bool) -> None:
         raise RankingError(f"only {study.n} fit {why} a target '{study.target_name}'; a ranking needs two")
     if (study.target == study.target[0]).all():
         raise RankingError(
-            f"target '{study.target_name}' is {study.target[0]:g} for all {study.n} of {considered.n} fits left"
+            f"target '{study.target_name}' is {study.target[0]:g} for all {study.n} fits that are left"
         )
 
 
@@ -186,11 +188,11 @@ def _beside_oracle(panel: Panel, scores: Scores) -> None:
             scores.blank(name, panel.names.index("hyperparameters"))
 
 
-def _beside_all_fits(whole: Study, scores: Scores, chosen: tuple[str, ...], controls: int) -> None:
+def _beside_all_fits(whole: Study, scores: Scores, chosen: Mapping[str, Filler], controls: int) -> None:
     """tau and Ψ over all fits, beside those of the converged ones; the controls have none."""
     study = whole.take(~np.isnan(whole.target))
     panel = Panel(study.measures, study.values, np.ones(len(study.measures)), study.target, study.design)
-    wanted = tuple(name for name in ("tau", "psi") if name in chosen)
+    wanted = {name: chosen[name] for name in ("tau", "psi") if name in chosen}
     found = score(panel, wanted, 0)
     for name in wanted:
         scores.add(f"{name}_all", np.append(found.estimate[name], np.full(controls, np.nan)))

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from genbench.ranking.why import axis_verdicts
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Board"]
+__all__ = ["Board", "markdown_table", "strict"]
 
 FORMAT = 1
 """Raised when a key of the JSON changes its meaning."""
@@ -38,7 +40,8 @@ class Board:
     null_band : dict
         For each statistic the interval that holds 95 % of measures drawn at random.
     ceiling : dict
-        What a measure that knows the target without its noise would score: by source of noise, then statistic.
+        What a measure that knows the target without its noise would score: by source of noise, then
+        statistic.
     survivors : dict
         Share of converged fits at each level of each axis.
     notes : list of str
@@ -66,6 +69,10 @@ class Board:
                 return row
         raise KeyError(measure)
 
+    def why(self, measure: str) -> list[dict[str, Any]]:
+        """On which axes a measure wins, on which it is reversed: see `genbench.ranking.why.axis_verdicts`."""
+        return axis_verdicts(self[measure], self.axes)
+
     def to_frame(self, no_cost: bool = False) -> pd.DataFrame:
         """The rows as a pandas table, the controls below them with ``control`` true."""
         import pandas as pd
@@ -90,7 +97,7 @@ class Board:
             "survivors": self.survivors,
             "notes": list(self.notes),
         }
-        return json.dumps(_strict(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(strict(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_csv(self, no_cost: bool = False) -> str:
         """Comma-separated rows, then controls; every digit, an empty cell where there is no number."""
@@ -105,10 +112,8 @@ class Board:
 
     def to_markdown(self, no_cost: bool = False) -> str:
         """A table to read: the main columns, three digits, controls below, then the notes."""
-        header, body = self._printed(no_cost)
-        lines = [_line(header), _line([":--", *("--:" for _ in header[1:])])]
-        lines += [_line([cell.replace("|", "\\|") for cell in row]) for row in body]
-        return "\n".join(lines) + "\n" + "".join(f"\n- {note}" for note in self.notes) + "\n"
+        notes = "".join(f"\n- {note}" for note in self.notes)
+        return markdown_table(*self._printed(no_cost)) + notes + ("\n" if notes else "")
 
     def to_latex(self, no_cost: bool = False) -> str:
         """The same table for a paper, with the rules of the package booktabs."""
@@ -139,11 +144,12 @@ def _without_cost(row: Mapping[str, Any], no_cost: bool) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not (no_cost and key in COST_COLUMNS)}
 
 
-def _strict(content: Any) -> Any:
+def strict(content: Any) -> Any:
+    """Content that JSON can hold: texts as keys, lists for tuples, null for NaN and infinities."""
     if isinstance(content, Mapping):
-        return {str(key): _strict(value) for key, value in content.items()}
+        return {str(key): strict(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_strict(each) for each in content]
+        return [strict(each) for each in content]
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     return content
@@ -171,12 +177,24 @@ def _span(row: Mapping[str, Any], column: str) -> str:
     return f"{_short(row[column])} [{low:.2f}, {high:.2f}]"
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, the first column to the left, the others to the right."""
+    lines = [header, [":--", *("--:" for _ in header[1:])]]
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in body]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
 def _latex(text: str) -> str:
-    for sign, written in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"),
-                          ("^", r"\^{}"), ("~", r"\~{}"), ("$", r"\$"), ("–", "--")):  # fmt: skip
+    for sign, written in (
+        ("\\", r"\textbackslash{}"),
+        ("_", r"\_"),
+        ("%", r"\%"),
+        ("&", r"\&"),
+        ("#", r"\#"),
+        ("^", r"\^{}"),
+        ("~", r"\~{}"),
+        ("$", r"\$"),
+        ("–", "--"),
+    ):
         text = text.replace(sign, written)
     return text

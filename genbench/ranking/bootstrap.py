@@ -15,8 +15,9 @@ LEVEL = 0.95
 def configuration_weights(count: int, replicates: int, seed: int = 0) -> np.ndarray:
     """How often each of `count` configurations is drawn, in `replicates` draws of `count` with replacement.
 
-    These are weights, not copies: a pair of rows counts with the product of its configurations' weights and no
-    row is paired with itself. (Copied rows tie with each other, so that even a perfect measure falls short of 1.)
+    These are weights, not copies: a pair of rows counts with the product of its configurations' weights and
+    no row is paired with itself. (Copied rows tie with each other, so that even a perfect measure falls short
+    of 1.)
 
     Returns
     -------
@@ -59,14 +60,18 @@ def percentile_interval(
 
 
 def student_interval(
-    estimate: np.ndarray, variance: np.ndarray, freedom: np.ndarray | float = np.inf,
+    estimate: np.ndarray,
+    variance: np.ndarray,
+    freedom: np.ndarray | float = np.inf,
     bounds: tuple[float, float] = (-1.0, 1.0),
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Estimate ± Student's quantile times the standard error, cut at the statistic's bounds; NaN without a variance."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate ± Student's quantile × standard error, cut at the statistic's bounds; NaN without one."""
     from scipy.special import ndtri, stdtrit
 
     level = 0.5 + LEVEL / 2
-    quantile = np.where(np.isfinite(freedom), stdtrit(np.where(np.isfinite(freedom), freedom, 1.0), level), ndtri(level))
+    quantile = np.where(
+        np.isfinite(freedom), stdtrit(np.where(np.isfinite(freedom), freedom, 1.0), level), ndtri(level)
+    )
     reach = quantile * np.sqrt(variance)
     return np.maximum(estimate - reach, bounds[0]), np.minimum(estimate + reach, bounds[1])
 

@@ -36,7 +36,9 @@ def numeric_column(table: pd.DataFrame, name: str) -> np.ndarray:
             raise RankingError(
                 f"column '{name}' is not numeric: row {row} holds {cell!r}; leave it out or give it numbers"
             )
-    raise RankingError(f"column '{name}' is not numeric (type {column.dtype}); leave it out or give it numbers")
+    raise RankingError(
+        f"column '{name}' is not numeric (type {column.dtype}); leave it out or give it numbers"
+    )
 
 
 def _is_number(cell: Any) -> bool:

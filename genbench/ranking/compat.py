@@ -1,4 +1,4 @@
-"""Statistics as other programs compute them, faults included, so that their published numbers can be compared.
+"""Statistics as other programs compute them, faults included, so that published numbers can be compared.
 
 Not for ranking: what each does differently from this package is said in its function.
 """
@@ -18,11 +18,11 @@ __all__ = ["granulated_tau_b", "pgdl_score"]
 def pgdl_score(values: np.ndarray, target: np.ndarray, design: Design) -> float:
     """Conditional mutual information as scored by the PGDL competition (NeurIPS 2020), times 100.
 
-    Differs from `conditional_information`: only sets of two axes; the sign of a pair is ``+`` where the first is
-    strictly larger and ``−`` otherwise, ties included; every fit is paired with itself too; cells are
-    averaged with equal weight, information and entropy apart, and their ratio is taken last; logarithms to base 2
-    with 1e-12 added in the entropy. Blind to direction. The program was made for complete grids with one fit
-    per point; cells without fits, on which it fails, are left out here.
+    Differs from `conditional_information`: only sets of two axes; the sign of a pair is ``+`` where the first
+    is strictly larger and ``−`` otherwise, ties included; every fit is paired with itself too; cells are
+    averaged with equal weight, information and entropy apart, and their ratio is taken last; logarithms to
+    base 2 with 1e-12 added in the entropy. Blind to direction. The program was made for complete grids with
+    one fit per point; cells without fits, on which it fails, are left out here.
 
     Parameters
     ----------
@@ -56,7 +56,9 @@ def pgdl_score(values: np.ndarray, target: np.ndarray, design: Design) -> float:
         count = np.bincount(sets.cells[:, place], minlength=size).astype(float)
         pairs = np.outer(count, count).ravel()
         neither = pairs - larger_value - larger_target + both
-        joint = np.stack([[both, larger_value - both], [larger_target - both, neither]])  # by value, by target
+        joint = np.stack(
+            [[both, larger_value - both], [larger_target - both, neither]]
+        )  # by value, by target
         joint = joint[:, :, pairs > 0] / pairs[pairs > 0]
         by_value, by_target = joint.sum(axis=1), joint.sum(axis=0)
         product = by_value[:, None] * by_target[None, :]
@@ -72,8 +74,8 @@ def granulated_tau_b(values: np.ndarray, target: np.ndarray, design: Design) -> 
     """Granulated Kendall as found in public code: tau-b in every group, groups without a value dropped.
 
     Differs from `granulated_tau`: a group in which the measure or the target is constant has no tau-b and
-    silently leaves the mean, so that a measure constant on most groups is scored on the few where it varies; and
-    a tie takes itself out of the norm (two concordant pairs and a tie give 0.816, not 0.667).
+    silently leaves the mean, so that a measure constant on most groups is scored on the few where it varies;
+    and a tie takes itself out of the norm (two concordant pairs and a tie give 0.816, not 0.667).
 
     Parameters
     ----------

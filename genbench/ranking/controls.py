@@ -1,4 +1,4 @@
-"""The rows every table carries for comparison, and the bands that chance and noise draw around the measures."""
+"""The rows every table carries for comparison, and what chance and noise alone would score."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     from genbench.ranking.jit import in_threads
 
     def tau(values: np.ndarray) -> np.ndarray:
-        return np.array(in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), values.T.copy()))
+        return np.array(
+            in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), values.T.copy())
+        )
 
     def psi(values: np.ndarray) -> np.ndarray:
         return granulated_tau(values, target, study.design).mean
@@ -64,7 +66,9 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     def cmi(values: np.ndarray) -> np.ndarray:
         sets, ones = conditioning_sets(study.design), np.ones(study.n)
         return np.array(
-            in_threads(lambda column: PairCounter(column, target, sets).information(ones).signed, values.T.copy())
+            in_threads(
+                lambda column: PairCounter(column, target, sets).information(ones).signed, values.T.copy()
+            )
         )
 
     found: dict[str, Statistic] = {"tau": tau, "cmi": cmi}
@@ -88,8 +92,8 @@ def null_draws(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, np
 def ceilings(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, dict[str, float]]:
     """tau and Ψ that a measure would have which knows the target without its noise.
 
-    ``test_set``: noise of a finite test set, a binomial error rate. ``seeds``: the spread between the seeds of
-    one configuration, for measures that know the configuration only. The truth stands in as the observed
+    ``test_set``: noise of a finite test set, a binomial error rate. ``seeds``: the spread between the seeds
+    of one configuration, for measures that know the configuration only. The truth stands in as the observed
     target, drawn in until the noise restores its spread; the noise is Gaussian; the mean over 100 draws.
 
     Returns
@@ -114,7 +118,9 @@ def ceilings(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, dict
     return found
 
 
-def _expected(study: Study, chosen: tuple[str, ...], truth: np.ndarray, noise: np.ndarray) -> dict[str, float]:
+def _expected(
+    study: Study, chosen: tuple[str, ...], truth: np.ndarray, noise: np.ndarray
+) -> dict[str, float]:
     wanted = tuple(name for name in chosen if name in ("tau", "psi"))
     return {
         name: float(np.mean(statistic(truth[:, None] + noise)))

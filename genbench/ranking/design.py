@@ -44,7 +44,7 @@ class Slices:
 
     @property
     def independent(self) -> float:
-        """What the groups count for in small-sample corrections: their number, those with two levels at least.
+        """What the groups count for in small-sample corrections: the number of those with two levels.
 
         A single group counts for half its levels, the disjoint pairs that it could hold.
         """

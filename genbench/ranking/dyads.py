@@ -25,10 +25,14 @@ class Uncertainty:
     def oriented(self, signs: np.ndarray, places: np.ndarray) -> Uncertainty:
         """The uncertainty of some of the statistics, each multiplied by its sign (M,)."""
         among = np.ix_(places, places)
-        return Uncertainty(np.outer(signs[places], signs[places]) * self.covariance[among], self.freedom[places])
+        return Uncertainty(
+            np.outer(signs[places], signs[places]) * self.covariance[among], self.freedom[places]
+        )
 
 
-def combined(strata: Sequence[DyadicSums], shares: Sequence[np.ndarray], groups: Sequence[np.ndarray]) -> Uncertainty:
+def combined(
+    strata: Sequence[DyadicSums], shares: Sequence[np.ndarray], groups: Sequence[np.ndarray]
+) -> Uncertainty:
     """Uncertainty of a weighted sum of means, one mean for each stratum of pairs.
 
     Parameters
@@ -64,16 +68,18 @@ class DyadicSums:
 
         cov(m, k) = Σ_c (Σ_{d∋c} e_dm)(Σ_{d∋c} e_dk) − Σ_d e_dm·e_dk .
 
-    The first sum is the jackknife over configurations to first order. It meets d = d' once for each of its two
-    ends; the second takes one of them away. Neither the jackknife nor a bootstrap with product weights does
-    that: where every configuration is in one pair only, their variances are 2 and about 2.5 times too large.
+    The first sum is the jackknife over configurations to first order. It meets d = d' once for each of its
+    two ends; the second takes one of them away. Neither the jackknife nor a bootstrap with product weights
+    does that: where every configuration is in one pair only, their variances are 2 and about 2.5 times too
+    large.
 
     Parameters
     ----------
     configurations, measures : int
     lone : bool
-        All pairs are of one group: its residuals sum to zero, and what the second sum takes away is then all that
-        is left of the first in a small group; without it the intervals hold (`tests/ranking/test_coverage.py`).
+        All pairs are of one group: its residuals sum to zero, and what the second sum takes away is then all
+        that is left of the first in a small group; without it the intervals hold
+        (`tests/ranking/test_coverage.py`).
 
     References
     ----------

@@ -109,11 +109,21 @@ def granulated_covariance(
             starts = outer.starts[contexts.start : contexts.stop + 1]
             part = slice(starts[0], starts[-1])
             rows = outer.order[part]
-            sums.add(*granulated_dyads(
-                matrix[rows], target[rows], outer.level[part], design.seed[rows], group[rows],
-                design.configuration[rows], starts - starts[0], pairs, present,
-                np.nan_to_num(estimate.axes[axis]), dyads,
-            ))  # fmt: skip
+            sums.add(
+                *granulated_dyads(
+                    matrix[rows],
+                    target[rows],
+                    outer.level[part],
+                    design.seed[rows],
+                    group[rows],
+                    design.configuration[rows],
+                    starts - starts[0],
+                    pairs,
+                    present,
+                    np.nan_to_num(estimate.axes[axis]),
+                    dyads,
+                )
+            )
         strata.append(sums)
         # The seeds of a context share its configurations: contexts are what is independent.
         groups.append(np.where(present > 0, outer.independent, 0.0))

@@ -145,11 +145,11 @@ def _choose_penalty(values: np.ndarray, rotated: np.ndarray, square: float, n: i
 def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> Gain:
     """Add each measure alone to the predictor from the axes and compare on configurations left out.
 
-    The measure enters as x, the target's quantile at the measure's rank among the rows fitted (ranks counted from
-    the end that goes with small targets), so that any monotone relation is a straight line and no value is too
-    large. Its coefficient b is unpenalized; by Frisch-Waugh-Lovell b = x'My / x'Mx with M the residual maker of
-    the ridge regression on the axes, and the prediction moves by b·(x − what the axes predict of x). Ranks and
-    quantiles are taken inside each fold.
+    The measure enters as x, the target's quantile at the measure's rank among the rows fitted (ranks counted
+    from the end that goes with small targets), so that any monotone relation is a straight line and no value
+    is too large. Its coefficient b is unpenalized; by Frisch-Waugh-Lovell b = x'My / x'Mx with M the residual
+    maker of the ridge regression on the axes, and the prediction moves by b·(x − what the axes predict of x).
+    Ranks and quantiles are taken inside each fold.
 
     Parameters
     ----------
@@ -203,14 +203,14 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
 
 
 def _midranks(ranks: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """Share of the fitted rows below each row plus half the share that ties with it, (n,), from dense ranks."""
+    """Share of the fitted rows below each row plus half the share tied with it, (n,), from dense ranks."""
     count = np.bincount(ranks[fitted], minlength=int(ranks.max(initial=0)) + 1)
     passed = np.cumsum(count)
     return ((passed - count / 2) / passed[-1])[ranks]
 
 
 def _as_target(fitted: np.ndarray, unseen: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks in [0, 1] turned into quantiles of the fitted rows' target (of mean 0), falling where they oppose it."""
+    """Ranks in [0, 1] as quantiles of the fitted rows' target (of mean 0), reversed where they oppose it."""
     ordered = np.sort(target)
     places = (np.arange(len(target)) + 0.5) / len(target)
     against = (fitted - fitted.mean(axis=0)).T @ target < 0

@@ -1,7 +1,8 @@
 """Inner loops of the conditional mutual information, compiled: pairs counted by the cells of their two rows.
 
 A *table* holds, for each conditioning set s with K_s cells, a K_s × K_s block, flattened one after the other:
-entry (a, b) of block s is the weight of the pairs (i, j) with i in cell a and j in cell b that a count is after.
+entry (a, b) of block s is the weight of the pairs (i, j) with i in cell a and j in cell b that a count is
+after.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ __all__ = ["cell_pairs_below", "cell_pairs_concordant", "set_information"]
 
 @compiled
 def cell_pairs_concordant(rank, cells, sizes, weights):
-    """Table of Σ w_i·w_j over j before i with rank_j < rank_i; cells (n, sets), sizes (sets,), weights (n,)."""
-    n, sets = cells.shape
+    """Table of Σ w_i·w_j over j before i with rank_j < rank_i; cells (n, sets), sizes and weights 1-D."""
+    n = len(rank)
     table = np.zeros((sizes * sizes).sum())
     below = np.zeros(sizes.sum())
     source, merged = np.arange(n), np.empty(n, dtype=np.int64)
@@ -93,10 +94,10 @@ def _add_below(table, below, cells, sizes, weight):
 def set_information(concordant, values_below, target_below, tied_below, total, base, fold, sizes, folded):
     """Mutual information, conditional entropy and conditional covariance of every conditioning set.
 
-    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no pair
-    ties), with the larger target, with the larger target at tied values; and `total`, all pairs of different
-    rows. Set t is base set base[t] with its cells merged: cell c becomes fold[t, c], of folded[t] cells.
-    Returns (sets, 3).
+    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no
+    pair ties), with the larger target, with the larger target at tied values; and `total`, all pairs of
+    different rows. Set t is base set base[t] with its cells merged: cell c becomes fold[t, c], of folded[t]
+    cells. Returns (sets, 3).
     """
     sets, ties = len(base), len(values_below) > 0
     result = np.zeros((sets, 3))

@@ -1,4 +1,4 @@
-"""How the computing is done: compiled inner loops, kept on disk, threads, and one thread for each matrix product.
+"""How the computing is done: compiled inner loops kept on disk, and threads.
 
 Numba keeps compiled code beside the source (``__pycache__``), or, where that folder cannot be written, in
 the user's cache folder; ``NUMBA_CACHE_DIR`` overrides both. Where none of them can be written the loops
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` at its first call, without the interpreter's lock so that threads run it side by side."""
+    """Compile `function` at its first call, to run without the interpreter's lock, in threads."""
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba found no folder to keep compiled code in
@@ -46,8 +46,8 @@ def one_thread_each() -> AbstractContextManager[Any]:
     """Within this context matrix products use the calling thread alone.
 
     They are small here, and are divided among `in_threads` instead: libraries that split small products
-    wait longer than they compute, above all on a busy machine, and round differently for each number of threads.
-    Does nothing where threadpoolctl (which comes with scikit-learn) is missing.
+    wait longer than they compute, above all on a busy machine, and round differently for each number of
+    threads. Does nothing where threadpoolctl (which comes with scikit-learn) is missing.
     """
     try:
         from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""The inner loops, compiled: plain arrays in, plain arrays out. Each statistic's own file says what they mean."""
+"""The inner loops, compiled: plain arrays in and out. Each statistic's own file says what they mean."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import numpy as np
 
 from genbench.ranking.jit import compiled
 
-__all__ = ["best_choices", "concordant_weight", "environment_sums", "granulated_dyads", "granulated_sums",
-           "rank_moments", "weighted_top"]  # fmt: skip
+__all__ = [
+    "best_choices",
+    "concordant_weight",
+    "environment_sums",
+    "granulated_dyads",
+    "granulated_sums",
+    "rank_moments",
+    "weighted_top",
+]
 
 
 @compiled
@@ -102,7 +109,9 @@ def granulated_dyads(values, target, level, seed, group, configuration, starts, 
                     for j in range(second, second_end):
                         if seed[i] != seed[j]:
                             continue
-                        sign = (1.0 if target[i] > target[j] else 0.0) - (1.0 if target[i] < target[j] else 0.0)
+                        sign = (1.0 if target[i] > target[j] else 0.0) - (
+                            1.0 if target[i] < target[j] else 0.0
+                        )
                         for m in range(measures):
                             a, b = values[i, m], values[j, m]
                             up, down = (1.0 if a > b else 0.0), (1.0 if a < b else 0.0)
@@ -157,8 +166,8 @@ def pair_weight(difference, first, second):
 def environment_sums(values, target, level, configuration, starts, test_size, effective, pairs):
     """Weighted mean sign-error per pair of configurations of one context, rows sorted by context and level.
 
-    Without test sizes (an empty array) pairs weigh 1. Returns loss (pairs, M), configurations (pairs, 2) and the
-    effective sample (pairs,).
+    Without test sizes (an empty array) pairs weigh 1. Returns loss (pairs, M), configurations (pairs, 2) and
+    the effective sample (pairs,).
     """
     measures = values.shape[1]
     loss = np.full((pairs, measures), np.nan)
@@ -188,7 +197,9 @@ def environment_sums(values, target, level, configuration, starts, test_size, ef
                             continue
                         all_weight += w
                         all_square += w * w
-                        sign = (1.0 if target[i] > target[j] else 0.0) - (1.0 if target[i] < target[j] else 0.0)
+                        sign = (1.0 if target[i] > target[j] else 0.0) - (
+                            1.0 if target[i] < target[j] else 0.0
+                        )
                         for m in range(measures):
                             a, b = values[i, m], values[j, m]
                             up, down = (1.0 if a > b else 0.0), (1.0 if a < b else 0.0)

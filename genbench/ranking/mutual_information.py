@@ -10,8 +10,13 @@ import numpy as np
 from genbench.ranking.design import Design
 from genbench.ranking.ranks import dense_rank, joint_code, stable_order
 
-__all__ = ["ConditionalInformation", "ConditioningSets", "PairCounter", "conditional_information",
-           "conditioning_sets"]  # fmt: skip
+__all__ = [
+    "ConditionalInformation",
+    "ConditioningSets",
+    "PairCounter",
+    "conditional_information",
+    "conditioning_sets",
+]
 
 MOST_CELLS = 512
 """A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
@@ -75,12 +80,9 @@ class ConditionalInformation:
 
 def conditioning_sets(design: Design) -> ConditioningSets:
     """List the sets of zero, one and two axes and give every row its cell in each."""
-    count, n = len(design.names), design.n
-    columns = [design.codes[:, axis] for axis in range(count)]
-    singles = [joint_code([column], n) for column in columns]
-    wanted = [(), *((a,) for a in range(count)), *combinations(range(count), 2)]
-    cells = {axes: joint_code([columns[axis] for axis in axes], n) for axes in wanted if len(axes) == 2}
-    cells |= {(axis,): singles[axis] for axis in range(count)} | {(): np.zeros(n, dtype=np.int64)}
+    count = len(design.names)
+    wanted: list[tuple[int, ...]] = [axes for size in range(3) for axes in combinations(range(count), size)]
+    cells = {axes: joint_code([design.codes[:, axis] for axis in axes], design.n) for axes in wanted}
     size = {axes: int(cells[axes].max(initial=0)) + 1 for axes in wanted}
     kept = [axes for axes in wanted if size[axes] <= MOST_CELLS]
     base: list[tuple[int, ...]] = []
@@ -117,8 +119,8 @@ class PairCounter:
 
     Notes
     -----
-    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing is
-    ever held or looped over per pair.
+    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing
+    is ever held or looped over per pair.
     """
 
     def __init__(self, values: np.ndarray, target: np.ndarray, sets: ConditioningSets):
@@ -129,7 +131,9 @@ class PairCounter:
         by_target = stable_order(against)
         by_both = by_target[stable_order(rank[by_target])]
         alone = np.zeros(len(rank), dtype=np.int64)
-        self._concordant = falling[stable_order(against[falling])]  # target ascending, its ties by falling value
+        self._concordant = falling[
+            stable_order(against[falling])
+        ]  # target ascending, its ties by falling value
         self._rank = rank[self._concordant]
         # Each scan: an order of the rows, the groups within which pairs count, and what is compared.
         self._by_target = by_target, alone, against[by_target]
@@ -149,14 +153,24 @@ class PairCounter:
         values_below = self._count_below(weights, *self._by_value) if self._ties else none
         tied_below = self._count_below(weights, *self._tied) if self._ties else none
         found = set_information(
-            concordant, values_below, target_below, tied_below, _all_pairs(sets, weights),
-            sets.base, sets.fold, sets.sizes, sets.folded,
-        )  # fmt: skip
+            concordant,
+            values_below,
+            target_below,
+            tied_below,
+            _all_pairs(sets, weights),
+            sets.base,
+            sets.fold,
+            sets.sizes,
+            sets.folded,
+        )
         return _summary(sets.names, *found.T)
 
     def sign_tables(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Per pair of cells (a, b) of the base sets, flattened: pairs whose first row has the larger value and
-        target, the larger value, the larger target."""
+        """Tables of the pairs whose first row is larger in both, in the value, in the target.
+
+        Entry (a, b) of a base set's block is the weight of the pairs from cell a to cell b; blocks are
+        flattened and follow each other.
+        """
         weights = np.asarray(weights, dtype=float)
         return (
             self._count_concordant(weights),
@@ -169,7 +183,9 @@ class PairCounter:
 
         kept = weights[self._concordant] != 0
         rows = self._concordant[kept]
-        return cell_pairs_concordant(self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows])
+        return cell_pairs_concordant(
+            self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows]
+        )
 
     def _count_below(
         self, weights: np.ndarray, order: np.ndarray, group: np.ndarray, key: np.ndarray
@@ -178,7 +194,9 @@ class PairCounter:
 
         kept = weights[order] != 0
         rows = order[kept]
-        return cell_pairs_below(group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows])
+        return cell_pairs_below(
+            group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows]
+        )
 
 
 def _all_pairs(sets: ConditioningSets, weights: np.ndarray) -> np.ndarray:
@@ -214,14 +232,14 @@ def conditional_information(
 ) -> ConditionalInformation:
     """Î(S) for every set S of at most two axes, and their minimum K.
 
-    Over ordered pairs (i, j) of different rows let V_μ = sign(μ_i − μ_j), V_g = sign(g_i − g_j), each −1, 0 or
-    1, and U_S the values of both rows on the axes in S. Then
+    Over ordered pairs (i, j) of different rows let V_μ = sign(μ_i − μ_j), V_g = sign(g_i − g_j), each −1, 0
+    or 1, and U_S the values of both rows on the axes in S. Then
 
         I(V_μ; V_g | U_S) = Σ_u p(u) Σ_{a,b} p(a, b | u) log[ p(a, b | u) / (p(a | u) p(b | u)) ]
         Î(S) = I(V_μ; V_g | U_S) / H(V_g | U_S) ,    K = min over |S| ≤ 2 of Î(S) ,
 
-    p being shares of the pairs' weights: cells count by their pairs, empty ones not at all. A constant measure
-    has K = 0. I does not see direction (−μ scores as μ); `signed` does. The plug-in value is biased
+    p being shares of the pairs' weights: cells count by their pairs, empty ones not at all. A constant
+    measure has K = 0. I does not see direction (−μ scores as μ); `signed` does. The plug-in value is biased
     upwards by about one over the number of rows per cell: compare with the band of random measures.
 
     Parameters

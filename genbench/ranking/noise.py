@@ -6,8 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["ORACLE_NOISE", "keyed_normal", "null_band", "oracle", "oracle_tau", "row_keys", "seed_variance",
-           "shrunken"]  # fmt: skip
+__all__ = [
+    "ORACLE_NOISE",
+    "keyed_normal",
+    "null_band",
+    "oracle",
+    "oracle_tau",
+    "row_keys",
+    "seed_variance",
+    "shrunken",
+]
 
 ORACLE_NOISE = (0.01, 0.02, 0.05)
 """Standard deviations added to the target by the oracles of Jiang et al. 2020, section 5."""
@@ -83,9 +91,12 @@ def oracle_tau(spread: float, deviation: float) -> float:
 
 
 def null_band(
-    statistic: Callable[[np.ndarray], np.ndarray], keys: np.ndarray, draws: int = 1000, seed: int = 0,
+    statistic: Callable[[np.ndarray], np.ndarray],
+    keys: np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
     at_once: int = 100,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """`statistic` of measures drawn from N(0, 1), one draw each: what a measure without content scores.
 
     Parameters

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genbench.ranking.bootstrap import rank_intervals
-from genbench.ranking.scoring import Panel, Scores
+from genbench.ranking.panel import Panel, Scores
 
 __all__ = ["Standing", "standing"]
 
@@ -23,7 +23,7 @@ SMALLER_IS_BETTER = frozenset(
 
 @dataclass(frozen=True)
 class Standing:
-    """The order of the measures (positions in the panel) and each one's interval of ranks, where it has one."""
+    """The order of the measures, as positions in the panel, and the intervals of ranks."""
 
     order: list[int]
     ranks: dict[int, tuple[int, int]]
@@ -34,8 +34,8 @@ def standing(
 ) -> Standing:
     """Order the first `count` columns of the panel, the measures, by the oriented column `rank_by`.
 
-    Best first; then the held-out measures, ranked among themselves; below the line what claims no direction, by
-    the size of its score; at last what has no score. The latter two have no rank.
+    Best first; then the held-out measures, ranked among themselves; below the line what claims no direction,
+    by the size of its score; at last what has no score. The latter two have no rank.
     """
     if rank_by in SMALLER_IS_BETTER:
         sign = -np.ones(count)

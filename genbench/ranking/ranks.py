@@ -32,7 +32,7 @@ def dense_rank(values: np.ndarray) -> np.ndarray:
 
 
 def stable_order(codes: np.ndarray, bound: int | None = None) -> np.ndarray:
-    """Positions that sort non-negative integer `codes`, equal ones in their order; O(n) below 65,536 levels."""
+    """Positions that sort integer `codes` from 0, equal ones in their order; O(n) below 65,536 levels."""
     if bound is None:
         bound = int(codes.max(initial=0)) + 1
     if bound <= 1 << 16:

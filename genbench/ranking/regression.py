@@ -14,7 +14,7 @@ LANES_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class LinearFit:
-    """Least-squares fits target ≈ intercept + slope·value of M measures under B sets of weights, shapes (M, B).
+    """Least-squares lines target ≈ a + b·value of M measures under B sets of weights, shapes (M, B).
 
     Parameters
     ----------
@@ -25,7 +25,8 @@ class LinearFit:
     r2_adjusted : array
         1 − (1 − R²)(n − 1)/(n − 2); NaN below three rows.
     r2_cv : array
-        1 − (squared error on configurations left out) / (the same of the mean of the others); may be negative.
+        1 − (squared error on configurations left out) / (the same of the mean of the others); may be
+        negative.
     n : (M,) array
         Rows used: those with a finite value and a finite target.
     """
@@ -95,7 +96,7 @@ def linear_fit(
 
 
 def _standardized(matrix: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and largest size 1 over their known rows, 0 elsewhere: moments then lose no digits."""
+    """Columns of mean 0 and largest size 1 over their known rows, 0 elsewhere: moments lose no digits."""
     largest = np.abs(matrix).max(axis=0, initial=0.0)
     scaled = matrix / np.where(largest > 0, largest, 1.0)
     count = np.maximum(known.sum(axis=0), 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from genbench.ranking.scoring import Panel, Scores
+from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.table import Study
 
 __all__ = ["board_rows", "result_notes", "table_notes"]
@@ -50,8 +50,11 @@ def board_rows(
     for place, name in enumerate(panel.names):
         n = int(scores.estimate["n"][place])
         row: dict[str, Any] = {
-            "measure": name, "direction": WORDS[int(panel.signs[place])], "n": n, "coverage": n / considered,
-        }  # fmt: skip
+            "measure": name,
+            "direction": WORDS[int(panel.signs[place])],
+            "n": n,
+            "coverage": n / considered,
+        }
         for column in fixed:
             row[column] = _number(scores.estimate, column, place)
             if column in WITH_INTERVAL:
@@ -117,7 +120,7 @@ def result_notes(
     controls: list[dict[str, Any]],
     band: Mapping[str, tuple[float, float]],
 ) -> list[str]:
-    """What the results make worth saying: fits and axes left out, controls out of line, measures with few values."""
+    """What the results make worth saying: what was left out, a control out of line, few values."""
     notes = []
     if considered > study.n:
         notes.append(f"{considered - study.n} of {considered} fits have no {study.target_name}; left out.")

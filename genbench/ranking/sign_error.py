@@ -1,4 +1,4 @@
-"""Robust sign-error: how often a measure orders a pair of networks the wrong way, environment by environment."""
+"""Robust sign-error: how often a measure orders pairs of networks wrongly, environment by environment."""
 
 from __future__ import annotations
 
@@ -49,13 +49,18 @@ class Environments:
     def mean(self) -> np.ndarray:
         """Mean over environments, (M,)."""
         count = self.count
-        return np.divide(np.nansum(self.loss, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
+        return np.divide(
+            np.nansum(self.loss, axis=0), count, out=np.full(len(count), np.nan), where=count > 0
+        )
 
 
 def environment_losses(
-    values: np.ndarray, target: np.ndarray, design: Design, test_size: np.ndarray | None = None,
+    values: np.ndarray,
+    target: np.ndarray,
+    design: Design,
+    test_size: np.ndarray | None = None,
     effective: float = EFFECTIVE,
-) -> Environments:  # fmt: skip
+) -> Environments:
     """Mean sign-error of every measure in every pair of configurations that differ in one axis.
 
     The sign-error of a pair of fits, one from each configuration, all seeds against all, is
@@ -91,9 +96,15 @@ def environment_losses(
         order, pairs = rows.order, int(rows.level_pairs.sum())
         sizes = np.zeros(0) if test_size is None else test_size[order]
         loss, nodes, sample = environment_sums(
-            values[order], target[order], rows.level, design.configuration[order], rows.starts,
-            sizes, float(effective), pairs,
-        )  # fmt: skip
+            values[order],
+            target[order],
+            rows.level,
+            design.configuration[order],
+            rows.starts,
+            sizes,
+            float(effective),
+            pairs,
+        )
         parts.append((loss, nodes, np.full(pairs, axis, dtype=np.int64), sample))
     if not parts:
         empty = np.zeros(0)
@@ -140,7 +151,9 @@ def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.
         weight = part[nodes[:, 0]] * part[nodes[:, 1]]
         total = known.T.astype(float) @ weight.astype(float)
 
-        def one(measure: int, chunk: slice = chunk, weight: np.ndarray = weight, total: np.ndarray = total) -> None:
+        def one(
+            measure: int, chunk: slice = chunk, weight: np.ndarray = weight, total: np.ndarray = total
+        ) -> None:
             quantile[measure, chunk], maximum[measure, chunk] = weighted_top(
                 loss[orders[measure], measure], orders[measure], weight, total[measure], 1 - QUANTILE
             )
@@ -150,7 +163,7 @@ def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.
 
 
 def mean_uncertainty(environments: Environments, design: Design) -> Uncertainty:
-    """Uncertainty of the mean over environments, measures side by side, see `genbench.ranking.dyads`. O(E M²)."""
+    """Uncertainty of the mean over environments, see `genbench.ranking.dyads`; O(E M²)."""
     measures = environments.loss.shape[1]
     every = np.maximum(environments.count, 1)
     strata, shares, groups = [], [], []

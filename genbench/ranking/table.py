@@ -74,6 +74,7 @@ class Study:
 
     def take(self, rows: np.ndarray) -> Study:
         """The study of some of the rows, a bool array or positions."""
+
         def part(column: np.ndarray | None) -> np.ndarray | None:
             return None if column is None else column[rows]
 
@@ -135,8 +136,12 @@ def read_table(
     if seed_column is not None and seed_column not in names and seed_column != "seed":
         raise RankingError(f"the table has no seed column '{seed_column}'{nearest(seed_column, names)}")
     seed = seed_column if seed_column in names else None
-    taken = {target, seed, test_size if isinstance(test_size, str) else None,
-             converged if isinstance(converged, str) else None}  # fmt: skip
+    taken = {
+        target,
+        seed,
+        test_size if isinstance(test_size, str) else None,
+        converged if isinstance(converged, str) else None,
+    }
     chosen_axes, guessed = _choose_axes(table, names, axes, measures, taken)
     chosen = _choose_measures(table, names, measures, taken | set(chosen_axes))
     values = np.column_stack([numeric_column(table, name) for name in chosen])
@@ -211,17 +216,21 @@ def _choose_axes(
     return [name for name in names if name in rest and table[name].map(str).nunique() <= few], True
 
 
-def _choose_measures(table: pd.DataFrame, names: list[str], measures: Any, taken: set[Any]) -> tuple[str, ...]:
+def _choose_measures(
+    table: pd.DataFrame, names: list[str], measures: Any, taken: set[Any]
+) -> tuple[str, ...]:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if measures is None and "measures" in table.attrs:
         measures = list(table.attrs["measures"])
     if measures is None:
         measures = [
-            name for name in names
+            name
+            for name in names
             if name not in taken | OUTCOMES | BOOKKEEPING
-            and is_numeric_dtype(table[name]) and not is_bool_dtype(table[name])
-        ]  # fmt: skip
+            and is_numeric_dtype(table[name])
+            and not is_bool_dtype(table[name])
+        ]
     asked = _listed(measures)
     if not asked:
         raise RankingError("no measure to rank: name numeric columns with measures=[...]")
@@ -232,10 +241,12 @@ def _choose_measures(table: pd.DataFrame, names: list[str], measures: Any, taken
 def _check_target(goal: np.ndarray, target: str) -> None:
     known = goal[~np.isnan(goal)]
     if len(known) < 2:
-        raise RankingError(f"target '{target}' has {len(known)} values; a ranking needs at least two fits with one")
+        raise RankingError(
+            f"target '{target}' has {len(known)} values; a ranking needs at least two fits with one"
+        )
     if (known == known[0]).all():
         raise RankingError(
-            f"target '{target}' is {known[0]:g} for every fit; there is nothing to predict, choose another target"
+            f"target '{target}' is {known[0]:g} for every fit, nothing to predict; choose another target"
         )
 
 
@@ -244,10 +255,14 @@ def _converged(table: pd.DataFrame, names: list[str], converged: Any) -> np.ndar
         return boolean_column(table["converged"], "converged") if "converged" in names else None
     if isinstance(converged, str):
         if converged not in names:
-            raise RankingError(f"the table has no column '{converged}' for converged={nearest(converged, names)}")
+            raise RankingError(
+                f"the table has no column '{converged}' for converged={nearest(converged, names)}"
+            )
         return boolean_column(table[converged], converged)
     if np.shape(converged) != (len(table),):
-        raise RankingError(f"converged must name a column or hold one true or false for each of {len(table)} rows")
+        raise RankingError(
+            f"converged must name a column or hold one true or false for each of {len(table)} rows"
+        )
     return boolean_column(converged, "converged")
 
 
@@ -256,7 +271,9 @@ def _test_size(table: pd.DataFrame, names: list[str], test_size: Any) -> np.ndar
         return None
     if isinstance(test_size, str):
         if test_size not in names:
-            raise RankingError(f"the table has no column '{test_size}' for test_size={nearest(test_size, names)}")
+            raise RankingError(
+                f"the table has no column '{test_size}' for test_size={nearest(test_size, names)}"
+            )
         sizes = numeric_column(table, test_size)
     elif isinstance(test_size, bool) or not isinstance(test_size, int | float | np.number):
         raise RankingError(f"test_size must be a number of test examples or a column name, not {test_size!r}")
@@ -272,7 +289,9 @@ def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], se
     n = len(seed)
     return Design(
         names=names,
-        codes=np.stack([codes[name] for name in names], axis=1) if names else np.zeros((n, 0), dtype=np.int64),
+        codes=np.stack([codes[name] for name in names], axis=1)
+        if names
+        else np.zeros((n, 0), dtype=np.int64),
         configuration=joint_code([codes[name] for name in names], n),
         seed=seed,
         skipped=tuple(name for name in codes if len(levels[name]) < 2),
@@ -308,6 +327,7 @@ def survivors(study: Study) -> dict[str, dict[str, float]]:
         kept = np.bincount(codes, weights=study.converged, minlength=len(study.levels[name]))
         shares[name] = {
             str(level): float(kept[code] / count[code])
-            for code, level in enumerate(study.levels[name]) if count[code]
-        }  # fmt: skip
+            for code, level in enumerate(study.levels[name])
+            if count[code]
+        }
     return shares

@@ -22,9 +22,11 @@ divided by the product of its layers' norms (Liao et al. 2020, section 2)."""
 LOSSES = frozenset({"loss_gap", "normalized_loss_gap", "test_loss", "normalized_test_loss"})
 """Targets that are no error rates, for which the sampling noise of a rate says nothing."""
 
-OUTCOMES = frozenset(DERIVED) | {part for parts in DERIVED.values() for part in parts} | {
-    "train_error_clean", "train_accuracy", "test_accuracy"
-}  # fmt: skip
+OUTCOMES = (
+    frozenset(DERIVED)
+    | {part for parts in DERIVED.values() for part in parts}
+    | {"train_error_clean", "train_accuracy", "test_accuracy"}
+)
 """Columns that are results of training or testing and never taken for a measure or an axis unasked."""
 
 

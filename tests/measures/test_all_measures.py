@@ -37,7 +37,9 @@ def roots(dtype=torch.float64, examples=30):
             nn.ReLU(),
             nn.AvgPool2d(2),
             nn.Flatten(),
-            nn.Linear(16, 3),
+            nn.Linear(16, 12),
+            nn.ReLU(),
+            nn.Linear(12, 3),
         )
         model(torch.randn(50, 1, 5, 5))  # running statistics
         models.append(model.to(dtype).eval())
@@ -176,7 +178,7 @@ def test_hidden_units_may_be_permuted():
                     tensor.copy_(tensor[order].clone())
             network[1].running_mean.copy_(network[1].running_mean[order].clone())
             network[1].running_var.copy_(network[1].running_var[order].clone())
-            columns = network[5].weight.reshape(3, 4, 4)[:, order].reshape(3, 16).clone()
+            columns = network[5].weight.reshape(12, 4, 4)[:, order].reshape(12, 16).clone()
             network[5].weight.copy_(columns)
     after = compute(given)
     for name, value in before.items():

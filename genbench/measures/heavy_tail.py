@@ -1,0 +1,112 @@
+"""Shape and scale of the weights' spectra: heavier tails are said to go with better training.
+
+After Martin, Peng & Mahoney 2021, "Predicting trends in the quality of state-of-the-art neural networks
+without access to training or testing data" (WeightWatcher). Their weights are not folded with batch norm,
+hence the default here. λ are the eigenvalues of WᵀW of a layer, α the exponent of their tail; means are over
+layers with at least `smallest` eigenvalues, of which trustworthy exponents need fifty or more.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Count
+from genbench.measures.conventions import LAYERS
+
+__all__ = [
+    "effective_rank",
+    "weight_tail_kurtosis",
+    "ww_alpha",
+    "ww_alpha_weighted",
+    "ww_log_alpha_norm",
+    "ww_log_norm",
+    "ww_log_spectral_norm",
+    "ww_stable_rank",
+]
+
+_SPECTRA = genbench.need("eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
+_LAWS = genbench.need("power_laws", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
+_SINGULAR = genbench.need("singular_values", fold=genbench.setting("fold"))
+_SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
+
+
+@genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l α_l")
+def ww_alpha(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Exponent of the power law in the tail of the spectrum; small is a heavy tail."""
+    return torch.tensor([law.alpha for law in laws], dtype=torch.float64).mean()
+
+
+@genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l α_l log10 λ_max,l")
+def ww_alpha_weighted(spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Exponent of the tail, weighted with the logarithm of the largest eigenvalue."""
+    each = [law.alpha * spectrum[-1].log10() for law, spectrum in zip(laws, spectra, strict=True)]
+    return torch.stack(each).mean()
+
+
+@genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 Σ_i λ_i^α_l")
+def ww_log_alpha_norm(spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Logarithm of the Schatten norm whose exponent is that of the tail."""
+    each = [
+        (law.alpha * spectrum.log()).logsumexp(0) / math.log(10)
+        for law, spectrum in zip(laws, spectra, strict=True)
+    ]
+    return torch.stack(each).mean()
+
+
+@genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 Σ_i λ_i")
+def ww_log_norm(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Logarithm of the squared Frobenius norm, mean over layers."""
+    return torch.stack([spectrum.sum().log10() for spectrum in spectra]).mean()
+
+
+@genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 λ_max,l")
+def ww_log_spectral_norm(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Logarithm of the largest eigenvalue, mean over layers."""
+    return torch.stack([spectrum[-1].log10() for spectrum in spectra]).mean()
+
+
+@genbench.measure(family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l Σ_i λ_i / λ_max,l")
+def ww_stable_rank(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+    """Sum of the eigenvalues over the largest, mean over layers."""
+    return torch.stack([spectrum.sum() / spectrum[-1] for spectrum in spectra]).mean()
+
+
+@genbench.measure(
+    family="heavy-tail",
+    direction="?",
+    source="Roy & Vetterli 2007",
+    formula="mean_l H(s_l / Σ s_l)",
+)
+def effective_rank(values=_SINGULAR, *, fold: bool = True) -> Tensor:
+    """Entropy, in nats, of the singular values as shares of their sum: the logarithm of the effective rank."""
+    return torch.stack([torch.special.entr(each / each.sum()).sum() for each in values]).mean()
+
+
+@genbench.measure(
+    family="heavy-tail", direction="+", source="Taborsky & Hansen (Generalization by design), figure 1",
+    formula="mean_l (E[(w − w̄)⁴] / Var[w]² − 3)",
+)  # fmt: skip
+def weight_tail_kurtosis(
+    layers=LAYERS, *, fold: bool = False, aggregate: Literal["layers", "pooled"] = "layers"
+) -> Tensor:
+    """Excess kurtosis of the weights: their tails were seen to be heavier after training on random labels.
+
+    Parameters
+    ----------
+    aggregate : {"layers", "pooled"}
+        Mean over layers, or of all weights as one sample, in which differences of scale make tails too.
+    """
+    samples = [layer.weight.flatten() for layer in layers]
+    if aggregate == "pooled":
+        samples = [torch.cat(samples)]
+    return torch.stack([_excess_kurtosis(sample) for sample in samples]).mean()
+
+
+def _excess_kurtosis(sample: Tensor) -> Tensor:
+    centred = sample - sample.mean()
+    return centred.pow(4).mean() / centred.square().mean().square() - 3

@@ -1,0 +1,81 @@
+"""What becomes of the predictions on training data that are moved a little."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Positive
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import chunks, forward
+
+__all__ = ["label_wise_mixup", "perturbation_robustness"]
+
+
+@genbench.measure(
+    family="robustness", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 44",
+    formula="mean_i 1[argmax f(x_i + γ ε_i) ≠ y_i]", cost="B",
+)  # fmt: skip
+def perturbation_robustness(
+    model, inputs, targets, task, device, generator, *, noise: Positive = 0.25
+) -> Tensor:
+    """Training error under Gaussian noise on the inputs.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation γ of the noise, on the inputs as the network gets them (normalized ones).
+    """
+    _require_numbers(inputs)
+    wrong = 0
+    for part in chunks(inputs, device):
+        clean = inputs[part].to(device)
+        shift = torch.randn(clean.shape, generator=generator, device=device, dtype=torch.float32)
+        outputs = forward(model, clean + noise * shift.to(clean.dtype))
+        require_classes(task, outputs)
+        wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
+    return torch.as_tensor(wrong / len(inputs))
+
+
+@genbench.measure(
+    family="robustness", direction="+", source="Natekar & Sharma 2020 (PGDL winner), label-wise mixup",
+    formula="mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
+)  # fmt: skip
+def label_wise_mixup(model, inputs, targets, task, device, generator) -> Tensor:
+    """Share of the midpoints between training examples of one class that are not given that class.
+
+    Each example is paired with another, drawn at random, of its class.
+    """
+    _require_numbers(inputs)
+    partner = _partners(targets.to(device), generator)
+    wrong = 0
+    for part in chunks(inputs, device):
+        others = inputs[partner[part].to(inputs.device)]
+        outputs = forward(model, ((inputs[part] + others) / 2).to(device))
+        require_classes(task, outputs)
+        wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
+    return torch.as_tensor(wrong / len(inputs))
+
+
+def _require_numbers(inputs: Tensor) -> None:
+    if not inputs.is_floating_point():
+        raise genbench.NotApplicable(f"inputs of type {inputs.dtype} cannot be moved a little")
+
+
+def _partners(targets: Tensor, generator: torch.Generator) -> Tensor:
+    """For each example the next of its class in a random order, the last one's being the first."""
+    if targets.is_floating_point():
+        raise genbench.NotApplicable("defined for classification only")
+    shuffled = torch.randperm(len(targets), generator=generator, device=targets.device)
+    ordered = shuffled[targets[shuffled].argsort(stable=True)]
+    following = ordered.roll(-1)
+    classes = targets[ordered]
+    starts = torch.ones_like(classes, dtype=torch.bool)
+    starts[1:] = classes[1:] != classes[:-1]
+    first_of_class = ordered[starts]
+    ends = starts.roll(-1)
+    following[ends] = first_of_class
+    partners = torch.empty_like(ordered)
+    partners[ordered] = following
+    return partners
