@@ -97,7 +97,7 @@ class Claims:
         except FileNotFoundError:
             return False
         owner = _owner(path)
-        here = owner.get("host") == self._owner["host"]
+        here = owner.get("host") == self._owner["host"] and isinstance(owner.get("pid"), int)
         return silent > STALE_AFTER_SECONDS or (here and not _alive(owner["pid"]))
 
     def _is_own(self, path: Path) -> bool:

@@ -120,7 +120,7 @@ def evaluate(
                 "inputs": inputs,
                 "targets": _as_the_task_wants(targets, task),
                 "task": task,
-                "history": history,
+                "history": history and {name: list(column) for name, column in history.items()},
                 "protocol": protocol,
                 "validation": validation,
                 "snapshots": snapshots,

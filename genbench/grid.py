@@ -12,10 +12,22 @@ from genbench.components import Component, Kind, Setting
 from genbench.errors import InvalidInput
 from genbench.settings import check
 
-__all__ = ["AXES", "EMPTY", "Alternative", "Grid", "Points", "as_axes", "axis_faults", "check_point"]
+__all__ = [
+    "AXES",
+    "DEFAULT_PROTOCOL",
+    "EMPTY",
+    "Alternative",
+    "Grid",
+    "Points",
+    "as_axes",
+    "axis_faults",
+    "check_point",
+]
 
 AXES = ("dataset", "model", "protocol", "regularizers", "seeds")
 """The keys of a suite that make its grid."""
+
+DEFAULT_PROTOCOL = "interpolate"
 
 EMPTY = "has no values, so that the grid is empty"
 

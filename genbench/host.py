@@ -40,6 +40,25 @@ class Host:
             for component in plugin.components:
                 for name in (component.name, *component.declared.aliases):
                     self._by_name[component.kind].setdefault((component.plugin, fold(name)), component)
+        self._drop_unmet_needs()
+
+    def _drop_unmet_needs(self) -> None:
+        """Find needs that cannot be met now, not in the middle of a run; who has them is dropped alone."""
+        from genbench.probing import Battery, Request
+
+        table = self._by_name[Kind.MEASURE]
+        for plugin in self.plugins:
+            for component in [each for each in plugin.components if each.kind is Kind.MEASURE]:
+                request = Request(component, component.defaults(), component.full_name)
+                try:
+                    Battery.resolve([request], self.probe_lookup)
+                except InvalidInput as fault:
+                    plugin.problems.append(
+                        f"measure '{component.name}' is broken: {'; '.join(fault.problems)}"
+                    )
+                    plugin.components.remove(component)
+                    for known in [known for known, each in table.items() if each is component]:
+                        del table[known]
 
     @classmethod
     def load(

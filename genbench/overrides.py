@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genbench.errors import UsageError
-from genbench.grid import AXES
+from genbench.grid import AXES, DEFAULT_PROTOCOL
 from genbench.settings import NONE, parse_variant, read_literal
 
 __all__ = ["overridden"]
@@ -57,7 +57,7 @@ def _holders(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _alternatives(place: dict[str, Any], step: str, override: str) -> list[dict[str, Any]]:
-    value = place.setdefault(step, {})
+    value = place.setdefault(step, DEFAULT_PROTOCOL if step == "protocol" else {})
     listed = value if isinstance(value, list) else [value]
     listed = [_as_table(each) if isinstance(each, str) else each for each in listed]
     place[step] = listed if isinstance(value, list) else listed[0]

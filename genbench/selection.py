@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from genbench.components import COST_CLASSES, Component, Kind
 from genbench.errors import InvalidInput, nearest
 from genbench.probing.battery import Battery, Find, Request
-from genbench.settings import parse_variant
+from genbench.settings import parse_variant, split_at_commas
 
 __all__ = ["select_measures"]
 
@@ -41,7 +41,7 @@ def select_measures(
         Unknown names with the nearest word, wrong settings; all of them at once.
     """
     choice = _Choice(components, find, left_out)
-    for word in _split(words) if isinstance(words, str) else words:
+    for word in split_at_commas(words) if isinstance(words, str) else words:
         choice.add(word)
     if choice.problems:
         raise InvalidInput(choice.problems)
@@ -137,8 +137,3 @@ def _names(component: Component) -> set[str]:
 
 def _fold(name: str) -> str:
     return name.lower().replace("-", "_")
-
-
-def _split(words: str) -> list[str]:
-    """Split at the commas that stand outside brackets."""
-    return [word.strip() for word in re.split(r",(?![^\[]*\])", words) if word.strip()]

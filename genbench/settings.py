@@ -91,7 +91,7 @@ def _adapter(annotation: Any) -> Any:
 
 def _explained(fault: Mapping[str, Any], value: Any) -> str:
     message = str(fault["msg"]).replace("Input should be", "should be").replace("a valid ", "a ")
-    message = message.replace("a array", "a list")
+    message = message.replace("a array", "a list").replace("a integer", "an integer")
     if fault["type"] == "literal_error" and isinstance(value, str):
         message += nearest(value, re.findall(r"'([^']*)'", message))
     return message
@@ -114,6 +114,8 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
             raise InvalidInput(f"'{text}': '{part}' is not key=value")
+        if key.strip() in settings:
+            raise InvalidInput(f"'{text}': '{key.strip()}' is given twice")
         settings[key.strip()] = read_literal(value.strip())
     return name, settings
 

@@ -17,7 +17,17 @@ from genbench.components import Component, Kind, field_settings
 from genbench.constraints import Count, NonNegative, Positive
 from genbench.data import SplitSettings
 from genbench.errors import InvalidInput, UsageError, nearest
-from genbench.grid import AXES, EMPTY, Alternative, Grid, Points, as_axes, axis_faults, check_point
+from genbench.grid import (
+    AXES,
+    DEFAULT_PROTOCOL,
+    EMPTY,
+    Alternative,
+    Grid,
+    Points,
+    as_axes,
+    axis_faults,
+    check_point,
+)
 from genbench.host import Host
 from genbench.overrides import overridden
 from genbench.settings import parse_variant
@@ -118,11 +128,15 @@ def load_suite(
 ) -> Suite:
     """Read and check one TOML file; see `read_suite`."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as fault:
-        raise InvalidInput(f"{path}: not valid TOML: {fault}") from None
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise InvalidInput(f"{path}: cannot be read: {fault}") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        where = f"line {len(text.splitlines())}, the last one"
+        message = str(fault).replace("end of document", where)
+        raise InvalidInput(f"{path}: not valid TOML: {message}") from None
     for override in overrides:
         content = overridden(content, override)
     return _Reader(str(path), host, check_measures).suite(name or content.get("name", path.stem), content)
@@ -200,7 +214,7 @@ class _Reader:
     def alternatives(self, where: str, part: str, given: Any) -> tuple[Alternative, ...]:
         if given is None:
             if part == "protocol":
-                given = "interpolate"
+                given = DEFAULT_PROTOCOL
             else:
                 self.complain(f"{where}{part}", "is missing")
                 return ()

@@ -47,7 +47,9 @@ class _Commands(click.Group):
         try:
             return point.load()
         except Exception as fault:
-            raise GenbenchError(f"the command '{cmd_name}' of {point.value} cannot be loaded: {fault}") from fault
+            raise GenbenchError(
+                f"the command '{cmd_name}' of {point.value} cannot be loaded: {fault}"
+            ) from fault
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -58,8 +60,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = list(COMMANDS.items()) + [
-            (name, f"from {point.value.partition(':')[0]}") for name, point in sorted(_foreign().items())
+        foreign = sorted(_foreign().items())
+        rows = [
+            *COMMANDS.items(),
+            *((name, f"from {each.value.partition(':')[0]}") for name, each in foreign),
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -88,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     0 done; 1 something asked for is missing for a fault; 2 wrong usage; 3 invalid input; 130 interrupted.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Not `list`: once used, the command of that name is an attribute of this package.
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
     words = [each for each in words if each != "--debug"]
     try:

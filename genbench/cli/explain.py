@@ -23,8 +23,8 @@ def command(run: Path, trial: str, json_: bool) -> None:
     folder.suite_content()
     keys = [each for each in folder.fit_keys() if each.startswith(trial)]
     if len(keys) != 1:
-        what = "no trial" if not keys else f"{len(keys)} trials"
-        raise UsageError(f"{what} of '{run}' begin with '{trial}'; 'genbench export' lists the keys")
+        found = f"{len(keys)} trials of '{run}' begin" if keys else f"no trial of '{run}' begins"
+        raise UsageError(f"{found} with '{trial}'; 'genbench export' lists the keys")
     stored = folder.fit(keys[0])
     values = folder.measured(keys[0]).values
     content = {

@@ -43,14 +43,9 @@ def words(text: str | None) -> list[str] | None:
     """Split a list given as ``A,B``, leaving the commas inside brackets alone."""
     if text is None:
         return None
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [each.strip() for each in parts if each.strip()]
+    from genbench.settings import split_at_commas
+
+    return split_at_commas(text)
 
 
 def shard_numbers(text: str | None) -> tuple[int, int] | None:

@@ -178,17 +178,16 @@ def _open(
             return None
         examples: dict[str, int] = {}
         for split in SPLITS:
-            path, written = folder / f"{split}.safetensors", record["files"][split]
+            written = record["files"][split]
+            examples[split] = int(written["examples"])
+            if split not in splits:
+                continue
+            path = folder / f"{split}.safetensors"
             size = path.stat().st_size
             if size != written["bytes"]:
                 return None
-            if (
-                split in splits
-                and size <= BYTES_HASHED_AT_ONCE
-                and file_hash(path, "sha256") != written["sha256"]
-            ):
+            if size <= BYTES_HASHED_AT_ONCE and file_hash(path, "sha256") != written["sha256"]:
                 return None
-            examples[split] = int(written["examples"])
         task = record["task"]
         task = Task(task["kind"], tuple(task["input_shape"]), task["outputs"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -118,7 +118,11 @@ class _Process:
 
 
 class Slot:
-    """A place for one job at a time: keeps one worker for training and one for measuring."""
+    """A place for one job at a time: keeps one worker for training and one for measuring.
+
+    The thread that supervises jobs here must live as long as the slot: a worker dies with the thread that
+    started it.
+    """
 
     def __init__(self) -> None:
         self._processes: dict[str, _Process] = {}

@@ -2,7 +2,8 @@
 
 It reads jobs from standard input, one JSON text a line, and answers on what was its standard output when it
 started; whatever components print goes to standard error. When its input ends it ends at once, so that no
-worker outlives the command that started it.
+worker outlives the command that started it. On Linux it also dies with the thread that started it, because a
+component that hangs in native code may keep the interpreter from seeing that its input ended.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -137,6 +139,7 @@ def plain_value(value: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Read jobs until the input ends."""
+    _die_with_parent()
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
@@ -156,6 +159,16 @@ def main() -> None:
     emit({"event": "ready"})
     while True:
         worker.do(jobs.get())
+
+
+def _die_with_parent() -> None:
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    set_death_signal = 1
+    # Systems that filter this call refuse it; the end of the input remains.
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 if __name__ == "__main__":

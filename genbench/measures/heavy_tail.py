@@ -77,13 +77,10 @@ def ww_stable_rank(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10
 
 
 @genbench.measure(
-    family="heavy-tail",
-    direction="?",
-    source="Roy & Vetterli 2007",
-    formula="mean_l H(s_l / Σ s_l)",
+    family="heavy-tail", direction="?", source="Roy & Vetterli 2007", formula="mean_l H(s_l / Σ s_l)"
 )
 def effective_rank(values=_SINGULAR, *, fold: bool = True) -> Tensor:
-    """Entropy, in nats, of the singular values as shares of their sum: the logarithm of the effective rank."""
+    """Entropy, in nats, of the singular values as shares of their sum: ln of the effective rank."""
     return torch.stack([torch.special.entr(each / each.sum()).sum() for each in values]).mean()
 
 

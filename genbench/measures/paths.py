@@ -68,7 +68,7 @@ def linear_path_norm(matrix=_LINEAR, *, fold: bool = True) -> Tensor:
 )  # fmt: skip
 def active_path_norm(
     paths=_ACTIVE,
-    *, fold: bool = True, examples: Count = 500,
+    *, fold: bool = True, examples: Count = 100,
 ) -> Tensor:  # fmt: skip
     """Path norm of the paths that are open, averaged over training examples."""
     return paths.mean()
@@ -78,6 +78,6 @@ def active_path_norm(
     family="path", direction="+", source="Taborsky & Hansen (Generalization by design), section 5",
     formula="mean_x Σ_active paths Π w² / Σ_paths Π w²",
 )  # fmt: skip
-def active_path_share(paths=_PATHS, active=_ACTIVE, *, fold: bool = True, examples: Count = 500) -> Tensor:
+def active_path_share(paths=_PATHS, active=_ACTIVE, *, fold: bool = True, examples: Count = 100) -> Tensor:
     """Share of the path norm that is open, averaged over training examples."""
     return (active / paths).mean()

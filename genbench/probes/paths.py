@@ -96,7 +96,7 @@ class _Replaying(_OnlySums):
 
 
 @genbench.probe(cost="B")
-def squared_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
+def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     """Sum over all paths of the product of the squared weights; a number, double.
 
     Every parameter is squared, biases included, and the network is applied to an input of ones in evaluation
@@ -115,26 +115,26 @@ def squared_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
         The network has max-pooling, recurrence, attention, a normalization by the example, or an activation
         that does not map positive numbers to themselves.
     """
-    squared = _squared(model)
+    squared = _squared(folded)
     with torch.no_grad(), _OnlySums():
         return forward(squared, torch.ones_like(inputs[:1], dtype=torch.float64)).sum()
 
 
 @genbench.probe(cost="B")
-def active_paths(inputs, device, model=_MODEL, *, fold: bool = True, examples: Count = 500) -> Tensor:
+def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, examples: Count = 100) -> Tensor:
     """`squared_paths` through the units that are active, for each of s training examples, shape (s,), double.
 
     Parameters
     ----------
     examples : int
-        At most this many training examples, evenly spaced.
+        At most this many training examples, evenly spaced; each takes a forward pass in double precision.
 
     Raises
     ------
     NotApplicable
         As `squared_paths`; and the network has activations that are not ReLUs.
     """
-    squared = _squared(model)
+    squared = _squared(folded)
     picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
     found = []
     with torch.no_grad():
@@ -149,7 +149,7 @@ def active_paths(inputs, device, model=_MODEL, *, fold: bool = True, examples: C
 
 
 @genbench.probe(cost="C")
-def linear_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
+def linear_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     """Matrix of the network without its ReLUs, shape (outputs, inputs), double.
 
     Its entries are the sums, signs included, of the products of the weights over all paths from an input to
@@ -160,11 +160,11 @@ def linear_paths(inputs, model=_MODEL, *, fold: bool = True) -> Tensor:
     NotApplicable
         As `active_paths`.
     """
-    _refuse_recurrence(model)
+    _refuse_recurrence(folded)
     point = torch.zeros_like(inputs[:1], dtype=torch.float64).requires_grad_()
     with torch.enable_grad():
         with _Linear():
-            outputs = forward(model, point)[0]
+            outputs = forward(folded, point)[0]
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0].flatten() for output in outputs]
     return torch.stack(rows)
 

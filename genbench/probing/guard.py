@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,8 +89,8 @@ def _put_back(tensor: Tensor, content: Tensor) -> None:
 def fingerprint(result: Any) -> tuple[Any, ...]:
     """What changes when tensors inside a result are written to, or its containers are altered.
 
-    Looks into mappings, sequences, data classes and modules. NumPy arrays are made unwriteable instead,
-    since they keep no count of writes.
+    Looks into dictionaries, lists, tuples, data classes and modules. NumPy arrays are made unwriteable
+    instead, since they keep no count of writes.
     """
     if isinstance(result, Tensor):
         version = -1 if result.is_inference() else result._version
@@ -101,7 +101,7 @@ def fingerprint(result: Any) -> tuple[Any, ...]:
     if isinstance(result, nn.Module):
         tensors = [*result.parameters(), *result.buffers()]
         return (id(result), *(fingerprint(tensor) for tensor in tensors))
-    if isinstance(result, Mapping):
+    if isinstance(result, dict):
         return tuple((key, fingerprint(value)) for key, value in result.items())
     if isinstance(result, list | tuple):
         return tuple(fingerprint(value) for value in result)

@@ -28,6 +28,7 @@ __all__ = ["BY_DEFAULT", "STATISTICS", "Filler", "custom"]
 
 Filler = Callable[[Panel, Settings, Scores], None]
 Statistic = Callable[..., float]
+Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 FEW_REPLICATES = 200
 """Replicates of the conditional mutual information and of statistics from elsewhere, too dear for more."""
@@ -39,21 +40,37 @@ TRACKS = 0.8
 """Share of a measure's rank variance explained by one axis from which on it is said to track that axis."""
 
 
-def _kendall(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _by_measure(
+    values: np.ndarray, target: np.ndarray, settings: Settings, columns: int, function: Resampled
+) -> np.ndarray:
+    """`function` of every measure on the rows where it has a value, (columns, M, 1 + B); NaN below two rows.
+
+    `function` gets values, target and weights (rows, 1 + B), the first set of weights all one, and returns
+    (columns, 1 + B).
+    """
     from genbench.ranking.jit import in_threads
 
     def one(measure: int) -> np.ndarray:
-        rows = panel.known(measure)
+        rows = ~np.isnan(values[:, measure])
+        if rows.sum() < 2:
+            return np.full((columns, 1 + settings.replicates), np.nan)
         lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
-        counts = pair_counts(panel.values[rows, measure], panel.target[rows], lanes)
-        ties = np.array([counts.tied_values, counts.tied_target]) / np.maximum(counts.total, 1e-300)
-        return np.stack([counts.tau_a, counts.tau_b, *ties])
+        return function(values[rows, measure], target[rows], lanes)
 
-    found = np.stack(in_threads(one, range(len(panel.names))))
-    for place, name in enumerate(("tau", "tau_b")):
-        scores.add(name, found[:, place, 0], found[:, place, 1:])
-    scores.add("ties_values", found[:, 2, 0])
-    scores.add("ties_target", found[:, 3, 0])
+    return np.stack(in_threads(one, range(values.shape[1])), axis=1)
+
+
+def _kendall(panel: Panel, settings: Settings, scores: Scores) -> None:
+    def taus(values: np.ndarray, target: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        counts = pair_counts(values, target, lanes)
+        pairs = np.maximum(counts.total, 1e-300)
+        return np.stack([counts.tau_a, counts.tau_b, counts.tied_values / pairs, counts.tied_target / pairs])
+
+    found = _by_measure(panel.values, panel.target, settings, 4, taus)
+    for name, column in zip(("tau", "tau_b"), found[:2], strict=True):
+        scores.add(name, column[:, 0], column[:, 1:])
+    scores.add("ties_values", found[2, :, 0])
+    scores.add("ties_target", found[3, :, 0])
 
 
 def _granulated(panel: Panel, settings: Settings, scores: Scores) -> None:
@@ -70,14 +87,9 @@ def _granulated(panel: Panel, settings: Settings, scores: Scores) -> None:
 
 
 def _spearman(panel: Panel, settings: Settings, scores: Scores) -> None:
-    from genbench.ranking.jit import in_threads
-
-    def one(measure: int) -> np.ndarray:
-        rows = panel.known(measure)
-        lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
-        return spearman_replicates(panel.values[rows, measure], panel.target[rows], lanes)
-
-    found = np.stack(in_threads(one, range(len(panel.names))))
+    (found,) = _by_measure(
+        panel.values, panel.target, settings, 1, lambda *column: spearman_replicates(*column)[None]
+    )
     scores.add("spearman", found[:, 0], found[:, 1:])
 
 
@@ -193,23 +205,17 @@ def _gain(panel: Panel, settings: Settings, scores: Scores) -> None:
     found = gain_over_axes(panel.values, panel.target, model)
     scores.add("gain", found.gain(), found.gain(settings.weights))
     scores.add("axes_explain", found.explained)
-    _partial_tau(panel, settings, scores, found)
+    _partial_tau(panel, settings, scores, found, model.prediction)
 
 
-def _partial_tau(panel: Panel, settings: Settings, scores: Scores, found: Gain) -> None:
-    from genbench.ranking.jit import in_threads
-
-    assert panel.axes_model is not None
-    left = panel.target - panel.axes_model.prediction
-
-    def one(measure: int) -> np.ndarray:
-        rows = ~np.isnan(found.residual[:, measure])
-        if rows.sum() < 2 or not found.explained[measure] < DETERMINED:
-            return np.full(1 + settings.replicates, np.nan)
-        lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
-        return pair_counts(found.residual[rows, measure], left[rows], lanes).tau_a
-
-    taus = np.stack(in_threads(one, range(len(panel.names))))
+def _partial_tau(
+    panel: Panel, settings: Settings, scores: Scores, found: Gain, prediction: np.ndarray
+) -> None:
+    determined = ~(found.explained < DETERMINED)
+    left = np.where(determined, np.nan, found.residual)
+    (taus,) = _by_measure(
+        left, panel.target - prediction, settings, 1, lambda *column: pair_counts(*column).tau_a[None]
+    )
     scores.add("partial_tau", taus[:, 0], taus[:, 1:])
 
 

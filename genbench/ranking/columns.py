@@ -28,11 +28,13 @@ def numeric_column(table: pd.DataFrame, name: str) -> np.ndarray:
     """
     column = table[name]
     try:
+        if getattr(column.dtype, "kind", "O") in "mM":  # dates, which numpy would turn into nanoseconds
+            raise TypeError
         return column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):
         pass
     for row, cell in zip(table.index, column, strict=True):
-        if isinstance(cell, str) or not _is_number(cell):
+        if not _is_number(cell):
             raise RankingError(
                 f"column '{name}' is not numeric: row {row} holds {cell!r}; leave it out or give it numbers"
             )
@@ -44,6 +46,8 @@ def numeric_column(table: pd.DataFrame, name: str) -> np.ndarray:
 def _is_number(cell: Any) -> bool:
     if cell is None:
         return True
+    if isinstance(cell, str):
+        return False
     try:
         float(cell)
     except (TypeError, ValueError):

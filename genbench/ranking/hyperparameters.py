@@ -8,35 +8,33 @@ import numpy as np
 
 from genbench.ranking.design import Design, missing_patterns
 from genbench.ranking.ranks import dense_rank
+from genbench.ranking.ridge import AxesRidge, Features, Moments, axes_features
 
-__all__ = ["AxesModel", "Gain", "axes_features", "axis_share", "cross_fit", "gain_over_axes"]
+__all__ = ["AxesModel", "Gain", "axis_share", "cross_fit", "gain_over_axes"]
 
-MOST_FEATURES = 600
-"""Bound on the predictor's size: its fit costs the cube of this."""
-
-PENALTIES = tuple(10.0**power for power in range(-3, 5))
+SAME = 1e-6
+"""Share of its variance that the axes may leave of a measure, on the rows fitted, that is a function of them."""
 
 
 @dataclass(frozen=True)
 class AxesModel:
-    """A ridge regression from the axes, fitted once per fold without that fold's configurations.
+    """The target as predicted from the axes alone, each fold from the configurations of the others.
 
     Parameters
     ----------
-    features : (n, p) array
-        One column per level of each axis and per pair of levels of two axes.
+    features : Features
     folds : (n,) array
-    penalties : (F,) array
-        Chosen inside each fold by generalized cross-validation.
+    moments : tuple of Moments
+        Of the features of each fold's rows.
     prediction : (n,) array
         The target as predicted for the configurations left out.
     baseline : (n,) array
         The mean target of the other folds, the prediction without any axis.
     """
 
-    features: np.ndarray
+    features: Features
     folds: np.ndarray
-    penalties: np.ndarray
+    moments: tuple[Moments, ...]
     prediction: np.ndarray
     baseline: np.ndarray
 
@@ -74,33 +72,8 @@ class Gain:
         return result[:, 0] if weights is None else result
 
 
-def axes_features(design: Design, most: int = MOST_FEATURES) -> np.ndarray:
-    """Indicators of every level and of every pair of levels of two axes, (n, p).
-
-    Pairs of axes enter from the smallest on, as long as no more than `most` columns result.
-    """
-    columns = [_indicators(design.codes[:, axis]) for axis in range(len(design.names))]
-    size = sum(block.shape[1] for block in columns)
-    levels = [block.shape[1] for block in columns]
-    pairs = [(a, b) for a in range(len(levels)) for b in range(a + 1, len(levels))]
-    blocks = list(columns)
-    for a, b in sorted(pairs, key=lambda pair: (levels[pair[0]] * levels[pair[1]], pair)):
-        size += levels[a] * levels[b]
-        if size > most:
-            break
-        blocks.append((columns[a][:, :, None] * columns[b][:, None, :]).reshape(design.n, -1))
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((design.n, 0))
-
-
-def _indicators(codes: np.ndarray) -> np.ndarray:
-    return (codes[:, None] == np.arange(int(codes.max(initial=-1)) + 1)).astype(float)
-
-
 def cross_fit(target: np.ndarray, design: Design, folds: np.ndarray) -> AxesModel:
-    """Predict the target of every configuration from the axes, by a fit to the other folds.
-
-    Ridge regression on `axes_features`, centred; the penalty minimizes generalized cross-validation on the
-    rows fitted.
+    """Predict the target of every configuration from the axes, by an `AxesRidge` fitted to the other folds.
 
     Parameters
     ----------
@@ -111,35 +84,26 @@ def cross_fit(target: np.ndarray, design: Design, folds: np.ndarray) -> AxesMode
 
     Notes
     -----
-    O(F (n p² + p³)), F folds, p features.
+    O(n p² + F p³), F folds, p features.
     """
     features = axes_features(design)
     count = int(folds.max(initial=0)) + 1
+    moments = tuple(Moments.of(features.matrix[folds == fold]) for fold in range(count))
+    everything = sum(moments[1:], start=moments[0])
     prediction, baseline = np.zeros(design.n), np.zeros(design.n)
-    penalties = np.zeros(count)
     for fold in range(count):
         train, test = folds != fold, folds == fold
-        mean, centre = target[train].mean(), features[train].mean(axis=0)
-        z, y = features[train] - centre, target[train] - mean
-        values, vectors = np.linalg.eigh(z.T @ z)
-        values = np.maximum(values, 0.0)
-        rotated = vectors.T @ (z.T @ y)
-        penalties[fold] = _choose_penalty(values, rotated, float(y @ y), len(y))
-        coefficients = vectors @ (rotated / (values + penalties[fold]))
-        baseline[test] = mean
-        prediction[test] = mean + (features[test] - centre) @ coefficients
-    return AxesModel(features, folds, penalties, prediction, baseline)
+        ridge = AxesRidge(everything - moments[fold], features.main)
+        centred = target[train] - target[train].mean()
+        baseline[test] = target[train].mean()
+        slopes = _fit(ridge, features.matrix[train], centred[:, None])
+        prediction[test] = baseline[test] + ((features.matrix[test] - ridge.mean) @ slopes)[:, 0]
+    return AxesModel(features, folds, moments, prediction, baseline)
 
 
-def _choose_penalty(values: np.ndarray, rotated: np.ndarray, square: float, n: int) -> float:
-    """Golub, Heath & Wahba 1979: minimize n·SSE/(n − 1 − trace of the hat matrix)²."""
-    scores = []
-    for penalty in PENALTIES:
-        shrunk = rotated / (values + penalty)
-        error = square - 2 * shrunk @ rotated + shrunk**2 @ values
-        freedom = n - 1 - (values / (values + penalty)).sum()
-        scores.append(max(error, 0.0) / freedom**2 if freedom > 1e-9 else np.inf)
-    return PENALTIES[int(np.argmin(scores))]
+def _fit(ridge: AxesRidge, rows: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Coefficients for centred right-hand sides, whose products with the features need no centring."""
+    return ridge.solve(rows.T @ sides, (sides * sides).sum(axis=0))
 
 
 def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> Gain:
@@ -147,9 +111,9 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
 
     The measure enters as x, the target's quantile at the measure's rank among the rows fitted (ranks counted
     from the end that goes with small targets), so that any monotone relation is a straight line and no value
-    is too large. Its coefficient b is unpenalized; by Frisch-Waugh-Lovell b = x'My / x'Mx with M the residual
-    maker of the ridge regression on the axes, and the prediction moves by b·(x − what the axes predict of x).
-    Ranks and quantiles are taken inside each fold.
+    is too large. What the axes leave of the target is regressed on what they leave of x, with slope b, and
+    the prediction moves by b·(x − what the axes predict of x). Ranks and quantiles are taken inside each
+    fold.
 
     Parameters
     ----------
@@ -160,46 +124,63 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
 
     Notes
     -----
-    O(F (n p M + p³)) where no value is missing; a measure with missing values has its own p³ per fold.
+    O(n p M + F p³) where no value is missing; measures that miss different rows each have their own p³ per
+    fold.
+
+    References
+    ----------
+    Robinson 1988, Econometrica 56:931 (partially linear regression, residuals on residuals).
     """
-    n, measures = values.shape
+    from genbench.ranking.jit import in_threads
+
     known = ~np.isnan(values)
-    without, with_, baseline, residual, share = (np.full((n, measures), np.nan) for _ in range(5))
+    blank = np.full(values.shape, np.nan)
+    found = Gain(blank.copy(), blank.copy(), blank.copy(), blank.copy(), np.full(values.shape[1], np.nan))
+    spread = blank.copy()
+    tasks = []
     for columns, rows in missing_patterns(known):
         ranks = [dense_rank(values[rows, column]) for column in columns]
-        for fold in range(int(model.folds.max(initial=0)) + 1):
-            train = rows & (model.folds != fold)
-            test = rows & (model.folds == fold)
-            if train.sum() < 3 or not test.any():
-                continue
-            z, centre = model.features[train], model.features[train].mean(axis=0)
-            z = z - centre
-            among = np.column_stack([_midranks(rank, train[rows]) for rank in ranks])
-            fitted, unseen = among[train[rows]], among[test[rows]]
-            y = target[train] - target[train].mean()
-            shaped, shaped_unseen = _as_target(fitted, unseen, y)
-            middle = fitted.mean(axis=0)
-            sides = np.column_stack([y, shaped, fitted - middle])
-            gram = z.T @ z
-            gram[np.diag_indices_from(gram)] += model.penalties[fold]
-            solved = np.linalg.solve(gram, z.T @ sides)
-            left = sides - z @ solved
-            beyond = (model.features[test] - centre) @ solved
-            count = len(columns)
-            rest, own = (shaped * left[:, 1 : 1 + count]).sum(axis=0), (shaped * shaped).sum(axis=0)
-            ours = rest > 1e-9 * own  # else the measure is a function of the axes, to rounding
-            slope = np.where(ours, (shaped * left[:, :1]).sum(axis=0) / np.where(ours, rest, 1.0), 0.0)
-            error = (target[test] - target[train].mean() - beyond[:, 0])[:, None]
-            place = np.ix_(test, columns)
-            without[place] = error**2
-            with_[place] = (error - slope * (shaped_unseen - beyond[:, 1 : 1 + count])) ** 2
-            baseline[place] = (target[test] - target[train].mean())[:, None] ** 2
-            residual[place] = unseen - middle - beyond[:, 1 + count :]
-            share[place] = (unseen - middle) ** 2
+        tasks += [(columns, rows, ranks, fold) for fold in range(len(model.moments))]
+
+    def one(task: tuple[np.ndarray, np.ndarray, list[np.ndarray], int]) -> None:
+        columns, rows, ranks, fold = task
+        train, test = rows & (model.folds != fold), rows & (model.folds == fold)
+        if train.sum() < 3 or not test.any():
+            return
+        among = np.column_stack([_midranks(rank, train[rows]) for rank in ranks])
+        inside, outside = among[train[rows]], among[test[rows]]
+        mean, middle = target[train].mean(), inside.mean(axis=0)
+        shaped, shaped_outside = _as_target(inside, outside, target[train] - mean)
+        sides = np.column_stack([target[train] - mean, shaped, inside - middle])
+        ridge = AxesRidge(_moments_without(model, fold, rows), model.features.main)
+        slopes = _fit(ridge, model.features.matrix[train], sides)
+        left = sides - (model.features.matrix[train] - ridge.mean) @ slopes
+        predicted = (model.features.matrix[test] - ridge.mean) @ slopes
+        ours = left[:, 1 : 1 + len(columns)]
+        rest = (ours * ours).sum(axis=0)
+        own = rest > SAME * (shaped * shaped).sum(axis=0)
+        slope = np.where(own, (ours * left[:, :1]).sum(axis=0) / np.where(own, rest, 1.0), 0.0)
+        error = (target[test] - mean - predicted[:, 0])[:, None]
+        place = np.ix_(test, columns)
+        found.without[place] = error**2
+        found.with_[place] = (error - slope * (shaped_outside - predicted[:, 1 : 1 + len(columns)])) ** 2
+        found.baseline[place] = (target[test] - mean)[:, None] ** 2
+        found.residual[place] = outside - middle - predicted[:, 1 + len(columns) :]
+        spread[place] = (outside - middle) ** 2
+
+    in_threads(one, tasks)
+    total = np.nansum(spread, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.nansum(share, axis=0)
-        explained = np.where(total > 0, 1 - np.nansum(residual**2, axis=0) / total, np.nan)
-    return Gain(without, with_, baseline, residual, explained)
+        found.explained[:] = np.where(total > 0, 1 - np.nansum(found.residual**2, axis=0) / total, np.nan)
+    return found
+
+
+def _moments_without(model: AxesModel, fold: int, rows: np.ndarray) -> Moments:
+    """Moments of the features over `rows` outside the fold, from those of the folds less the rows missing."""
+    others = [moments for place, moments in enumerate(model.moments) if place != fold]
+    whole = sum(others[1:], start=others[0])
+    missing = ~rows & (model.folds != fold)
+    return whole - Moments.of(model.features.matrix[missing]) if missing.any() else whole
 
 
 def _midranks(ranks: np.ndarray, fitted: np.ndarray) -> np.ndarray:

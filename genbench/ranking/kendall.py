@@ -67,7 +67,7 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     from genbench.ranking.kernels import concordant_weight
 
     n = len(values)
-    lanes = np.ones((n, 1)) if weights is None else np.asarray(weights).reshape(n, -1)
+    lanes = _as_lanes(weights, n)
     rank, against = dense_rank(values), dense_rank(target)
     falling = stable_order(int(rank.max(initial=0)) - rank)
     order = falling[stable_order(against[falling])]  # target ascending, within its ties values descending
@@ -86,6 +86,13 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
         discordant = total - tied_target - concordant - (tied_values - tied_both)
         counts[:, chunk] = concordant, discordant, tied_values, tied_target, tied_both, total
     return PairCounts(*counts)
+
+
+def _as_lanes(weights: np.ndarray | None, n: int) -> np.ndarray:
+    if weights is None:
+        return np.ones((n, 1))
+    lanes = np.asarray(weights)
+    return lanes[:, None] if lanes.ndim == 1 else lanes
 
 
 def tau_a(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:

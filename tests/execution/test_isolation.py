@@ -15,7 +15,7 @@ SUITE = """\
 dataset = { name = "digits", train_size = 100 }
 model = { name = "mlp", width = 8, depth = 1 }
 protocol = { name = "interpolate", batch_size = 32, max_epochs = 1 }
-limits = { component_seconds = 8 }
+limits = { component_seconds = 5 }
 """
 
 MEASURES = '''\
@@ -128,7 +128,7 @@ def bad_values(bad_run: tuple[Path, Ended]) -> dict[str, Mapping[str, Any]]:
         ("kills_itself", "crashed", "measure bad_measures:kills_itself: the worker was killed by signal 11 (SIGSEGV)"),
         ("needs_deadly", "crashed", "probe bad_measures:deadly: the worker was killed by signal 9 (SIGKILL)"),
         ("needs_deadly_too", "crashed", "probe bad_measures:deadly: the worker was killed by signal 9 (SIGKILL)"),
-        ("hangs", "timeout", "measure bad_measures:hangs: passed the time limit of 8 s"),
+        ("hangs", "timeout", "measure bad_measures:hangs: passed the time limit of 5 s"),
         ("raises", "error", "measure bad_measures:raises raised ValueError: no luck"),
         ("exits", "error", "measure bad_measures:exits raised SystemExit: 3"),
         ("needs_broken", "error", "probe bad_measures:broken raised RuntimeError: the probe is broken"),

@@ -70,7 +70,9 @@ def granulated(values, target, axes: Axes, seed, weights=None) -> tuple[dict[str
     return psi, counts
 
 
-def information(values, target, axes: Axes, weights=None) -> dict[tuple[str, ...], tuple[float, float, float]]:
+def information(
+    values, target, axes: Axes, weights=None
+) -> dict[tuple[str, ...], tuple[float, float, float]]:
     """Per conditioning set: mutual information, conditional entropy, conditional covariance of the signs."""
     n = len(values)
     weights = [1.0] * n if weights is None else weights
@@ -128,7 +130,7 @@ def sign_errors(values, target, axes: Axes, test_size=None) -> dict[frozenset, t
 
 
 def pgdl(values, target, axes: Axes) -> float:
-    """The competition's score of a complete grid: two axes at a time, self pairs in, strictly larger or not."""
+    """The competition's score of a complete grid: two axes at a time, with self pairs."""
     n, scores = len(values), []
     for names in itertools.permutations(axes, 2):
         tables: dict[tuple, np.ndarray] = {}

@@ -25,7 +25,9 @@ def random_columns(draw, missing=False, infinite=True, fewest=2, most=22):
     target = np.array(draw(st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.35, 0.5]) | st.floats(0, 1),
                                     min_size=n, max_size=n)))  # fmt: skip
     axes = {
-        f"axis{place}": np.array(draw(st.lists(st.integers(0, draw(st.integers(0, 3))), min_size=n, max_size=n)))
+        f"axis{place}": np.array(
+            draw(st.lists(st.integers(0, draw(st.integers(0, 3))), min_size=n, max_size=n))
+        )
         for place in range(draw(st.integers(1, 3)))
     }
     seed = np.array(draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
@@ -39,7 +41,7 @@ def grid(levels: list[int], seeds: int = 1) -> pd.DataFrame:
 
 
 def planted(levels=(3, 3, 2, 2), seeds: int = 3, noise: float = 0.01, seed: int = 0) -> pd.DataFrame:
-    """A grid whose gap depends on its axes and on something that no axis knows, with measures of known worth."""
+    """A grid whose gap depends on its axes and on something hidden, with measures of known worth."""
     random = np.random.default_rng(seed)
     table = grid(list(levels), seeds)
     axes = [column for column in table if column != "seed"]

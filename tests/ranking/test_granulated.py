@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ranking import slow_references as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranking import slow_references as slow
 from ranking.tables import grid, random_columns
 
 from genbench.ranking.compat import granulated_tau_b
@@ -86,7 +86,7 @@ def test_tau_b_per_group_forgets_the_groups_in_which_a_measure_is_constant():
 
 
 def test_variance_of_pairs_that_share_nothing_is_that_of_independent_terms():
-    """On one axis with two levels every configuration is in one pair: the variance is that of a plain mean."""
+    """On one axis with two levels every configuration is in one pair: the variance of a plain mean."""
     random = np.random.default_rng(2)
     table = grid([2, 50])
     design = design_from_codes({"a0": table["a0"].to_numpy(), "a1": table["a1"].to_numpy()})

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ranking import slow_references as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranking import slow_references as slow
 from ranking.tables import random_columns
 
 from genbench.ranking.kendall import pair_counts, tau_a, tau_b
@@ -43,7 +43,9 @@ def test_agrees_with_scipy_on_thousands_of_rows():
     random = np.random.default_rng(0)
     for values in (random.normal(size=3001), random.integers(0, 40, 3001).astype(float)):
         target = np.round(values + 20 * random.normal(size=3001), 1)
-        assert tau_b(values, target) == pytest.approx(scipy_stats.kendalltau(values, target).statistic, abs=1e-12)
+        assert tau_b(values, target) == pytest.approx(
+            scipy_stats.kendalltau(values, target).statistic, abs=1e-12
+        )
 
 
 def test_two_pairs_agree_and_one_ties():

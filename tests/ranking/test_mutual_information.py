@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ranking import slow_references as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranking import slow_references as slow
 from ranking.tables import grid, random_columns
 
 from genbench.ranking.compat import pgdl_score
@@ -113,7 +113,7 @@ def test_pgdl_score_agrees_with_loops(values):
 
 
 def test_pgdl_score_of_a_hand_made_case():
-    """Two binary axes: every cell of two fits holds one pair. Nothing is left to predict but in self pairs."""
+    """Two binary axes: every cell of two fits holds one pair, and nothing is left to predict."""
     axes = {"a": np.array([0, 0, 1, 1]), "b": np.array([0, 1, 0, 1])}
     assert pgdl_score(np.arange(4.0), np.arange(4.0), design_from_codes(axes)) == pytest.approx(0, abs=1e-6)
     assert np.isnan(pgdl_score(np.arange(4.0), np.arange(4.0), design_from_codes({"a": axes["a"]})))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ranking import slow_references as slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranking import slow_references as slow
 from ranking.tables import grid, random_columns
 
 from genbench.ranking.design import design_from_codes
@@ -32,9 +32,7 @@ def test_agrees_with_loops_over_environments_and_pairs(columns, size):
     used = {name: axes[name] for name in design.names}
     sizes = None if size is None else size + np.arange(len(values))
     expected = slow.sign_errors(values, target, used, sizes)
-    found = _by_configurations(
-        environment_losses(values[:, None], target, design, sizes, 0.0), used, design
-    )
+    found = _by_configurations(environment_losses(values[:, None], target, design, sizes, 0.0), used, design)
     for pair, (loss, _) in found.items():
         if pair in expected:
             assert loss == pytest.approx(expected[pair][0], abs=1e-12)

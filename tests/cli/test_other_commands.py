@@ -1,0 +1,357 @@
+"""The commands that look at a run or go on with it: measure, retry, plan, status, explain, rank, export, doctor."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from running import command, fit_files, results, strict_json, values
+
+from genbench.store import Folder
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A finished run that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+# --- measure -----------------------------------------------------------------------------------------------
+
+
+def test_measure_adds_measures_and_trains_nothing(run):
+    before = fit_files(run)
+    ended = command("measure", run, "--measures", "num_params,train_loss", "--workers", 1)
+    assert ended.code == 0
+    assert "4 trials: 0 trained now, 4 measured now" in ended.err
+    assert fit_files(run) == before
+    assert {each["measure"] for each in values(run)} == {"param_norm", "train_loss", "random", "num_params"}
+    newest = [list(Folder(run).passes(key))[-1] for key in Folder(run).fit_keys()]
+    assert [[value["measure"] for value in each["values"]] for each in newest] == [["num_params"]] * 4
+
+
+def test_measure_never_opens_the_test_data(run, cache, tmp_path, monkeypatch):
+    shutil.copytree(cache, tmp_path / "cache")
+    monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "cache"))
+    removed = list((tmp_path / "cache").glob("prepared/*/test.safetensors"))
+    assert removed
+    for each in removed:
+        each.unlink()
+    ended = command("measure", run, "--measures", "train_error,inverse_margin", "--workers", 1, "--json")
+    assert ended.code == 0, ended.err
+    assert [each["status"] for each in values(run) if each["measure"] == "train_error"] == ["ok"] * 4
+    assert not list((tmp_path / "cache").glob("prepared/*/test.safetensors"))
+    assert any(each["measure"] == "train_error" for each in strict_json(ended.out)["rows"])
+
+
+def test_measure_says_that_a_damaged_fit_cannot_be_measured(run):
+    first = Folder(run).fit_keys()[0]
+    (run / "fits" / first / "fit.json").write_text("{")
+    ended = command("measure", run, "--measures", "num_params")
+    assert ended.code == 1
+    assert "1 without a fit: its record or its weights are damaged" in ended.err
+
+
+VERSIONED = """\
+import genbench
+
+
+@genbench.probe(version={probe})
+def shared(model): return {value}
+
+
+@genbench.measure(family="v", direction="+", version={measure})
+def raised(model): return {value}
+
+
+@genbench.measure(family="v", direction="+")
+def above(shared): return shared
+
+
+@genbench.measure(family="v", direction="+")
+def beside(model): return {value}
+"""
+
+
+@pytest.fixture
+def installed_plugin(tmp_path, monkeypatch):
+    """Installs a plugin package whose text a test may change; it is not editable, so versions alone count."""
+    import sys
+
+    from genbench import host
+
+    source = host.PluginSource(name="versioned", module="versioned_plugin", distribution="versioned", version="1.0")
+    found = host.installed
+    monkeypatch.setattr("genbench.host.installed", lambda: [*found(), source])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def install(**versions: int) -> None:
+        (tmp_path / "versioned_plugin.py").write_text(VERSIONED.format(**versions))
+        sys.modules.pop("versioned_plugin", None)
+
+    yield install
+    sys.modules.pop("versioned_plugin", None)
+
+
+def newest_values(run: Path) -> dict[str, float]:
+    """The value of each measure of the plugin, the same on all fits."""
+    return {
+        each["measure"].partition(":")[2]: each["value"]
+        for each in values(run)
+        if each["plugin"] == "versioned"
+    }
+
+
+def test_raising_a_version_computes_what_depends_on_it_and_nothing_else(run, installed_plugin):
+    words = ("measure", run, "--measures", "family:v", "--workers", 1)
+    installed_plugin(probe=1, measure=1, value=1)
+    assert command(*words).code == 0
+    assert newest_values(run) == {"raised": 1, "above": 1, "beside": 1}
+
+    installed_plugin(probe=1, measure=2, value=2)
+    assert "4 measured now" in command(*words).err
+    assert newest_values(run) == {"raised": 2, "above": 1, "beside": 1}
+
+    installed_plugin(probe=2, measure=2, value=3)
+    assert "4 measured now" in command(*words).err
+    assert newest_values(run) == {"raised": 2, "above": 3, "beside": 1}
+
+    installed_plugin(probe=2, measure=2, value=4)
+    assert "0 measured now" in command(*words).err
+    assert any("code changed" in line for line in command("status", run, "--json").json["warnings"])
+
+
+def test_values_of_an_older_version_are_left_out_of_tables_and_that_is_said(run, installed_plugin, tmp_path):
+    installed_plugin(probe=1, measure=1, value=1)
+    command("measure", run, "--measures", "family:v", "--workers", 1)
+    shutil.copytree(run, tmp_path / "old")
+    installed_plugin(probe=1, measure=2, value=2)
+    command("measure", run, "--measures", "family:v", "--workers", 1)
+    first = Folder(run).fit_keys()[0]
+    shutil.rmtree(run / "fits" / first)
+    shutil.copytree(tmp_path / "old" / "fits" / first, run / "fits" / first)
+    ended = command("export", run, tmp_path / "table.csv")
+    assert "versioned:raised: values of an older version on 1 fits are left out" in ended.err
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
+    assert {each["key"]: each["versioned:raised"] for each in rows}[first] == ""
+    assert sorted(each["versioned:raised"] for each in rows) == ["", "2.0", "2.0", "2.0"]
+
+
+# --- retry -------------------------------------------------------------------------------------------------
+
+MOODY = """\
+import genbench
+
+
+@genbench.measure(family="moody", direction="+")
+def moody(model):
+    {body}
+"""
+
+
+def test_retry_tries_again_what_a_fault_cost_and_nothing_else(run, tmp_path):
+    plugin, mood = tmp_path / "moods.py", tmp_path / "mood"
+    plugin.write_text(MOODY.format(body=f"return float(open({str(mood)!r}).read())"))
+    words = ("--plugin", plugin, "--workers", 1)
+    failed = command("measure", run, "--measures", "moody", *words)
+    assert failed.code == 1
+    assert "moods:moody: no value on 4 fits" in failed.err
+    assert f"'genbench retry {run}' tries these again" in failed.err
+    assert "0 measured now" in command("measure", run, "--measures", "moody", *words).err, "only retry tries again"
+
+    mood.write_text("0.5")
+    before = fit_files(run)
+    retried = command("retry", run, *words)
+    assert retried.code == 0, retried.err
+    assert "0 trained now, 4 measured now" in retried.err
+    assert [each["value"] for each in values(run) if each["measure"] == "moods:moody"] == [0.5] * 4
+    assert fit_files(run) == before
+
+
+@pytest.mark.parametrize("body", ['raise RuntimeError("no")', 'return float("nan")', 'return "many"'])
+def test_a_mended_plugin_file_gets_its_values(run, tmp_path, body):
+    plugin = tmp_path / "moods.py"
+    plugin.write_text(MOODY.format(body=body))
+    command("measure", run, "--measures", "moody", "--plugin", plugin, "--workers", 1)
+    plugin.write_text(MOODY.format(body="return 2"))
+    ended = command("retry", run, "--plugin", plugin, "--workers", 1)
+    assert ended.code == 0, ended.err
+    assert [each["value"] for each in values(run) if each["measure"] == "moods:moody"] == [2.0] * 4
+
+
+# --- plan --------------------------------------------------------------------------------------------------
+
+
+def test_plan_shows_what_would_run_what_is_done_and_what_it_takes(run, tiny_suite, tmp_path):
+    fresh = command("plan", "--suite", tiny_suite, "--out", tmp_path / "none", "--json").json
+    assert (fresh["trials"], fresh["done"], fresh["axes"]) == (4, 0, {"protocol.learning_rate": [0.03, 0.1]})
+    assert fresh["seeds"] == [0, 1]
+    assert set(fresh["measures"]) == {"param_norm", "train_loss", "random"}
+    for figure in ("gpu_hours", "core_hours", "memory_bytes", "disk_bytes"):
+        assert fresh[figure] > 0
+    assert not (tmp_path / "none").exists()
+
+    shutil.rmtree(run / "fits" / Folder(run).fit_keys()[0])
+    assert command("plan", "--suite", tiny_suite, "--out", run, "--json").json["done"] == 3
+    text = command("plan", "--suite", tiny_suite, "--out", run)
+    assert "4 trials, 3 done, 3 measures" in text.out
+    assert "on a GPU" in text.out
+    assert text.err == ""
+
+
+# --- status and explain ------------------------------------------------------------------------------------
+
+
+def test_status_counts_fits_and_values(finished):
+    content = command("status", finished, "--json").json
+    assert (content["suite"], content["fits"], content["stop_reasons"]) == ("tiny", 4, {"max_epochs": 4})
+    assert content["measures"]["param_norm"]["statuses"] == {"ok": 4}
+    assert content["failures"] == content["faults"] == content["damaged"] == content["conflicts"] == []
+    text = command("status", finished)
+    assert (text.code, text.err) == (0, "")
+    assert "4 ended with max_epochs" in text.out
+
+
+def test_status_reports_merged_values_that_disagree(run, tmp_path):
+    folder = Folder(run)
+    key = folder.fit_keys()[0]
+    other = next(folder.passes(key))
+    changed = [{**each, "value": each["value"] + 1} for each in other["values"]]
+    folder.write_values(key, {**other, "values": changed, "time": "9999"})
+    conflicts = command("status", run, "--json").json["conflicts"]
+    assert len(conflicts) == 3
+    assert all(key in line for line in conflicts)
+
+
+def test_explain_shows_one_trial_by_the_start_of_its_key(finished):
+    key = Folder(finished).fit_keys()[2]
+    content = command("explain", finished, key[:12], "--json").json
+    assert content["key"] == key
+    assert content["fit"]["trial"]["model"]["settings"]["width"] == 8
+    assert set(content["values"]) == {"param_norm", "train_loss", "random"}
+    text = command("explain", finished, key[:12])
+    assert text.code == 0
+    assert f"trial {key}, seed" in text.out
+    assert "stopped with max_epochs" in text.out
+    assert "param_norm" in text.out
+
+
+# --- rank and export ---------------------------------------------------------------------------------------
+
+
+def test_the_rows_of_a_ranking_have_the_documented_keys(finished):
+    content = command("rank", finished, "--json").json
+    keys = {
+        "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low", "psi_high",
+        "psi_protocol.learning_rate", "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2",
+        "rank_low", "rank_high", "cost_seconds",
+    }  # fmt: skip
+    for row in content["rows"] + content["controls"]:
+        assert keys <= set(row)
+    assert {"random", "oracle_0.01", "oracle_0.02", "oracle_0.05"} <= {row["measure"] for row in content["controls"]}
+    without = command("rank", finished, "--json", "--no-cost").json
+    assert all("cost_seconds" not in row for row in without["rows"])
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown", "latex"])
+def test_a_ranking_comes_in_every_format_alone_on_standard_output(finished, form):
+    ended = command("rank", finished, f"--{form}", "--target", "test_error")
+    assert (ended.code, ended.err) == (0, "")
+    assert "param" in ended.out
+
+
+def test_an_exported_table_ranks_like_the_run(finished, tmp_path):
+    command("export", finished, tmp_path / "table.csv")
+    words = ("--measures", "param_norm,train_loss", "--axes", "protocol.learning_rate", "--json", "--no-cost")
+    of_table = command("rank", tmp_path / "table.csv", *words).json
+    of_run = command("rank", finished, *words).json
+    for one, other in zip(
+        sorted(of_table["rows"], key=lambda row: row["measure"]),
+        sorted(of_run["rows"], key=lambda row: row["measure"]),
+        strict=True,
+    ):
+        assert (one["measure"], one["tau"], one["psi"]) == (other["measure"], other["tau"], other["psi"])
+
+
+def test_an_axis_goes_by_its_last_part(finished):
+    short = command("rank", finished, "--axes", "learning_rate", "--json", "--no-cost")
+    assert short.out == command("rank", finished, "--axes", "protocol.learning_rate", "--json", "--no-cost").out
+
+
+def test_exports_hold_the_same_rows_in_every_format(finished, tmp_path):
+    import pandas as pd
+
+    for form in ("csv", "json", "parquet"):
+        ended = command("export", finished, tmp_path / f"table.{form}")
+        assert (ended.code, ended.out) == (0, "")
+        assert "4 fits written to" in ended.err
+    from_csv = pd.read_csv(tmp_path / "table.csv")
+    from_json = pd.DataFrame(strict_json((tmp_path / "table.json").read_text()))
+    from_parquet = pd.read_parquet(tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(from_csv, from_json[from_csv.columns], check_dtype=False)
+    pd.testing.assert_frame_equal(from_csv, from_parquet, check_dtype=False)
+    assert list(from_csv["gap"]) == list(from_csv["test_error"] - from_csv["train_error"])
+
+
+def test_costs_are_exported_only_when_asked_for(finished, tmp_path):
+    command("export", finished, tmp_path / "with.csv", "--costs")
+    command("export", finished, tmp_path / "without.csv")
+    assert "seconds of param_norm" in (tmp_path / "with.csv").read_text()
+    assert "seconds" not in (tmp_path / "without.csv").read_text()
+
+
+def test_reading_a_run_needs_no_plugin_of_it(finished, tmp_path):
+    assert results(finished, tmp_path)["csv"].count(b"\n") == 5
+
+
+# --- doctor ------------------------------------------------------------------------------------------------
+
+
+def test_doctor_shows_versions_devices_and_data(tmp_path):
+    (tmp_path / "MNIST").mkdir()
+    content = command("doctor", "--data", tmp_path, "--json").json
+    assert content["found"] == ["MNIST"]
+    assert content["devices"][0] == "cpu"
+    assert content["packages"]["torch"]
+    assert content["problems"] == []
+    text = command("doctor", "--data", tmp_path)
+    assert text.code == 0
+    assert "MNIST" in text.out
+
+
+def test_doctor_names_a_broken_plugin(tmp_path):
+    (tmp_path / "mine.py").write_text("raise RuntimeError('not today')\n")
+    ended = command("doctor", "--plugin", tmp_path / "mine.py", "--json")
+    assert ended.code == 1
+    assert ended.json["problems"] == ["plugin 'mine' (file mine.py): import failed: RuntimeError: not today"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["rank"], ["explain", "KEY"], ["plan"], ["measure"], ["retry"], ["run"]],
+    ids=lambda words: words[0],
+)
+def test_json_is_strict_and_alone_on_standard_output(run, tiny_suite, words):
+    name, *rest = words
+    rest = [Folder(run).fit_keys()[0] if each == "KEY" else each for each in rest]
+    given = ["--suite", tiny_suite, "--out", run] if name in ("plan", "run") else [run, *rest]
+    ended = command(name, *given, "--json")
+    assert ended.code == 0, ended.err
+    assert isinstance(strict_json(ended.out), dict)
+
+
+def test_nan_and_infinity_are_null_in_every_json(run, tmp_path):
+    plugin = tmp_path / "moods.py"
+    plugin.write_text(MOODY.format(body='return float("inf")'))
+    command("measure", run, "--measures", "moody", "--plugin", plugin, "--workers", 1)
+    key = Folder(run).fit_keys()[0]
+    assert command("explain", run, key, "--json").json["values"]["moods:moody"]["value"] is None
+    command("export", run, tmp_path / "table.json")
+    assert strict_json((tmp_path / "table.json").read_text())[0]["moods:moody"] is None
+    assert isinstance(command("rank", run, "--json").json, dict)

@@ -1,0 +1,103 @@
+"""What a measure adds to the hyperparameters: planted proxies add nothing, planted signals do."""
+
+import numpy as np
+import pytest
+from ranking.tables import planted
+
+from genbench.ranking.design import design_from_codes
+from genbench.ranking.hyperparameters import axis_share, cross_fit, gain_over_axes
+from genbench.ranking.regression import configuration_folds
+from genbench.ranking.ridge import PENALTIES, AxesRidge, Moments, axes_features
+
+
+def _model(table):
+    axes = {name: table[name].to_numpy() for name in table if name.startswith("a")}
+    design = design_from_codes(axes, table["seed"].to_numpy())
+    target = table["gap"].to_numpy()
+    return design, target, cross_fit(target, design, configuration_folds(design.configuration, 5))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_planted_proxies_gain_nothing_and_planted_signals_do(seed):
+    table = planted((4, 3, 2, 2), 3, seed=seed)
+    _, target, model = _model(table)
+    matrix = model.features.matrix
+    table["twin"] = matrix @ np.random.default_rng(seed).normal(size=matrix.shape[1])
+    found = gain_over_axes(table[["proxy", "twin", "noise", "signal", "perfect"]].to_numpy(), target, model)
+    proxy, twin, noise, signal, perfect = found.gain()
+    left = 1 - ((target - model.prediction) ** 2).sum() / ((target - model.baseline) ** 2).sum()
+    assert abs(proxy) < 1e-6
+    assert twin < 0.01
+    assert abs(noise) < 0.03
+    assert signal > 0.2
+    assert perfect > signal
+    assert perfect == pytest.approx(1 - left, abs=0.02)  # all that the axes leave
+
+
+def test_a_function_of_the_axes_is_predicted_by_them():
+    table = planted()
+    _, target, model = _model(table)
+    found = gain_over_axes(table[["proxy", "noise"]].to_numpy(), target, model)
+    assert found.explained[0] > 0.999
+    assert found.explained[1] < 0.1
+
+
+@pytest.mark.parametrize("columns", [3, 12])
+def test_ridge_agrees_with_one_system_of_equations(columns):
+    """Against the augmented least-squares problem: levels free, pairs of levels penalized."""
+    random = np.random.default_rng(columns)
+    design = design_from_codes({"a": random.integers(0, 3, 60), "b": random.integers(0, 4, 60)})
+    features = axes_features(design)
+    target = random.normal(size=(60, columns)) + features.matrix[:, 7:] @ random.normal(size=(12, columns))
+    ridge = AxesRidge(Moments.of(features.matrix), features.main)
+    centred = target - target.mean(axis=0)
+    found = ridge.solve(features.matrix.T @ centred, (centred**2).sum(axis=0))
+    z = features.matrix - ridge.mean
+    fits = z @ found
+    for column in range(columns):
+        scores, fitted = [], []
+        for penalty in PENALTIES:
+            bottom = np.hstack([np.zeros((12, 7)), np.sqrt(penalty) * np.eye(12)])
+            stacked = np.vstack([z, bottom])
+            hat = (stacked @ np.linalg.pinv(stacked, rcond=1e-12))[:60, :60]
+            fitted.append(hat @ centred[:, column])
+            error = ((centred[:, column] - fitted[-1]) ** 2).sum()
+            scores.append(error / (59 - np.trace(hat)) ** 2)
+        np.testing.assert_allclose(fits[:, column], fitted[int(np.argmin(scores))], atol=1e-6)
+
+
+def test_moments_of_fewer_rows_come_by_subtraction():
+    rows = np.random.default_rng(0).normal(size=(20, 4))
+    less = Moments.of(rows) - Moments.of(rows[15:])
+    direct = Moments.of(rows[:15])
+    assert less.count == 15
+    np.testing.assert_allclose(less.sums, direct.sums, atol=1e-12)
+    np.testing.assert_allclose(less.products, direct.products, atol=1e-12)
+
+
+def test_missing_values_have_their_own_fit():
+    table = planted()
+    _, target, model = _model(table)
+    values = table[["signal", "signal"]].to_numpy(copy=True)
+    rows = np.random.default_rng(0).random(len(table)) < 0.8
+    values[~rows, 1] = np.nan
+    found = gain_over_axes(values, target, model)
+    assert np.isnan(found.with_[~rows, 1]).all()
+    assert found.gain()[1] == pytest.approx(found.gain()[0], abs=0.1)
+
+
+def test_features_are_bounded():
+    random = np.random.default_rng(0)
+    design = design_from_codes({f"a{axis}": random.integers(0, 30, 2000) for axis in range(4)})
+    assert axes_features(design, 600).matrix.shape == (2000, 120)
+    small = design_from_codes({f"a{axis}": random.integers(0, 3, 2000) for axis in range(4)})
+    assert axes_features(small, 600).matrix.shape == (2000, 12 + 6 * 9)
+
+
+def test_share_of_one_axis():
+    table = planted((5, 2, 2), 2)
+    design, _, _ = _model(table)
+    shares = axis_share(np.column_stack([np.exp(table["a0"]), table["noise"]]), design)
+    assert shares[0, 0] == pytest.approx(1)
+    assert shares[1:, 0].max() < 1e-12
+    assert shares[:, 1].max() < 0.3

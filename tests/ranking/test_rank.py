@@ -1,0 +1,378 @@
+"""The front end: order, directions, edge cases, controls, and independence of the order of rows."""
+
+import ast
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ranking.tables import planted
+
+import genbench.ranking as ranking
+from genbench.ranking.legend import meaning
+
+AXES = ["a0", "a1", "a2", "a3"]
+MEASURES = ["perfect", "opposite", "signal", "proxy", "noise", "constant"]
+KEYS = [
+    "measure",
+    "direction",
+    "n",
+    "coverage",
+    "tau",
+    "tau_low",
+    "tau_high",
+    "tau_b",
+    "psi",
+    "psi_low",
+    "psi_high",
+    "psi_a0",
+    "psi_a1",
+    "psi_a2",
+    "psi_a3",
+    "cmi",
+    "sign_error_mean",
+    "sign_error_p90",
+    "sign_error_max",
+    "spearman",
+    "r2",
+    "rank_low",
+    "rank_high",
+    "cost_seconds",
+]
+
+
+def _rank(table, measures=MEASURES, **options):
+    options.setdefault("bootstrap", 100)
+    return ranking.rank(table, measures, axes=AXES, **options)
+
+
+@pytest.fixture(scope="module")
+def board():
+    return _rank(planted(), directions={"opposite": "-", "noise": "?"}, test_size=1000)
+
+
+def test_rows_begin_with_the_promised_keys(board):
+    for row in (*board.rows, *board.controls):
+        assert list(row)[: len(KEYS)] == KEYS
+        assert list(row) == list(board.rows[0])
+
+
+def test_every_column_has_a_meaning(board):
+    table = planted().assign(converged=True)
+    table.loc[:3, "converged"] = False
+    everything = _rank(
+        table, statistics=["tau", "psi", "cmi", "pgdl", "psi_tau_b"], converged="converged", bootstrap=20
+    )
+    for key in (*board.rows[0], *everything.rows[0]):
+        assert meaning(key), key
+
+
+def test_order_is_by_the_oriented_score_with_undirected_measures_below_the_line(board):
+    names = [row["measure"] for row in board.rows]
+    assert set(names[:2]) == {"perfect", "opposite"}
+    assert names[-1] == "noise"
+    assert board["noise"]["rank_low"] is None
+    assert (board["perfect"]["rank_low"], board["perfect"]["rank_high"]) == (1, 2)
+    assert board["opposite"]["rank_low"] == 1
+    scores = [row["psi"] * (-1 if row["direction"] == "-" else 1) for row in board.rows[:-1]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_published_statistics_are_raw_and_sign_errors_oriented(board):
+    row = board["opposite"]
+    assert (row["tau"], row["psi"], row["spearman"]) == (-1, -1, pytest.approx(-1))
+    assert row["cmi"] == pytest.approx(-1)
+    assert row["sign_error_unweighted"] == 0
+    assert board["noise"]["sign_error_reason"] == "no direction declared"
+    assert math.isnan(board["noise"]["sign_error_unweighted"])
+
+
+def test_constant_measures_have_what_the_contract_says(board):
+    row = board["constant"]
+    assert (row["tau"], row["psi"], row["cmi"], row["r2"]) == (0, 0, 0, 0)
+    assert math.isnan(row["tau_b"])
+    assert row["sign_error_unweighted"] == 0.5
+    assert row["status"] == "constant"
+
+
+def test_the_order_of_rows_measures_and_columns_changes_no_byte(board):
+    table = planted().sample(frac=1, random_state=7)
+    table = table[sorted(table, reverse=True)]
+    again = ranking.rank(
+        table, MEASURES[::-1], axes=AXES[::-1], bootstrap=100,
+        directions={"noise": "?", "opposite": "-"}, test_size=1000,
+    )  # fmt: skip
+    assert again.to_json() == board.to_json()
+    assert again.to_csv() == board.to_csv()
+    assert again.to_markdown() == board.to_markdown()
+
+
+def test_types_of_levels_do_not_matter(board):
+    table = planted()
+    table["a0"] = table["a0"].astype(float)
+    table["a1"] = table["a1"].astype("category")
+    table["seed"] = table["seed"].astype(np.int8)
+    again = _rank(table, directions={"opposite": "-", "noise": "?"}, test_size=1000)
+    assert again.to_json() == board.to_json()
+
+
+def test_seed_changes_the_random_parts_only(board):
+    again = _rank(planted(), directions={"opposite": "-", "noise": "?"}, test_size=1000, seed=1)
+    assert again["random"]["tau"] != board["random"]["tau"]
+    assert again["signal"]["tau"] == board["signal"]["tau"]
+
+
+def test_missing_values_are_counted_for_their_measure_alone():
+    table = planted()
+    whole = _rank(table, bootstrap=0)
+    table.loc[:10, "noise"] = np.nan
+    board = _rank(table, bootstrap=0)
+    assert board["noise"]["n"] == len(table) - 11
+    assert board["noise"]["coverage"] == (len(table) - 11) / len(table)
+    assert board["noise"]["status"] == "partial"
+    assert any("noise" in note and "5 %" in note for note in board.notes)
+    for name in ("perfect", "signal", "proxy"):
+        assert board[name]["tau"] == whole[name]["tau"]
+        assert board[name]["gain"] == pytest.approx(whole[name]["gain"], abs=1e-12)
+
+
+def test_a_measure_without_any_value_has_a_row():
+    table = planted().assign(nothing=np.nan)
+    board = _rank(table, ["nothing", "noise"])
+    row = board.rows[-1]
+    assert (row["measure"], row["n"], row["status"], row["rank_low"]) == ("nothing", 0, "missing", None)
+    assert math.isnan(row["tau"])
+
+
+def test_infinite_values_are_ranked_and_left_out_of_lines():
+    table = planted()
+    largest = table["perfect"] > table["perfect"].quantile(0.9)
+    top = table["perfect"].where(~largest, np.inf)
+    board = _rank(table.assign(top=top), ["perfect", "top"], bootstrap=0)
+    assert board["top"]["n"] == len(table)
+    assert board["top"]["n_finite"] == (~largest).sum()
+    assert 0.95 < board["top"]["tau"] < 1
+
+
+def test_fits_without_a_target_are_left_out_and_counted():
+    table = planted()
+    table.loc[[0, 5], "gap"] = np.nan
+    board = _rank(table, bootstrap=0)
+    assert board["noise"]["coverage"] == (len(table) - 2) / len(table)
+    assert any("2 of 108 fits have no gap" in note for note in board.notes)
+
+
+def test_axes_with_one_value_are_listed_and_left_out():
+    board = ranking.rank(planted().assign(fixed=1), ["noise"], axes=[*AXES, "fixed"], bootstrap=0)
+    assert "psi_fixed" not in board.rows[0]
+    assert any("fixed" in note for note in board.notes)
+
+
+def test_without_any_axis_the_rest_still_stands():
+    board = ranking.rank(planted(), ["signal", "noise"], axes=[], bootstrap=50, rank_by="tau")
+    assert math.isnan(board["signal"]["psi"])
+    assert board.rows[0]["measure"] == "signal"
+    assert board["signal"]["rank_low"] == 1
+
+
+def test_converged_only_stands_beside_all_and_survivors_are_shared_out():
+    table = planted()
+    table["converged"] = ~((table["a0"] == 2) & (table["seed"] == 0))
+    everything = _rank(table)
+    only = _rank(table, converged="converged")
+    assert everything["signal"]["n"] == len(table)
+    assert any("did not converge" in note for note in everything.notes)
+    assert only["signal"]["n"] == table["converged"].sum()
+    assert only["signal"]["tau_all"] == everything["signal"]["tau"]
+    assert only["signal"]["psi_all"] == everything["signal"]["psi"]
+    assert only.survivors["a0"] == {"0": 1.0, "1": 1.0, "2": pytest.approx(2 / 3)}
+    same = _rank(table.drop(columns="converged"), converged=table["converged"].to_numpy())
+    assert same["signal"]["tau"] == only["signal"]["tau"]
+
+
+def test_repeats_without_a_seed_column_are_all_compared():
+    table = planted()
+    pooled = _rank(table.drop(columns="seed"), ["signal"], bootstrap=0)
+    paired = _rank(table, ["signal"], bootstrap=0)
+    assert pooled.axes["a0"]["groups"] * 3 == paired.axes["a0"]["groups"]
+    assert pooled["signal"]["tau"] == paired["signal"]["tau"]
+
+
+def test_sign_error_says_why_it_is_missing(board):
+    assert math.isnan(board["signal"]["sign_error_mean"])
+    assert "effective sample of 12" in board["signal"]["sign_error_reason"]
+    many = _rank(planted(seeds=5), ["signal"], bootstrap=50)
+    assert many["signal"]["sign_error_environments"] > 0
+    assert any("unweighted" in note for note in many.notes)
+    row = many["signal"]
+    assert row["sign_error_mean_low"] < row["sign_error_mean"] < row["sign_error_mean_high"]
+    assert row["sign_error_mean"] <= row["sign_error_p90"] <= row["sign_error_max"]
+    assert row["sign_error_max_oracle"] == many["oracle_0.02"]["sign_error_max"]
+
+
+def test_controls_stand_in_every_table(board):
+    names = [row["measure"] for row in board.controls]
+    assert names == ["random", "oracle_0.01", "oracle_0.02", "oracle_0.05", "hyperparameters"]
+    table = planted().assign(train_loss=0.01, num_params=100.0 * (1 + planted()["a0"]))
+    names = [row["measure"] for row in _rank(table, bootstrap=0).controls]
+    assert names[-2:] == ["train_loss", "num_params"]
+    assert board["oracle_0.01"]["tau"] > board["oracle_0.05"]["tau"] > board["random"]["tau"]
+    assert all(row["rank_low"] is None for row in board.controls)
+
+
+def test_the_band_of_random_measures_holds_noise_and_not_signal(board):
+    low, high = board.null_band["psi"]
+    assert low < 0 < high
+    assert board["signal"]["psi"] > high
+    assert board["signal"]["psi_p_random"] == pytest.approx(1 / 1001)
+    assert board["noise"]["psi_p_random"] > 0.01
+    assert {"tau", "psi", "cmi"} == set(board.null_band)
+
+
+def test_proxies_are_flagged_and_axes_told_apart(board):
+    assert board["proxy"]["tracks"] == "a0"
+    assert board["signal"]["tracks"] == ""
+    assert board["proxy"]["axes_explain"] > 0.99
+    verdicts = {each["axis"]: each["verdict"] for each in board.why("proxy")}
+    assert verdicts["a0"] == "wins"
+    assert verdicts["a3"] == "silent"
+    assert {each["verdict"] for each in board.why("opposite")} == {"wins"}
+    wrong = _rank(planted(), ["opposite"])
+    assert {each["verdict"] for each in wrong.why("opposite")} == {"reversed"}
+
+
+def test_other_columns_can_rank():
+    for column, best in (("tau", "perfect"), ("gain", "perfect"), ("regret", "perfect")):
+        assert _rank(planted(), ["perfect", "noise", "proxy"], rank_by=column).rows[0]["measure"] == best
+
+
+def test_held_out_measures_are_ranked_apart():
+    board = _rank(planted(), ["perfect", "signal", "noise"], held_out=["perfect"])
+    assert [row["measure"] for row in board.rows] == ["signal", "noise", "perfect"]
+    assert (board["signal"]["rank_low"], board["perfect"]["rank_low"]) == (1, 1)
+    assert board["perfect"]["status"] == "held-out"
+
+
+def test_statistics_from_elsewhere_get_a_column_and_an_interval():
+    def mean_product(values, target, axes, groups, weights):
+        assert set(axes) == set(AXES)
+        assert len(groups) == len(values)
+        return float((weights * values * target).sum() / weights.sum())
+
+    board = _rank(planted(), ["noise"], statistics=["psi", mean_product], bootstrap=20)
+    expected = (planted()["noise"] * planted()["gap"]).mean()
+    assert board["noise"]["mean_product"] == pytest.approx(expected)
+    assert board["noise"]["mean_product_low"] < board["noise"]["mean_product_high"]
+
+
+def test_columns_not_asked_for_are_empty():
+    board = _rank(planted(), ["noise"], statistics="tau", rank_by="tau", bootstrap=0)
+    assert math.isnan(board["noise"]["psi"])
+    assert "gain" not in board["noise"]
+
+
+def test_targets_are_computed_from_their_parts():
+    table = planted()
+    table = table.assign(
+        train_error=0.01, test_error=table["gap"] + 0.01, test_loss=table["gap"] * 2, train_loss=0.0
+    )
+    without = table.drop(columns="gap")
+    assert _rank(without, ["signal"], bootstrap=0)["signal"]["tau"] == pytest.approx(
+        _rank(table, ["signal"], bootstrap=0)["signal"]["tau"]
+    )
+    assert _rank(without, ["perfect"], target="loss_gap", bootstrap=0)["perfect"]["tau"] == 1
+
+
+def test_axes_and_measures_are_found_where_the_table_says():
+    table = planted()[["a0", "a1", "seed", "gap", "noise", "signal"]]
+    named = table.rename(columns={"a0": "model.width", "a1": "protocol.learning_rate"})
+    board = ranking.rank(named, bootstrap=0)
+    assert set(board.axes) == {"model.width", "protocol.learning_rate"}
+    assert {row["measure"] for row in board.rows} == {"noise", "signal"}
+    table.attrs = {"axes": ["a0", "a1"], "measures": ["signal"]}
+    assert [row["measure"] for row in ranking.rank(table, bootstrap=0).rows] == ["signal"]
+    table.attrs = {}
+    guessed = ranking.rank(table, ["signal", "noise"], bootstrap=0)
+    assert set(guessed.axes) == {"a0", "a1"}
+    assert any("not named" in note for note in guessed.notes)
+
+
+def test_json_is_strict_and_frames_csv_and_latex_hold_the_same(board):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    content = json.loads(board.to_json(), parse_constant=refuse)
+    assert content["rows"][0]["measure"] == board.rows[0]["measure"]
+    assert content["rows"][-1]["rank_low"] is None
+    frame = board.to_frame()
+    assert frame["measure"].tolist() == [row["measure"] for row in board.rows + board.controls]
+    read = pd.read_csv(io.StringIO(board.to_csv()))
+    assert read["tau"].tolist() == frame["tau"].tolist()
+    assert board.to_latex().count(r"\\") == len(board.rows) + len(board.controls) + 1
+    assert board.to_markdown().count("\n| ") >= len(board.rows)
+
+
+def test_costs_can_be_left_out():
+    costs = {"signal": 1.5}
+    board = _rank(planted(), ["signal"], costs=costs, families={"signal": "planted"}, bootstrap=0)
+    assert board["signal"]["cost_seconds"] == 1.5
+    assert board["signal"]["family"] == "planted"
+    for written in (board.to_json, board.to_csv, board.to_markdown, board.to_latex):
+        assert "cost" in written()
+        assert "cost" not in written(no_cost=True)
+    assert "cost_seconds" not in board.to_frame(no_cost=True)
+
+
+def test_ranks_flip_between_targets():
+    table = planted()
+    table["test_error"] = 1 - table["gap"]
+    flips = ranking.rank_flips(
+        table, ["gap", "test_error"], MEASURES, axes=AXES, bootstrap=100, statistics=["psi"]
+    )
+    rows = {row["measure"]: row for row in flips.rows}
+    assert rows["perfect"]["flips"]
+    assert rows["perfect"]["reversed"]
+    assert not rows["noise"]["reversed"]
+    (pair,) = flips.pairs
+    assert 0 < pair["opposite"] <= pair["ordered"]
+    assert "perfect" in flips.to_markdown()
+    assert json.loads(flips.to_json())["targets"] == ["gap", "test_error"]
+    assert len(flips.to_frame()) == len(MEASURES)
+
+
+def test_flips_take_no_target_for_a_measure():
+    table = planted()[["a0", "a1", "a2", "a3", "seed", "gap", "noise"]].assign(other=planted()["gap"] ** 2)
+    flips = ranking.rank_flips(table, ["gap", "other"], axes=AXES, bootstrap=0)
+    assert [row["measure"] for row in flips.rows] == ["noise"]
+
+
+def test_importing_brings_neither_torch_nor_pandas_nor_the_rest_of_genbench():
+    """In a package that holds nothing but this one: whatever it needs from elsewhere would be missing."""
+    code = f"""
+import sys, types
+package = types.ModuleType("genbench")
+package.__path__ = [{str(Path(ranking.__file__).parents[1])!r}]
+sys.modules["genbench"] = package
+import genbench.ranking
+heavy = {{"torch", "pandas", "scipy", "numba", "sklearn"}} & {{name.split(".")[0] for name in sys.modules}}
+ours = [name for name in sys.modules if name.startswith("genbench.")]
+others = [name for name in ours if not name.startswith("genbench.ranking")]
+print(sorted(heavy), others)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[] []"
+
+
+def test_no_source_file_imports_another_part_of_genbench():
+    for file in Path(ranking.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                assert name.split(".")[0] != "torch"
+                assert not name.startswith("genbench") or name.startswith("genbench.ranking"), (file, name)
