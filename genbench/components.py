@@ -369,8 +369,9 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         settings = field_settings(target)
     else:
         settings, needs = _signature(target, declared.kind, where)
-    if declared.kind is not Kind.EXECUTOR:  # what an executor takes is given by programs only
-        _check_defaults(settings, where)
+    if declared.kind is Kind.EXECUTOR:
+        settings = {}  # what it takes is given by the runner, not by suites
+    _check_defaults(settings, where)
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
 
 

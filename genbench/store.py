@@ -166,7 +166,6 @@ class Folder:
         from safetensors.torch import save
 
         folder = self.fit_folder(key)
-        folder.mkdir(parents=True, exist_ok=True)
         flat = {
             f"{name}/{parameter}": tensor.contiguous()
             for name, state in states.items()
@@ -210,7 +209,6 @@ class Folder:
     def write_failure(self, key: str, record: Mapping[str, Any]) -> None:
         """Record that training a trial failed; `retry` trains it again."""
         folder = self.fit_folder(key) / "failures"
-        folder.mkdir(parents=True, exist_ok=True)
         self._write(folder / f"{digest(_finite_text(record))}.json", {**record, "key": key})
 
     def failure(self, key: str) -> dict[str, Any] | None:
@@ -228,7 +226,6 @@ class Folder:
     def write_values(self, key: str, content: Mapping[str, Any]) -> None:
         """Write one pass of measuring a fit."""
         folder = self.fit_folder(key) / "values"
-        folder.mkdir(parents=True, exist_ok=True)
         self._write(folder / f"{digest(_finite_text(content))}.json", content)
 
     def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
@@ -281,6 +278,7 @@ class Folder:
 
     def _write_bytes(self, path: Path, content: bytes) -> None:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         except OSError as fault:
             raise GenbenchError(
@@ -328,7 +326,7 @@ def _shown(value: Mapping[str, Any]) -> str:
 
 
 def _unshared(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Copies of tensors that share memory, which safetensors refuses: a frozen layer's, tied weights, views."""
+    """Copies of tensors that share memory, which safetensors refuses: frozen layers, tied weights, views."""
     seen: set[int] = set()
     separate = {}
     for name, tensor in tensors.items():

@@ -33,7 +33,7 @@ class ConditioningSets:
     cells : (n, base) int64 array
         Cell of each row in each base set.
     sizes : (base,) int64 array
-        Number of cells.
+        Number of cells, empty ones added to make it a multiple of four, which suits vector registers.
     base, folded : (sets,) int64 arrays
         The base set that each set is summed from, and its number of cells.
     fold : (sets, most cells) int64 array
@@ -90,18 +90,22 @@ def conditioning_sets(design: Design) -> ConditioningSets:
         if not any(set(axes) <= set(larger) for larger in base):
             base.append(axes)
     parents = [min((b for b in base if set(axes) <= set(b)), key=lambda b: size[b]) for axes in kept]
-    fold = np.zeros((len(kept), max(size[axes] for axes in base)), dtype=np.int64)
+    fold = np.zeros((len(kept), max(_padded(size[axes]) for axes in base)), dtype=np.int64)
     for place, (axes, parent) in enumerate(zip(kept, parents, strict=True)):
         fold[place, cells[parent]] = cells[axes]
     return ConditioningSets(
         names=tuple(tuple(design.names[axis] for axis in axes) for axes in kept),
         cells=np.stack([cells[axes] for axes in base], axis=1),
-        sizes=np.array([size[axes] for axes in base], dtype=np.int64),
+        sizes=np.array([_padded(size[axes]) for axes in base], dtype=np.int64),
         base=np.array([base.index(parent) for parent in parents], dtype=np.int64),
         folded=np.array([size[axes] for axes in kept], dtype=np.int64),
         fold=fold,
         left_out=tuple(tuple(design.names[a] for a in axes) for axes in wanted if size[axes] > MOST_CELLS),
     )
+
+
+def _padded(size: int) -> int:
+    return -(-size // 4) * 4
 
 
 class PairCounter:
