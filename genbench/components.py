@@ -103,11 +103,21 @@ class Need:
     settings: tuple[tuple[str, Any], ...] = ()
 
     def resolved(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        """The probe's settings, forwarded ones taken from `own`, the settings of the needing component."""
-        return {
-            key: own[value.name] if isinstance(value, ForwardedSetting) else value
-            for key, value in self.settings
-        }
+        """The probe's settings, forwarded ones taken from `own`, the settings of the needing component.
+
+        Raises
+        ------
+        InvalidInput
+            A setting that is passed on has no default and was not given.
+        """
+        resolved = {}
+        for key, value in self.settings:
+            if isinstance(value, ForwardedSetting):
+                if value.name not in own:
+                    raise InvalidInput(f"setting '{value.name}' must be given")
+                value = own[value.name]
+            resolved[key] = value
+        return resolved
 
 
 def need(probe: str, **settings: Any) -> Any:

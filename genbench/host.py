@@ -49,6 +49,8 @@ class Host:
         table = self._by_name[Kind.MEASURE]
         for plugin in self.plugins:
             for component in [each for each in plugin.components if each.kind is Kind.MEASURE]:
+                if any(each.required for each in component.settings.values()):
+                    continue  # what it needs may depend on them; whoever gives them is told
                 request = Request(component, component.defaults(), component.full_name)
                 try:
                     Battery.resolve([request], self.probe_lookup)

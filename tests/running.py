@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ class InlineProcess:
     alive = True
     how_it_ended = "it cannot end"
     last_words = ()
+    # Jobs seed random streams that belong to the whole process.
+    _alone = threading.Lock()
 
     def __init__(self, threads: int):
         self.threads = threads
@@ -138,7 +141,8 @@ class InlineProcess:
         self._worker = Worker(lambda event: self._events.append(json.dumps(event)))
 
     def send(self, job: Mapping[str, Any]) -> None:
-        self._worker.do(json.loads(json.dumps(job)))
+        with self._alone:
+            self._worker.do(json.loads(json.dumps(job)))
 
     def receive(self, seconds: float) -> dict[str, Any]:
         return json.loads(self._events.pop(0))

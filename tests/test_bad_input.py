@@ -14,7 +14,9 @@ def lines(ended: Ended) -> list[str]:
     """The error lines of a command that must have left no traceback and no results."""
     assert "Traceback" not in ended.err
     assert ended.out == ""
-    return [each.removeprefix("genbench: ") for each in ended.err.splitlines() if each.startswith("genbench: ")]
+    return [
+        each.removeprefix("genbench: ") for each in ended.err.splitlines() if each.startswith("genbench: ")
+    ]
 
 
 def run_suite(folder: Path, content: str, *words: object) -> Ended:
@@ -54,7 +56,9 @@ def test_a_fault_in_a_suite_names_the_file_the_key_and_the_nearest_word(tmp_path
 
 
 def test_all_faults_of_a_suite_are_told_at_once(tmp_path):
-    content = TINY.replace('"mlp"', '"mpl"').replace("version = 1", 'version = "one"').replace("[0.03, 0.1]", "-1")
+    content = (
+        TINY.replace('"mlp"', '"mpl"').replace("version = 1", 'version = "one"').replace("[0.03, 0.1]", "-1")
+    )
     ended = run_suite(tmp_path, content + "nonsense = 3\n")
     assert ended.code == 3
     found = lines(ended)
@@ -199,7 +203,9 @@ def offline(monkeypatch):
 
 
 def test_missing_data_without_a_network_says_what_to_put_where(tmp_path, offline):
-    content = TINY.replace('"digits"', '"cifar10"').replace('model = { name = "mlp", width = 8', 'model = { name = "mlp", width = 4')
+    content = TINY.replace('"digits"', '"cifar10"').replace(
+        'model = { name = "mlp", width = 8', 'model = { name = "mlp", width = 4'
+    )
     (tmp_path / "data").mkdir()
     ended = run_suite(tmp_path, content, "--data", tmp_path / "data")
     assert ended.code == 3
@@ -247,7 +253,10 @@ def test_an_unknown_executor_shows_the_nearest_name(tmp_path):
 
 
 def test_a_network_that_cannot_be_built_is_found_before_anything_trains(tmp_path):
-    content = TINY.replace('model = { name = "mlp", width = 8, depth = 1 }', 'model = { name = "torchvision", architecture = "resnet99" }')
+    content = TINY.replace(
+        'model = { name = "mlp", width = 8, depth = 1 }',
+        'model = { name = "torchvision", architecture = "resnet99" }',
+    )
     ended = run_suite(tmp_path, content)
     assert ended.code == 3
     assert any("resnet99" in line for line in lines(ended))
@@ -300,7 +309,9 @@ def test_an_export_that_cannot_be_written_is_told(finished, tmp_path):
     assert lines(ended) == [f"'{tmp_path / 'table.xls'}': the ending must be .csv, .parquet or .json"]
     ended = command("export", finished, tmp_path / "none" / "table.csv")
     assert ended.code == 3
-    assert lines(ended) == [f"'{tmp_path / 'none' / 'table.csv'}': cannot be written: No such file or directory"]
+    assert lines(ended) == [
+        f"'{tmp_path / 'none' / 'table.csv'}': cannot be written: No such file or directory"
+    ]
 
 
 BROKEN = {
@@ -337,7 +348,9 @@ def test_a_broken_plugin_that_is_merely_installed_is_a_line_and_no_fault(tmp_pat
 
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "broken_package.py").write_text("raise RuntimeError('not today')\n")
-    there = host.PluginSource(name="broken-package", module="broken_package", distribution="broken", version="1.0")
+    there = host.PluginSource(
+        name="broken-package", module="broken_package", distribution="broken", version="1.0"
+    )
     installed = host.installed
     monkeypatch.setattr("genbench.host.installed", lambda: [*installed(), there])
     ended = run_suite(tmp_path, TINY, "--limit", 1)

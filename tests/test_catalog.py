@@ -19,7 +19,9 @@ from genbench.constraints import Count, Fraction
 @genbench.probe(cost="C")
 def slopes(model, inputs): ...
 
-@genbench.measure(family="mine", direction="-", source="Somebody 2020, eq. 3", formula="max |f'|", aliases=["steep"])
+@genbench.measure(
+    family="mine", direction="-", source="Somebody 2020, eq. 3", formula="max |f'|", aliases=["steep"]
+)
 def steepest(
     slopes,
     *,
@@ -35,9 +37,6 @@ def steepest(
 
     With more to say.
     \"\"\"
-
-@genbench.measure(family="mine", direction="?")
-def unmet(no_such_probe): ...
 
 @genbench.model
 def resnet(task, *, size: int = 3):
@@ -133,9 +132,7 @@ def test_the_core_has_precedence_and_the_plugin_can_be_named(host):
 
 
 def test_a_name_of_several_kinds_asks_which(host):
-    with pytest.raises(
-        UsageError, match=r"'resnet' is the name of several things; say which: model:resnet, protocol:resnet"
-    ):
+    with pytest.raises(UsageError, match=r"'resnet' .* say which: model:resnet, protocol:resnet"):
         card(host, "resnet")
 
 
@@ -176,15 +173,11 @@ def test_a_suite_that_cannot_be_read_is_a_row_that_says_so(tmp_path):
 def test_plugins_are_rows_with_status_origin_and_what_they_hold(host):
     found = {each["name"]: each for each in rows(host, "plugins")}
     assert found["measures"]["origin"] == "built-in"
-    assert (
-        found["papers"]
-        == {
-            "name": "papers",
-            "status": "ok",
-            "origin": "file papers.py",
-            "version": "",
-            "components": ["1 model", "1 probe", "2 measures"],
-            "problem": "",
-        }
-        or found["papers"]["status"] == "broken"
-    )
+    assert found["papers"] == {
+        "name": "papers",
+        "status": "ok",
+        "origin": "file papers.py",
+        "version": "",
+        "components": ["1 probe", "1 measure", "1 model"],
+        "problem": "",
+    }

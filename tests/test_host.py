@@ -12,10 +12,12 @@ import pytest
 
 from genbench import hookspecs, plugin
 from genbench.canonical import digest
+from genbench.catalog import rows
 from genbench.cli import main
 from genbench.components import Kind
 from genbench.errors import InvalidInput, UsageError
 from genbench.host import CORE, Host, PluginSource
+from genbench.probing import Battery, Request
 
 GOOD = """
 import genbench
@@ -390,6 +392,32 @@ def test_of_two_plugins_of_one_name_the_second_is_broken(write, tmp_path):
     assert names(host, "model") == []
 
 
+def test_a_measure_whose_needs_cannot_be_met_is_dropped_alone():
+    unmet = GOOD + "\n@genbench.measure(family='mine', direction='+')\ndef unmet(no_such_probe): ...\n"
+    host = Host.of([PluginSource("papers", file="p.py", text=unmet)])
+    (line,) = host.problems()
+    assert "measure 'papers:unmet' needs 'no_such_probe', which is neither a probe nor a root" in line
+    assert names(host, "measure") == ["papers:widest"]
+
+
+def test_a_measure_that_passes_on_a_setting_without_default_is_kept_for_those_who_give_it():
+    text = """
+    import genbench
+
+    @genbench.probe
+    def norms(model, *, kind: str = "flat"): ...
+
+    @genbench.measure(family="mine", direction="+")
+    def mine(norms=genbench.need("norms", kind=genbench.setting("kernel")), *, kernel: str): ...
+    """
+    host = Host.of([PluginSource("papers", file="p.py", text=textwrap.dedent(text))])
+    assert host.problems() == []
+    request = Request.of(host.find("measure", "mine"), {"kernel": "operator"})
+    ((_, settings),) = Battery.resolve([request], host.probe_lookup).probes_below(request)
+    assert settings == {"kind": "operator"}
+    assert [each["name"] for each in rows(host, "measures")] == ["papers:mine"]
+
+
 def test_a_module_that_does_not_exist_is_a_broken_plugin():
     (line,) = files("no_such_module_anywhere").problems()
     assert line.endswith("import failed: ModuleNotFoundError: No module named 'no_such_module_anywhere'")
@@ -430,19 +458,19 @@ def test_list_plugins_shows_every_bad_plugin_as_broken(write, capsys, form):
         (line,) = [each for each in printed.err.splitlines() if f"plugin '{name}'" in each]
         assert problem in line
     if form == "json":
-        rows = {each["name"]: each for each in json.loads(printed.out)}
+        shown = {each["name"]: each for each in json.loads(printed.out)}
         for name, (_, problem) in bad.items():
-            assert rows[name]["status"] == "broken"
-            assert problem in rows[name]["problem"]
+            assert shown[name]["status"] == "broken"
+            assert problem in shown[name]["problem"]
     else:
-        rows = {
+        shown = {
             words[0]: {"status": words[1]}
             for words in map(str.split, printed.out.splitlines())
             if len(words) > 1
         }
-        assert all(rows[name]["status"] == "broken" for name in bad)
-    assert rows["fine"]["status"] == "ok"
-    assert rows["measures"]["status"] == "ok"
+        assert all(shown[name]["status"] == "broken" for name in bad)
+    assert shown["fine"]["status"] == "ok"
+    assert shown["measures"]["status"] == "ok"
 
 
 # Hooks

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from running import TINY, fit_files
-from torch import nn
 
 import genbench
 from genbench.errors import InvalidInput, UsageError
@@ -57,7 +55,9 @@ def test_a_table_has_one_row_a_fit_with_axes_targets_and_measures(run):
     table = run.table()
     assert len(table) == 4
     assert list(table.columns[:3]) == ["key", "seed", "protocol.learning_rate"]
-    assert {"gap", "test_error", "loss_gap", "stop_reason", "param_norm", "train_loss", "random"} <= set(table)
+    assert {"gap", "test_error", "loss_gap", "stop_reason", "param_norm", "train_loss", "random"} <= set(
+        table
+    )
     assert table["gap"].to_list() == (table["test_error"] - table["train_error"]).to_list()
     assert table[["protocol.learning_rate", "seed"]].apply(tuple, axis=1).is_monotonic_increasing
     assert list(table.columns).count("train_loss") == 1
@@ -101,30 +101,3 @@ def test_wrong_input_raises_before_anything_trains(tmp_path):
     assert not (tmp_path / "run").exists()
     with pytest.raises(InvalidInput, match="not a run folder"):
         genbench.Run(tmp_path).table()
-
-
-def test_evaluate_returns_values_by_name_and_leaves_the_network_alone():
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)).train()
-    inputs, targets = torch.randn(20, 4), torch.arange(20) % 3
-    network(inputs).sum().backward()
-    before = {name: each.clone() for name, each in network.state_dict().items()}
-    gradients = [each.grad.clone() for each in network.parameters()]
-    state = torch.get_rng_state()
-
-    values = genbench.evaluate(network, inputs, targets, measures="param_norm,train_error,dist_from_init,random")
-
-    squares = sum(each.detach().pow(2).sum() for each in network.parameters())
-    assert list(values) == ["param_norm", "train_error", "dist_from_init", "random"]
-    assert float(values["param_norm"]) == pytest.approx(float(squares), rel=0.6) or float(
-        values["param_norm"]
-    ) == pytest.approx(float(squares) ** 0.5, rel=0.6)
-    assert values["dist_from_init"].status == "not_applicable"
-    assert "initial_model" in values["dist_from_init"].reason
-    assert torch.isnan(torch.tensor(float(values["dist_from_init"])))
-    assert values["train_error"].seconds > 0
-
-    assert network.training
-    assert all(torch.equal(before[name], each) for name, each in network.state_dict().items())
-    assert all(torch.equal(one, each.grad) for one, each in zip(gradients, network.parameters(), strict=True))
-    assert torch.equal(state, torch.get_rng_state())

@@ -111,7 +111,9 @@ class Stage:
         self.path = path
         self.toml = path / "tiny.toml"
         self.toml.write_text(TINY)
-        self.host = Host.of([*Host.load().sources, PluginSource(name="staged", file="staged.py", text=PLUGIN)])
+        self.host = Host.of(
+            [*Host.load().sources, PluginSource(name="staged", file="staged.py", text=PLUGIN)]
+        )
         self.folder = Folder(path / "run")
         self.told = Told()
 
@@ -232,9 +234,7 @@ def test_what_crashed_on_three_fits_in_a_row_is_skipped_for_the_rest_of_the_run_
     summary, _ = stage.run(script, train=False)
     found = [each[GOOD] for each in stage.statuses().values()]
     assert sorted(found) == sorted([status] * 3 + ["skipped"])
-    assert stage.told.lines == [
-        f"{GOOD} {status} on 3 fits in a row; it is skipped for the rest of this run"
-    ]
+    assert stage.told.lines == [f"{GOOD} {status} on 3 fits in a row; it is skipped for the rest of this run"]
     assert summary.faults[GOOD].total() == 4
     assert [each[NEEDS_SHARED] for each in stage.statuses().values()] == ["ok"] * 4
 
@@ -380,7 +380,9 @@ def test_a_full_disk_is_one_clear_error(stage, monkeypatch):
             monkeypatch.setattr("genbench.store.write_atomically", full)
         return all_goes_well(job)
 
-    with pytest.raises(GenbenchError, match=r"cannot be written: No space left on device; what is there is whole"):
+    with pytest.raises(
+        GenbenchError, match=r"cannot be written: No space left on device; what is there is whole"
+    ):
         stage.run(script)
     assert stage.executor.closed
 

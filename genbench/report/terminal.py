@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from genbench.ranking import Board
 
 __all__ = ["print_ranking", "print_rows"]
@@ -27,8 +29,10 @@ def _console() -> Console:
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:
     """Print rows as a table; the columns named in `right` are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for number, column in enumerate(columns):
+        # The first column holds names, which are to be copied and searched for.
+        justify: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(_escaped("" if each is None else str(each)) for each in row))
     _console().print(table)
@@ -59,7 +63,9 @@ def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | No
             table.add_section()
     console = _console()
     console.print(table)
-    console.print(f"psi: mean over {len(axes)} axes of Kendall's tau among fits that differ in that axis alone")
+    console.print(
+        f"psi: mean over {len(axes)} axes of Kendall's tau among fits that differ in that axis alone"
+    )
     for note in board.notes:
         console.print(_escaped(f"note: {note}"), soft_wrap=True)
 

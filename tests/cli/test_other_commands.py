@@ -85,7 +85,9 @@ def installed_plugin(tmp_path, monkeypatch):
 
     from genbench import host
 
-    source = host.PluginSource(name="versioned", module="versioned_plugin", distribution="versioned", version="1.0")
+    source = host.PluginSource(
+        name="versioned", module="versioned_plugin", distribution="versioned", version="1.0"
+    )
     found = host.installed
     monkeypatch.setattr("genbench.host.installed", lambda: [*found(), source])
     monkeypatch.syspath_prepend(tmp_path)
@@ -163,7 +165,9 @@ def test_retry_tries_again_what_a_fault_cost_and_nothing_else(run, tmp_path):
     assert failed.code == 1
     assert "moods:moody: no value on 4 fits" in failed.err
     assert f"'genbench retry {run}' tries these again" in failed.err
-    assert "0 measured now" in command("measure", run, "--measures", "moody", *words).err, "only retry tries again"
+    assert "0 measured now" in command("measure", run, "--measures", "moody", *words).err, (
+        "only retry tries again"
+    )
 
     mood.write_text("0.5")
     before = fit_files(run)
@@ -254,7 +258,9 @@ def test_the_rows_of_a_ranking_have_the_documented_keys(finished):
     }  # fmt: skip
     for row in content["rows"] + content["controls"]:
         assert keys <= set(row)
-    assert {"random", "oracle_0.01", "oracle_0.02", "oracle_0.05"} <= {row["measure"] for row in content["controls"]}
+    assert {"random", "oracle_0.01", "oracle_0.02", "oracle_0.05"} <= {
+        row["measure"] for row in content["controls"]
+    }
     without = command("rank", finished, "--json", "--no-cost").json
     assert all("cost_seconds" not in row for row in without["rows"])
 
@@ -281,7 +287,9 @@ def test_an_exported_table_ranks_like_the_run(finished, tmp_path):
 
 def test_an_axis_goes_by_its_last_part(finished):
     short = command("rank", finished, "--axes", "learning_rate", "--json", "--no-cost")
-    assert short.out == command("rank", finished, "--axes", "protocol.learning_rate", "--json", "--no-cost").out
+    assert (
+        short.out == command("rank", finished, "--axes", "protocol.learning_rate", "--json", "--no-cost").out
+    )
 
 
 def test_exports_hold_the_same_rows_in_every_format(finished, tmp_path):

@@ -169,7 +169,9 @@ def test_a_fault_ends_the_run_with_exit_code_1_and_one_line_for_each_measure(bad
         "(1 of them: measure bad_measures:kills_itself: the worker was killed by signal 11 (SIGSEGV))"
     ) in ended.err.splitlines()
     assert "Traceback" not in ended.err
-    assert not any(line.startswith(("bad_measures:is_nan", "bad_measures:has_none")) for line in ended.err.splitlines())
+    assert not any(
+        line.startswith(("bad_measures:is_nan", "bad_measures:has_none")) for line in ended.err.splitlines()
+    )
 
 
 def test_status_and_explain_tell_the_faults(bad_run):

@@ -92,7 +92,11 @@ def test_retry_with_the_mended_file_trains_what_failed_and_ends_well(fragile, in
     scratch, _ = fragile
     (scratch / "mended").mkdir()
     mended = scratch / "mended" / "fragile.py"
-    mended.write_text(PLUGIN.replace("os.kill(os.getpid(), 9)", "pass").replace('raise ValueError("no luck in training")', "pass"))
+    mended.write_text(
+        PLUGIN.replace("os.kill(os.getpid(), 9)", "pass").replace(
+            'raise ValueError("no luck in training")', "pass"
+        )
+    )
     ended = command("retry", scratch / "run", "--plugin", mended, "--workers", 1)
     assert ended.code == 0, ended.err
     results = Run(scratch / "run").results()

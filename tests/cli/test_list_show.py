@@ -1,0 +1,159 @@
+"""``genbench list`` and ``genbench show``."""
+
+import json
+
+import pytest
+
+from genbench.cli import main
+from genbench.cli.list import KINDS
+
+PLUGIN = """
+import genbench
+print("noise")
+
+@genbench.measure(family="mine", direction="-", source="Somebody 2020, eq. 3", formula="max w")
+def widest(model, *, power: float = 1.0):
+    \"\"\"The widest layer.\"\"\"
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path) -> str:
+    path = tmp_path / "papers.py"
+    path.write_text(PLUGIN)
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit code and both outputs."""
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return ran
+
+
+def strict(text: str):
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_listed_as_text_and_as_strict_json(run, kind):
+    code, out, err = run("list", kind, "--json")
+    assert (code, err) == (0, "")
+    rows = strict(out)
+    code, text, err = run("list", kind)
+    assert (code, err) == (0, "")
+    for row in rows:
+        assert row["name"] in text
+
+
+def test_list_alone_counts_every_kind(run):
+    code, out, _ = run("list", "--json")
+    assert code == 0
+    counts = {each["kind"]: each["count"] for each in strict(out)}
+    assert list(counts) == list(KINDS)
+    assert counts["measures"] > 20
+    assert counts["models"] >= 7
+
+
+def test_an_unknown_kind_gets_the_nearest_one(run):
+    code, out, err = run("list", "mesures")
+    assert (code, out) == (2, "")
+    assert err == "genbench: unknown kind 'mesures'; did you mean 'measures'?\n"
+
+
+def test_a_plugin_appears_in_lists_and_prints_nothing_among_the_results(run, plugin):
+    code, out, err = run("list", "measures", "--json", "--plugin", plugin)
+    assert code == 0
+    assert "noise" in err
+    rows = {each["name"]: each for each in strict(out)}
+    assert rows["papers:widest"] == {
+        "name": "papers:widest",
+        "family": "mine",
+        "direction": "-",
+        "cost": "A",
+        "source": "Somebody 2020, eq. 3",
+        "settings": ["power=1.0"],
+        "version": 1,
+        "plugin": "papers",
+        "summary": "The widest layer.",
+    }
+
+
+def test_a_plugin_can_be_left_out(run):
+    code, out, _ = run("list", "models", "--no-plugin", "models", "--json")
+    assert (code, strict(out)) == (0, [])
+    code, out, _ = run("list", "plugins", "--no-plugin", "models", "--json")
+    assert {each["name"]: each["status"] for each in strict(out)}["models"] == "disabled"
+    code, out, err = run("list", "models", "--no-plugin", "modles")
+    assert (code, out) == (2, "")
+    assert err == "genbench: --no-plugin modles: no such plugin; did you mean 'models'?\n"
+
+
+def test_a_broken_plugin_named_on_the_command_line_fails_the_command_which_still_lists_the_rest(
+    run, tmp_path
+):
+    path = tmp_path / "bad.py"
+    path.write_text("raise ValueError('no luck')")
+    code, out, err = run("list", "models", "--json", "--plugin", str(path))
+    assert code == 1
+    assert err == "genbench: plugin 'bad' (file bad.py): import failed: ValueError: no luck\n"
+    assert len(strict(out)) >= 7
+
+
+def test_a_plugin_file_that_is_absent_is_wrong_usage(run):
+    code, out, err = run("list", "--plugin", "./absent.py")
+    assert (code, out) == (2, "")
+    assert err.startswith("genbench: --plugin ./absent.py: cannot be read")
+
+
+def test_show_prints_the_card_of_a_component(run, plugin):
+    code, out, _ = run("show", "papers:widest", "--plugin", plugin)
+    assert code == 0
+    for part in (
+        "measure",
+        "papers:widest",
+        "mine",
+        "-",
+        "max w",
+        "Somebody 2020, eq. 3",
+        "model",
+        "power = 1.0",
+    ):
+        assert part in out
+    assert out.endswith("The widest layer.\n")
+    code, out, _ = run("show", "widest[power=2]", "--plugin", plugin, "--json")
+    assert strict(out)["spelling"] == "papers:widest[power=2]"
+    assert strict(out)["settings"] == {"power": {"type": "float", "default": 2.0}}
+
+
+def test_show_prints_the_text_of_a_suite(run):
+    code, out, _ = run("show", "digits")
+    assert code == 0
+    assert 'name = "digits"' in out
+    code, json_out, _ = run("show", "digits", "--json")
+    assert strict(json_out) == {"kind": "suite", "name": "digits", "text": out}
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "line"),
+    [
+        ("param_nrom", 2, "nothing is named 'param_nrom'; did you mean 'param_norm'?"),
+        ("digts", 2, "nothing is named 'digts'; did you mean 'digits'?"),
+        ("model:mpl", 2, "nothing is named 'mpl'; did you mean 'mlp'?"),
+        ("resnet", 2, "'resnet' is the name of several things; say which: model:resnet, protocol:resnet"),
+        ("mlp[widht=3]", 3, "model 'mlp': unknown setting 'widht'; did you mean 'width'?"),
+        ("mlp[width=0]", 3, "model 'mlp': width = 0: should be greater than or equal to 1"),
+        ("mlp[", 3, "'mlp[': a variant is spelled name[key=value,...]"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_with_the_nearest_word(run, word, code, line):
+    assert run("show", word) == (code, "", f"genbench: {line}\n")

@@ -1,0 +1,97 @@
+"""The built-in suites: each plans without data, trains two steps, and is what its quick twin stands for."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from genbench import api
+from genbench.components import Kind
+from genbench.fitting import network, parts
+from genbench.host import Host
+from genbench.plan import Plan, Trial
+from genbench.prediction import predict
+from genbench.suite import read_suite
+from genbench.training.loop import train
+
+HOST = Host.load()
+SUITES = sorted(name for name, path in HOST.suites().items() if path.parent.name == "suites")
+NEED_FULL_GRIDS = ("cifar10", "cifar100", "cifar10-jpeg")
+
+
+def plan_of(name: str) -> Plan:
+    return api.plan_suite(read_suite(name, HOST), HOST)
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_plans_without_data_and_its_predicted_time_is_the_one_written_in_it(name):
+    plan = plan_of(name)
+
+    predicted = predict(plan.trials, HOST).gpu_hours
+
+    assert plan.suite.predicted_gpu_hours == pytest.approx(predicted, rel=0.06)
+
+
+def what_differs(trial: Trial) -> tuple[object, ...]:
+    """Model, protocol and regularizers, without what changes numbers only."""
+    return (
+        trial.task,
+        repr((trial.model.name, sorted(trial.model.settings.items()))),
+        trial.protocol.name,
+        trial.protocol.settings["augmentation"],
+        tuple(each.name for each in trial.regularizers),
+    )
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_examples(name):
+    distinct = {what_differs(trial): trial for trial in plan_of(name).trials}
+    for trial in distinct.values():
+        settings = {**trial.protocol.settings, "batch_size": 4, "max_epochs": 1, "target_loss": None}
+        protocol = type(parts(trial, HOST)[0])(**settings)
+        inputs = torch.rand(8, *trial.task.input_shape)
+        targets = torch.arange(8) % trial.task.outputs
+
+        outcome = train(
+            network(trial, HOST), trial.task, inputs, targets, targets, protocol, parts(trial, HOST)[1],
+            trial.seeds(), device="cpu", milestones=False,
+        )  # fmt: skip
+
+        assert (outcome.steps, outcome.stop_reason) == (2, "max_epochs"), trial.model
+
+
+@pytest.mark.parametrize("name", [each for each in SUITES if not each.endswith("-quick")])
+def test_a_suite_has_a_quick_twin_with_the_same_axes(name):
+    quick = plan_of(f"{name}-quick")
+
+    assert {trial.model.name for trial in quick.trials} == {t.model.name for t in plan_of(name).trials}
+    assert len(quick.trials) <= len(plan_of(name).trials)
+
+
+@pytest.mark.parametrize("name", NEED_FULL_GRIDS)
+def test_the_image_suites_vary_what_they_promise(name):
+    plan = plan_of(name)
+
+    axes = {axis.rpartition(".")[2] for axis in plan.axes}
+    models = {trial.model.name for trial in plan.trials}
+
+    assert len(plan.trials) >= 128
+    assert {"learning_rate", "batch_size", "regularizers", "train_size", "augmentation"} <= axes
+    assert models == {"convnet", "resnet", "wide-resnet"}
+    assert {trial.protocol.name for trial in plan.trials} == {"interpolate"}
+
+
+def test_every_model_and_regularizer_appears_in_some_suite():
+    trials = [trial for name in SUITES for trial in plan_of(name).trials]
+    core = {
+        kind: {each.name for each in HOST.components(kind) if each.plugin == "core"}
+        for kind in (Kind.MODEL, Kind.REGULARIZER)
+    }
+
+    assert {trial.model.name for trial in trials} >= core[Kind.MODEL]
+    assert {each.name for trial in trials for each in trial.regularizers} >= core[Kind.REGULARIZER]
