@@ -1,4 +1,4 @@
-"""genbench: which number, computed from a trained network and its training data, tells how well it generalizes?
+"""genbench: which number, computed from a trained network and its training data, predicts its test gap?
 
 Importing this module imports no torch: what needs it is imported at first use.
 """

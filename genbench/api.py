@@ -71,9 +71,7 @@ class Run:
         """The table together with what is known of its axes and measures."""
         return read_table(self.folder)
 
-    def rank(
-        self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any
-    ) -> Board:
+    def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures of this run; `options` are those of `genbench.rank`."""
         results = self.results()
         chosen = list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes]
@@ -98,7 +96,9 @@ def _records(folder: Folder) -> list[Mapping[str, Any]]:
     return [each.record for each in stored if each is not None]
 
 
-def rank(table: pd.DataFrame, measures: Sequence[str] | None = None, target: str = "gap", **options: Any) -> Board:
+def rank(
+    table: pd.DataFrame, measures: Sequence[str] | None = None, target: str = "gap", **options: Any
+) -> Board:
     """Rank measures by how well they predict a target, on any table.
 
     Parameters
@@ -328,12 +328,21 @@ def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     from genbench.prediction import predict
 
     predict(pending, host)
-    problems: list[str] = []
-    for trial in {canonical_json([each.dataset.name, each.dataset.settings]): each for each in pending}.values():
-        component = host.find(Kind.DATASET, trial.dataset.name)
+    problems: dict[str, None] = {}
+    prepared: dict[str, splits.PreparedData | None] = {}
+    for trial in pending:
+        dataset = canonical_json([trial.dataset.name, trial.dataset.settings])
+        sizes = {name: trial.splits[name] for name in ("train_size", "validation_size", "test_size")}
         try:
-            splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum)
+            if dataset not in prepared:
+                prepared[dataset] = None
+                component = host.find(Kind.DATASET, trial.dataset.name)
+                prepared[dataset] = splits.prepare(
+                    component, trial.dataset.settings, root, checksum=trial.checksum
+                )
+            if (found := prepared[dataset]) is not None:
+                splits.check_sizes(found, **sizes)
         except InvalidInput as fault:
-            problems += fault.problems
+            problems.update(dict.fromkeys(fault.problems))
     if problems:
         raise InvalidInput(problems)

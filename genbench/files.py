@@ -6,25 +6,35 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "cache_folder", "write_atomically"]
+__all__ = ["as_json", "cache_folder", "replacing", "write_atomically"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, flushed to the disk and renamed to `path` when the block ends well.
+
+    Readers see the old file or the whole new one, and several processes may write the same file at once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write `content` whole, or not at all; see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def as_json(content: Any) -> bytes:
@@ -44,8 +54,12 @@ def _finite(content: Any) -> Any:
 
 
 def cache_folder() -> Path:
-    """Where genbench keeps what it downloads and prepares: ``$GENBENCH_CACHE``, else the user's cache."""
-    if given := os.environ.get("GENBENCH_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "genbench"
+    """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME``, else ``~/.cache/genbench``.
+
+    What genbench downloads and prepares is kept there; it is read anew at each call and not created here.
+    """
+    if own := os.environ.get("GENBENCH_CACHE"):
+        return Path(own).expanduser()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser() / "genbench"
+    return Path("~/.cache/genbench").expanduser()

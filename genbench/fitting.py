@@ -52,16 +52,16 @@ def network(trial: Trial, host: Host) -> nn.Module:
 
 
 def training_data(
-    trial: Trial, host: Host, root: Path | None, needed: Collection[splits.SplitName]
+    trial: Trial, host: Host, root: Path | None, *, opened: Collection[splits.SplitName]
 ) -> tuple[splits.PreparedData, splits.TrainingData]:
-    """The prepared data of a trial, of which `needed` are opened, and its training set."""
+    """The prepared data of a trial, of which the files `opened` are opened, and its training set."""
     protocol, _ = parts(trial, host)
     prepared = splits.prepare(
         host.find(Kind.DATASET, trial.dataset.name),
         plain_settings(trial.dataset.settings),
         root,
         checksum=trial.checksum,
-        splits=needed,
+        splits=opened,
     )
     data = splits.load_training(
         prepared,
@@ -100,7 +100,7 @@ def fit(
     """
     began = time.perf_counter()
     protocol, regularizers = parts(trial, host)
-    prepared, data = training_data(trial, host, root, ("train", "test"))
+    prepared, data = training_data(trial, host, root, opened=("train", "test"))
     model = network(trial, host)
     snapshots = next((each["snapshots"] for each in keep if isinstance(each, Mapping)), 0)
     outcome = train(
@@ -118,9 +118,7 @@ def fit(
         milestones="milestones" in keep,
         on_epoch=on_epoch,
     )
-    test = splits.load_test(
-        prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"]
-    )
+    test = splits.load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
     test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
     record = {
         "trial": trial.as_dict(),

@@ -14,6 +14,7 @@ import torch
 
 from genbench.canonical import digest, stream_seed
 from genbench.components import Component
+from genbench.data import Split
 from genbench.errors import InvalidInput
 from genbench.fitting import network, parts, training_data
 from genbench.host import Host
@@ -68,10 +69,12 @@ def roots(
             if "final" in each.record["states"]
         ]
     if needed & {"inputs", "targets", "validation"}:
-        _, data = training_data(trial, host, root, ("train",))
+        _, data = training_data(trial, host, root, opened=["train"])
         found["inputs"] = data.inputs.to(device)
         found["targets"] = data.targets.to(device)
-        found["validation"] = data.validation
+        if data.validation is not None:
+            held_out = data.validation
+            found["validation"] = Split(held_out.inputs.to(device), held_out.targets.to(device))
     return found
 
 

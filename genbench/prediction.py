@@ -1,6 +1,7 @@
 """What a plan will take: time, memory and disk, predicted from the networks' arithmetic before anything runs.
 
-Networks are built without memory (on torch's meta device), which also finds those that cannot be built.
+Networks are built without memory (on torch's meta device) where that works, which also finds those that
+cannot be built.
 """
 
 from __future__ import annotations
@@ -132,12 +133,22 @@ def _memory(network: _Network, protocol: Protocol, examples: int, input_size: in
 
 
 def _measure(trial: Trial, host: Host) -> _Network:
+    try:
+        return _arithmetic(trial, host, "meta")
+    except (NotImplementedError, RuntimeError):
+        # Some networks look at their values, which a shape-only one does not have; the others fail again.
+        with torch.random.fork_rng(devices=[]):
+            return _arithmetic(trial, host, "cpu")
+
+
+def _arithmetic(trial: Trial, host: Host, device: str) -> _Network:
+    """Build the network and send two examples through it, counting."""
     component = host.find(Kind.MODEL, trial.model.name)
-    with torch.device("meta"):
+    with torch.device(device):
         model = component.object(trial.task, **plain_settings(trial.model.settings))
         for regularizer in parts(trial, host)[1]:
             model = regularizer.build(model, trial.task)
-    model = model.to("meta").eval()
+    model = model.to(device).eval()
     weights = sum(each.numel() for each in model.parameters())
     leaves = [each for each in model.modules() if not list(each.children())]
     activations = 0.0
@@ -151,12 +162,9 @@ def _measure(trial: Trial, host: Host) -> _Network:
     counter = FlopCounterMode(display=False)
     try:
         with counter, torch.no_grad():
-            model(torch.empty(2, *trial.task.input_shape, device="meta"))
-        flops = counter.get_total_flops() / 2
-    except NotImplementedError:
-        # Some operators have no shape-only version; every weight is used at least once an example.
-        flops = 2.0 * weights
+            model(torch.zeros(2, *trial.task.input_shape, device=device))
     finally:
         for hook in hooks:
             hook.remove()
-    return _Network(max(flops, 2.0 * weights), activations, weights, len(leaves))
+    # Every weight is used at least once an example, whatever the counter knows of the operators.
+    return _Network(max(counter.get_total_flops() / 2, 2.0 * weights), activations, weights, len(leaves))

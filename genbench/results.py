@@ -180,14 +180,14 @@ def _point(trial: Mapping[str, Any]) -> tuple[str, list[int]]:
 
 
 def _without_older_versions(values: list[dict[str, Mapping[str, Any]]]) -> list[str]:
-    """Remove values of measures that have values of a newer version on other fits; a note for each measure."""
+    """Remove values of measures that have newer versions on other fits; a note for each measure."""
     newest: dict[str, int] = {}
     for each in values:
         for name, value in each.items():
             newest[name] = max(value["version"], newest.get(name, 0))
     left_out: dict[str, int] = {}
     for each in values:
-        for name in [name for name, value in each.items() if value["version"] < newest[name]]:
+        for name in [name for name in each if each[name]["version"] < newest[name]]:
             del each[name]
             left_out[name] = left_out.get(name, 0) + 1
     return [
@@ -207,8 +207,8 @@ def _describe(values: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Me
         newest = max(records, key=lambda record: record["version"])
         computed = [each["seconds"] for each in records if each["status"] == Status.OK]
         statuses: dict[str, int] = {}
-        for each in records:
-            statuses[each["status"]] = statuses.get(each["status"], 0) + 1
+        for record in records:
+            statuses[record["status"]] = statuses.get(record["status"], 0) + 1
         described[name] = MeasureInfo(
             name=name,
             family=newest["family"],

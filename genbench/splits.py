@@ -18,7 +18,15 @@ from genbench.datasets.prepared import PreparedData, SplitName, prepare, read_sp
 from genbench.datasets.sampling import permutation, uniforms
 from genbench.errors import InvalidInput
 
-__all__ = ["PreparedData", "SplitName", "TrainingData", "load_test", "load_training", "prepare"]
+__all__ = [
+    "PreparedData",
+    "SplitName",
+    "TrainingData",
+    "check_sizes",
+    "load_test",
+    "load_training",
+    "prepare",
+]
 
 
 @dataclass(frozen=True)
@@ -80,12 +88,7 @@ def load_training(
         There are fewer examples than asked for, or label noise is asked for in regression.
     """
     examples = prepared.examples["train"]
-    size = examples - validation_size if train_size is None else train_size
-    if size < 1 or size + validation_size > examples:
-        raise InvalidInput(
-            f"dataset '{prepared.name}': the training split has {examples} examples, "
-            f"too few for train_size {train_size or 'all'} and validation_size {validation_size}"
-        )
+    size = _training_size(prepared, train_size, validation_size)
     whole = read_split(prepared, "train")
     order = permutation(stream_seed("subset", seed_index, prepared.identity), examples)
     chosen = torch.from_numpy(order[:size])
@@ -121,13 +124,43 @@ def load_test(prepared: PreparedData, *, mean: Tensor, std: Tensor, test_size: i
     whole = read_split(prepared, "test")
     if test_size is None:
         return Split(_normalized(whole.inputs, mean, std), whole.targets.clone())
-    if not 1 <= test_size <= examples:
-        raise InvalidInput(
-            f"dataset '{prepared.name}': the test split has {examples} examples, test_size is {test_size}"
-        )
+    _check_test_size(prepared, test_size)
     order = permutation(stream_seed("subset", 0, prepared.identity, "test"), examples)
     chosen = torch.from_numpy(order[:test_size])
     return Split(_normalized(whole.inputs[chosen], mean, std), whole.targets[chosen])
+
+
+def check_sizes(
+    prepared: PreparedData, *, train_size: int | None, validation_size: int, test_size: int | None
+) -> None:
+    """Find before anything trains what `load_training` and `load_test` would refuse.
+
+    Raises
+    ------
+    InvalidInput
+        A split has fewer examples than asked for.
+    """
+    _training_size(prepared, train_size, validation_size)
+    _check_test_size(prepared, test_size)
+
+
+def _training_size(prepared: PreparedData, train_size: int | None, validation_size: int) -> int:
+    examples = prepared.examples["train"]
+    size = examples - validation_size if train_size is None else train_size
+    if size < 1 or size + validation_size > examples:
+        raise InvalidInput(
+            f"dataset '{prepared.name}': the training split has {examples} examples, "
+            f"too few for train_size {train_size or 'all'} and validation_size {validation_size}"
+        )
+    return size
+
+
+def _check_test_size(prepared: PreparedData, test_size: int | None) -> None:
+    examples = prepared.examples["test"]
+    if test_size is not None and not 1 <= test_size <= examples:
+        raise InvalidInput(
+            f"dataset '{prepared.name}': the test split has {examples} examples, test_size is {test_size}"
+        )
 
 
 def _with_noise(targets: Tensor, rate: float, seed_index: int, prepared: PreparedData) -> Tensor:

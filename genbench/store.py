@@ -194,12 +194,15 @@ class Folder:
         if record is None:
             return None
         if record.get("key") != key:
-            return self._damaged(folder / "fit.json", "it is the record of another trial")
+            self._damaged(folder / "fit.json", "it is the record of another trial")
+            return None
         weights = folder / "weights.safetensors"
         if not weights.is_file() or weights.stat().st_size != record["weights"]["bytes"]:
-            return self._damaged(weights, "its size is not the one recorded")
+            self._damaged(weights, "its size is not the one recorded")
+            return None
         if check_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != record["weights"]["sha256"]:
-            return self._damaged(weights, "its content is not what was recorded")
+            self._damaged(weights, "its content is not what was recorded")
+            return None
         return StoredFit(key, record, folder)
 
     def holds(self, key: str) -> bool:
@@ -292,12 +295,14 @@ class Folder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as fault:
-            return self._damaged(path, str(fault))
+            self._damaged(path, str(fault))
+            return None
         if not whole:
-            return self._damaged(path, "its content does not match its checksum")
+            self._damaged(path, "its content does not match its checksum")
+            return None
         return content
 
-    def _damaged(self, path: Path, why: str) -> None:
+    def _damaged(self, path: Path, why: str) -> Any:
         line = f"{path.relative_to(self.path)} is damaged ({why}); it will be made again"
         if line not in self._warned:
             self._warned.add(line)

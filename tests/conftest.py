@@ -51,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def inline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Jobs are done in this process instead of workers of their own, for tests to which isolation is nothing."""
+    """Jobs are done in this process, without workers of their own, where isolation is not the point."""
     import torch
     from running import InlineProcess
 

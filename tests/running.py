@@ -1,4 +1,4 @@
-"""Running the command line in tests: in this process where that suffices, as a process of its own where not."""
+"""Running the command line in tests: in this process where that suffices, else as a process of its own."""
 
 from __future__ import annotations
 

@@ -163,7 +163,8 @@ def test_every_suite_has_name_version_and_title(host):
 
 def test_a_suite_that_cannot_be_read_is_a_row_that_says_so(tmp_path):
     (tmp_path / "bad.toml").write_text("title = ")
-    text = f"def genbench_suites():\n    return [{str(tmp_path / 'bad.toml')!r}, {str(tmp_path / 'no.toml')!r}]\n"
+    listed = [str(tmp_path / "bad.toml"), str(tmp_path / "absent.toml")]
+    text = f"def genbench_suites():\n    return {listed!r}\n"
     host = Host.of([PluginSource("papers", file="papers.py", text=text)])
     titles = [each["title"] for each in rows(host, "suites")]
     assert len(titles) == 2

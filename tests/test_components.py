@@ -1,5 +1,4 @@
 """What a declaration says of an object, and what is read off its signature."""
-# ruff: noqa: B008  (a need is the default of a parameter, by design)
 
 from __future__ import annotations
 

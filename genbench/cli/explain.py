@@ -58,8 +58,9 @@ def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
         f"{record['steps']} steps, {record['seconds']:.1f} s on {record['device']}"
     )
     for split in ("train", "test"):
-        loss = record[f"{split}_loss"]
-        click.echo(f"  {split} error {record[f'{split}_error']:.4f}, {split} loss {loss if loss is None else f'{loss:.5f}'}")
+        error, loss = record[f"{split}_error"], record[f"{split}_loss"]
+        shown = "not finite" if loss is None else f"{loss:.5f}"
+        click.echo(f"  {split} error {error:.4f}, {split} loss {shown}")
     rows = [
         [name, "" if each["value"] is None else f"{each['value']:.6g}", each["status"], each["reason"]]
         for name, each in sorted(values.items())

@@ -12,7 +12,9 @@ from genbench.cli import options
 
 @click.command("measure")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--measures", metavar="A,B", help="Names, variants, family:NAME, cost:A-C.  [default: the suite's]")
+@click.option(
+    "--measures", metavar="A,B", help="Names, variants, family:NAME, cost:A-C, instead of the suite's."
+)
 @options.working
 @options.as_json
 def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:

@@ -73,7 +73,8 @@ class Live(Progress):
         self._bar.start()
 
     def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
-        last = f"{record['stop_reason']} after {record['epochs']} epochs, test error {record['test_error']:.3f}"
+        ended = f"{record['stop_reason']} after {record['epochs']} epochs"
+        last = f"{ended}, test error {record['test_error']:.3f}"
         self._bar.update(self._task, last=last)
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:

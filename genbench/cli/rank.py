@@ -70,7 +70,7 @@ def _table(path: Path) -> pd.DataFrame:
 
     if not path.exists():
         raise UsageError(f"'{path}' is neither a run folder nor a table file")
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".json": pd.read_json}
+    readers: dict[str, Any] = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".json": pd.read_json}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"'{path}': a table is a {', '.join(readers)} file")

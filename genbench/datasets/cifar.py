@@ -13,8 +13,8 @@ import torch
 
 import genbench
 from genbench.constraints import Count
-from genbench.datasets.cache import cache_folder
 from genbench.datasets.remote import Publication, RemoteFile
+from genbench.files import cache_folder
 
 __all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
 

@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 from genbench.canonical import canonical_json, digest
 from genbench.components import Component
 from genbench.data import Data, Split, Task
-from genbench.datasets.cache import cache_folder, replacing
 from genbench.datasets.content import file_hash
 from genbench.errors import InvalidInput
+from genbench.files import cache_folder, replacing
 
 __all__ = ["SPLITS", "PreparedData", "SplitName", "data_folder", "prepare", "read_split"]
 

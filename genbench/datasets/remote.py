@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from genbench.canonical import digest
-from genbench.datasets.cache import cache_folder, replacing
 from genbench.datasets.content import file_hash
 from genbench.errors import InvalidInput
+from genbench.files import cache_folder, replacing
 
 __all__ = ["Publication", "RemoteFile"]
 

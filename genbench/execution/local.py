@@ -6,6 +6,7 @@ import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import genbench
@@ -81,7 +82,7 @@ class LocalExecutor:
             else:
                 placed = dataclasses.replace(job, device=job.device or device)
                 try:
-                    outcome = supervise(placed, slot, lambda event, job=placed: self._watch(job, event))
+                    outcome = supervise(placed, slot, partial(self._watch, placed))
                 except Exception as fault:  # a job must have an outcome, or the run would wait for ever
                     outcome = JobOutcome(job, status="error", reason=f"{type(fault).__name__}: {fault}")
             self._outcomes.put(outcome)

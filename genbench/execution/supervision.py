@@ -157,7 +157,9 @@ class Slot:
             process.kill()
 
 
-def supervise(job: Job, slot: Slot, watch: Callable[[Mapping[str, Any]], None] = lambda event: None) -> JobOutcome:
+def supervise(
+    job: Job, slot: Slot, watch: Callable[[Mapping[str, Any]], None] = lambda event: None
+) -> JobOutcome:
     """Do one job in the slot's worker and wait for its outcome.
 
     Parameters

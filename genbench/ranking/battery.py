@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,12 @@ from genbench.ranking.design import Design, missing_patterns
 from genbench.ranking.granulated import granulated_covariance, granulated_tau
 from genbench.ranking.hyperparameters import Gain, axis_share, gain_over_axes
 from genbench.ranking.kendall import pair_counts
-from genbench.ranking.mutual_information import ConditioningSets, PairCounter, conditioning_sets
+from genbench.ranking.mutual_information import (
+    ConditioningSets,
+    PairCounter,
+    Weighting,
+    conditioning_sets,
+)
 from genbench.ranking.panel import Panel, Scores, Settings
 from genbench.ranking.regression import configuration_folds, linear_fit
 from genbench.ranking.selection import choose_best
@@ -126,23 +131,23 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
             continue
         sets = conditioning_sets(panel.design.take(rows))
         left_out |= {" × ".join(names) for names in sets.left_out}
-        target, weights = panel.target[rows], settings.weights[rows]
+        target = panel.target[rows]
+        lanes = np.column_stack([np.ones(len(target), dtype=np.int16), settings.weights[rows, :count]])
+        shared = PairCounter(target, target, sets)
+        weightings = in_threads(shared.weighting, lanes.T)
 
         def one(
             measure: int,
             rows: np.ndarray = rows,
-            sets: ConditioningSets = sets,
             target: np.ndarray = target,
-            weights: np.ndarray = weights,
+            sets: ConditioningSets = sets,
+            weightings: Sequence[Weighting] = weightings,
         ) -> None:
             counter = PairCounter(panel.values[rows, measure], target, sets)
-            whole = counter.information(np.ones(len(target)))
-            attained[measure] = (
-                "none" if whole.attained is None else " × ".join(whole.attained) or "all pairs"
-            )
-            found[measure, 0] = whole.signed
-            for replicate in range(count):
-                found[measure, 1 + replicate] = counter.information(weights[:, replicate]).signed
+            each = [counter.information(weighting) for weighting in weightings]
+            found[measure] = [information.signed for information in each]
+            axes = each[0].attained
+            attained[measure] = "none" if axes is None else " × ".join(axes) or "all pairs"
 
         in_threads(one, columns)
     scores.add("cmi", found[:, 0], found[:, 1:], True, (-1.0, 1.0))

@@ -47,7 +47,8 @@ def pgdl_score(values: np.ndarray, target: np.ndarray, design: Design) -> float:
     sets = conditioning_sets(design)
     if len(design.names) < 2 or any(len(names) == 2 for names in sets.left_out):
         return float("nan")
-    tables = PairCounter(values, target, sets).sign_tables(np.ones(design.n))
+    counter, ones = PairCounter(values, target, sets), np.ones(design.n)
+    tables = counter.concordant(ones), counter.values_below(ones), counter.weighting(ones).target_below
     scores = []
     start = 0
     for place, size in enumerate(sets.sizes):

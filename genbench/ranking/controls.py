@@ -64,12 +64,10 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
         return granulated_tau(values, target, study.design).mean
 
     def cmi(values: np.ndarray) -> np.ndarray:
-        sets, ones = conditioning_sets(study.design), np.ones(study.n)
-        return np.array(
-            in_threads(
-                lambda column: PairCounter(column, target, sets).information(ones).signed, values.T.copy()
-            )
-        )
+        sets = conditioning_sets(study.design)
+        counters = [PairCounter(column, target, sets) for column in values.T]
+        weighting = counters[0].weighting(np.ones(study.n))
+        return np.array(in_threads(lambda counter: counter.information(weighting).signed, counters))
 
     found: dict[str, Statistic] = {"tau": tau, "cmi": cmi}
     if study.design.names:

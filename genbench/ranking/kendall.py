@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -61,13 +61,13 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     Notes
     -----
     O(n log n) comparisons and O(B n log n) additions: rows are taken in the order of the target and sorted by
-    the measure with a merge sort, which meets every concordant pair once (Knight 1966, JASA 61:436). The
-    discordant ones are what remains after the ties, which are counted by sorting too.
+    the measure with a merge sort, which meets every concordant pair once (Knight 1966, JASA 61:436). Without
+    weights they are counted by blocks of ranks, O(n √n) in vector instructions, which is faster up to millions of
+    rows. The discordant pairs are what remains after the ties, which are counted by sorting too.
     """
-    from genbench.ranking.kernels import concordant_weight
+    from genbench.ranking.kernels import concordant_count, concordant_weight
 
     n = len(values)
-    lanes = _as_lanes(weights, n)
     rank, against = dense_rank(values), dense_rank(target)
     falling = stable_order(int(rank.max(initial=0)) - rank)
     order = falling[stable_order(against[falling])]  # target ascending, within its ties values descending
@@ -75,24 +75,27 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     levels = int(against.max(initial=0)) + 1
     ties = levels < n and int(rank.max(initial=0)) + 1 < n
     both = dense_rank(rank * levels + against) if ties else np.arange(n)
-    counts = np.empty((6, lanes.shape[1]))
-    for first in range(0, lanes.shape[1], LANES_AT_ONCE):
-        chunk = slice(first, first + LANES_AT_ONCE)
-        weight = lanes[order, chunk].astype(float)
-        concordant = concordant_weight(rank, weight)
-        tied_values, tied_target = tied_weight(rank, weight), tied_weight(against, weight)
-        tied_both = tied_weight(both, weight)
-        total = (weight.sum(axis=0) ** 2 - (weight**2).sum(axis=0)) / 2
-        discordant = total - tied_target - concordant - (tied_values - tied_both)
-        counts[:, chunk] = concordant, discordant, tied_values, tied_target, tied_both, total
-    return PairCounts(*counts)
-
-
-def _as_lanes(weights: np.ndarray | None, n: int) -> np.ndarray:
     if weights is None:
-        return np.ones((n, 1))
+        one = np.ones((n, 1))
+        return _counts(np.array([float(concordant_count(rank))]), one, rank, against, both)
     lanes = np.asarray(weights)
-    return lanes[:, None] if lanes.ndim == 1 else lanes
+    lanes = lanes[:, None] if lanes.ndim == 1 else lanes
+    parts = []
+    for first in range(0, lanes.shape[1], LANES_AT_ONCE):
+        weight = lanes[order, first : first + LANES_AT_ONCE].astype(float)
+        parts.append(_counts(concordant_weight(rank, weight), weight, rank, against, both))
+    return PairCounts(*(np.concatenate(column) for column in zip(*map(astuple, parts), strict=True)))
+
+
+def _counts(
+    concordant: np.ndarray, weight: np.ndarray, rank: np.ndarray, against: np.ndarray, both: np.ndarray
+) -> PairCounts:
+    """The discordant pairs are those neither concordant nor tied."""
+    tied_values, tied_target = tied_weight(rank, weight), tied_weight(against, weight)
+    tied_both = tied_weight(both, weight)
+    total = (weight.sum(axis=0) ** 2 - (weight**2).sum(axis=0)) / 2
+    discordant = total - tied_target - concordant - (tied_values - tied_both)
+    return PairCounts(concordant, discordant, tied_values, tied_target, tied_both, total)
 
 
 def tau_a(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:

@@ -108,8 +108,21 @@ def _padded(size: int) -> int:
     return -(-size // 4) * 4
 
 
+@dataclass(frozen=True)
+class Weighting:
+    """One set of weights, with what it says of the target alone: shared by all measures.
+
+    `total` and `target_below` are tables (see `information_kernels`) of all ordered pairs of different rows and of
+    those whose first row has the larger target.
+    """
+
+    weights: np.ndarray
+    total: np.ndarray
+    target_below: np.ndarray
+
+
 class PairCounter:
-    """Information of one measure about one target, under many sets of weights.
+    """Counts the pairs of rows by their cells and by the order of one measure and one target.
 
     The orders of the rows are found once; each set of weights then costs a merge sort that carries, for every
     conditioning set, the weight per cell of the rows already passed.
@@ -123,8 +136,8 @@ class PairCounter:
 
     Notes
     -----
-    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing
-    is ever held or looped over per pair.
+    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing is
+    ever held or looped over per pair.
     """
 
     def __init__(self, values: np.ndarray, target: np.ndarray, sets: ConditioningSets):
@@ -135,9 +148,8 @@ class PairCounter:
         by_target = stable_order(against)
         by_both = by_target[stable_order(rank[by_target])]
         alone = np.zeros(len(rank), dtype=np.int64)
-        self._concordant = falling[
-            stable_order(against[falling])
-        ]  # target ascending, its ties by falling value
+        # Target ascending, within its ties values descending.
+        self._concordant = falling[stable_order(against[falling])]
         self._rank = rank[self._concordant]
         # Each scan: an order of the rows, the groups within which pairs count, and what is compared.
         self._by_target = by_target, alone, against[by_target]
@@ -145,23 +157,22 @@ class PairCounter:
         self._tied = by_both, rank[by_both], against[by_both]
         self._ties = rank.max(initial=0) + 1 < len(rank) or against.max(initial=0) + 1 < len(rank)
 
-    def information(self, weights: np.ndarray) -> ConditionalInformation:
-        """The information under `weights` (n,), a pair counting with the product of its rows' weights."""
+    def weighting(self, weights: np.ndarray) -> Weighting:
+        """Prepare a set of weights (n,), for this measure and any other with the same rows and target."""
+        weights = np.asarray(weights, dtype=float)
+        return Weighting(weights, _all_pairs(self._sets, weights), self._below(weights, *self._by_target))
+
+    def information(self, weighting: Weighting) -> ConditionalInformation:
+        """The information, a pair counting with the product of its rows' weights."""
         from genbench.ranking.information_kernels import set_information
 
-        sets = self._sets
-        weights = np.asarray(weights, dtype=float)
-        none = np.zeros(0)
-        concordant = self._count_concordant(weights)
-        target_below = self._count_below(weights, *self._by_target)
-        values_below = self._count_below(weights, *self._by_value) if self._ties else none
-        tied_below = self._count_below(weights, *self._tied) if self._ties else none
+        sets, weights, none = self._sets, weighting.weights, np.zeros(0)
         found = set_information(
-            concordant,
-            values_below,
-            target_below,
-            tied_below,
-            _all_pairs(sets, weights),
+            self.concordant(weights),
+            self.values_below(weights) if self._ties else none,
+            weighting.target_below,
+            self._below(weights, *self._tied) if self._ties else none,
+            weighting.total,
             sets.base,
             sets.fold,
             sets.sizes,
@@ -169,20 +180,8 @@ class PairCounter:
         )
         return _summary(sets.names, *found.T)
 
-    def sign_tables(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tables of the pairs whose first row is larger in both, in the value, in the target.
-
-        Entry (a, b) of a base set's block is the weight of the pairs from cell a to cell b; blocks are
-        flattened and follow each other.
-        """
-        weights = np.asarray(weights, dtype=float)
-        return (
-            self._count_concordant(weights),
-            self._count_below(weights, *self._by_value),
-            self._count_below(weights, *self._by_target),
-        )
-
-    def _count_concordant(self, weights: np.ndarray) -> np.ndarray:
+    def concordant(self, weights: np.ndarray) -> np.ndarray:
+        """Table of the pairs whose first row has the larger value and the larger target."""
         from genbench.ranking.information_kernels import cell_pairs_concordant
 
         kept = weights[self._concordant] != 0
@@ -191,7 +190,11 @@ class PairCounter:
             self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows]
         )
 
-    def _count_below(
+    def values_below(self, weights: np.ndarray) -> np.ndarray:
+        """Table of the pairs whose first row has the larger value."""
+        return self._below(weights, *self._by_value)
+
+    def _below(
         self, weights: np.ndarray, order: np.ndarray, group: np.ndarray, key: np.ndarray
     ) -> np.ndarray:
         from genbench.ranking.information_kernels import cell_pairs_below
@@ -264,4 +267,4 @@ def conditional_information(
     """
     sets = conditioning_sets(design)
     counter = PairCounter(np.asarray(values), np.asarray(target), sets)
-    return counter.information(np.ones(design.n) if weights is None else weights)
+    return counter.information(counter.weighting(np.ones(design.n) if weights is None else weights))

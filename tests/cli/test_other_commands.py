@@ -1,4 +1,4 @@
-"""The commands that look at a run or go on with it: measure, retry, plan, status, explain, rank, export, doctor."""
+"""The commands beside run: measure, retry, plan, status, explain, rank, export, doctor."""
 
 from __future__ import annotations
 
@@ -252,9 +252,9 @@ def test_explain_shows_one_trial_by_the_start_of_its_key(finished):
 def test_the_rows_of_a_ranking_have_the_documented_keys(finished):
     content = command("rank", finished, "--json").json
     keys = {
-        "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low", "psi_high",
-        "psi_protocol.learning_rate", "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2",
-        "rank_low", "rank_high", "cost_seconds",
+        "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low",
+        "psi_high", "psi_protocol.learning_rate", "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max",
+        "spearman", "r2", "rank_low", "rank_high", "cost_seconds",
     }  # fmt: skip
     for row in content["rows"] + content["controls"]:
         assert keys <= set(row)

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("inline")
 ONE = TINY.replace("[0.03, 0.1]", "0.03").replace("seeds = 2", "seeds = 1")
 
 ROW = (
-    "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low", "psi_high",
-    "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2", "rank_low", "rank_high",
-    "cost_seconds",
+    "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low",
+    "psi_high", "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2", "rank_low",
+    "rank_high", "cost_seconds",
 )  # fmt: skip
 
 
@@ -208,8 +208,18 @@ def test_a_plugin_file_reaches_the_workers_as_text(tmp_path, monkeypatch):
     assert roots_of(tmp_path / "run")["training_examples"][0] == 100
 
 
+EXECUTOR = """\
+import genbench
+from genbench.execution.local import LocalExecutor
+
+
+@genbench.executor
+class Mine(LocalExecutor):
+    pass
+"""
+
+
 def test_an_executor_may_come_from_a_plugin(tmp_path):
-    text = "import genbench\nfrom genbench.execution.local import LocalExecutor\n\nmine = genbench.executor(name='mine')(type('Mine', (LocalExecutor,), {'__module__': __name__}))\n"
-    plugin = write(tmp_path, text, "other_place.py")
+    plugin = write(tmp_path, EXECUTOR, "other_place.py")
     words = ("--executor", "mine", "--plugin", plugin)
     assert command("run", "--suite", write(tmp_path, ONE), "--out", tmp_path / "run", *words).code == 0

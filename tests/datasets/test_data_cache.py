@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.datasets.cache import cache_folder, replacing
+from genbench.files import cache_folder, replacing
 
 
 def test_cache_folder_follows_the_environment(tmp_path, monkeypatch):

@@ -11,11 +11,13 @@ from running import Ended, command, values
 
 from genbench.store import Folder
 
+KILLED_BY_9 = "the worker was killed by signal 9 (SIGKILL)"
+KILLED_BY_11 = "the worker was killed by signal 11 (SIGSEGV)"
+
 SUITE = """\
 dataset = { name = "digits", train_size = 100 }
 model = { name = "mlp", width = 8, depth = 1 }
 protocol = { name = "interpolate", batch_size = 32, max_epochs = 1 }
-limits = { component_seconds = 5 }
 """
 
 MEASURES = '''\
@@ -112,7 +114,7 @@ def bad_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     (scratch / "bad_measures.py").write_text(MEASURES)
     ended = command(
         "run", "--suite", scratch / "one.toml", "--out", scratch / "run", "--workers", 1,
-        "--plugin", scratch / "bad_measures.py", "--measures", "family:bad,param_norm,train_loss",
+        "--set", "limits.component_seconds=5", "--plugin", scratch / "bad_measures.py", "--measures", "family:bad,param_norm,train_loss",
     )  # fmt: skip
     return scratch / "run", ended
 
@@ -125,9 +127,9 @@ def bad_values(bad_run: tuple[Path, Ended]) -> dict[str, Mapping[str, Any]]:
 @pytest.mark.parametrize(
     ("measure", "status", "reason"),
     [
-        ("kills_itself", "crashed", "measure bad_measures:kills_itself: the worker was killed by signal 11 (SIGSEGV)"),
-        ("needs_deadly", "crashed", "probe bad_measures:deadly: the worker was killed by signal 9 (SIGKILL)"),
-        ("needs_deadly_too", "crashed", "probe bad_measures:deadly: the worker was killed by signal 9 (SIGKILL)"),
+        ("kills_itself", "crashed", f"measure bad_measures:kills_itself: {KILLED_BY_11}"),
+        ("needs_deadly", "crashed", f"probe bad_measures:deadly: {KILLED_BY_9}"),
+        ("needs_deadly_too", "crashed", f"probe bad_measures:deadly: {KILLED_BY_9}"),
         ("hangs", "timeout", "measure bad_measures:hangs: passed the time limit of 5 s"),
         ("raises", "error", "measure bad_measures:raises raised ValueError: no luck"),
         ("exits", "error", "measure bad_measures:exits raised SystemExit: 3"),

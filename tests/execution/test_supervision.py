@@ -45,10 +45,11 @@ def workers(monkeypatch):
     class Workers:
         script: Callable[[Mapping[str, Any]], list[Any]]
         started = 0
-        waited: list[float] = []
+
+        def __init__(self) -> None:
+            self.waited: list[float] = []
 
     workers = Workers()
-    workers.waited = []
 
     class Scripted:
         alive = True
@@ -225,7 +226,7 @@ def test_a_closed_slot_starts_no_worker(workers):
     assert workers.started == 1
 
 
-# --- the process itself, with a script in place of the worker ------------------------------------------------
+# --- the process itself, with a script in place of the worker ---------------------------------------
 
 
 @pytest.fixture
@@ -298,7 +299,8 @@ def test_a_worker_whose_input_is_closed_is_a_death_not_an_exception(process):
 
 def test_a_worker_that_talks_too_much_on_standard_error_does_not_block(process):
     worker = process(
-        "import sys\nfor each in range(20_000): print('noise', each, file=sys.stderr)\nprint('{}', flush=True)"
+        "import sys\nfor each in range(20_000): print('noise', each, file=sys.stderr)\n"
+        "print('{}', flush=True)"
     )
     assert worker.receive(60) == {}
     assert threading.active_count() > 1

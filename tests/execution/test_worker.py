@@ -57,7 +57,7 @@ def test_an_infinity_travels_as_null_with_its_sign(number, sign):
 def test_a_value_travels_with_its_costs_and_its_reason():
     plain = plain_value(Value("m", None, Status.ERROR, "raised", 2.0, 1.0, 10, "Traceback"))
     assert plain == {
-        "measure": "m", "value": None, "status": "error", "reason": "raised", "seconds": 2.0, "own_seconds": 1.0,
-        "peak_memory": 10, "detail": "Traceback",
+        "measure": "m", "value": None, "status": "error", "reason": "raised", "seconds": 2.0,
+        "own_seconds": 1.0, "peak_memory": 10, "detail": "Traceback",
     }  # fmt: skip
     assert "detail" not in plain_value(Value("m", 1.0, Status.OK))
