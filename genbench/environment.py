@@ -51,6 +51,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
+@lru_cache
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

@@ -159,7 +159,7 @@ def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     _collect(plugin, _declared(plugin))
 
 
-class _Fault(Exception):  # noqa: N818
+class _Fault(Exception):
     """What a plugin's code raised, in one line."""
 
 

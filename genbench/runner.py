@@ -334,6 +334,9 @@ class Runner:
             "environment": outcome.environment,
             "time": now(),
             "seconds": outcome.seconds,
+            "battery_seconds": sum(each["own_seconds"] for each in outcome.values)
+            + sum(each["seconds"] for each in outcome.probes.values()),
+            "probes": outcome.probes,
             "values": values,
         }
         self._folder.write_values(trial.key, content)

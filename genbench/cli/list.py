@@ -14,6 +14,9 @@ KINDS = (
     "executors", "plugins",
 )  # fmt: skip
 
+# What a table leaves to --json and to `genbench show`, so that a row stays a line.
+NOT_IN_TABLES = frozenset({"settings", "version", "source", "needs"})
+
 
 @click.command("list")
 @click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]")
@@ -36,8 +39,8 @@ def command(kind: str | None, plugins: tuple[str, ...], without: tuple[str, ...]
         click.echo(f"genbench: {line}", err=True)
     if json_:
         options.echo_json(content)
-    else:
-        columns = list(content[0]) if content else ["name"]
+    elif content:
+        columns = [each for each in content[0] if each not in NOT_IN_TABLES]
         print_rows(columns, [[_cell(row[column]) for column in columns] for row in content], right=["count"])
     return 1 if host.problems(asked_for=True) else 0
 

@@ -74,11 +74,13 @@ class JobOutcome:
     values : list of dict
         One for each measure: name, value, status, reason, costs.
     probes : dict
-        Cost of each probe.
+        For each probe its own seconds and peak memory in bytes.
     seconds : float
         Time of the whole job.
     culprits : dict
         Component that killed or stalled a worker, to ``crashed`` or ``timeout``.
+    environment : str
+        Hash of the description of what the job was done with.
     """
 
     job: Job
@@ -86,6 +88,7 @@ class JobOutcome:
     reason: str = ""
     detail: str = ""
     values: list[dict[str, Any]] = field(default_factory=list)
+    probes: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     culprits: dict[str, str] = field(default_factory=dict)
     environment: str = ""

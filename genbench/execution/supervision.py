@@ -215,6 +215,8 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                 if event["event"] == "note":
                     current = (event["component"], event["kind"])
                     deadline = time.monotonic() + job.limits["component_seconds"]
+                elif event["event"] == "spent":
+                    outcome.probes[event["probe"]] = event["cost"]
                 elif event["event"] == "value":
                     _take(event["value"], outcome, left)
                 elif event["event"] == "failed":

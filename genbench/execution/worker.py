@@ -112,12 +112,18 @@ class Worker:
             given,
             seed_for(job["key"], job["trial"]["seed"]),
             note=lambda spelling, kind: self._emit({"event": "note", "component": spelling, "kind": kind}),
+            spent=self._spent,
             skip={
                 component: Failure(Status(why["status"]), why["reason"])
                 for component, why in job["skip"].items()
             },
         ):
             self._emit({"event": "value", "value": plain_value(value)})
+
+    def _spent(self, spelling: str, kind: str, seconds: float, peak_memory: int) -> None:
+        if kind == Kind.PROBE:
+            cost = {"seconds": seconds, "peak_memory": peak_memory}
+            self._emit({"event": "spent", "probe": spelling, "cost": cost})
 
 
 def plain_value(value: Any) -> dict[str, Any]:

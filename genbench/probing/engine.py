@@ -189,9 +189,11 @@ class Engine:
         restored = [guard.restore() for guard in self._guards]
         if any(restored):
             changed.append("the network")
-        for key, before in list(self._fingerprints.items()):
-            current = self._results[key] if key in self._results else self._roots[key]
-            if fingerprint(current) == before:
+        given = [key for key in node.arguments.values() if key in self._fingerprints]
+        # Whoever writes to what it was given may have written to what shares memory with it; only then is it
+        # worth looking at everything.
+        for key in list(self._fingerprints) if any(map(self._differs, given)) else []:
+            if not self._differs(key):
                 continue
             changed.append(key)
             if key in self._results:
@@ -202,6 +204,10 @@ class Engine:
         if not changed:
             return None
         return Failure(Status.ERROR, f"{node.spelling} changed {', '.join(changed)}, which is read-only")
+
+    def _differs(self, key: str) -> bool:
+        current = self._results[key] if key in self._results else self._roots[key]
+        return fingerprint(current) != self._fingerprints[key]
 
     def _count_uses(self) -> Counter[str]:
         """How many measures and probes still want the result of each probe."""

@@ -26,6 +26,7 @@ from genbench.ranking.sign_error import (
     Environments,
     environment_losses,
     mean_uncertainty,
+    resampled_quantile,
     upper_quantile,
 )
 
@@ -160,21 +161,19 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
 def _sign_error(panel: Panel, settings: Settings, scores: Scores) -> None:
     oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
     weighted = environment_losses(oriented, panel.target, panel.design, panel.test_size)
-    scores.add("sign_error_mean", weighted.mean())
-    ones = np.ones((panel.design.n_configurations, 1))
-    quantile, maximum = upper_quantile(weighted, ones)
-    if settings.replicates:
-        if panel.design.names:
-            uncertainty = mean_uncertainty(weighted, panel.design)
-            scores.add_uncertainty("sign_error_mean", uncertainty, (0.0, 1.0))
-        drawn = upper_quantile(weighted, settings.configuration_weights)
-    else:
-        drawn = (np.zeros((len(quantile), 0)),) * 2
-    scores.add("sign_error_p90", quantile[:, 0], drawn[0])
-    scores.add("sign_error_max", maximum[:, 0], drawn[1])
+    scores.add("sign_error_mean", weighted.mean)
+    for name, estimate, drawn in zip(
+        ("sign_error_p90", "sign_error_max"),
+        upper_quantile(weighted),
+        resampled_quantile(weighted, settings.configuration_weights),
+        strict=True,
+    ):
+        scores.add(name, estimate, drawn)
+    if settings.replicates and panel.design.names:
+        scores.add_uncertainty("sign_error_mean", mean_uncertainty(weighted, panel.design), (0.0, 1.0))
     scores.add("sign_error_environments", weighted.count.astype(float))
     plain = environment_losses(oriented, panel.target, panel.design, None, 0.0)
-    scores.add("sign_error_unweighted", plain.mean())
+    scores.add("sign_error_unweighted", plain.mean)
     if settings.replicates and panel.design.names:
         scores.add_uncertainty("sign_error_unweighted", mean_uncertainty(plain, panel.design), (0.0, 1.0))
     _explain_sign_error(panel, weighted, plain, scores)

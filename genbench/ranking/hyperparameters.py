@@ -13,7 +13,7 @@ from genbench.ranking.ridge import AxesRidge, Features, Moments, axes_features
 __all__ = ["AxesModel", "Gain", "axis_share", "cross_fit", "gain_over_axes"]
 
 SAME = 1e-6
-"""Share of its variance that the axes may leave, on the rows fitted, of a measure that is a function of them."""
+"""Share of its variance that the axes may leave, on the rows fitted, of a function of them."""
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,8 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     -----
     O(n log n) comparisons and O(B n log n) additions: rows are taken in the order of the target and sorted by
     the measure with a merge sort, which meets every concordant pair once (Knight 1966, JASA 61:436). Without
-    weights they are counted by blocks of ranks, O(n √n) in vector instructions, which is faster up to millions of
-    rows. The discordant pairs are what remains after the ties, which are counted by sorting too.
+    weights they are counted by blocks of ranks, O(n √n) in vector instructions, which is faster up to
+    millions of rows. The discordant pairs are what remains after the ties, which are counted by sorting too.
     """
     from genbench.ranking.kernels import concordant_count, concordant_weight
 

@@ -191,15 +191,13 @@ def pair_weight(difference, first, second):
 
 
 @compiled
-def environment_sums(values, target, level, configuration, starts, test_size, effective, pairs):
+def environment_sums(values, target, level, configuration, starts, test_size, effective, loss, nodes, sample):
     """Weighted mean sign-error per pair of configurations of one context, rows sorted by context and level.
 
-    Without test sizes (an empty array) pairs weigh 1. Returns loss (pairs, M), configurations (pairs, 2) and
-    the effective sample (pairs,).
+    Without test sizes (an empty array) pairs weigh 1. Fills loss (pairs, M), the configurations `nodes`
+    (pairs, 2) and the effective `sample` (pairs,).
     """
     measures = values.shape[1]
-    loss = np.full((pairs, measures), np.nan)
-    nodes, sample = np.zeros((pairs, 2), dtype=np.int64), np.zeros(pairs)
     wrong, weight, square = np.empty(measures), np.empty(measures), np.empty(measures)
     place = 0
     for context in range(len(starts) - 1):
@@ -236,14 +234,12 @@ def environment_sums(values, target, level, configuration, starts, test_size, ef
                             weight[m] += here
                             square[m] += here * here
                 for m in range(measures):
-                    if weight[m] > 0.0 and weight[m] * weight[m] >= effective * square[m] * (1.0 - 1e-9):
-                        loss[place, m] = wrong[m] / weight[m]
-                if all_square > 0.0:
-                    sample[place] = all_weight * all_weight / all_square
+                    kept = weight[m] > 0.0 and weight[m] * weight[m] >= effective * square[m] * (1.0 - 1e-9)
+                    loss[place, m] = wrong[m] / weight[m] if kept else np.nan
+                sample[place] = all_weight * all_weight / all_square if all_square > 0.0 else 0.0
                 place += 1
                 second = second_end
             first = first_end
-    return loss, nodes, sample
 
 
 @compiled

@@ -112,8 +112,8 @@ def _padded(size: int) -> int:
 class Weighting:
     """One set of weights, with what it says of the target alone: shared by all measures.
 
-    `total` and `target_below` are tables (see `information_kernels`) of all ordered pairs of different rows and of
-    those whose first row has the larger target.
+    `total` and `target_below` are tables (see `information_kernels`) of all ordered pairs of different rows
+    and of those whose first row has the larger target.
     """
 
     weights: np.ndarray
@@ -136,8 +136,8 @@ class PairCounter:
 
     Notes
     -----
-    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing is
-    ever held or looped over per pair.
+    Time O(n log n · Σ_S cells(S)) per set of weights, Σ over the base sets; memory O(Σ_S cells(S)²). Nothing
+    is ever held or looped over per pair.
     """
 
     def __init__(self, values: np.ndarray, target: np.ndarray, sets: ConditioningSets):

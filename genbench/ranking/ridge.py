@@ -45,7 +45,7 @@ class Moments:
 
 
 def axes_features(design: Design, most: int = MOST_FEATURES) -> Features:
-    """Indicators of levels and of pairs of levels, pairs of axes from the smallest on, up to `most` in all."""
+    """Indicators of levels and of pairs of levels, pairs of axes from the smallest on, up to `most`."""
     blocks = [
         (codes[:, None] == np.arange(int(codes.max(initial=-1)) + 1)).astype(float)
         for codes in design.codes.T

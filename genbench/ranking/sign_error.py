@@ -10,7 +10,7 @@ import numpy as np
 from genbench.ranking.design import Design
 from genbench.ranking.dyads import DyadicSums, Uncertainty, combined
 
-__all__ = ["Environments", "environment_losses", "mean_uncertainty", "upper_quantile"]
+__all__ = ["Environments", "environment_losses", "mean_uncertainty", "resampled_quantile", "upper_quantile"]
 
 EFFECTIVE = 12.0
 """Environments with a smaller effective sample are left out (Dziugaite et al. 2020)."""
@@ -42,16 +42,20 @@ class Environments:
     effective: np.ndarray
 
     @cached_property
+    def known(self) -> np.ndarray:
+        """Whether there is a loss, (E, M)."""
+        return ~np.isnan(self.loss)
+
+    @cached_property
     def count(self) -> np.ndarray:
         """Number of environments per measure, (M,)."""
-        return (~np.isnan(self.loss)).sum(axis=0)
+        return self.known.sum(axis=0)
 
+    @cached_property
     def mean(self) -> np.ndarray:
         """Mean over environments, (M,)."""
-        count = self.count
-        return np.divide(
-            np.nansum(self.loss, axis=0), count, out=np.full(len(count), np.nan), where=count > 0
-        )
+        total = np.where(self.known, self.loss, 0.0).sum(axis=0)
+        return np.divide(total, self.count, out=np.full(len(total), np.nan), where=self.count > 0)
 
 
 def environment_losses(
@@ -90,34 +94,50 @@ def environment_losses(
     """
     from genbench.ranking.kernels import environment_sums
 
-    parts = []
-    for axis in range(len(design.names)):
-        rows = design.slices(axis, within_seed=False)
-        order, pairs = rows.order, int(rows.level_pairs.sum())
-        sizes = np.zeros(0) if test_size is None else test_size[order]
-        loss, nodes, sample = environment_sums(
+    slices = [design.slices(axis, within_seed=False) for axis in range(len(design.names))]
+    pairs = [int(rows.level_pairs.sum()) for rows in slices]
+    count = sum(pairs)
+    loss = np.empty((count, values.shape[1]))
+    nodes, sample = np.empty((count, 2), dtype=np.int64), np.empty(count)
+    first = 0
+    for rows, here in zip(slices, pairs, strict=True):
+        part, order = slice(first, first + here), rows.order
+        environment_sums(
             values[order],
             target[order],
             rows.level,
             design.configuration[order],
             rows.starts,
-            sizes,
+            np.zeros(0) if test_size is None else test_size[order],
             float(effective),
-            pairs,
+            loss[part],
+            nodes[part],
+            sample[part],
         )
-        parts.append((loss, nodes, np.full(pairs, axis, dtype=np.int64), sample))
-    if not parts:
-        empty = np.zeros(0)
-        return Environments(
-            np.zeros((0, values.shape[1])), np.zeros((0, 2), dtype=np.int64), empty.astype(np.int64), empty
-        )
-    return Environments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        first += here
+    return Environments(loss, nodes, np.repeat(np.arange(len(pairs)), pairs), sample)
 
 
-def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """90th percentile and maximum of the losses, environments weighted by their two configurations' weights.
+def upper_quantile(environments: Environments) -> tuple[np.ndarray, np.ndarray]:
+    """90th percentile, the smallest loss that at least 90 % of the environments do not exceed, and maximum.
 
-    The percentile is the smallest loss that at least 90 % of the weight does not exceed.
+    Returns
+    -------
+    quantile, maximum : (M,) arrays
+        NaN for a measure without environments. O(E M).
+    """
+    measures = environments.loss.shape[1]
+    quantile, maximum = np.full(measures, np.nan), np.full(measures, np.nan)
+    for measure in np.flatnonzero(environments.count):
+        losses = environments.loss[environments.known[:, measure], measure]
+        place = max(int(np.ceil(QUANTILE * len(losses) - 1e-9)) - 1, 0)
+        quantile[measure] = np.partition(losses, place)[place]
+        maximum[measure] = losses.max()
+    return quantile, maximum
+
+
+def resampled_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with environments weighted by the product of their two configurations' weights.
 
     Parameters
     ----------
@@ -140,11 +160,13 @@ def upper_quantile(environments: Environments, weights: np.ndarray) -> tuple[np.
     loss, nodes = environments.loss, environments.nodes
     measures, lanes = loss.shape[1], weights.shape[1]
     orders = []
-    for column in loss.T:
-        known = np.flatnonzero(~np.isnan(column))
-        orders.append(known[np.argsort(-column[known], kind="stable")])
+    for measure in range(measures):
+        rows = np.flatnonzero(environments.known[:, measure])
+        orders.append(rows[np.argsort(-loss[rows, measure], kind="stable")])
     quantile, maximum = np.full((measures, lanes), np.nan), np.full((measures, lanes), np.nan)
-    known = (~np.isnan(loss)).astype(np.float32)
+    if not environments.known.any():
+        return quantile, maximum
+    known = environments.known.astype(np.float32)
     for first in range(0, lanes, LANES_AT_ONCE):
         chunk = slice(first, first + LANES_AT_ONCE)
         part = weights[:, chunk].astype(np.float32)  # whole numbers, exact
@@ -170,7 +192,7 @@ def mean_uncertainty(environments: Environments, design: Design) -> Uncertainty:
     for axis in range(len(design.names)):
         rows = environments.axis == axis
         loss = environments.loss[rows]
-        known = ~np.isnan(loss)
+        known = environments.known[rows]
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, loss, 0.0).sum(axis=0) / count
         contexts = design.slices(axis, within_seed=False)

@@ -253,8 +253,8 @@ def test_the_rows_of_a_ranking_have_the_documented_keys(finished):
     content = command("rank", finished, "--json").json
     keys = {
         "measure", "direction", "n", "coverage", "tau", "tau_low", "tau_high", "tau_b", "psi", "psi_low",
-        "psi_high", "psi_protocol.learning_rate", "cmi", "sign_error_mean", "sign_error_p90", "sign_error_max",
-        "spearman", "r2", "rank_low", "rank_high", "cost_seconds",
+        "psi_high", "psi_protocol.learning_rate", "cmi", "sign_error_mean", "sign_error_p90",
+        "sign_error_max", "spearman", "r2", "rank_low", "rank_high", "cost_seconds",
     }  # fmt: skip
     for row in content["rows"] + content["controls"]:
         assert keys <= set(row)

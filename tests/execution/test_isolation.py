@@ -114,8 +114,10 @@ def bad_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     (scratch / "bad_measures.py").write_text(MEASURES)
     ended = command(
         "run", "--suite", scratch / "one.toml", "--out", scratch / "run", "--workers", 1,
-        "--set", "limits.component_seconds=5", "--plugin", scratch / "bad_measures.py", "--measures", "family:bad,param_norm,train_loss",
+        "--set", "limits.component_seconds=5",
+        "--plugin", scratch / "bad_measures.py", "--measures", "family:bad,param_norm,train_loss",
     )  # fmt: skip
+    assert ended.code in (0, 1), ended.err
     return scratch / "run", ended
 
 

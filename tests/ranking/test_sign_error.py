@@ -9,7 +9,7 @@ from ranking.tables import grid, random_columns
 
 from genbench.ranking.design import design_from_codes
 from genbench.ranking.kernels import pair_weight
-from genbench.ranking.sign_error import environment_losses, upper_quantile
+from genbench.ranking.sign_error import environment_losses, resampled_quantile, upper_quantile
 
 
 def _by_configurations(environments, axes, design):
@@ -78,7 +78,11 @@ def test_quantile_and_maximum_agree_with_numpy(seed):
     values[random.random(values.shape) < 0.1] = np.nan
     environments = environment_losses(values, random.random(12), design, None, 0.0)
     weights = random.integers(0, 3, (12, 70))
-    quantile, maximum = upper_quantile(environments, weights)
+    quantile, maximum = resampled_quantile(environments, weights)
+    plain = upper_quantile(environments)
+    ones = resampled_quantile(environments, np.ones((12, 1)))
+    np.testing.assert_array_equal(plain[0], ones[0][:, 0])
+    np.testing.assert_array_equal(plain[1], ones[1][:, 0])
     for measure in range(3):
         for lane in (0, 5, 69):
             weight = weights[environments.nodes[:, 0], lane] * weights[environments.nodes[:, 1], lane]
