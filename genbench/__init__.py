@@ -22,8 +22,9 @@ from genbench.data import Data, Split, Task
 from genbench.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
 
 if TYPE_CHECKING:
-    from genbench.api import Run, rank, run
+    from genbench.api import Run, run
     from genbench.evaluation import evaluate
+    from genbench.ranking import rank
     from genbench.training.protocol import Protocol
     from genbench.training.regularizer import Regularizer, Step
     from genbench.values import Value
@@ -65,7 +66,7 @@ _LAZY = {
     "Value": "genbench.values",
     "Run": "genbench.api",
     "run": "genbench.api",
-    "rank": "genbench.api",
+    "rank": "genbench.ranking",
     "evaluate": "genbench.evaluation",
 }
 

@@ -1,4 +1,4 @@
-"""The suite from Python: run, resume, rank. The command line does nothing that these cannot."""
+"""The suite from Python: run, resume, and what a run holds. The command line does nothing that these cannot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genbench.ranking import Board
     from genbench.runner import Progress, Summary
 
-__all__ = ["Run", "plan_suite", "rank", "resume", "run", "select"]
+__all__ = ["Run", "plan_suite", "resume", "run", "select"]
 
 
 class Run:
@@ -73,13 +73,16 @@ class Run:
 
     def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures of this run; `options` are those of `genbench.rank`."""
+        from genbench import ranking
+
         results = self.results()
         chosen = list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes]
         info = results.measures
         sizes = {each["test_examples"] for each in _records(self.folder)}
         options.setdefault("test_size", sizes.pop() if len(sizes) == 1 else None)
-        options.setdefault("measures", list(info))
-        board = rank(
+        # The random draw is no candidate: the ranking shows it among the controls.
+        options.setdefault("measures", [name for name in info if name != "random"])
+        board = ranking.rank(
             results.frame,
             target=target,
             axes=chosen,
@@ -94,36 +97,6 @@ class Run:
 def _records(folder: Folder) -> list[Mapping[str, Any]]:
     stored = (folder.fit(key) for key in folder.fit_keys())
     return [each.record for each in stored if each is not None]
-
-
-def rank(
-    table: pd.DataFrame, measures: Sequence[str] | None = None, target: str = "gap", **options: Any
-) -> Board:
-    """Rank measures by how well they predict a target, on any table.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row for each trained network.
-    measures : sequence of str, optional
-        Columns to rank.
-    target : str
-        Column to predict.
-    **options
-        See `genbench.ranking.rank`: ``axes``, ``seed_column``, ``directions``, ``bootstrap``, ``rank_by`` ...
-
-    Returns
-    -------
-    Board
-
-    Raises
-    ------
-    RankingError
-        Unknown or unusable columns.
-    """
-    from genbench import ranking
-
-    return ranking.rank(table, measures=measures, target=target, **options)
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ def test_more_training_examples_than_there_are_is_told(tmp_path):
     ended = run_suite(tmp_path, TINY.replace("train_size = 100", "train_size = 5000"))
     assert ended.code == 3
     (line,) = lines(ended)
-    assert "the training split has 898 examples, too few for train_size 5000" in line
+    assert "the training split has 899 examples, too few for train_size 5000" in line
     assert not (tmp_path / "run").exists()
 
 
@@ -308,11 +308,11 @@ def test_an_export_that_cannot_be_written_is_told(finished, tmp_path):
     ended = command("export", finished, tmp_path / "table.xls")
     assert ended.code == 2
     assert lines(ended) == [f"'{tmp_path / 'table.xls'}': the ending must be .csv, .parquet or .json"]
-    ended = command("export", finished, tmp_path / "none" / "table.csv")
+    (tmp_path / "file").write_text("in the way")
+    ended = command("export", finished, tmp_path / "file" / "table.csv")
     assert ended.code == 3
-    assert lines(ended) == [
-        f"'{tmp_path / 'none' / 'table.csv'}': cannot be written: No such file or directory"
-    ]
+    (line,) = lines(ended)
+    assert line.startswith(f"'{tmp_path / 'file' / 'table.csv'}': cannot be written: ")
 
 
 BROKEN = {

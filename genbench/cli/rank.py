@@ -52,7 +52,7 @@ def command(
             given["converged"] = converged
         board = run.rank(target, axes=chosen, **{k: v for k, v in given.items() if v is not None})
     else:
-        from genbench.api import rank
+        from genbench.ranking import rank
 
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")

@@ -42,13 +42,17 @@ def axes_model(study: Study) -> AxesModel | None:
 
 
 def control_columns(study: Study, model: AxesModel | None, seed: int) -> dict[str, np.ndarray]:
-    """One draw at random, the noisy oracles, the hyperparameters' prediction, size and training loss."""
+    """One draw at random, the noisy oracles, the hyperparameters' prediction, size and training loss.
+
+    A column ``random`` of the table is the draw; only a table without one is given another.
+    """
     columns = {"random": keyed_normal(study.keys, STREAMS * seed + NULL_STREAM, 1)[:, 0]}
     for deviation in ORACLE_NOISE:
         columns[f"oracle_{deviation}"] = oracle(study.target, study.keys, deviation, seed)
     if model is not None:
         columns["hyperparameters"] = model.prediction
-    return columns | {name: column for name, column in study.extra.items() if name not in study.measures}
+    columns |= study.extra
+    return {name: column for name, column in columns.items() if name not in study.measures}
 
 
 def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> dict[str, Statistic]:

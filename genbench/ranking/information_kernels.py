@@ -18,11 +18,9 @@ SHORT = 16
 
 
 @compiled
-def cell_pairs_concordant(rank, cells, sizes, weights):
-    """Table of Σ w_i·w_j over j before i with rank_j < rank_i; cells (n, sets), sizes and weights 1-D."""
+def cell_pairs_concordant(rank, cells, sizes, weights, table, below):
+    """Add to `table` Σ w_i·w_j over j before i with rank_j < rank_i; cells (n, sets), `below` is room to work."""
     n = len(rank)
-    table = np.zeros((sizes * sizes).sum())
-    below = np.zeros(sizes.sum())
     source, merged = np.arange(n), np.empty(n, dtype=np.int64)
     for low in range(0, n, SHORT):
         _count_and_sort_short(table, source, low, min(low + SHORT, n), rank, cells, sizes, weights)
@@ -31,7 +29,7 @@ def cell_pairs_concordant(rank, cells, sizes, weights):
         for low in range(0, n, 2 * width):
             middle, high = min(low + width, n), min(low + 2 * width, n)
             left, right = low, middle
-            below[:] = 0.0
+            _clear(below)
             for out in range(low, high):
                 # Equal ranks: the right one first, so that ties are not counted.
                 if right < high and (left >= middle or rank[source[left]] >= rank[source[right]]):
@@ -47,7 +45,6 @@ def cell_pairs_concordant(rank, cells, sizes, weights):
                 merged[out] = row
         source, merged = merged, source
         width *= 2
-    return table
 
 
 @compiled
@@ -69,18 +66,16 @@ def _count_and_sort_short(table, source, low, high, rank, cells, sizes, weights)
 
 
 @compiled
-def cell_pairs_below(group, key, cells, sizes, weights):
-    """Table of Σ w_i·w_j over rows i, j of one group with key_j < key_i; rows sorted by group, then key."""
+def cell_pairs_below(group, key, cells, sizes, weights, table, below):
+    """Add to `table` Σ w_i·w_j over rows of one group with key_j < key_i; rows sorted by group, then key."""
     n = len(group)
-    table = np.zeros((sizes * sizes).sum())
-    below = np.zeros(sizes.sum())
     first = 0
     while first < n:
         stop = first
         while stop < n and group[stop] == group[first]:
             stop += 1
         if key[stop - 1] != key[first]:
-            below[:] = 0.0
+            _clear(below)
             waiting = first
             for row in range(first, stop):
                 while key[waiting] != key[row]:
@@ -88,7 +83,12 @@ def cell_pairs_below(group, key, cells, sizes, weights):
                     waiting += 1
                 _add_below(table, below, cells[row], sizes, weights[row])
         first = stop
-    return table
+
+
+@compiled
+def _clear(below):
+    for k in range(len(below)):
+        below[k] = 0.0
 
 
 @compiled
@@ -114,77 +114,79 @@ def _add_below(table, below, cells, sizes, weight):
 
 
 @compiled
-def set_information(concordant, values_below, target_below, tied_below, total, base, fold, sizes, folded):
+def set_information(
+    concordant, values_below, target_below, tied_below, total, base, starts, fold, sizes, folded, result
+):
     """Mutual information, conditional entropy and conditional covariance of every conditioning set.
 
-    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no
-    pair ties), with the larger target, with the larger target at tied values; and `total`, all pairs of
-    different rows. Set t is base set base[t] with its cells merged: cell c becomes fold[t, c], of folded[t]
-    cells. Returns (sets, 3).
+    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no pair
+    ties), with the larger target, with the larger target at tied values; and `total`, all pairs of different
+    rows. Set t is base set base[t], whose block begins at starts[t], with its cells merged: cell c becomes
+    fold[t, c], of folded[t] cells. Fills `result` (sets, 3).
     """
-    sets, ties = len(base), len(values_below) > 0
-    result = np.zeros((sets, 3))
-    starts = np.zeros(len(sizes) + 1, dtype=np.int64)
-    for s in range(len(sizes)):
-        starts[s + 1] = starts[s] + sizes[s] * sizes[s]
-    for t in range(sets):
+    ties = len(values_below) > 0
+    joint = np.empty(9)
+    for t in range(len(base)):
         size, merged = sizes[base[t]], folded[t]
-        sums = np.zeros((5, merged, merged))
+        block = merged * merged
+        sums = np.zeros(5 * block)  # the five tables of the set, one after the other
         for a in range(size):
             for b in range(size):
-                entry = starts[base[t]] + a * size + b
-                i, j = fold[t, a], fold[t, b]
-                sums[0, i, j] += concordant[entry]
-                sums[2, i, j] += target_below[entry]
+                entry = starts[t] + a * size + b
+                place = fold[t, a] * merged + fold[t, b]
+                sums[place] += concordant[entry]
+                sums[2 * block + place] += target_below[entry]
+                sums[4 * block + place] += total[entry]
                 if ties:
-                    sums[1, i, j] += values_below[entry]
-                    sums[3, i, j] += tied_below[entry]
-                sums[4, i, j] += total[entry]
-        joint = np.empty((3, 3))  # by sign of value and of target: +, −, 0
+                    sums[block + place] += values_below[entry]
+                    sums[3 * block + place] += tied_below[entry]
         everything = 0.0
         for i in range(merged):
             for j in range(i + 1):
-                pairs = sums[4, i, j]
+                pairs = sums[4 * block + i * merged + j]
                 if pairs <= 0.0:
                     continue
                 times = 1.0 if i == j else 2.0  # (i, j) and (j, i) mirror each other
-                _joint_signs(joint, sums[:, i, j], sums[:, j, i], ties)
-                _add_information(result[t], joint, pairs, times)
+                _joint_signs(joint, sums, block, i * merged + j, j * merged + i, pairs, ties)
+                _add_information(result, t, joint, pairs, times)
                 everything += times * pairs
-        if everything > 0.0:
-            result[t] /= everything
-    return result
+        for k in range(3):
+            result[t, k] /= max(everything, 1.0)
 
 
 @compiled
-def _joint_signs(joint, forth, back, ties):
-    """Fill the 3 × 3 counts of (sign of value, sign of target) from counts in both orders of the pair."""
-    joint[0, 0], joint[1, 1] = forth[0], back[0]
-    joint[2, 0], joint[2, 1] = forth[3], back[3]
-    joint[1, 0] = forth[2] - joint[0, 0] - joint[2, 0]
-    joint[0, 1] = back[2] - joint[1, 1] - joint[2, 1]
-    if not ties:
-        joint[:, 2] = 0.0
-        return
-    joint[0, 2] = forth[1] - joint[0, 0] - joint[0, 1]
-    joint[1, 2] = back[1] - joint[1, 0] - joint[1, 1]
-    joint[2, 2] = forth[4] - forth[1] - back[1] - joint[2, 0] - joint[2, 1]
+def _joint_signs(joint, sums, block, forth, back, pairs, ties):
+    """Fill the counts at 3·(sign of value) + (sign of target), signs in the order +, −, 0.
+
+    `forth` and `back` are the places of a pair of cells in both orders.
+    """
+    joint[0], joint[4] = sums[forth], sums[back]
+    joint[6], joint[7] = sums[3 * block + forth], sums[3 * block + back]
+    joint[3] = sums[2 * block + forth] - joint[0] - joint[6]
+    joint[1] = sums[2 * block + back] - joint[4] - joint[7]
+    if ties:
+        larger, smaller = sums[block + forth], sums[block + back]
+        joint[2] = larger - joint[0] - joint[1]
+        joint[5] = smaller - joint[3] - joint[4]
+        joint[8] = pairs - larger - smaller - joint[6] - joint[7]
+    else:
+        joint[2] = joint[5] = joint[8] = 0.0
 
 
 @compiled
-def _add_information(result, joint, pairs, times):
+def _add_information(result, t, joint, pairs, times):
     smallest = 1e-12 * pairs  # what rounding leaves of a count of zero when weights are no whole numbers
-    covariance = joint[0, 0] + joint[1, 1] - joint[0, 1] - joint[1, 0]
-    by_value = joint[0].sum() - joint[1].sum()
-    by_target = joint[:, 0].sum() - joint[:, 1].sum()
-    result[2] += times * (covariance - by_value * by_target / pairs)
+    by_value = joint[0] + joint[1] + joint[2] - joint[3] - joint[4] - joint[5]
+    by_target = joint[0] + joint[3] + joint[6] - joint[1] - joint[4] - joint[7]
+    covariance = joint[0] + joint[4] - joint[1] - joint[3]
+    result[t, 2] += times * (covariance - by_value * by_target / pairs)
     for target in range(3):
-        column = joint[0, target] + joint[1, target] + joint[2, target]
+        column = joint[target] + joint[3 + target] + joint[6 + target]
         if column <= smallest:
             continue
-        result[1] -= times * column * np.log(column / pairs)
+        result[t, 1] -= times * column * np.log(column / pairs)
         for value in range(3):
-            count = joint[value, target]
+            count = joint[3 * value + target]
             if count > smallest:
-                row = joint[value, 0] + joint[value, 1] + joint[value, 2]
-                result[0] += times * count * np.log(count * pairs / (row * column))
+                row = joint[3 * value] + joint[3 * value + 1] + joint[3 * value + 2]
+                result[t, 0] += times * count * np.log(count * pairs / (row * column))

@@ -50,6 +50,15 @@ class ConditioningSets:
     fold: np.ndarray
     left_out: tuple[tuple[str, ...], ...]
 
+    @property
+    def starts(self) -> np.ndarray:
+        """Where the block of each base set begins in a table, (base,)."""
+        return np.cumsum(self.sizes**2) - self.sizes**2
+
+    def room(self) -> tuple[np.ndarray, np.ndarray]:
+        """An empty table, and one weight per cell of every base set."""
+        return np.zeros(int((self.sizes**2).sum())), np.zeros(int(self.sizes.sum()))
+
 
 @dataclass(frozen=True)
 class ConditionalInformation:
@@ -167,16 +176,19 @@ class PairCounter:
         from genbench.ranking.information_kernels import set_information
 
         sets, weights, none = self._sets, weighting.weights, np.zeros(0)
-        found = set_information(
+        found = np.zeros((len(sets.names), 3))
+        set_information(
             self.concordant(weights),
             self.values_below(weights) if self._ties else none,
             weighting.target_below,
             self._below(weights, *self._tied) if self._ties else none,
             weighting.total,
             sets.base,
+            sets.starts[sets.base],
             sets.fold,
             sets.sizes,
             sets.folded,
+            found,
         )
         return _summary(sets.names, *found.T)
 

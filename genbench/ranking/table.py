@@ -26,6 +26,10 @@ GRID_NAMES = ("dataset", "model", "protocol", "regularizers")
 BOOKKEEPING = frozenset({"converged", "test_size", "seed", "key", "status", "stop_reason"})
 
 
+CONTROLS = ("random", "train_loss", "num_params")
+"""Columns that stand among the controls where they are not ranked."""
+
+
 @dataclass(frozen=True)
 class Study:
     """A checked table, as arrays; rows sorted by axes, seed, target and values, whatever order they came in.
@@ -47,7 +51,7 @@ class Study:
     test_size : (n,) array or None
     test_error : (n,) array or None
     extra : dict
-        Columns for controls: ``train_loss``, ``num_params``, where the table has them.
+        Columns for controls, `CONTROLS`, as far as the table has them.
     guessed_axes : bool
         The axes were not named but taken from what the table's columns look like.
     has_seed : bool
@@ -163,7 +167,7 @@ def read_table(
         converged=_converged(table, names, converged),
         test_size=_test_size(table, names, test_size),
         test_error=numeric_column(table, "test_error") if "test_error" in names else None,
-        extra={name: numeric_column(table, name) for name in ("train_loss", "num_params") if name in names},
+        extra={name: numeric_column(table, name) for name in CONTROLS if name in names},
         guessed_axes=guessed,
         has_seed=seed is not None,
     )
