@@ -33,7 +33,7 @@ def genbench_run_started(run: Mapping[str, Any]) -> None:
 
 @hookspec
 def genbench_trial_finished(trial: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-    """Called in the driver after each record that this command wrote."""
+    """Called in the driver after each fit whose record this command wrote."""
 
 
 @hookspec

@@ -97,6 +97,7 @@ def read_table(folder: Folder) -> RunTable:
         row |= {
             name: value_number(values[number][name]) if name in values[number] else math.nan
             for name in measures
+            if name not in row  # the training loss and error are recorded with the fit, and the same numbers
         }
         rows.append(row)
     rows.sort(key=lambda row: [_sortable(row[axis]) for axis in (*axes, "seed", "key")])

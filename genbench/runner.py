@@ -235,9 +235,7 @@ class Runner:
     def _waits_for(self, trial: Trial) -> list[str]:
         """Fits of the same configuration that are still to be trained, by this command or another one."""
         keys = self._configurations[trial.configuration]
-        return [
-            each for each in keys if self._stored(each) is None and self._folder.failure(each) is None
-        ]
+        return [each for each in keys if self._stored(each) is None and self._folder.failure(each) is None]
 
     def _say_who_waits(self) -> None:
         waiting = sum(bool(self._waits_for(each)) for each in self._plan.trials)

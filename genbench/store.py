@@ -300,6 +300,9 @@ class Folder:
         if not whole:
             self._damaged(path, "its content does not match its checksum")
             return None
+        if content["format"] != FORMAT:
+            self._damaged(path, f"it has format {content['format']}, this version reads {FORMAT}")
+            return None
         return content
 
     def _damaged(self, path: Path, why: str) -> Any:

@@ -153,6 +153,7 @@ def test_workers_die_with_the_command_even_while_native_code_hangs(cache, tmp_pa
     wait_until(lambda: not marked(f"{tmp_path}"), "the workers have died with the command")
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard(cache, tiny_suite, tmp_path):
     (tmp_path / "script.py").write_text(
         "import genbench\n"

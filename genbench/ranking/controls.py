@@ -8,7 +8,7 @@ import numpy as np
 
 from genbench.ranking.granulated import granulated_tau
 from genbench.ranking.hyperparameters import AxesModel, cross_fit
-from genbench.ranking.kendall import pair_counts
+from genbench.ranking.kendall import rank_counts
 from genbench.ranking.mutual_information import PairCounter, conditioning_sets
 from genbench.ranking.noise import (
     CEILING_STREAM,
@@ -21,6 +21,7 @@ from genbench.ranking.noise import (
     seed_variance,
     shrunken,
 )
+from genbench.ranking.ranks import dense_rank
 from genbench.ranking.regression import configuration_folds
 from genbench.ranking.table import Study
 from genbench.ranking.targets import LOSSES
@@ -59,9 +60,12 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     """The chosen ones of tau, Ψ and K, as functions from values (n, M) to (M,)."""
     from genbench.ranking.jit import in_threads
 
+    against = dense_rank(target)
+
     def tau(values: np.ndarray) -> np.ndarray:
+        columns = np.ascontiguousarray(values.T)
         return np.array(
-            in_threads(lambda column: float(pair_counts(column, target).tau_a[0]), values.T.copy())
+            in_threads(lambda column: float(rank_counts(dense_rank(column), against).tau_a[0]), columns)
         )
 
     def psi(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ SHORT = 16
 
 @compiled
 def cell_pairs_concordant(rank, cells, sizes, weights, table, below):
-    """Add to `table` Σ w_i·w_j over j before i with rank_j < rank_i; cells (n, sets), `below` is room to work."""
+    """Add to `table` Σ w_i·w_j over j before i with rank_j < rank_i; `below` is room to work."""
     n = len(rank)
     source, merged = np.arange(n), np.empty(n, dtype=np.int64)
     for low in range(0, n, SHORT):
@@ -119,10 +119,10 @@ def set_information(
 ):
     """Mutual information, conditional entropy and conditional covariance of every conditioning set.
 
-    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no pair
-    ties), with the larger target, with the larger target at tied values; and `total`, all pairs of different
-    rows. Set t is base set base[t], whose block begins at starts[t], with its cells merged: cell c becomes
-    fold[t, c], of folded[t] cells. Fills `result` (sets, 3).
+    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no
+    pair ties), with the larger target, with the larger target at tied values; and `total`, all pairs of
+    different rows. Set t is base set base[t], whose block begins at starts[t], with its cells merged: cell c
+    becomes fold[t, c], of folded[t] cells. Fills `result` (sets, 3).
     """
     ties = len(values_below) > 0
     joint = np.empty(9)
@@ -150,8 +150,9 @@ def set_information(
                 _joint_signs(joint, sums, block, i * merged + j, j * merged + i, pairs, ties)
                 _add_information(result, t, joint, pairs, times)
                 everything += times * pairs
-        for k in range(3):
-            result[t, k] /= max(everything, 1.0)
+        if everything > 0.0:
+            for k in range(3):
+                result[t, k] /= everything
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 
 from genbench.ranking.ranks import dense_rank, stable_order, tied_weight
 
-__all__ = ["PairCounts", "pair_counts", "tau_a", "tau_b"]
+__all__ = ["PairCounts", "pair_counts", "rank_counts", "tau_a", "tau_b"]
 
 LANES_AT_ONCE = 64
 """Sets of weights carried through one sort: enough to fill vector registers, few enough to stay in cache."""
@@ -65,10 +65,14 @@ def pair_counts(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     weights they are counted by blocks of ranks, O(n √n) in vector instructions, which is faster up to
     millions of rows. The discordant pairs are what remains after the ties, which are counted by sorting too.
     """
+    return rank_counts(dense_rank(values), dense_rank(target), weights)
+
+
+def rank_counts(rank: np.ndarray, against: np.ndarray, weights: np.ndarray | None = None) -> PairCounts:
+    """The same from the dense ranks of both columns, for whoever has them already."""
     from genbench.ranking.kernels import concordant_count, concordant_weight
 
-    n = len(values)
-    rank, against = dense_rank(values), dense_rank(target)
+    n = len(rank)
     falling = stable_order(int(rank.max(initial=0)) - rank)
     order = falling[stable_order(against[falling])]  # target ascending, within its ties values descending
     rank, against = rank[order], against[order]

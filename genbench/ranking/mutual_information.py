@@ -198,9 +198,11 @@ class PairCounter:
 
         kept = weights[self._concordant] != 0
         rows = self._concordant[kept]
-        return cell_pairs_concordant(
-            self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows]
+        table, below = self._sets.room()
+        cell_pairs_concordant(
+            self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows], table, below
         )
+        return table
 
     def values_below(self, weights: np.ndarray) -> np.ndarray:
         """Table of the pairs whose first row has the larger value."""
@@ -213,9 +215,11 @@ class PairCounter:
 
         kept = weights[order] != 0
         rows = order[kept]
-        return cell_pairs_below(
-            group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows]
+        table, below = self._sets.room()
+        cell_pairs_below(
+            group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows], table, below
         )
+        return table
 
 
 def _all_pairs(sets: ConditioningSets, weights: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def test_json_is_strict_and_alone_on_standard_output(finished, tiny_suite, tmp_p
     ended = command("run", "--suite", tiny_suite, "--out", tmp_path / "run", "--json")
     assert ended.code == 0
     rows = strict_json(ended.out)["rows"]
-    assert {each["measure"] for each in rows} == {"param_norm", "train_loss", "random"}
+    assert {each["measure"] for each in rows} == {"param_norm", "train_loss"}
     assert set(ROW) | {"psi_protocol.learning_rate"} <= set(rows[0])
 
 
