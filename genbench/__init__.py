@@ -6,7 +6,8 @@ Importing this module imports no torch: what needs it is imported at first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from genbench.components import (
+from genbench.data import Data, Split, Task
+from genbench.decorators import (
     dataset,
     executor,
     measure,
@@ -18,7 +19,6 @@ from genbench.components import (
     setting,
     statistic,
 )
-from genbench.data import Data, Split, Task
 from genbench.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
 
 if TYPE_CHECKING:

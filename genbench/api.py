@@ -1,4 +1,4 @@
-"""The suite from Python: run, resume, and what a run holds. The command line does nothing that these cannot."""
+"""The suite from Python: run, resume, and what a run holds. The command line does nothing beyond it."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from typing import Any
 import pluggy
 
 from genbench import hookspecs
-from genbench.components import NAME, Component, Kind, declaration, describe
+from genbench.components import NAME, Component, Kind, declaration
 from genbench.errors import InvalidInput, UsageError, nearest
+from genbench.signatures import describe
 
 __all__ = ["CORE", "Plugin", "PluginSource", "fold", "hook_arguments", "installed", "listed", "load"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genbench.canonical import digest
-from genbench.components import Component, Kind, field_settings
+from genbench.components import Component, Kind
 from genbench.constraints import Count, NonNegative, Positive
 from genbench.data import SplitSettings
 from genbench.errors import InvalidInput, UsageError, nearest
@@ -31,6 +31,7 @@ from genbench.grid import (
 from genbench.host import Host
 from genbench.overrides import overridden
 from genbench.settings import parse_variant
+from genbench.signatures import field_settings
 
 __all__ = ["Limits", "Suite", "as_toml", "load_suite", "read_suite"]
 

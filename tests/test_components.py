@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import genbench
-from genbench.components import ROOTS, Kind, declaration, describe
+from genbench.components import ROOTS, Kind, declaration
 from genbench.errors import InvalidInput
+from genbench.signatures import describe
 from genbench.training.protocol import Protocol
 from genbench.training.regularizer import Regularizer
 

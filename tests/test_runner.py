@@ -110,13 +110,11 @@ class Told(Progress):
 class Stage:
     """A folder with a suite and a plugin; `run` is one command on it."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, host: Host):
         self.path = path
         self.toml = path / "tiny.toml"
         self.toml.write_text(TINY)
-        self.host = Host.of(
-            [*Host.load().sources, PluginSource(name="staged", file="staged.py", text=PLUGIN)]
-        )
+        self.host = host
         self.folder = Folder(path / "run")
         self.told = Told()
 
@@ -145,9 +143,14 @@ class Stage:
         }
 
 
+@pytest.fixture(scope="module")
+def host() -> Host:
+    return Host.of([*Host.load().sources, PluginSource(name="staged", file="staged.py", text=PLUGIN)])
+
+
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def stage(tmp_path: Path, host: Host) -> Stage:
+    return Stage(tmp_path, host)
 
 
 def tasks(jobs: list[Job]) -> list[str]:

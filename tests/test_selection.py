@@ -3,9 +3,9 @@
 import pytest
 
 import genbench
-from genbench.components import describe
 from genbench.errors import InvalidInput
 from genbench.selection import select_measures
+from genbench.signatures import describe
 
 
 @genbench.probe(cost="C")

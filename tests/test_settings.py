@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import genbench
-from genbench.components import describe
 from genbench.constraints import Count, Fraction, NonNegative, Positive, Probability
 from genbench.errors import InvalidInput
 from genbench.settings import check, complete, parse_variant, spell, split_at_commas
+from genbench.signatures import describe
 
 
 @genbench.measure(family="test", direction="+")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import genbench
 from genbench import splits
-from genbench.components import describe
 from genbench.datasets.digits import digits
 from genbench.datasets.polynomial import polynomial
+from genbench.signatures import describe
 
 
 @pytest.fixture(scope="module", autouse=True)

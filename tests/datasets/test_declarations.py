@@ -4,7 +4,8 @@ import sys
 
 import genbench
 from genbench import datasets
-from genbench.components import declaration, describe
+from genbench.components import declaration
+from genbench.signatures import describe
 
 
 def components():

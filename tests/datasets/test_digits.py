@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from genbench.components import describe
 from genbench.datasets.digits import digits
 from genbench.settings import check
+from genbench.signatures import describe
 
 
 def test_default_split_is_stratified_and_half():

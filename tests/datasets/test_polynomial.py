@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from genbench.components import describe
 from genbench.datasets.polynomial import curve, polynomial
 from genbench.settings import check
+from genbench.signatures import describe
 
 
 def test_curves_follow_the_paper():

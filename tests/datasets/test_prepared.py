@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import genbench
-from genbench.components import describe
 from genbench.datasets.digits import digits
 from genbench.datasets.mnist import mnist
 from genbench.datasets.prepared import data_folder, prepare, read_split
+from genbench.signatures import describe
 
 TASK = genbench.Task("classification", (4,), 3)
 
@@ -130,7 +130,7 @@ def test_unwritable_cache_is_named(tmp_path, monkeypatch):
 
 def test_processes_prepare_the_same_data_at_once(cache):
     script = (
-        "from genbench.components import describe; from genbench.datasets.polynomial import polynomial;"
+        "from genbench.signatures import describe; from genbench.datasets.polynomial import polynomial;"
         "from genbench.datasets.prepared import prepare, read_split;"
         "p = prepare(describe(polynomial, 'core'), {}, None);"
         "print(p.folder, read_split(p, 'test').inputs.sum())"

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.components import describe
 from genbench.models.convnet import convnet
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
@@ -18,6 +17,7 @@ from genbench.models.timm import timm
 from genbench.models.torchvision import torchvision
 from genbench.models.wide_resnet import wide_resnet
 from genbench.settings import check
+from genbench.signatures import describe
 
 IMAGES = genbench.Task("classification", (3, 16, 16), 5)
 GRAY = genbench.Task("classification", (1, 8, 8), 10)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from genbench.components import describe
 from genbench.probing import Battery, Request
+from genbench.signatures import describe
 
 
 class Plugin:

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from genbench.components import Kind, declaration, describe
+from genbench.components import Kind, declaration
 from genbench.protocols import interpolate, resnet, vanilla_sgd, wide_resnet
+from genbench.signatures import describe
 from genbench.training.optimizer import learning_rate
 from genbench.training.protocol import Protocol
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.components import Kind, describe
+from genbench.components import Kind
 from genbench.data import Task
 from genbench.errors import InvalidInput
 from genbench.models.mlp import mlp
@@ -14,6 +14,7 @@ from genbench.regularizers.dropout import Dropout
 from genbench.regularizers.label_smoothing import LabelSmoothing
 from genbench.regularizers.none import NoRegularizer
 from genbench.regularizers.weight_decay import WeightDecay
+from genbench.signatures import describe
 from genbench.training.loop import train
 from genbench.training.network import build_network
 from genbench.training.protocol import Protocol
