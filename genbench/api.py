@@ -77,11 +77,11 @@ class Run:
 
         results = self.results()
         chosen = list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes]
-        info = results.measures
         sizes = {each["test_examples"] for each in _records(self.folder)}
         options.setdefault("test_size", sizes.pop() if len(sizes) == 1 else None)
         # The random draw is no candidate: the ranking shows it among the controls.
-        options.setdefault("measures", [name for name in info if name != "random"])
+        options.setdefault("measures", [name for name in results.measures if name != "random"])
+        info = {name: results.measures[name] for name in options["measures"] if name in results.measures}
         board = ranking.rank(
             results.frame,
             target=target,

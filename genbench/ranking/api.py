@@ -143,6 +143,7 @@ def rank(
             "seeds": len(np.unique(study.design.seed)) if study.has_seed else None,
             "converged_only": considered is not whole,
             "bootstrap": int(bootstrap),
+            "null_draws": {name: len(draws) for name, draws in null.items()},
             "seed": seed,
         },
         null_band=band,

@@ -97,7 +97,7 @@ def cross_fit(target: np.ndarray, design: Design, folds: np.ndarray) -> AxesMode
         centred = target[train] - target[train].mean()
         baseline[test] = target[train].mean()
         slopes = _fit(ridge, features.matrix[train], centred[:, None])
-        prediction[test] = baseline[test] + ((features.matrix[test] - ridge.mean) @ slopes)[:, 0]
+        prediction[test] = baseline[test] + ridge.predict(features.matrix[test], slopes)[:, 0]
     return AxesModel(features, folds, moments, prediction, baseline)
 
 
@@ -153,9 +153,10 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         shaped, shaped_outside = _as_target(inside, outside, target[train] - mean)
         sides = np.column_stack([target[train] - mean, shaped, inside - middle])
         ridge = AxesRidge(_moments_without(model, fold, rows), model.features.main)
-        slopes = _fit(ridge, model.features.matrix[train], sides)
-        left = sides - (model.features.matrix[train] - ridge.mean) @ slopes
-        predicted = (model.features.matrix[test] - ridge.mean) @ slopes
+        fitted = model.features.matrix[train]
+        slopes = _fit(ridge, fitted, sides)
+        left = sides - ridge.predict(fitted, slopes)
+        predicted = ridge.predict(model.features.matrix[test], slopes)
         ours = left[:, 1 : 1 + len(columns)]
         rest = (ours * ours).sum(axis=0)
         own = rest > SAME * (shaped * shaped).sum(axis=0)

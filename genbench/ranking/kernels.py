@@ -61,7 +61,7 @@ def concordant_count(rank):
     n = len(rank)
     width = max(64, int(np.sqrt(n)))
     seen = np.zeros(n + width, dtype=np.int32)
-    before = np.zeros(n // width + 2, dtype=np.int64)  # marks in the blocks before this one
+    before = np.zeros(n // width + 2, dtype=np.int32)  # marks in the blocks before this one
     total = 0
     for place in range(n):
         value = rank[place]

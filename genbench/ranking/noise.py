@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,9 @@ __all__ = [
 
 ORACLE_NOISE = (0.01, 0.02, 0.05)
 """Standard deviations added to the target by the oracles of Jiang et al. 2020, section 5."""
+
+AT_ONCE = 100
+"""Random measures held at a time."""
 
 STREAMS = 8
 """Streams of draws per seed: one for each purpose below."""
@@ -91,30 +94,33 @@ def oracle_tau(spread: float, deviation: float) -> float:
 
 
 def null_band(
-    statistic: Callable[[np.ndarray], np.ndarray],
+    statistics: Mapping[str, Callable[[np.ndarray], np.ndarray]],
     keys: np.ndarray,
-    draws: int = 1000,
+    draws: Mapping[str, int],
     seed: int = 0,
-    at_once: int = 100,
-) -> np.ndarray:
-    """`statistic` of measures drawn from N(0, 1), one draw each: what a measure without content scores.
+) -> dict[str, np.ndarray]:
+    """Rank statistics of measures drawn at random: what a measure without content scores.
 
     Parameters
     ----------
-    statistic : callable
-        From values (n, M) to (M,).
-    draws : int
+    statistics : mapping
+        Name to function from values (n, M) to (M,), of the values' order only.
+    keys : (n,) uint64 array
+    draws : mapping
+        Number of draws for each statistic.
 
     Returns
     -------
-    (draws,) array
-        Draw 0 is the one that stands in the table as ``random``.
+    dict
+        Name to (draws,) array. Draw 0 is the one that stands in the table as ``random``.
     """
-    parts = [
-        statistic(keyed_normal(keys, STREAMS * seed + NULL_STREAM, min(at_once, draws - first), first))
-        for first in range(0, draws, at_once)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    for first in range(0, max(draws.values(), default=0), AT_ONCE):
+        values = keyed_normal(keys, STREAMS * seed + NULL_STREAM, AT_ONCE, first)
+        for name, statistic in statistics.items():
+            if first < draws[name]:
+                parts[name].append(statistic(values[:, : draws[name] - first]))
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def seed_variance(target: np.ndarray, configuration: np.ndarray) -> float:

@@ -83,8 +83,8 @@ class AxesRidge:
     def __init__(self, moments: Moments, main: int):
         self._main = main
         self._count = moments.count
-        self.mean = moments.sums / max(moments.count, 1)
-        products = moments.products - moments.count * np.outer(self.mean, self.mean)
+        self._mean = moments.sums / max(moments.count, 1)
+        products = moments.products - moments.count * np.outer(self._mean, self._mean)
         values, vectors = np.linalg.eigh(products[:main, :main])
         kept = values > 1e-9 * max(values.max(initial=0.0), 1.0)
         self._rank = int(kept.sum())
@@ -103,6 +103,10 @@ class AxesRidge:
         penalty = self._choose(rotated, left)
         pairs = self._vectors @ (rotated / (self._values[:, None] + penalty))
         return np.concatenate([direct - self._through @ pairs, pairs])
+
+    def predict(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Predictions (n, k), relative to the mean of the rows fitted."""
+        return rows @ coefficients - self._mean @ coefficients
 
     def _choose(self, rotated: np.ndarray, left: np.ndarray) -> np.ndarray:
         scores = np.empty((len(PENALTIES), rotated.shape[1]))

@@ -52,8 +52,8 @@ def test_ridge_agrees_with_one_system_of_equations(columns):
     ridge = AxesRidge(Moments.of(features.matrix), features.main)
     centred = target - target.mean(axis=0)
     found = ridge.solve(features.matrix.T @ centred, (centred**2).sum(axis=0))
-    z = features.matrix - ridge.mean
-    fits = z @ found
+    z = features.matrix - features.matrix.mean(axis=0)
+    fits = ridge.predict(features.matrix, found)
     for column in range(columns):
         scores, fitted = [], []
         for penalty in PENALTIES:
