@@ -281,15 +281,28 @@ def _execute(
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
     engine = host.find(Kind.EXECUTOR, executor)
     folder.check_belongs(suite)
-    pending = [each for each in plan.trials if folder.fit(each.key) is None] if train else []
-    _check(pending, host, root)
-    # Only now, so that a suite that cannot run leaves no folder that its mended version would be refused in.
-    folder.open_for(suite)
     runner = Runner(
         plan, folder, host, engine.object(devices=place.devices), battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
-    return Run(folder.path, runner.run(), _say(progress))
+    with runner:
+        train_next, measure_next = runner.to_do()
+        _check(train_next, host, root)
+        _prepare(measure_next, host, root)
+        # Only now, so that a suite that cannot run leaves no folder that its mended version is refused in.
+        folder.open_for(suite)
+        return Run(folder.path, runner.run(), _say(progress))
+
+
+def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
+    """Have the data of fits that will be measured in the cache: a worker that measures never makes them."""
+    from genbench import splits
+
+    for trial in {each.checksum: each for each in trials}.values():
+        component = host.find(Kind.DATASET, trial.dataset.name)
+        splits.prepare(
+            component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"]
+        )
 
 
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:

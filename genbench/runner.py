@@ -140,6 +140,19 @@ class Runner:
         self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
         self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
 
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._executor.close()
+
+    def to_do(self) -> tuple[list[Trial], list[Trial]]:
+        """The trials that are to be trained, and those whose fits are to be measured."""
+        jobs = [(each, self._job(each, self._first)) for each in self._plan.trials]
+        train = [trial for trial, job in jobs if job is not None and job.task == "train"]
+        measure = [trial for trial, job in jobs if job is not None and job.task == "measure"]
+        return train, measure
+
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         claims = Claims(self._folder.path / "claims")
@@ -158,6 +171,7 @@ class Runner:
                 self._say_who_waits()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
+            # First the workers, so that nobody takes over a claim whose work still goes on.
             self._executor.close()
             claims.close()
             self._progress.finished()

@@ -85,8 +85,7 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
 def null_draws(study: Study, chosen: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
     """tau, Ψ and signed K of measures drawn from N(0, 1), as far as `chosen`; O(draws · n log n).
 
-    1,000 draws for tau and Ψ; for K, which is dearer, as many as fit in the same time: 1,000 up to 200 fits, 200
-    at 1,000 fits, never fewer than 50.
+    1,000 draws for tau and Ψ; for K, which is dearer, 200,000 over the number of fits, from 50 to 1,000.
     """
     draws = {"tau": 1000, "psi": 1000, "cmi": int(np.clip(200_000 // study.n, 50, 1000))}
     found = null_band(_statistics(study, study.target, chosen), study.keys, draws, seed)

@@ -60,7 +60,7 @@ COLUMNS: dict[str, str] = {
     "psi_all": "psi over all fits, where the others are over converged ones",
     "tau_p_random": "share of 1,000 random measures with a tau at least as far from 0",
     "psi_p_random": "share of 1,000 random measures with a psi at least as far from 0",
-    "cmi_p_random": "share of random measures (see null_draws in the summary) with a cmi at least as far from 0",
+    "cmi_p_random": "share of random measures, 50 to 1,000 of them, with a cmi at least as far from 0",
     "pgdl": "the score of the PGDL competition, see genbench.ranking.compat",
     "psi_tau_b": "granulated Kendall with tau-b per group, see genbench.ranking.compat",
 }
