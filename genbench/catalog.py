@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 from genbench.components import COST_CLASSES, Component, Kind
@@ -94,7 +95,12 @@ def _suite_rows(host: Host) -> list[dict[str, Any]]:
 
 
 def card(host: Host, word: str) -> dict[str, Any]:
-    """Everything there is to say of one component, named alone, as a variant, or as ``kind:name``.
+    """Everything there is to say of one thing: a component, which may be a variant, a suite or a plugin.
+
+    Parameters
+    ----------
+    word : str
+        A name, or ``kind:name`` where things of several kinds have the name.
 
     Raises
     ------
@@ -102,18 +108,34 @@ def card(host: Host, word: str) -> dict[str, Any]:
         Nothing has that name, or things of several kinds have it.
     """
     kind, _, rest = word.partition(":")
+    suite = rest if kind == "suite" else word
+    if suite in host.suites():
+        return _suite_card(suite, host.suites()[suite])
+    plugins = {each["name"]: each for each in _plugin_rows(host)}
+    if kind == "plugin" and rest in plugins:
+        return {"kind": "plugin", **plugins[rest]}
     kinds = [Kind(kind)] if rest and kind in {str(each) for each in Kind} else list(Kind)
     name, settings = parse_variant(rest if len(kinds) == 1 else word)
     found = [each for each in (host.lookup(kind, name) for kind in kinds) if each is not None]
+    if not found and word in plugins:
+        return {"kind": "plugin", **plugins[word]}
     if not found:
         for kind in kinds:
             host.refuse_ambiguous(kind, name)
         names = [each.full_name for kind in kinds for each in host.components(kind)]
-        raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites()])}")
+        raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites(), *plugins])}")
     if len(found) > 1:
         choices = ", ".join(f"{each.kind}:{each.name}" for each in found)
         raise UsageError(f"'{name}' is the name of several things; say which: {choices}")
     return _component_card(host, found[0], settings)
+
+
+def _suite_card(name: str, path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"{path}: cannot be read: {fault}") from None
+    return {"kind": "suite", "name": name, "text": text}
 
 
 def _component_card(host: Host, component: Component, settings: dict[str, Any]) -> dict[str, Any]:

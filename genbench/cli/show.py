@@ -1,4 +1,4 @@
-"""``genbench show``: the card of one component, or the text of a suite."""
+"""``genbench show``: the card of one component or plugin, or the text of a suite."""
 
 from __future__ import annotations
 
@@ -16,29 +16,22 @@ from genbench.cli import options
 def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> None:
     """Show what a component is: formula, source, needs, settings, direction, cost.
 
-    NAME may be a variant, and may say its kind: model:resnet. The name of a suite shows its text.
+    NAME may be a variant of a measure, a suite or a plugin, and may say its kind: model:resnet.
     """
     from genbench.catalog import card
     from genbench.host import Host
 
-    host = Host.load(plugins, without)
-    suites = host.suites()
-    if name in suites:
-        text = suites[name].read_text(encoding="utf-8")
-        if json_:
-            options.echo_json({"kind": "suite", "name": name, "text": text})
-        else:
-            click.echo(text, nl=False)
-        return
-    content = card(host, name)
+    content = card(Host.load(plugins, without), name)
     if json_:
         options.echo_json(content)
+    elif "text" in content:
+        click.echo(content["text"], nl=False)
     else:
         _print(content)
 
 
 def _print(content: dict[str, Any]) -> None:
-    documentation, settings = content.pop("documentation"), content.pop("settings")
+    documentation, settings = content.pop("documentation", ""), content.pop("settings", {})
     width = max(map(len, content)) + 2
     for key, value in content.items():
         if value not in ("", []):
@@ -47,4 +40,5 @@ def _print(content: dict[str, Any]) -> None:
         click.echo("settings")
         for name, each in settings.items():
             click.echo(f"  {name} = {each['default']}    ({each['type']})")
-    click.echo("\n" + documentation)
+    if documentation:
+        click.echo("\n" + documentation)

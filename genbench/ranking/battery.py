@@ -20,7 +20,7 @@ from genbench.ranking.mutual_information import (
 )
 from genbench.ranking.panel import Panel, Scores, Settings
 from genbench.ranking.regression import configuration_folds, linear_fit
-from genbench.ranking.selection import choose_best
+from genbench.ranking.selection import Choice, choose_best
 from genbench.ranking.sign_error import (
     EFFECTIVE,
     Environments,
@@ -93,9 +93,12 @@ def _granulated(panel: Panel, settings: Settings, scores: Scores) -> None:
 
 
 def _spearman(panel: Panel, settings: Settings, scores: Scores) -> None:
-    (found,) = _by_measure(
-        panel.values, panel.target, settings, 1, lambda *column: spearman_replicates(*column)[None]
-    )
+    found = np.full((len(panel.names), 1 + settings.replicates), np.nan)
+    for columns, rows in missing_patterns(~np.isnan(panel.values)):
+        if rows.sum() > 1:
+            lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
+            values = panel.values[np.ix_(rows, columns)]
+            found[columns] = spearman_replicates(values, panel.target[rows], lanes)
     scores.add("spearman", found[:, 0], found[:, 1:])
 
 
@@ -237,19 +240,14 @@ def _tracking(panel: Panel, settings: Settings, scores: Scores) -> None:
 
 
 def _selection(panel: Panel, settings: Settings, scores: Scores) -> None:
-    from genbench.ranking.jit import in_threads
-
     lanes = np.column_stack([np.ones(len(panel.target), dtype=np.int16), settings.weights])
-
-    def one(measure: int) -> np.ndarray:
-        if panel.signs[measure] == 0 or not np.isfinite(panel.target).all():
-            return np.full((2, lanes.shape[1]), np.nan)
-        choice = choose_best(panel.signs[measure] * panel.values[:, measure], panel.target, lanes)
-        return np.stack([choice.hit_rate, choice.regret])
-
-    found = np.stack(in_threads(one, range(len(panel.names))))
-    scores.add("hit_rate", found[:, 0, 0], found[:, 0, 1:])
-    scores.add("regret", found[:, 1, 0], found[:, 1, 1:])
+    oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
+    if np.isfinite(panel.target).all():
+        choice = choose_best(oriented, panel.target, lanes)
+    else:
+        choice = Choice(*(np.full((len(panel.names), lanes.shape[1]), np.nan) for _ in range(2)))
+    scores.add("hit_rate", choice.hit_rate[:, 0], choice.hit_rate[:, 1:])
+    scores.add("regret", choice.regret[:, 0], choice.regret[:, 1:])
 
 
 def _pgdl(panel: Panel, settings: Settings, scores: Scores) -> None:

@@ -39,36 +39,42 @@ def spearman_replicates(values: np.ndarray, target: np.ndarray, weights: np.ndar
 
     Parameters
     ----------
-    values, target : (n,) array
+    values : (n, M) array
         Infinities are ordered values that tie with each other; NaN is not allowed.
+    target : (n,) array
     weights : (n, B) array
 
     Returns
     -------
-    (B,) array
+    (M, B) array
         NaN where one of the columns is constant.
 
     Notes
     -----
-    O(n log n) for the order, then O(B n).
+    O(M n log n) for the orders, then O(M B n).
     """
+    from genbench.ranking.jit import in_threads
     from genbench.ranking.kernels import rank_moments
 
-    rank = dense_rank(values)
-    order = stable_order(rank)
-    tie_end = np.searchsorted(rank[order], rank[order], side="right")
-    result = np.empty(weights.shape[1])
+    orders = []
+    for column in values.T:
+        rank = dense_rank(column)
+        order = stable_order(rank)
+        orders.append((order, np.searchsorted(rank[order], rank[order], side="right")))
+    result = np.empty((len(orders), weights.shape[1]))
     for first in range(0, weights.shape[1], LANES_AT_ONCE):
         chunk = slice(first, first + LANES_AT_ONCE)
         weight = weights[:, chunk].astype(float)
-        total = weight.sum(axis=0)
         against = midranks(target, weight)
-        cross, square = rank_moments(order, tie_end, weight, against)
+        total = weight.sum(axis=0)
         offset = total**3 / 4  # the mean of weighted midranks is half the total weight
-        spread = (square - offset) * ((weight * against**2).sum(axis=0) - offset)
+        target_spread = (weight * against**2).sum(axis=0) - offset
         floor = (np.finfo(float).eps * total**3) ** 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            result[chunk] = np.where(spread > floor, (cross - offset) / np.sqrt(spread), np.nan)
+        moments = in_threads(lambda each, w=weight, t=against: rank_moments(*each, w, t), orders)
+        for row, (cross, square) in enumerate(moments):
+            spread = (square - offset) * target_spread
+            with np.errstate(invalid="ignore", divide="ignore"):
+                result[row, chunk] = np.where(spread > floor, (cross - offset) / np.sqrt(spread), np.nan)
     return np.clip(result, -1.0, 1.0)
 
 
@@ -80,7 +86,7 @@ def spearman(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None 
     Spearman 1904, American Journal of Psychology 15:72.
     """
     lanes = np.ones((len(values), 1)) if weights is None else np.asarray(weights, dtype=float)[:, None]
-    return float(spearman_replicates(np.asarray(values), np.asarray(target), lanes)[0])
+    return float(spearman_replicates(np.asarray(values)[:, None], np.asarray(target), lanes)[0, 0])
 
 
 def pearson(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:

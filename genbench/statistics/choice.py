@@ -9,10 +9,10 @@ from genbench.ranking.selection import choose_best
 @genbench.statistic
 def hit_rate(values, target, axes, groups, weights):
     """Whether the network with the smallest value is among the tenth with the smallest target; 0 to 1."""
-    return float(choose_best(values, target, np.asarray(weights)[:, None]).hit_rate[0])
+    return float(choose_best(values, target, np.asarray(weights)[:, None]).hit_rate[0, 0])
 
 
 @genbench.statistic
 def regret(values, target, axes, groups, weights):
     """Target of the network with the smallest value: 0 the best there is, 1 no better than at random."""
-    return float(choose_best(values, target, np.asarray(weights)[:, None]).regret[0])
+    return float(choose_best(values, target, np.asarray(weights)[:, None]).regret[0, 0])

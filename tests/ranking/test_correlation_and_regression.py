@@ -27,7 +27,7 @@ def test_spearman_agrees_with_pearson_of_midranks(columns):
 def test_whole_weights_are_the_same_as_repeated_rows(columns, seed):
     values, target, _, _ = columns
     weights = np.random.default_rng(seed).integers(0, 4, (len(values), 66))
-    found = spearman_replicates(values, target, weights)
+    found = spearman_replicates(values[:, None], target, weights)[0]
     for lane in (0, 65):
         x, y = np.repeat(values, weights[:, lane]), np.repeat(target, weights[:, lane])
         if len(set(x)) < 2 or len(set(y)) < 2:

@@ -43,7 +43,7 @@ def test_bootstrap_intervals_of_a_random_measure_hold_zero(levels, seeds):
         for _ in range(SIMULATIONS):
             values = random.normal(size=design.n)
             found["tau"].append(pair_counts(values, target, weights).tau_a)
-            found["spearman"].append(spearman_replicates(values, target, weights))
+            found["spearman"].append(spearman_replicates(values[:, None], target, weights)[0])
             found["pearson"].append(linear_fit(values, target, weights).pearson[0])
     for name, replicates in found.items():
         low, high = percentile_interval(np.zeros(SIMULATIONS), np.array(replicates))

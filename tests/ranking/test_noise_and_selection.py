@@ -84,16 +84,16 @@ def test_choice_agrees_with_sorting_repeated_rows(seed):
     for lane in range(4):
         v, g = np.repeat(values, weights[:, lane]), np.repeat(target, weights[:, lane])
         if not (~np.isnan(v)).any():
-            assert np.isnan(found.hit_rate[lane])
+            assert np.isnan(found.hit_rate[0, lane])
             continue
         chosen = g[v == np.nanmin(v)]
         good = np.sort(g)[max(int(np.ceil(0.1 * len(g) - 1e-9)) - 1, 0)]
-        assert found.hit_rate[lane] == pytest.approx((chosen <= good).mean())
+        assert found.hit_rate[0, lane] == pytest.approx((chosen <= good).mean())
         if g.mean() > g.min():
-            assert found.regret[lane] == pytest.approx((chosen.mean() - g.min()) / (g.mean() - g.min()))
+            assert found.regret[0, lane] == pytest.approx((chosen.mean() - g.min()) / (g.mean() - g.min()))
 
 
 def test_choosing_by_the_target_has_no_regret_and_choosing_blindly_has_one():
     target = np.arange(10.0)
-    assert choose_best(target, target).regret[0] == 0
-    assert choose_best(np.ones(10), target).regret[0] == pytest.approx(1)
+    assert choose_best(target, target).regret[0, 0] == 0
+    assert choose_best(np.ones(10), target).regret[0, 0] == pytest.approx(1)
