@@ -300,9 +300,7 @@ def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
 
     for trial in {each.checksum: each for each in trials}.values():
         component = host.find(Kind.DATASET, trial.dataset.name)
-        splits.prepare(
-            component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"]
-        )
+        splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"])
 
 
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
