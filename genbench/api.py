@@ -13,7 +13,7 @@ from genbench.components import Component, Kind
 from genbench.errors import InvalidInput, MissingResult, UsageError
 from genbench.host import Host
 from genbench.plan import Identity, Plan, Trial, axis_named, make_plan
-from genbench.results import RunTable, read_table
+from genbench.results import TARGETS, RunTable, read_table
 from genbench.store import Folder
 from genbench.suite import Suite, load_suite, read_suite
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from genbench.probing import Battery
-    from genbench.ranking import Board
+    from genbench.ranking import Board, Flips
     from genbench.runner import Progress, Summary
 
 __all__ = ["Run", "plan_suite", "resume", "run", "select"]
@@ -75,23 +75,37 @@ class Run:
         """Rank the measures of this run; `options` are those of `genbench.rank`."""
         from genbench import ranking
 
-        results = self.results()
-        chosen = list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes]
-        sizes = {each["test_examples"] for each in _records(self.folder)}
-        options.setdefault("test_size", sizes.pop() if len(sizes) == 1 else None)
-        # The random draw is no candidate: the ranking shows it among the controls.
-        options.setdefault("measures", [name for name in results.measures if name != "random"])
-        info = {name: results.measures[name] for name in options["measures"] if name in results.measures}
-        board = ranking.rank(
-            results.frame,
-            target=target,
-            axes=chosen,
-            directions={name: each.direction for name, each in info.items()},
-            families={name: each.family for name, each in info.items()},
-            costs={name: each.seconds for name, each in info.items()},
-            **options,
-        )
+        results, known = self._ranking(axes, options)
+        board = ranking.rank(results.frame, target=target, **known)
         return replace(board, notes=[*board.notes, *results.notes])
+
+    def rank_flips(
+        self, targets: Sequence[str] = TARGETS, *, axes: Sequence[str] | None = None, **options: Any
+    ) -> Flips:
+        """Rank the measures against several targets; see `genbench.ranking.rank_flips`."""
+        from genbench import ranking
+
+        results, known = self._ranking(axes, options)
+        return ranking.rank_flips(results.frame, targets, **known)
+
+    def _ranking(
+        self, axes: Sequence[str] | None, options: Mapping[str, Any]
+    ) -> tuple[RunTable, dict[str, Any]]:
+        """The table, and what its records say of axes, measures and the test set."""
+        results = self.results()
+        sizes = {each["test_examples"] for each in _records(self.folder)}
+        # The random draw is no candidate: the ranking shows it among the controls.
+        measures = options.get("measures") or [name for name in results.measures if name != "random"]
+        info = {name: results.measures[name] for name in measures if name in results.measures}
+        known: dict[str, Any] = {
+            "axes": list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes],
+            "directions": {name: each.direction for name, each in info.items()},
+            "families": {name: each.family for name, each in info.items()},
+            "costs": {name: each.seconds for name, each in info.items()},
+            "held_out": [name for name, each in info.items() if each.held_out],
+            "test_size": sizes.pop() if len(sizes) == 1 else None,
+        }
+        return results, {**known, **options, "measures": measures}
 
 
 def _records(folder: Folder) -> list[Mapping[str, Any]]:

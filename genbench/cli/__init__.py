@@ -119,15 +119,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as fault:
         if debug:
             raise
+        if _is_refused_table(fault):
+            _error(str(fault))
+            sys.exit(3)
         _error(f"{type(fault).__name__}: {fault} (--debug shows where)")
-        sys.exit(_code(fault))
+        sys.exit(1)
     sys.exit(code or 0)
 
 
-def _code(fault: Exception) -> int:
-    """Ranking knows nothing of genbench's errors, but refuses bad tables in its own way."""
+def _is_refused_table(fault: Exception) -> bool:
+    """Ranking knows nothing of genbench's errors, and refuses bad tables in its own way."""
     ranking = sys.modules.get("genbench.ranking.errors")
-    return 3 if ranking is not None and isinstance(fault, ranking.RankingError) else 1
+    return ranking is not None and isinstance(fault, ranking.RankingError)
 
 
 def _error(line: str) -> None:

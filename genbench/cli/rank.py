@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genbench.cli import options
-from genbench.errors import InvalidInput, UsageError
+from genbench.errors import InvalidInput, UsageError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from genbench.ranking import Board, Flips
 
 
 @click.command("rank")
@@ -24,48 +27,114 @@ if TYPE_CHECKING:
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
 @click.option("--converged-only", is_flag=True, help="Use only fits of a run that reached their target.")
 @click.option("--rank-by", default="psi", show_default=True, help="The statistic that orders the rows.")
+@click.option("--statistics", metavar="A,B", help="Compute these only.")
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@click.option("--why", metavar="MEASURE", help="Show on which axes a measure wins or is reversed.")
+@click.option("--flips", metavar="A,B", help="Compare the ranks for several targets.")
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
 @click.option("--latex", "form", flag_value="latex", help="Print LaTeX.")
 def command(
-    source: Path, target: str, axes: str | None, measures: str | None, converged: str | None,
-    converged_only: bool, no_cost: bool, form: str | None, test_size: str | None, **given: Any,
+    source: Path, target: str, form: str | None, no_cost: bool, why: str | None, flips: str | None,
+    axes: str | None, measures: str | None, statistics: str | None, test_size: str | None,
+    converged_only: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
     A table is a .csv, .parquet or .json file with one row for each trained network.
     """
-    given["measures"] = options.words(measures)
-    chosen = options.words(axes)
-    if test_size is not None:
-        given["test_size"] = float(test_size) if test_size.replace(".", "", 1).isdigit() else test_size
-    if source.is_dir():
+    given |= {
+        "axes": options.words(axes),
+        "measures": options.words(measures),
+        "statistics": options.words(statistics),
+        "test_size": _size(test_size),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    source_ = _Run(source, converged_only) if source.is_dir() else _Table(source, converged_only)
+    if flips is not None:
+        _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
+        return
+    board = source_.rank(target, **given)
+    if why is not None:
+        _print_why(board, why, form)
+    elif form is not None:
+        click.echo(getattr(board, f"to_{form}")(no_cost=no_cost), nl=False)
+    else:
+        from genbench.report.terminal import print_ranking
+
+        print_ranking(board, f"{source}: which measure predicts the {target}?", no_cost=no_cost)
+
+
+def _size(text: str | None) -> float | str | None:
+    """A number, or the name of the column that holds it."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+class _Run:
+    """A run folder as a source of rankings."""
+
+    def __init__(self, path: Path, converged_only: bool):
         from genbench.api import Run
 
-        run = Run(source, warn=options.warn)
-        if converged_only:
-            given["converged"] = (run.table()["stop_reason"] == "target").to_numpy()
-        elif converged is not None:
-            given["converged"] = converged
-        board = run.rank(target, axes=chosen, **{k: v for k, v in given.items() if v is not None})
-    else:
-        from genbench.ranking import rank
+        self._run = Run(path, warn=options.warn)
+        reached = self._run.table()["stop_reason"] == "target" if converged_only else None
+        self._given = {} if reached is None else {"converged": reached.to_numpy()}
 
+    def rank(self, target: str, **given: Any) -> Board:
+        return self._run.rank(target, **{**given, **self._given})
+
+    def rank_flips(self, targets: Sequence[str], **given: Any) -> Flips:
+        return self._run.rank_flips(targets, **{**given, **self._given})
+
+
+class _Table:
+    """Anybody's table as a source of rankings."""
+
+    def __init__(self, path: Path, converged_only: bool):
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")
-        board = rank(_table(source), target=target, axes=chosen, converged=converged, **given)
-    if form is not None:
-        click.echo(getattr(board, f"to_{form}")(no_cost=no_cost), nl=False)
-        return
-    from genbench.report.terminal import print_ranking
+        self._frame = _read(path)
 
-    print_ranking(board, f"{source}: which measure predicts the {target}?", no_cost=no_cost)
+    def rank(self, target: str, **given: Any) -> Board:
+        from genbench import ranking
+
+        return ranking.rank(self._frame, target=target, **given)
+
+    def rank_flips(self, targets: Sequence[str], **given: Any) -> Flips:
+        from genbench import ranking
+
+        return ranking.rank_flips(self._frame, targets, **given)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _print_flips(flips: Flips, form: str | None) -> None:
+    if form not in (None, "json", "markdown"):
+        raise UsageError(f"--flips has no {form} form; it has text, --json and --markdown")
+    click.echo(flips.to_json() if form == "json" else flips.to_markdown(), nl=False)
+
+
+def _print_why(board: Board, measure: str, form: str | None) -> None:
+    from genbench.report.terminal import print_rows
+
+    names = [row["measure"] for row in (*board.rows, *board.controls)]
+    if measure not in names:
+        raise UsageError(f"no measure '{measure}' in this ranking{nearest(measure, names)}")
+    rows = board.why(measure)
+    if form == "json":
+        options.echo_json(rows)
+    else:
+        print_rows(list(rows[0]), [[_shown(each) for each in row.values()] for row in rows])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:+.3f}" if isinstance(value, float) else str(value)
+
+
+def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.exists():

@@ -363,3 +363,29 @@ def test_nan_and_infinity_are_null_in_every_json(run, tmp_path):
     command("export", run, tmp_path / "table.json")
     assert strict_json((tmp_path / "table.json").read_text())[0]["moods:moody"] is None
     assert isinstance(command("rank", run, "--json").json, dict)
+
+
+def test_rank_says_on_which_axes_a_measure_wins(finished):
+    rows = command("rank", finished, "--why", "param_norm", "--json").json
+    assert [row["axis"] for row in rows] == ["protocol.learning_rate"]
+    assert rows[0]["verdict"] in ("wins", "reversed", "silent")
+
+    ended = command("rank", finished, "--why", "param_nrom")
+    assert (ended.code, ended.out) == (2, "")
+    assert "did you mean 'param_norm'?" in ended.err
+
+
+def test_rank_compares_targets(finished):
+    flips = command("rank", finished, "--flips", "gap,test_error", "--bootstrap", 50, "--json").json
+    assert flips["targets"] == ["gap", "test_error"]
+    assert {row["measure"] for row in flips["rows"]} == {"param_norm", "train_loss"}
+
+    assert "| measure |" in command("rank", finished, "--flips", "gap,test_error", "--bootstrap", 50).out
+    assert command("rank", finished, "--flips", "gap", "--bootstrap", 50).code == 3
+
+
+def test_rank_refuses_a_bad_table_in_one_line(tmp_path):
+    (tmp_path / "mine.csv").write_text("gap,width,norm\n0.1,1,2\n0.2,2,3\n")
+    ended = command("rank", tmp_path / "mine.csv", "--axes", "widht")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err == "genbench: the table has no axis column 'widht'; did you mean 'width'?\n"
