@@ -17,6 +17,9 @@ HOST = Host.load(rooms={"probes", "measures"})
 MEASURES = [each for each in HOST.components(Kind.MEASURE) if each.plugin == "core"]
 NAMES = [each.name for each in MEASURES]
 
+# Of theorems about smooth activations, for the network here has ReLUs.
+SETTINGS = {name: {"kinks": "surrogate"} for name in ("lipaug_bound", "lipaug_simple")}
+
 HISTORY = {
     "epoch": [0, 1, 2, 3],
     "step": [0, 10, 20, 30],
@@ -54,14 +57,15 @@ def roots(dtype=torch.float64, examples=30):
 
 
 def compute(given, only=None):
-    requests = [Request.of(each) for each in MEASURES if only is None or each.name in only]
+    wanted = [each for each in MEASURES if only is None or each.name in only]
+    requests = [Request.of(each, SETTINGS.get(each.name, {})) for each in wanted]
     battery = Battery.resolve(requests, HOST.probe_lookup)
     seeds = {}
 
     def seed_for(component, settings):
         return seeds.setdefault(spell(component, settings), len(component.name))
 
-    return {value.name: value for value in battery.compute(given, seed_for)}
+    return {value.name.partition("[")[0]: value for value in battery.compute(given, seed_for)}
 
 
 @pytest.fixture(scope="module")
@@ -181,5 +185,13 @@ def test_hidden_units_may_be_permuted():
             columns = network[5].weight.reshape(12, 4, 4)[:, order].reshape(12, 16).clone()
             network[5].weight.copy_(columns)
     after = compute(given)
-    for name, value in before.items():
-        assert after[name].value == pytest.approx(value.value, rel=1e-5, abs=1e-9), name
+    for name in before.keys() - moved_along_random_directions():
+        assert after[name].value == pytest.approx(before[name].value, rel=1e-5, abs=1e-9), name
+
+
+def moved_along_random_directions():
+    """Measures that see the weights in random directions, which do not follow a permutation."""
+    requests = [Request.of(each) for each in MEASURES]
+    battery = Battery.resolve(requests, HOST.probe_lookup)
+    drawn = {key for key, node in battery.probes.items() if node.component.name == "direction_seeds"}
+    return {each.spelling for each in requests if drawn & set(battery.below[each.spelling])}

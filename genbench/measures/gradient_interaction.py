@@ -1,0 +1,276 @@
+"""How the gradients g_i of the training examples' losses agree: stiffness, coherence, noise.
+
+An update that helps one example helps the others as far as their gradients point the same way, and what is
+learned from many examples at once is said to generalize. Gradients are by all parameters that are trained,
+biases and normalizations included, in evaluation mode. Measures of pairs share the inner products of
+`examples` training examples, the others one backward pass; where fewer examples are taken than there are, a
+measure is that of the sample.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.gradients import GradientGram, GradientMoments
+
+__all__ = [
+    "coherence_alpha",
+    "coherence_from_batches",
+    "coherence_m_alpha",
+    "grad_noise_final",
+    "grad_norm_train",
+    "gradient_confusion",
+    "gsnr",
+    "noise_scale",
+    "stiffness_between",
+    "stiffness_cos",
+    "stiffness_sign",
+    "stiffness_within",
+]
+
+Agreement = Literal["cosine", "sign"]
+"""Of two gradients the cosine of their angle, or the sign of their inner product; 0 if one vanishes."""
+
+_GRAM = genbench.need("gradient_gram", examples=genbench.setting("examples"))
+_MOMENTS = genbench.need("gradient_moments", examples=genbench.setting("examples"))
+_BATCHES = genbench.need(
+    "batch_gradients", batch=genbench.setting("batch"), examples=genbench.setting("examples")
+)
+_COORDINATES = genbench.need("gradient_moments", examples=genbench.setting("examples"), coordinates=True)
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Fort et al. 2019; Walker 2023, definition 3.1", formula="mean_{i≠j} sign⟨g_i, g_j⟩",
+)  # fmt: skip
+def stiffness_sign(gram=_GRAM, *, examples: Count = 500) -> Tensor:
+    """Share of pairs of examples whose gradients agree, less the share of those that oppose each other.
+
+    A step along the negative gradient of one example lowers the loss of another when their inner product is
+    positive: the larger, the better features are shared.
+    """
+    return _mean_over_pairs(_agreement(gram, "sign"))
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Fort et al. 2019; Walker 2023, definition 3.2",
+    formula="mean_{i≠j} ⟨g_i, g_j⟩ / (‖g_i‖ ‖g_j‖)",
+)  # fmt: skip
+def stiffness_cos(gram=_GRAM, *, examples: Count = 500) -> Tensor:
+    """Mean cosine of the gradients of two examples."""
+    return _mean_over_pairs(_agreement(gram, "cosine"))
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Fort et al. 2019; Walker 2023, definition 3.6",
+    formula="mean_a C_aa, C_ab = mean_{i∈a, j∈b, i≠j} S(g_i, g_j)",
+)  # fmt: skip
+def stiffness_within(task, gram=_GRAM, *, agreement: Agreement = "cosine", examples: Count = 500) -> Tensor:
+    """Stiffness between examples of one class, averaged over classes with two examples or more.
+
+    Parameters
+    ----------
+    agreement : {"cosine", "sign"}
+        The cosine tells more within classes, says the source.
+    """
+    matrix, counts = _class_matrix(task, gram, agreement)
+    if not (counts > 1).any():
+        raise genbench.NotApplicable("no class has two examples among those taken")
+    return matrix.diagonal()[counts > 1].mean()
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Fort et al. 2019; Walker 2023, definition 3.5",
+    formula="mean_{a≠b} C_ab, C_ab = mean_{i∈a, j∈b} S(g_i, g_j)",
+)  # fmt: skip
+def stiffness_between(task, gram=_GRAM, *, agreement: Agreement = "sign", examples: Count = 500) -> Tensor:
+    """Stiffness between examples of different classes, averaged over pairs of classes.
+
+    Parameters
+    ----------
+    agreement : {"cosine", "sign"}
+        The sign tells more between classes, says the source.
+    """
+    matrix, counts = _class_matrix(task, gram, agreement)
+    present = counts > 0
+    if present.sum() < 2:
+        raise genbench.NotApplicable("the examples taken are of one class")
+    return _mean_over_pairs(matrix[present][:, present])
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="+", source="Sankararaman et al. 2020, definition 2.1",
+    formula="max(0, max_{i≠j} −⟨g_i, g_j⟩)",
+)  # fmt: skip
+def gradient_confusion(gram=_GRAM, *, cosine: bool = False, examples: Count = 500) -> Tensor:
+    """By how much the two most opposed gradients oppose each other.
+
+    Parameters
+    ----------
+    cosine : bool
+        Of gradients scaled to length 1.
+    """
+    _require_pairs(gram)
+    products = gram.cosines if cosine else gram.products
+    return (-products).fill_diagonal_(-torch.inf).max().clamp_min(0)
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Chatterjee & Zielinski 2020; Walker 2023, section 5.2", formula="α = ‖mean g_i‖² / mean ‖g_i‖²",
+)  # fmt: skip
+def coherence_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+    """Coherence: what part of the gradients' size survives in their mean.
+
+    1 if all gradients are equal, 1/m if they are orthogonal and of one size, 0 if their mean vanishes. With
+    large α an example changes little when it is left out, which bounds the gap (theorem 5.4).
+    """
+    of_mean, mean = _norms(moments)
+    return of_mean / mean
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Chatterjee & Zielinski 2020; Walker 2023, example 5.3", formula="m α",
+)  # fmt: skip
+def coherence_m_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+    """Coherence over that of orthogonal gradients: how many of the m examples one helps to fit."""
+    of_mean, mean = _norms(moments)
+    return len(moments.squared_norms) * of_mean / mean
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-",
+    source="Chatterjee & Zielinski 2020; Walker 2023, theorem 5.6",
+    formula="1/α − 1 = (1/α_W − 1) k (m − 1) / (m − k)",
+)  # fmt: skip
+def coherence_from_batches(
+    batches=_BATCHES,
+    *, batch: Count = 10, examples: Count = 2000, inverse: Literal["sample", "theorem"] = "sample",
+) -> Tensor:  # fmt: skip
+    """Coherence of the examples' gradients, estimated from the coherence α_W of the gradients of batches.
+
+    Parameters
+    ----------
+    batch : int
+        Examples k in a batch. Batches are drawn without replacement from the m examples taken.
+    inverse : {"sample", "theorem"}
+        ``theorem``: α = α_W / (k − (k − 1) α_W) as published, for batches drawn independently; for batches
+        that divide up a finite sample it is too large, and ``sample`` is unbiased in 1/α up to the examples
+        that are left over.
+    """
+    if not batches.squared_norms.any():
+        raise genbench.NotApplicable("all gradients vanish")
+    ratio = batches.squared_norms.mean() / batches.squared_norm_of_mean - 1
+    if inverse == "sample":
+        used = len(batches.squared_norms) * batches.batch
+        ratio = ratio * (used - 1) / (used - batches.batch)
+    return 1 / (1 + ratio.clamp_min(0) * batches.batch)
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="+", source="Jiang et al. 2020, eq. 66",
+    formula="mean ‖g_i − mean g‖² (m − k) / (k (m − 1))",
+)  # fmt: skip
+def grad_noise_final(moments=_MOMENTS, *, batch: Count = 1, examples: Count = 2000) -> Tensor:
+    """Variance of the gradient at the end of training, summed over the parameters.
+
+    Parameters
+    ----------
+    batch : int
+        Of the gradients of batches of k examples, drawn from the m examples taken without replacement.
+    """
+    m = len(moments.squared_norms)
+    if batch >= m > 1:
+        raise genbench.NotApplicable(f"{m} examples make no two batches of {batch}")
+    return _variance(moments) * (m - batch) / (batch * max(1, m - 1))
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="+", source="McCandlish et al. 2018, eq. 2.9",
+    formula="mean ‖g_i − mean g‖² / ‖mean g‖² = 1/α − 1",
+)  # fmt: skip
+def noise_scale(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+    """Batch size up to which larger batches pay off, the simple noise scale tr Σ / ‖ḡ‖²."""
+    of_mean, _ = _norms(moments)
+    return _variance(moments) / of_mean
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="-", source="Liu et al. 2020, definition 1",
+    formula="mean_p (mean_i g_ip)² / var_i g_ip",
+)  # fmt: skip
+def gsnr(moments=_COORDINATES, *, examples: Count = 2000) -> Tensor:
+    """Gradient signal-to-noise ratio, averaged over the parameters whose mean gradient is not zero."""
+    moved = moments.mean != 0
+    if not moved.any():
+        raise genbench.NotApplicable("the mean gradient vanishes")
+    squares = moments.mean[moved].square()
+    variances = (moments.mean_square[moved] - squares).clamp_min(0)
+    return (squares / variances).mean()
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="+", source="Zhao, Zhang & Hu 2022", formula="‖mean g_i‖"
+)
+def grad_norm_train(moments=_MOMENTS, *, examples: Count = 2000, squared: bool = False) -> Tensor:
+    """Norm of the gradient of the training loss at the end of training.
+
+    Parameters
+    ----------
+    squared : bool
+        Its square, the flatness penalty ‖∇_w L‖².
+    """
+    square = moments.mean.square().sum()
+    return square if squared else square.sqrt()
+
+
+def _require_pairs(gram: GradientGram) -> None:
+    if len(gram.norms) < 2:
+        raise genbench.NotApplicable("needs two examples")
+    if not gram.norms.any():
+        raise genbench.NotApplicable("all gradients vanish")
+
+
+def _agreement(gram: GradientGram, agreement: Agreement) -> Tensor:
+    _require_pairs(gram)
+    return gram.cosines if agreement == "cosine" else gram.cosines.sign()
+
+
+def _mean_over_pairs(matrix: Tensor) -> Tensor:
+    """Mean of the entries beside the diagonal."""
+    n = len(matrix)
+    return (matrix.sum() - matrix.diagonal().sum()) / (n * (n - 1))
+
+
+def _class_matrix(task, gram: GradientGram, agreement: Agreement) -> tuple[Tensor, Tensor]:
+    """C_ab, shape (classes, classes), NaN where there is no pair, and the examples of each class."""
+    if task.kind != "classification":
+        raise genbench.NotApplicable("defined for classification only")
+    between = _agreement(gram, agreement)
+    classes = F.one_hot(gram.targets.to(between.device), task.outputs).double()
+    counts = classes.sum(0)
+    sums = classes.T @ (between - torch.diag(between.diagonal())) @ classes
+    pairs = torch.outer(counts, counts) - torch.diag(counts)
+    return sums / pairs, counts
+
+
+def _norms(moments: GradientMoments) -> tuple[Tensor, Tensor]:
+    """‖mean g_i‖² and mean ‖g_i‖²."""
+    mean = moments.squared_norms.mean()
+    if mean == 0:
+        raise genbench.NotApplicable("all gradients vanish")
+    return moments.mean.square().sum(), mean
+
+
+def _variance(moments: GradientMoments) -> Tensor:
+    return (moments.squared_norms.mean() - moments.mean.square().sum()).clamp_min(0)

@@ -1,0 +1,136 @@
+"""Networks of ReLUs are linear piece by piece: how many pieces there are, and how near their borders.
+
+Only networks whose activations are ReLUs, leaky or not, have pieces; others are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+import genbench
+from genbench.constraints import Count, Fraction
+from genbench.probes.margins import low_quantile
+from genbench.probes.sample import chunks, evenly_spaced, forward
+
+__all__ = ["inverse_preactivation", "linear_regions"]
+
+_RELU = {
+    F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_,
+    F.leaky_relu, torch.nn.functional.leaky_relu_, F.prelu, torch.prelu,
+}  # fmt: skip
+_OTHER = {
+    F.gelu: "GELU", F.silu: "SiLU", F.mish: "Mish", F.elu: "ELU", F.celu: "CELU", F.selu: "SELU",
+    F.softplus: "softplus", F.softmax: "softmax", F.relu6: "ReLU6", F.hardtanh: "hardtanh",
+    F.hardswish: "hardswish", F.hardsigmoid: "hardsigmoid", F.logsigmoid: "logsigmoid",
+    F.scaled_dot_product_attention: "attention", F.multi_head_attention_forward: "attention",
+    F.layer_norm: "layer norm", F.group_norm: "group norm", F.instance_norm: "instance norm",
+    F.max_pool1d: "max-pooling", F.max_pool2d: "max-pooling", F.max_pool3d: "max-pooling",
+    F.adaptive_max_pool1d: "max-pooling", F.adaptive_max_pool2d: "max-pooling",
+    torch.tanh: "tanh", Tensor.tanh: "tanh", F.tanh: "tanh",
+    torch.sigmoid: "sigmoid", Tensor.sigmoid: "sigmoid", F.sigmoid: "sigmoid",
+    torch.softmax: "softmax", Tensor.softmax: "softmax",
+}  # fmt: skip
+
+
+class _PreActivations(TorchFunctionMode):
+    """Keeps what enters each ReLU, in the order of the calls; refuses what bends otherwise.
+
+    Raises
+    ------
+    NotApplicable
+        The network has an operation that is not linear and no ReLU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[Tensor] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        try:
+            obstacle, is_relu = _OTHER.get(function), function in _RELU
+        except TypeError:  # unhashable, hence none of them
+            obstacle, is_relu = None, False
+        if obstacle is not None:
+            raise genbench.NotApplicable(
+                f"the borders of linear pieces are counted at ReLUs, not at {obstacle}"
+            )
+        if is_relu:
+            # A copy, since the ReLU may work in place.
+            self.values.append((args[0] if args else kwargs["input"]).detach().flatten(1).clone())
+        return function(*args, **kwargs)
+
+
+@genbench.measure(
+    family="linear-regions", direction="+",
+    source="Taborsky & Hansen (Generalization by design), figure 4; Walker 2023, section 6",
+    formula="mean over segments of the ReLUs that switch along the segment", cost="B",
+)  # fmt: skip
+def linear_regions(model, inputs, device, *, segments: Count = 50, steps: Count = 40) -> Tensor:
+    """Borders between linear pieces that are crossed on the way from one training example to another.
+
+    Each switch of a ReLU between two neighbouring points of a grid is one border. Two switches of one unit
+    between neighbours are not seen, so that the count is a lower bound, which `steps` tightens.
+
+    Parameters
+    ----------
+    segments : int
+        At most this many segments: evenly spaced training examples, each joined to the next, the last to the
+        first.
+    steps : int
+        Intervals of the grid on each segment.
+    """
+    if not inputs.is_floating_point():
+        raise genbench.NotApplicable(f"there are no points between inputs of type {inputs.dtype}")
+    ends = inputs[evenly_spaced(len(inputs), segments).to(inputs.device)]
+    following = ends.roll(-1, 0)
+    shares = torch.arange(steps + 1, dtype=torch.float64, device=inputs.device) / steps
+    shares = shares.to(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
+    switches = torch.zeros((), dtype=torch.float64, device=device)
+    for part in chunks(ends, device, copies=steps + 1):
+        starts, stops = ends[part].unsqueeze(1), following[part].unsqueeze(1)
+        grid = starts + shares * (stops - starts)
+        for values in _pre_activations(model, grid.flatten(0, 1).to(device)):
+            active = (values > 0).reshape(len(grid), steps + 1, -1)
+            switches += (active[:, 1:] != active[:, :-1]).sum()
+    return switches / len(ends)
+
+
+@genbench.measure(
+    family="linear-regions", direction="+",
+    source="after Nagarajan & Kolter 2019 and Wei & Ma 2019, section 2; the quantile is ours",
+    formula="Σ_l −ln q_l, q_l a low quantile of |pre-activation| at the l-th ReLU", cost="B",
+)  # fmt: skip
+def inverse_preactivation(
+    model, inputs, device, *, quantile: Fraction = 0.01, examples: Count = 100
+) -> Tensor:
+    """How near to the kinks of the ReLUs the training examples lie, as the logarithm of a product over them.
+
+    Bounds for ReLU networks that are polynomial in depth contain the inverse of the smallest pre-activation
+    of each layer. That is a matter of single numbers; a quantile over units and examples is not. Infinite
+    where such a quantile is exactly zero. It depends on the scale of the layers.
+
+    Parameters
+    ----------
+    quantile : float
+        The ⌊q n⌋-th smallest of the n pre-activations of a layer; 0 takes the smallest.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+    """
+    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    parts = [_pre_activations(model, picked[part].to(device)) for part in chunks(picked, device)]
+    layers = [torch.cat(each).abs().flatten().double() for each in zip(*parts, strict=True)]
+    return -torch.stack([low_quantile(layer, quantile) for layer in layers]).log().sum()
+
+
+def _pre_activations(model: nn.Module, inputs: Tensor) -> list[Tensor]:
+    with _PreActivations() as recorded:
+        forward(model, inputs)
+    if not recorded.values:
+        raise genbench.NotApplicable("the network has no ReLUs")
+    return recorded.values

@@ -1,0 +1,248 @@
+"""Measures of the best entries to "Predicting generalization in deep learning" (PGDL, 2020) on moved inputs.
+
+What the winners call mixup are midpoints between examples of one class. `label_wise_mixup` stands in
+`genbench.measures.robustness`, the Davies-Bouldin index in `genbench.measures.representation`. Images are
+changed as the network gets them: normalized, and not cut off at the ends of a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from scipy.stats import trim_mean
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import genbench
+from genbench.constraints import Count
+from genbench.measures.robustness import _partners, _require_numbers
+from genbench.probes.hidden import LayerChoice, captured, chosen_place
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import chunks, evenly_spaced, forward
+
+__all__ = ["augmentation_consistency", "manifold_mixup", "pgdl_augment_margin", "pgdl_mixup_margin"]
+
+Summary = Literal["mean", "quartiles"]
+"""Of margins: their mean, or that of the two fences and three quartiles, as in the winners' last program."""
+
+_NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
+
+
+@genbench.measure(
+    family="robustness", direction="+", source=f"{_NATEKAR}, manifold mixup",
+    formula="mean_i 1[argmax f(from h on)((h(x_i) + h(x_{i'})) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
+)  # fmt: skip
+def manifold_mixup(
+    model, inputs, targets, task, device, generator, *, layer: LayerChoice = "first"
+) -> Tensor:
+    """`label_wise_mixup` with the midpoints taken in a hidden layer h: the share not given the class.
+
+    Each example is paired with another, drawn at random, of its class.
+    """
+    _require_numbers(inputs)
+    partner = _partners(targets.to(device), generator)
+    place = chosen_place(model, layer)
+
+    def mix(values: Tensor) -> Tensor:
+        middle = (values[: len(values) // 2] + values[len(values) // 2 :]) / 2
+        return torch.cat([middle, middle])
+
+    hook: Callable[..., Tensor] = lambda module, given, value: mix(value)  # noqa: E731
+    module = model.get_submodule(place.module)
+    if place.side == "output":
+        handle = module.register_forward_hook(hook)
+    else:
+        handle = module.register_forward_pre_hook(lambda module, given: (mix(given[0]), *given[1:]))
+    wrong = torch.zeros((), dtype=torch.float64, device=device)
+    try:
+        for part in chunks(inputs, device, copies=2):
+            both = torch.cat([inputs[part], inputs[partner[part].to(inputs.device)]])
+            outputs = forward(model, both.to(device))[: len(both) // 2]
+            require_classes(task, outputs)
+            wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
+    finally:
+        handle.remove()
+    return wrong / len(inputs)
+
+
+@genbench.measure(
+    family="robustness", direction="+", source=f"{_NATEKAR}, score 13.93",
+    formula="−mean_i margin_i / ‖∂margin_i/∂h‖₂ / √(trimmed mean of var h), at midpoints", cost="C",
+)  # fmt: skip
+def pgdl_mixup_margin(
+    model, inputs, targets, task, device, generator,
+    *, layer: LayerChoice = "first", summary: Summary = "mean", examples: Count = 500,
+) -> Tensor:  # fmt: skip
+    """Minus the margin, to first order, in a hidden layer h at midpoints between examples of one class.
+
+    The margin is f_y − max_{j≠y} f_j, negative where the midpoint is not given the class. Variances of the
+    units of h are over the midpoints; 5 % of the units are left out at each end.
+
+    Parameters
+    ----------
+    summary : {"mean", "quartiles"}
+        What stands for the margins.
+    """
+    _require_numbers(inputs)
+    partner = _partners(targets.to(device), generator)
+    chosen = evenly_spaced(len(inputs), examples)
+    others = inputs[partner[chosen.to(partner.device)].to(inputs.device)]
+    middle = (inputs[chosen.to(inputs.device)] + others) / 2
+    return _hidden_margin(model, middle, targets[chosen.to(targets.device)], task, device, layer, summary)
+
+
+@genbench.measure(
+    family="robustness", direction="+", source=f"{_NATEKAR}, augment margin, score 9.29",
+    formula="−mean_i margin_i / ‖∂margin_i/∂h‖₂ / √(trimmed mean of var h), augmented", cost="C",
+)  # fmt: skip
+def pgdl_augment_margin(
+    model, inputs, targets, task, device, generator,
+    *, layer: LayerChoice = "first", summary: Summary = "mean", examples: Count = 500,
+) -> Tensor:  # fmt: skip
+    """`pgdl_mixup_margin` at augmented images in place of midpoints.
+
+    An image is mirrored or not, its contrast lowered to a share between 0.7 and 1, and in half of the cases a
+    central part of 0.85 to 1 of its sides enlarged to the whole; all drawn for each image.
+    """
+    _require_images(inputs)
+    chosen = evenly_spaced(len(inputs), examples)
+    images = inputs[chosen.to(inputs.device)].to(device)
+    draws = torch.rand(4, len(images), 1, 1, 1, generator=generator, device=device, dtype=torch.float64)
+    mirror, contrast, enlarge, side = draws.to(images.dtype)
+    images = torch.where(mirror < 0.5, images.flip(3), images)
+    means = images.mean((2, 3), keepdim=True)
+    images = means + (0.7 + 0.3 * contrast) * (images - means)
+    scale = torch.where(enlarge < 0.5, 0.85 + 0.15 * side, torch.ones_like(side)).flatten()
+    zoom = torch.zeros(len(images), 2, 3, dtype=images.dtype, device=device)
+    zoom[:, 0, 0] = zoom[:, 1, 1] = scale
+    grid = F.affine_grid(zoom, list(images.shape), align_corners=True)
+    images = F.grid_sample(images, grid, align_corners=True)
+    return _hidden_margin(model, images, targets[chosen.to(targets.device)], task, device, layer, summary)
+
+
+@genbench.measure(
+    family="robustness", direction="+", source="Aithal, Kashyap & Subramanyam 2021 (PGDL runner-up)",
+    formula="mean_i Σ_t (|Δ max_j p_j| where the class stays, a penalty where it changes)", cost="B",
+)  # fmt: skip
+def augmentation_consistency(model, inputs, task, device, generator, *, examples: Count = 500) -> Tensor:
+    """Change of the prediction under seven changes of the image, each with its penalty, summed.
+
+    Penalties: mirrored 6, saturation times 0.6 to 1.6 drawn for each image 1 (gray images stay as they are),
+    the central 0.9 enlarged 2, vertical edges (Sobel) 3, 0.5 added 1, mirrored and saturation 12, a random
+    rectangle set to 0 2. The mean over images; the authors return minus the sum
+    over 12,864 of them.
+    """
+    _require_images(inputs)
+    chosen = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for part in chunks(chosen, device, copies=2):
+        images = chosen[part].to(device)
+        before = _top(model, images, task)
+        for penalty, changed in _changed(images, generator):
+            after = _top(model, changed, task)
+            moved = (before.values - after.values).abs()
+            total += torch.where(
+                before.indices == after.indices, moved, torch.full_like(moved, penalty)
+            ).sum()
+    return total / len(chosen)
+
+
+def _changed(images: Tensor, generator: torch.Generator) -> list[tuple[float, Tensor]]:
+    """The seven changes of the runner-up, each with the penalty of another class."""
+    height, width = images.shape[2:]
+    mirrored = images.flip(3)
+    top, left = (height - int(0.9 * height)) // 2, (width - int(0.9 * width)) // 2
+    centre = images[:, :, top : height - top, left : width - left]
+    centre = F.interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
+    return [
+        (6.0, mirrored),
+        (1.0, _saturated(images, generator)),
+        (2.0, centre),
+        (3.0, _edges(images)),
+        (1.0, images + 0.5),
+        (12.0, _saturated(mirrored, generator)),
+        (2.0, _erased(images, generator)),
+    ]
+
+
+def _saturated(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Distance from gray times a factor between 0.6 and 1.6, drawn for each image."""
+    if images.shape[1] != 3:
+        return images
+    draw = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device, dtype=torch.float64)
+    luma = images.new_tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
+    gray = (luma * images).sum(1, keepdim=True)
+    return gray + (0.6 + draw.to(images.dtype)) * (images - gray)
+
+
+def _edges(images: Tensor) -> Tensor:
+    """Horizontal Sobel derivative of each channel, over 4, plus a half."""
+    kernel = images.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    channels = images.shape[1]
+    padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(padded, kernel.expand(channels, 1, 3, 3), groups=channels) / 4 + 0.5
+
+
+def _erased(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A rectangle of each image set to zero; each side from √(0.006 area) to √(1.33 area), or the image's."""
+    height, width = images.shape[2:]
+    area = height * width
+    sides = []
+    for length in (height, width):
+        lowest = min(round((0.02 * 0.3 * area) ** 0.5), length - 1)
+        beyond = max(lowest + 1, min(round((0.4 / 0.3 * area) ** 0.5), length))
+        draw = torch.rand(2, len(images), 1, generator=generator, device=images.device, dtype=torch.float64)
+        size = lowest + (draw[0] * (beyond - lowest)).long()
+        start = (draw[1] * (length - size)).long()
+        place = torch.arange(length, device=images.device)
+        sides.append((place >= start) & (place < start + size))
+    inside = sides[0].unsqueeze(2) & sides[1].unsqueeze(1)
+    return images.masked_fill(inside.unsqueeze(1), 0)
+
+
+def _top(model: nn.Module, images: Tensor, task) -> torch.return_types.max:
+    outputs = forward(model, images)
+    require_classes(task, outputs)
+    return outputs.double().softmax(1).max(1)
+
+
+def _hidden_margin(
+    model: nn.Module, points: Tensor, targets: Tensor, task, device: torch.device, layer: LayerChoice,
+    summary: str,
+) -> Tensor:  # fmt: skip
+    place = chosen_place(model, layer)
+    distances, features = [], []
+    for part in chunks(points, device, copies=4):
+        column = targets[part].to(device).unsqueeze(1)
+        with torch.enable_grad():
+            with captured(model, [place]) as hidden:
+                outputs = forward(model, points[part].to(device, copy=True).requires_grad_())
+            require_classes(task, outputs)
+            margins = (
+                outputs.gather(1, column) - outputs.scatter(1, column, -torch.inf).amax(1, True)
+            ).squeeze(1)
+            (slope,) = torch.autograd.grad(margins.sum(), hidden, materialize_grads=True)
+        distances.append(
+            margins.detach().double() / torch.linalg.vector_norm(slope.flatten(1).double(), dim=1)
+        )
+        features.append(hidden[0].detach().flatten(1).double())
+    spread = trim_mean(torch.cat(features).var(0, correction=0).cpu().numpy(), 0.05) ** 0.5
+    found = torch.cat(distances) / spread
+    return -(found.mean() if summary == "mean" else _fences_and_quartiles(found).mean())
+
+
+def _fences_and_quartiles(values: Tensor) -> Tensor:
+    """Lower fence, quartiles, upper fence; a fence is the nearest value beyond 1.5 ranges, else the last."""
+    quartiles = values.quantile(values.new_tensor([0.25, 0.5, 0.75]))
+    reach = 1.5 * (quartiles[2] - quartiles[0])
+    low, high = values[values < quartiles[0] - reach], values[values > quartiles[2] + reach]
+    fences = low.max() if len(low) else values.min(), high.min() if len(high) else values.max()
+    return torch.stack([fences[0], *quartiles, fences[1]])
+
+
+def _require_images(inputs: Tensor) -> None:
+    _require_numbers(inputs)
+    if inputs.ndim != 4 or min(inputs.shape[2:]) < 2:
+        raise genbench.NotApplicable(f"needs images, not inputs of shape {tuple(inputs.shape[1:])}")

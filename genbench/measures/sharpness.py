@@ -1,0 +1,262 @@
+"""Sharpness: how soon, or how much, the training loss or accuracy suffers when the weights are moved.
+
+In the measures of Jiang et al. α is the largest radius within which gradient ascent costs no more than `drop`
+of training accuracy, see the probe `tolerated_ascent`; w are the weights of all layers, batch norm folded in,
+without biases, ω is their number, m that of training examples. The other measures look at the loss, and by
+default at the network's own parameters, batch norm as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Gt, Lt
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Count, Positive, Probability
+from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
+from genbench.measures.pac_bayes import Denominator, flattened
+from genbench.probes.layers import Layer
+from genbench.probes.perturbation import normal_direction
+
+__all__ = [
+    "avg_sharpness",
+    "flatness_radius",
+    "sam_sharpness",
+    "sharpness_flatness",
+    "sharpness_init",
+    "sharpness_mag_flatness",
+    "sharpness_mag_init",
+    "sharpness_mag_orig",
+    "sharpness_orig",
+]
+
+_FORWARDED = {
+    name: genbench.setting(name) for name in ("drop", "steps", "largest", "fold", "biases", "examples")
+}
+_ALPHA = genbench.need("tolerated_ascent", ball=genbench.setting("ball"), **_FORWARDED)
+_MAGNITUDE = genbench.need(
+    "tolerated_ascent", ball="magnitude", epsilon=genbench.setting("epsilon"), **_FORWARDED
+)
+_INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
+_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
+_OBJECTIVE = genbench.need("objective", **_SAMPLE)
+_GRADIENT = genbench.need("loss_gradient", **_SAMPLE)
+_SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
+_RADII = genbench.need(
+    "flatness_radii",
+    scope=genbench.setting("scope"),
+    increase=genbench.setting("increase"),
+    draws=genbench.setting("draws"),
+    **_SAMPLE,
+)
+
+Shape = Literal["box", "euclidean"]
+Confidence = Annotated[float, Gt(0), Lt(1)]
+
+
+@genbench.measure(family="sharpness", direction="+", source="Jiang et al. 2020, eq. 54", formula="1 / α²")
+def sharpness_flatness(
+    sample_size, alpha=_ALPHA,
+    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
+    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """How near the worst weights are: flat minima have none nearby.
+
+    Parameters
+    ----------
+    ball : {"box", "euclidean"}
+        Each weight may move by α, as published, or all together by α.
+    """
+    return per_example(torch.tensor(alpha**-2, dtype=torch.float64), sample_size, by_size)
+
+
+@genbench.measure(
+    family="sharpness", direction="+", source="Jiang et al. 2020, eq. 51",
+    formula="‖w − w⁰‖² ln(2ω) / (4α²) + ln(m / α) + 10",
+)  # fmt: skip
+def sharpness_init(
+    sample_size, distances=FROBENIUS_DISTANCES, layers=LAYERS, alpha=_ALPHA,
+    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
+    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """The bound with the initial weights as the prior's mean: distance over the radius that is borne."""
+    return per_example(_bound(distances, layers, alpha, sample_size), sample_size, by_size)
+
+
+@genbench.measure(
+    family="sharpness", direction="+", source="Jiang et al. 2020, eq. 52",
+    formula="‖w‖² ln(2ω) / (4α²) + ln(m / α) + 10",
+)  # fmt: skip
+def sharpness_orig(
+    sample_size, norms=FROBENIUS, layers=LAYERS, alpha=_ALPHA,
+    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
+    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """The bound with the origin as the prior's mean: norm over the radius that is borne."""
+    return per_example(_bound(norms, layers, alpha, sample_size), sample_size, by_size)
+
+
+@genbench.measure(family="sharpness", direction="+", source="Jiang et al. 2020, eq. 62", formula="1 / α'²")
+def sharpness_mag_flatness(
+    sample_size, alpha=_MAGNITUDE,
+    *, drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0, epsilon: Positive = 1e-3,
+    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """How near the worst weights are when each may move by α' |w_i| + ε."""
+    return per_example(torch.tensor(alpha**-2, dtype=torch.float64), sample_size, by_size)
+
+
+@genbench.measure(
+    family="sharpness", direction="+", source="Jiang et al. 2020, eq. 59",
+    formula="¼ Σ_i ln[(ε² + (α'² + 4 ln(2ω/δ)) ‖w − w⁰‖² / ω) / (ε² + α'² (w_i − w_i⁰)²)] + ln(m/δ) + 10",
+)  # fmt: skip
+def sharpness_mag_init(
+    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE,
+    *, prefactor: Positive = 0.25, confidence: Confidence = 0.05, drop: Probability = 0.1,
+    steps: Count = 3, largest: Positive = 2.0, epsilon: Positive = 1e-3, fold: bool = True,
+    biases: bool = True, examples: Count = 1000, by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """The bound for perturbations in proportion to the weights, the initial weights being the prior's mean.
+
+    Parameters
+    ----------
+    prefactor : float
+        Of the sum: ¼ makes it half a Kullback-Leibler divergence as in `pacbayes_mag_init`; ½ is also found.
+    confidence : float
+        δ, the probability with which the bound may fail.
+    """
+    _, distance = flattened(layers, initial)
+    value = _magnitude_bound(distance, distance, alpha, epsilon, prefactor, confidence, sample_size)
+    return per_example(value, sample_size, by_size)
+
+
+@genbench.measure(
+    family="sharpness", direction="+", source="Jiang et al. 2020, eq. 60",
+    formula="¼ Σ_i ln[(ε² + (α'² + 4 ln(2ω/δ)) ‖w‖² / ω) / (ε² + α'² (w_i − w_i⁰)²)] + ln(m/δ) + 10",
+)  # fmt: skip
+def sharpness_mag_orig(
+    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE,
+    *, denominator: Denominator = "distance", prefactor: Positive = 0.25,
+    confidence: Confidence = 0.05, drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
+    epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True, examples: Count = 1000,
+    by_size: bool = False,
+) -> Tensor:  # fmt: skip
+    """The bound for perturbations in proportion to the weights, with the origin as the prior's mean.
+
+    Parameters
+    ----------
+    denominator : {"distance", "weight"}
+        Whether (w_i − w_i⁰)², as published, or w_i² stands in the denominator, see `pacbayes_mag_orig`.
+    prefactor, confidence
+        As of `sharpness_mag_init`.
+    """
+    weight, distance = flattened(layers, initial)
+    below = distance if denominator == "distance" else weight
+    value = _magnitude_bound(weight, below, alpha, epsilon, prefactor, confidence, sample_size)
+    return per_example(value, sample_size, by_size)
+
+
+@genbench.measure(
+    family="sharpness", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), eq. 13",
+    formula="mean over δ of sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1",
+)  # fmt: skip
+def flatness_radius(
+    radii=_RADII,
+    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 10,
+    fold: bool = False, biases: bool = True, examples: Count = 1000,
+) -> Tensor:  # fmt: skip
+    """How far along a random direction the training loss stays the same within ε.
+
+    Parameters
+    ----------
+    scope : {"all", "top"}
+        Directions in all weights or in those of the last layer.
+    increase : float
+        ε, the change of the loss.
+    """
+    return radii.mean()
+
+
+@genbench.measure(
+    family="sharpness", direction="+",
+    source="Andriushchenko et al. 2023, section 3 (average-case sharpness)",
+    formula="E_δ L(w + δ) − L(w), δ ~ N(0, ρ² diag c²) or U[−ρ c, ρ c], c = |w| or 1", cost="B",
+)  # fmt: skip
+def avg_sharpness(
+    objective=_OBJECTIVE, seeds=_SEEDS,
+    *, radius: Positive = 0.1, shape: Shape = "euclidean", adaptive: bool = True,
+    logits: Literal["raw", "normalized"] = "raw", draws: Count = 20, fold: bool = False, biases: bool = True,
+    examples: Count = 1000,
+) -> Tensor:  # fmt: skip
+    """By how much random noise on the weights raises the training loss on average.
+
+    Parameters
+    ----------
+    radius : float
+        ρ.
+    shape : {"euclidean", "box"}
+        Normal noise of standard deviation ρ c, or uniform noise between −ρ c and ρ c.
+    adaptive : bool
+        c = |w|, noise in proportion to each weight, otherwise c = 1.
+    logits : {"raw", "normalized"}
+        ``normalized``: centred over the classes and divided by their Euclidean norm before the loss.
+    """
+    normalized = logits == "normalized"
+    if normalized:
+        objective.require_classification()
+    weights = objective.weights
+    scale = radius * (weights.abs() if adaptive else torch.ones_like(weights))
+    raised = 0.0
+    for seed in seeds:
+        noise = normal_direction(seed, weights)
+        if shape == "box":
+            noise = torch.erf(noise / math.sqrt(2))  # the distribution function of a normal one is uniform
+        raised += objective.loss(weights + scale * noise, normalized=normalized)
+    base = objective.loss(weights, normalized=normalized)
+    return torch.tensor(raised / len(seeds) - base, dtype=torch.float64)
+
+
+@genbench.measure(
+    family="sharpness", direction="+",
+    source="Foret et al. 2021 (sharpness-aware minimization), eq. 2; adaptive: Kwon et al. 2021, eq. 5",
+    formula="L(w + ρ c² g / ‖c g‖₂) − L(w), g = ∇L(w), c = 1 or |w|", cost="B",
+)  # fmt: skip
+def sam_sharpness(
+    objective=_OBJECTIVE, gradient=_GRADIENT,
+    *, radius: Positive = 0.05, adaptive: bool = False, fold: bool = False, biases: bool = True,
+    examples: Count = 1000,
+) -> Tensor:  # fmt: skip
+    """By how much one step of length ρ along the gradient raises the training loss.
+
+    Parameters
+    ----------
+    radius : float
+        ρ.
+    adaptive : bool
+        c = |w|: the step is of length ρ when each weight is measured by its own size.
+    """
+    scaled = gradient.double() * (objective.weights.abs() if adaptive else 1)
+    length = torch.linalg.vector_norm(scaled)
+    if not length > 0:
+        raise genbench.NotApplicable("the gradient of the training loss is zero, there is no way up")
+    step = radius * scaled / length * (objective.weights.abs() if adaptive else 1)
+    moved = objective.weights + step.to(objective.weights.dtype)
+    return torch.tensor(objective.loss(moved) - objective.loss(objective.weights), dtype=torch.float64)
+
+
+def _bound(lengths: Tensor, layers: tuple[Layer, ...], alpha: float, m: int) -> Tensor:
+    count = sum(layer.weight.numel() for layer in layers)
+    return lengths.square().sum() * math.log(2 * count) / (4 * alpha**2) + math.log(m / alpha) + 10
+
+
+def _magnitude_bound(
+    above: Tensor, below: Tensor, alpha: float, epsilon: float, prefactor: float, delta: float, m: int
+) -> Tensor:
+    reach = alpha**2 + 4 * math.log(2 * len(above) / delta)
+    numerator = epsilon**2 + reach * above.square().mean()
+    denominator = epsilon**2 + (alpha * below).square()
+    return prefactor * (numerator / denominator).log().sum() + math.log(m / delta) + 10

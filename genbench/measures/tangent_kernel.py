@@ -1,0 +1,134 @@
+"""The tangent kernel K of the trained network: which functions a step of gradient descent can learn.
+
+K holds the inner products ⟨∇_w f_c(x_i), ∇_w f_d(x_j)⟩ of all outputs c, d (logits) on s training examples,
+by all parameters that are trained. It is divided by s, so that its eigenvalues are those of the second moment
+of the tangent features, and do not grow with the number of examples.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.gradient_products import trained_parameters
+
+__all__ = [
+    "tk_alignment",
+    "tk_effective_rank",
+    "tk_rademacher",
+    "tk_top_eigenvalue",
+    "tk_top_share",
+    "tk_trace",
+]
+
+_KERNEL = genbench.need("tangent_kernel", examples=genbench.setting("examples"))
+_EIGENVALUES = genbench.need("tangent_eigenvalues", examples=genbench.setting("examples"))
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="+", source="Walker 2023, section 4.1",
+    formula="tr K / s = mean_i Σ_c ‖∇_w f_c(x_i)‖²",
+)  # fmt: skip
+def tk_trace(kernel=_KERNEL, *, examples: Count = 50) -> Tensor:
+    """Trace of the tangent kernel for each example: how far a step in the weights can move the outputs."""
+    return _trace(kernel)
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="+", source="Walker 2023, section 4.1", formula="λ_1(K) / s"
+)
+def tk_top_eigenvalue(kernel=_KERNEL, eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+    """Largest eigenvalue of the second moment of the tangent features."""
+    return eigenvalues[-1] / len(kernel.targets)
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="-", source="Baratin et al. 2021; Walker 2023, section 4.1",
+    formula="λ_1(K) / tr K",
+)  # fmt: skip
+def tk_top_share(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+    """Share of the largest eigenvalue in the trace: a kernel that learns few directions fits noise less."""
+    return eigenvalues[-1] / _positive(eigenvalues.sum())
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="+", source="Roy & Vetterli 2007; Baratin et al. 2021",
+    formula="exp(−Σ_j p_j ln p_j), p_j = λ_j / tr K",
+)  # fmt: skip
+def tk_effective_rank(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+    """Exponential of the entropy of the kernel's spectrum: the number of directions in which it learns."""
+    shares = eigenvalues / _positive(eigenvalues.sum())
+    return (-torch.xlogy(shares, shares).sum()).exp()
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="-", source="Baratin et al. 2021, section 4.1; Cortes et al. 2012",
+    formula="yᵀ K y / (‖K‖_F ‖y‖²), K and y centred",
+)  # fmt: skip
+def tk_alignment(
+    task, kernel=_KERNEL,
+    *, centre: Literal["each_output", "all", "none"] = "each_output", examples: Count = 50,
+) -> Tensor:  # fmt: skip
+    """Alignment of the tangent kernel with the targets y, labels as unit vectors e_y.
+
+    Parameters
+    ----------
+    centre : {"each_output", "all", "none"}
+        Take from the tangent features of each output their mean over the examples; of all outputs the
+        common mean; nothing.
+    """
+    matrix = kernel.matrix
+    targets = kernel.targets.to(matrix.device)
+    if task.kind == "classification":
+        if task.outputs < 2:
+            raise genbench.NotApplicable("needs an output for each class, the network has one output in all")
+        targets = F.one_hot(targets, task.outputs)
+    wanted = targets.double().reshape(-1)
+    if centre != "none":
+        groups = task.outputs if centre == "each_output" else 1
+        matrix = _centred(_centred(matrix, groups).T, groups)
+        wanted = _centred(wanted, groups)
+    size = wanted.square().sum()
+    if size == 0:
+        raise genbench.NotApplicable("the targets of the examples taken are all the same")
+    return wanted @ matrix @ wanted / (_positive(torch.linalg.matrix_norm(matrix)) * size)
+
+
+@genbench.measure(
+    family="tangent_kernel", direction="+", source="Walker 2023, proposition 4.4 with A = I",
+    formula="‖w − w⁰‖ ‖Φ‖_F / m, ‖Φ‖_F² = Σ_i Σ_c ‖∇_w f_c(x_i)‖²",
+)  # fmt: skip
+def tk_rademacher(model, initial_model, sample_size, kernel=_KERNEL, *, examples: Count = 50) -> Tensor:
+    """Bound on the Rademacher complexity of the linear model in the tangent features, within ‖w − w⁰‖ of w⁰.
+
+    The sum over all m training examples is estimated from those taken; the distance is of all parameters that
+    are trained.
+    """
+    now, then = trained_parameters(model), dict(initial_model.named_parameters())
+    if any(name not in then or then[name].shape != each.shape for name, each in now.items()):
+        raise genbench.NotApplicable("the initial network has other parameters than the trained one")
+    moved = torch.stack(
+        [(each.double() - then[name].double().to(each.device)).square().sum() for name, each in now.items()]
+    )
+    return moved.sum().sqrt() * (_trace(kernel) / sample_size).sqrt()
+
+
+def _trace(kernel) -> Tensor:
+    return kernel.matrix.diagonal().sum() / len(kernel.targets)
+
+
+def _positive(value: Tensor) -> Tensor:
+    if value == 0:
+        raise genbench.NotApplicable("the tangent kernel vanishes")
+    return value
+
+
+def _centred(values: Tensor, groups: int) -> Tensor:
+    """Less the mean over the rows, those of each of several interleaved groups apart."""
+    apart = values.unflatten(0, (-1, groups))
+    return (apart - apart.mean(0)).flatten(0, 1)

@@ -1,0 +1,142 @@
+"""The worst perturbation of the weights, sought by gradient ascent, and how large it must be to do harm."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Count, Positive, Probability
+from genbench.probes.objective import Objective
+
+__all__ = ["Ball", "loss_gradient", "tolerated_ascent"]
+
+Ball = Literal["box", "euclidean", "magnitude"]
+
+_OBJECTIVE = genbench.need(
+    "objective",
+    fold=genbench.setting("fold"),
+    biases=genbench.setting("biases"),
+    examples=genbench.setting("examples"),
+)
+
+# Radii are doubled from this share of the largest one on; the search ends within the given ratio.
+_SMALLEST = 2.0**-20
+_RATIO = 1.01
+
+
+@genbench.probe(cost="C")
+def loss_gradient(
+    objective=_OBJECTIVE, *, fold: bool = False, biases: bool = True, examples: Count = 1000
+) -> Tensor:
+    """Gradient of the training loss by the weights of `objective`, shape (parameters,)."""
+    return objective.gradient(objective.weights)
+
+
+@genbench.probe(cost="E")
+def tolerated_ascent(
+    objective=_OBJECTIVE,
+    *, ball: Ball = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
+    epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True, examples: Count = 1000,
+) -> float:  # fmt: skip
+    """The largest α within which gradient ascent finds no weights that cost more than `drop` of accuracy.
+
+    One ascent of the training loss, starting at the trained weights, goes on while the ball is doubled, until
+    the accuracy is lost; the last doubling is bisected to 1 %, each time with `steps` steps that start from
+    the perturbation of the largest ball in which nothing was lost. There is no chance in it.
+
+    Parameters
+    ----------
+    ball : {"box", "euclidean", "magnitude"}
+        |δ_i| ≤ α, ascending along the signs of the gradient; ‖δ‖₂ ≤ α, along the gradient; or
+        |δ_i| ≤ α |w_i| + ε, along the signs, each weight in proportion to its bound.
+    drop : float
+        Training accuracy that may be lost.
+    steps : int
+        Steps of ascent at each radius.
+    largest : float
+        α of a network that loses no more even there.
+    epsilon : float
+        ε of the magnitude box.
+    fold, biases, examples
+        As of `objective`.
+
+    Raises
+    ------
+    NotApplicable
+        The task is regression; the gradient is zero; or α of a millionth of `largest` costs more than `drop`.
+    """
+    objective.require_classification()
+    ascent = _Ascent(objective, ball, epsilon, objective.accuracy(objective.weights) - drop)
+    radius = largest * _SMALLEST
+    direction = torch.zeros_like(objective.weights)
+    reached = [(0.0, direction)]
+    while True:
+        direction, harmed = ascent.climb(direction, radius, 1)
+        if not direction.any():
+            raise genbench.NotApplicable("the gradient of the training loss is zero, there is no way up")
+        if harmed:
+            break
+        reached.append((radius, direction))
+        if radius >= largest:
+            return largest
+        radius = min(largest, 2 * radius)
+    # One step at each radius may have passed over one at which more steps do harm.
+    high = radius
+    low, direction = reached.pop()
+    while reached:
+        climbed, harmed = ascent.climb(direction, low, steps)
+        if not harmed:
+            direction = climbed
+            break
+        high = low
+        low, direction = reached.pop()
+    if low == 0:
+        raise genbench.NotApplicable(f"the smallest perturbation costs more than {drop} of training accuracy")
+    while high > _RATIO * low:
+        middle = math.sqrt(low * high)
+        climbed, harmed = ascent.climb(direction, middle, steps)
+        if harmed:
+            high = middle
+        else:
+            low, direction = middle, climbed
+    return math.sqrt(low * high)
+
+
+class _Ascent:
+    """Gradient ascent of the training loss within a ball; directions are perturbations over its radii."""
+
+    def __init__(self, objective: Objective, ball: Ball, epsilon: float, allowed: float):
+        self._objective = objective
+        self._ball = ball
+        self._epsilon = epsilon
+        self._allowed = allowed
+
+    def climb(self, direction: Tensor, radius: float, steps: int) -> tuple[Tensor, bool]:
+        """The direction after steps of length 1, 1/2, 1/3 ...; and whether the accuracy is lost there."""
+        objective, radii = self._objective, self._radii(radius)
+        for step in range(1, steps + 1):
+            slope = radii * objective.gradient(objective.weights + radii * direction)
+            direction = self._project(direction + self._uphill(slope) / step)
+            if objective.accuracy(objective.weights + radii * direction) < self._allowed:
+                return direction, True
+        return direction, False
+
+    def _radii(self, radius: float) -> Tensor | float:
+        if self._ball == "magnitude":
+            return radius * self._objective.weights.abs() + self._epsilon
+        return radius
+
+    def _uphill(self, slope: Tensor) -> Tensor:
+        if self._ball != "euclidean":
+            return slope.sign()
+        length = torch.linalg.vector_norm(slope.double())
+        return (slope / length.clamp_min(torch.finfo(torch.float64).tiny)).to(slope.dtype)
+
+    def _project(self, direction: Tensor) -> Tensor:
+        if self._ball == "euclidean":
+            return direction / torch.linalg.vector_norm(direction).clamp_min(1)
+        return direction.clamp(-1, 1)

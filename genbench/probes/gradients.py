@@ -1,0 +1,217 @@
+"""Gradients of the training examples' losses by the parameters that are trained: inner products and moments.
+
+The gradient of a loss is that of ⟨u, f(x)⟩ with u = ∂ℓ/∂f held fixed. u is taken in double precision and
+scaled to size 1 before the network is differentiated, so that the tiny gradients of well fitted examples
+neither vanish in single precision nor lose their direction. Batch norm is frozen: in evaluation mode with its
+running statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.gradient_products import (
+    common_scale,
+    gradient_pieces,
+    gradient_products,
+    outputs_of,
+    trained_parameters,
+)
+from genbench.probes.layer_gradients import Factors
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import evenly_spaced, forward
+
+__all__ = [
+    "BatchGradients",
+    "GradientGram",
+    "GradientMoments",
+    "batch_gradients",
+    "gradient_gram",
+    "gradient_moments",
+    "loss_derivatives",
+]
+
+
+@dataclass(frozen=True)
+class GradientGram:
+    """Gradients g_i of the losses of s training examples, as their inner products.
+
+    Attributes
+    ----------
+    cosines : Tensor, shape (s, s)
+        ⟨g_i, g_j⟩ / (‖g_i‖ ‖g_j‖), double; 0 where one of the two vanishes.
+    norms : Tensor, shape (s,)
+        ‖g_i‖, double.
+    targets : Tensor, shape (s,) or (s, outputs)
+    """
+
+    cosines: Tensor
+    norms: Tensor
+    targets: Tensor
+
+    @property
+    def products(self) -> Tensor:
+        """⟨g_i, g_j⟩, shape (s, s), double."""
+        return self.cosines * self.norms.unsqueeze(1) * self.norms
+
+
+@dataclass(frozen=True)
+class GradientMoments:
+    """Moments of the gradients g_i of the losses of s training examples.
+
+    Attributes
+    ----------
+    squared_norms : Tensor, shape (s,)
+        ‖g_i‖², double.
+    mean : Tensor, shape (parameters,)
+        Mean gradient, double, a layer after the other.
+    mean_square : Tensor, shape (parameters,), or None
+        Mean of the squared entries, in the same order.
+    """
+
+    squared_norms: Tensor
+    mean: Tensor
+    mean_square: Tensor | None
+
+
+@dataclass(frozen=True)
+class BatchGradients:
+    """Gradients of the mean loss of disjoint batches, drawn at random.
+
+    Attributes
+    ----------
+    squared_norms : Tensor, shape (batches,)
+        Squared norm of each batch's gradient, double.
+    squared_norm_of_mean : Tensor, shape ()
+        Squared norm of the mean of these gradients, double.
+    batch : int
+        Examples in each batch.
+    """
+
+    squared_norms: Tensor
+    squared_norm_of_mean: Tensor
+    batch: int
+
+
+@genbench.probe(cost="D")
+def gradient_gram(model, inputs, targets, task, device, *, examples: Count = 500) -> GradientGram:
+    """Inner products of the examples' gradients, without storing a gradient of a large layer.
+
+    Parameters
+    ----------
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+    """
+    chosen = evenly_spaced(len(inputs), examples)
+    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+    derivatives = loss_derivatives(outputs_of(model, picked, device), wanted, task)
+    products = gradient_products(model, picked, derivatives, device)
+    lengths = products.diagonal().clamp_min(0).sqrt()
+    norms = lengths * derivatives.abs().amax(1)
+    inverse = torch.where(norms == 0, 0.0, lengths.reciprocal())
+    return GradientGram(products * torch.outer(inverse, inverse), norms, wanted)
+
+
+@genbench.probe(cost="D")
+def gradient_moments(
+    model, inputs, targets, task, device, *, examples: Count = 2000, coordinates: bool = False
+) -> GradientMoments:
+    """Norms and mean of the examples' gradients, from one backward pass.
+
+    Parameters
+    ----------
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+    coordinates : bool
+        The mean square of each entry too.
+    """
+    chosen = evenly_spaced(len(inputs), examples)
+    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+
+    def derivatives(outputs: Tensor, part: slice) -> Tensor:
+        return loss_derivatives(outputs, wanted[part], task)
+
+    norms: list[Tensor] = []
+    sums: dict[str, Tensor] = {}
+    squares: dict[str, Tensor] = {}
+    for scale, pieces in gradient_pieces(model, picked, derivatives, device):
+        of_examples = torch.zeros_like(scale)
+        for name, piece in pieces:
+            of_examples = of_examples + _squared_norms(piece)
+            sums[name] = sums.get(name, 0) + _total(piece).double() * scale
+            if coordinates:
+                squares[name] = squares.get(name, 0) + _total_square(piece) * scale**2
+        norms.append(of_examples * scale**2)
+    squared_norms = torch.cat(norms)
+    mean = torch.cat(list(sums.values())) / len(picked)
+    mean_square = torch.cat(list(squares.values())) / len(picked) if coordinates else None
+    return GradientMoments(squared_norms, mean, mean_square)
+
+
+@genbench.probe(cost="C")
+def batch_gradients(
+    model, inputs, targets, task, device, generator, *, batch: Count = 10, examples: Count = 2000
+) -> BatchGradients:
+    """Gradients of batches, by ordinary backward passes.
+
+    Parameters
+    ----------
+    batch : int
+        Examples in a batch; those that are left over are left out.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+
+    Raises
+    ------
+    NotApplicable
+        There are not enough examples for two batches.
+    """
+    taken = evenly_spaced(len(inputs), examples)
+    batches = len(taken) // batch
+    if batches < 2:
+        raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
+    parameters = list(trained_parameters(model).values())
+    order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
+    norms, mean = [], torch.zeros((), dtype=torch.float64)
+    for chosen in order[: batches * batch].split(batch):
+        with torch.enable_grad():
+            outputs = forward(model, inputs[chosen.to(inputs.device)].to(device))
+        wanted = targets[chosen.to(targets.device)]
+        cotangents, scale = common_scale(loss_derivatives(outputs.detach().double(), wanted, task))
+        entries = torch.autograd.grad(
+            outputs, parameters, cotangents.to(outputs.dtype), allow_unused=True, materialize_grads=True
+        )
+        gradient = torch.cat([each.flatten() for each in entries]).double() * scale / batch
+        norms.append(gradient.square().sum())
+        mean = mean.to(gradient.device) + gradient / batches
+    return BatchGradients(torch.stack(norms), mean.square().sum(), batch)
+
+
+def loss_derivatives(outputs: Tensor, targets: Tensor, task) -> Tensor:
+    """u = ∂ℓ/∂f of each example's loss, shape (n, outputs): p − e_y, in regression 2 (f − y) / outputs."""
+    targets = targets.to(outputs.device)
+    if task.kind != "classification":
+        return 2 * (outputs - targets.double().reshape(outputs.shape)) / outputs.shape[1]
+    require_classes(task, outputs)
+    own = F.one_hot(targets, outputs.shape[1]).double()
+    others = outputs.softmax(1) * (1 - own)
+    # 1 − p_y as the sum of the other probabilities is exact also where p_y is near 1.
+    return others - own * others.sum(1, keepdim=True)
+
+
+def _squared_norms(piece: Factors | Tensor) -> Tensor:
+    return piece.squared_norms() if isinstance(piece, Factors) else piece.double().square().sum(1)
+
+
+def _total(piece: Factors | Tensor) -> Tensor:
+    return piece.total() if isinstance(piece, Factors) else piece.sum(0)
+
+
+def _total_square(piece: Factors | Tensor) -> Tensor:
+    return piece.total_square() if isinstance(piece, Factors) else piece.double().square().sum(0)

@@ -1,0 +1,204 @@
+"""A network as a chain of linear maps and activations, and the Jacobians between its links.
+
+Wei & Ma 2019 number the layers of F(x) = W_r φ(… φ(W_1 x) …) from 1 to 2r − 1: layer 2i − 1 multiplies by
+W_i, layer 2i applies φ. Networks of any other form are refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.folding import is_batch_norm
+from genbench.probes.hidden import jacobian_norms
+from genbench.probes.sample import chunks, evenly_spaced
+
+__all__ = ["LayerChain", "layer_chain"]
+
+# Linear maps without weights, as is a batch norm; they count as part of the multiplication beside them.
+_LINEAR = (
+    nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Flatten,
+    nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+)  # fmt: skip
+
+# Lipschitz constant of the derivative of each activation that is 1-Lipschitz itself.
+_BEND: Mapping[type[nn.Module], float] = {
+    nn.Tanh: 4 / (3 * math.sqrt(3)),
+    nn.Sigmoid: 1 / (6 * math.sqrt(3)),
+    nn.ELU: 1.0,
+}
+_KINKED = (nn.ReLU, nn.LeakyReLU)
+
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+
+
+@dataclass(frozen=True)
+class LayerChain:
+    """A chain of r multiplications with activations between, at training examples, all double.
+
+    Attributes
+    ----------
+    sigma : mapping from pair of int to float
+        ``sigma[late, early]``, 1 ≤ early ≤ late ≤ 2r − 1, is the largest operator norm over the examples of
+        the Jacobian of the output of layer `late` by the input of layer `early`.
+    norms : tuple of float
+        t_0 = max ‖x‖, then t_i = max ‖output of layer 2i‖ for i = 1 to r − 1.
+    weights : tuple of str
+        Name of the module of each W_i.
+    positions : tuple of int
+        At how many places of its output the kernel of each W_i is applied, 1 for a linear layer.
+    bend : float
+        The largest Lipschitz constant of the derivative of an activation, not counting kinks.
+    kinks : str
+        The class of an activation that has no derivative everywhere, empty if there is none.
+    """
+
+    sigma: Mapping[tuple[int, int], float]
+    norms: tuple[float, ...]
+    weights: tuple[str, ...]
+    positions: tuple[int, ...]
+    bend: float
+    kinks: str
+
+
+@genbench.probe(cost="E")
+def layer_chain(
+    inputs, device, generator, model=_MODEL, *, fold: bool = True, examples: Count = 50
+) -> LayerChain:
+    """The network as a chain, with the largest Jacobians between its layers at training examples.
+
+    Parameters
+    ----------
+    examples : int
+        At most this many training examples, evenly spaced over the training split. The cost is that of some
+        tens of backward passes over them for each of r(2r − 1) pairs of layers.
+
+    Raises
+    ------
+    NotApplicable
+        The network is no chain of linear layers with at most one activation between two of them.
+    """
+    if not inputs.is_floating_point():
+        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
+    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    network = copy.deepcopy(model)
+    for module in network.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    sigma: dict[tuple[int, int], float] = {}
+    norms: list[float] = []
+    for part in chunks(picked, device, copies=20):
+        point = picked[part].to(device, torch.float64, copy=True).requires_grad_()
+        links = _links(network, point)
+        values = [point, *links.outputs]
+        # An example is one of the largest over all chunks, or it does not matter.
+        here = {
+            (late, early): _largest(values, late, early, generator)
+            for late in range(1, len(values))
+            for early in range(1, late + 1)
+        }
+        sigma = {pair: max(value, sigma.get(pair, 0.0)) for pair, value in here.items()}
+        lengths = [float(torch.linalg.vector_norm(each.flatten(1), dim=1).max()) for each in values[:-1:2]]
+        norms = [max(pair) for pair in zip(lengths, norms or lengths, strict=True)]
+    names = {id(module): name for name, module in network.named_modules()}
+    return LayerChain(
+        sigma=sigma,
+        norms=tuple(norms),
+        weights=tuple(names[id(module)] for module in links.weighted),
+        positions=tuple(links.positions),
+        bend=max((_bend(module) for module in links.activations), default=0.0),
+        kinks=next((type(each).__name__ for each in links.activations if isinstance(each, _KINKED)), ""),
+    )
+
+
+@dataclass
+class _Links:
+    """What one pass finds: the outputs of layers 1 to 2r − 1, and their modules."""
+
+    outputs: list[Tensor]
+    weighted: list[nn.Module]
+    positions: list[int]
+    activations: list[nn.Module]
+
+
+def _largest(values: list[Tensor], late: int, early: int, generator: torch.Generator) -> float:
+    """Norm of the Jacobian of layers `early` to `late`, the largest of the batch."""
+    image, point = values[late], values[early - 1]
+    if late == early and late % 2 == 0 and image is not point:
+        # An activation acts on each number by itself: its Jacobian is a diagonal of slopes.
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(image.sum(), point, retain_graph=True)
+        return float(slopes.abs().max())
+    return float(jacobian_norms(image, point, generator, only_largest=True).max())
+
+
+def _links(network: nn.Module, point: Tensor) -> _Links:
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+    leaves = [each for each in network.modules() if next(each.children(), None) is None]
+    handles = [
+        leaf.register_forward_hook(lambda module, given, value: calls.append((module, given[0], value)))
+        for leaf in leaves
+    ]
+    try:
+        with torch.enable_grad():
+            outputs = network(point)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found = _Links([], [], [], [])
+    current = point
+    for module, given, value in calls:
+        if given is not current or not isinstance(value, Tensor):
+            raise genbench.NotApplicable(f"the network is no chain of layers: see '{type(module).__name__}'")
+        _append(found, module, value)
+        current = value
+    if outputs is not current:
+        raise genbench.NotApplicable("the network is no chain of layers: something follows the last one")
+    if len(found.weighted) != len(found.activations) + 1 or not found.weighted:
+        raise genbench.NotApplicable("the network does not end with a linear layer")
+    found.outputs[-1] = outputs
+    return found
+
+
+def _append(found: _Links, module: nn.Module, value: Tensor) -> None:
+    behind_weights = len(found.outputs) % 2 == 1
+    if isinstance(module, nn.Linear | _ConvNd) and not isinstance(module, _ConvTransposeNd):
+        if any(module is each for each in found.weighted):
+            raise genbench.NotApplicable("a layer of the network is used twice")
+        if behind_weights:  # nothing between two multiplications: the activation is the identity
+            found.outputs.append(found.outputs[-1])
+            found.activations.append(nn.Identity())
+        found.outputs.append(value)
+        found.weighted.append(module)
+        found.positions.append(value[0].numel() // module.weight.shape[0])
+    elif isinstance(module, _LINEAR) or is_batch_norm(module):
+        if behind_weights:
+            found.outputs[-1] = value  # belongs to the multiplication before it
+    elif isinstance(module, tuple(_BEND) + _KINKED + (nn.Softplus,)):
+        if not behind_weights:
+            raise genbench.NotApplicable("the network has an activation that follows no linear layer")
+        found.outputs.append(value)
+        found.activations.append(module)
+    else:
+        name = type(module).__name__
+        raise genbench.NotApplicable(
+            f"a layer '{name}' is neither linear nor an activation of slope 1 at most"
+        )
+
+
+def _bend(module: Any) -> float:
+    if isinstance(module, nn.Softplus):
+        return module.beta / 4
+    if isinstance(module, nn.ELU) and module.alpha != 1:
+        raise genbench.NotApplicable("an ELU has a derivative everywhere for alpha = 1 only")
+    return next((bend for kind, bend in _BEND.items() if isinstance(module, kind)), 0.0)

@@ -1,0 +1,291 @@
+"""Per-example gradients of a layer, from what enters it and the gradient by what leaves it.
+
+The gradient of ⟨u, f(x)⟩ by the weight of a linear layer is Σ_t δ_t x_tᵀ, x_t being what enters at position
+t and δ_t the gradient by what leaves there. A convolution is a linear layer whose x_t are patches; a layer
+that is called several times has the positions of all calls; the parameters of a normalization with frozen
+statistics are few, and their gradients are written out. One backward pass that stops at the layers' outputs
+is all that is needed, and no gradient of a large layer has to be stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
+from torch.nn import functional as F
+
+from genbench.probes.sample import forward
+
+__all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "trained_layers"]
+
+Calls = list[tuple[Tensor, Tensor]]
+"""Of each call of a layer: what entered and the gradient by what left, both with a row for each example."""
+
+# At most this many numbers of gradients are written out at a time.
+_WRITTEN_OUT = 2**24
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_KNOWN = (nn.Linear, *_CONVOLUTIONS, *_BATCH_NORMS, nn.LayerNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Gradients Σ_t δ_t x_tᵀ by a weight of n examples, and Σ_t δ_t by its bias.
+
+    Attributes
+    ----------
+    inputs : Tensor, shape (n, positions, in)
+    deltas : Tensor, shape (n, positions, out)
+    bias : bool
+        Whether the layer has a bias that is trained.
+    """
+
+    inputs: Tensor
+    deltas: Tensor
+    bias: bool
+
+    @property
+    def smaller_as_products(self) -> bool:
+        """Whether an inner product of two gradients takes less work from the factors than written out."""
+        positions, rows, columns = self.deltas.shape[1], self.deltas.shape[2], self.inputs.shape[2]
+        return positions**2 * (rows + columns) < rows * columns
+
+    def rows(self, chosen: slice) -> Factors:
+        """The part of the gradient that belongs to some of the layer's outputs."""
+        return Factors(self.inputs, self.deltas[:, :, chosen], self.bias)
+
+    def written_out(self) -> Tensor:
+        """The gradients, shape (n, out · in), with a bias (n, out · in + out)."""
+        weight = (self.deltas.transpose(1, 2) @ self.inputs).flatten(1)
+        return torch.cat([weight, self.deltas.sum(1)], 1) if self.bias else weight
+
+    def total(self) -> Tensor:
+        """Sum of the gradients over the examples, shape (out · in,) or (out · in + out,)."""
+        deltas = self.deltas.flatten(0, 1)
+        weight = (deltas.T @ self.inputs.flatten(0, 1)).flatten()
+        return torch.cat([weight, deltas.sum(0)]) if self.bias else weight
+
+    def total_square(self) -> Tensor:
+        """Sum over the examples of the squared entries of the gradients, double, in the same order."""
+        if self.inputs.shape[1] > 1:
+            return torch.stack([each.double().square().sum(0) for each in self._few_written_out()]).sum(0)
+        inputs, deltas = self.inputs[:, 0].double().square(), self.deltas[:, 0].double().square()
+        weight = (deltas.T @ inputs).flatten()
+        return torch.cat([weight, deltas.sum(0)]) if self.bias else weight
+
+    def squared_norms(self) -> Tensor:
+        """‖Σ_t δ_t x_tᵀ‖² + ‖Σ_t δ_t‖² of each example, shape (n,), double."""
+        positions, rows, columns = self.deltas.shape[1], self.deltas.shape[2], self.inputs.shape[2]
+        if positions == 1:
+            inputs, deltas = (
+                torch.linalg.vector_norm(each[:, 0], dim=1).double() for each in (self.inputs, self.deltas)
+            )
+            return deltas.square() * (inputs.square() + self.bias)
+        if positions * (rows + columns) < rows * columns:
+            products = self.inputs @ self.inputs.transpose(1, 2) + float(self.bias)
+            return (products.double() * (self.deltas @ self.deltas.transpose(1, 2))).sum((1, 2))
+        return torch.cat([each.double().square().sum(1) for each in self._few_written_out()])
+
+    def _few_written_out(self) -> Iterator[Tensor]:
+        """The gradients of a few examples at a time."""
+        size = max(1, _WRITTEN_OUT // (self.deltas.shape[2] * self.inputs.shape[2]))
+        for inputs, deltas in zip(self.inputs.split(size), self.deltas.split(size), strict=True):
+            yield Factors(inputs, deltas, self.bias).written_out()
+
+    def products(self, others: Factors) -> Tensor:
+        """Inner products with the gradients of other examples, shape (n, n of the others)."""
+        n, positions = self.inputs.shape[:2]
+        inputs = self.inputs.flatten(0, 1) @ others.inputs.flatten(0, 1).T
+        if self.bias:
+            inputs += 1
+        inputs *= self.deltas.flatten(0, 1) @ others.deltas.flatten(0, 1).T
+        if positions == 1:
+            return inputs
+        return inputs.reshape(n, positions, -1, others.inputs.shape[1]).sum((1, 3))
+
+
+def trained_layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | None:
+    """The layers that have the parameters that are trained, by name; None where the formulas do not hold.
+
+    They hold where every trained parameter belongs to one layer of a known type, and where, tried on the
+    examples given, they yield what automatic differentiation yields for each example alone. A weight that two
+    layers share, that is computed from other parameters, or that is used otherwise than by calling its layer,
+    fails.
+    """
+    layers: dict[str, nn.Module] = {}
+    owned: set[int] = set()
+    for name, module in model.named_modules():
+        own = {key: each for key, each in module.named_parameters(recurse=False) if each.requires_grad}
+        if not own:
+            continue
+        identities = {id(each) for each in own.values()}
+        if type(module) not in _KNOWN or not own.keys() <= {"weight", "bias"} or identities & owned:
+            return None
+        owned |= identities
+        layers[name] = module
+    return layers if _hold(model, layers, inputs) else None
+
+
+@contextmanager
+def captured(layers: Mapping[str, nn.Module]) -> Iterator[Callable[[Tensor, Tensor], dict[str, Calls]]]:
+    """Watch layers during forward passes.
+
+    Yields
+    ------
+    callable (outputs, cotangents) -> dict from layer name to calls
+        To be called behind each forward pass with its outputs and the u of ⟨u, f(x)⟩. Layers without
+        influence on the outputs are missing.
+    """
+    seen: list[tuple[str, Tensor, Any]] = []
+
+    def record(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: Any, keywords: Any, output: Tensor) -> None:
+            entered = arguments[0] if arguments else keywords["input"]
+            # The edge, not the tensor: an activation may overwrite the tensor in place.
+            seen.append((name, entered.detach(), get_gradient_edge(output)))
+
+        return hook
+
+    def gradients(outputs: Tensor, cotangents: Tensor) -> dict[str, Calls]:
+        if not seen:
+            return {}
+        edges = [edge for _, _, edge in seen]
+        deltas = torch.autograd.grad(outputs, edges, cotangents.to(outputs.dtype), allow_unused=True)
+        calls: dict[str, Calls] = {}
+        for (name, entered, _), delta in zip(seen, deltas, strict=True):
+            if delta is not None:
+                calls.setdefault(name, []).append((entered, delta))
+        seen.clear()
+        return calls
+
+    handles = [layer.register_forward_hook(record(name), with_kwargs=True) for name, layer in layers.items()]
+    try:
+        yield gradients
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def factors_or_gradients(layer: Any, calls: Calls) -> Factors | Tensor:
+    """The gradients of one layer, as factors where that saves anything, else written out, shape (n, size)."""
+    trained = [name for name, each in layer.named_parameters(recurse=False) if each.requires_grad]
+    if isinstance(layer, (nn.Linear, *_CONVOLUTIONS)) and getattr(layer, "groups", 1) == 1:
+        pairs = [_positions(layer, entered, delta) for entered, delta in calls]
+        inputs, deltas = pairs[0] if len(pairs) == 1 else map(_side_by_side, zip(*pairs, strict=True))
+        return Factors(inputs, deltas, "bias" in trained) if "weight" in trained else deltas.sum(1)
+    if isinstance(layer, _CONVOLUTIONS):
+        of_calls = [_grouped(layer, entered, delta) for entered, delta in calls]
+    else:
+        of_calls = [_normalization(layer, entered, delta) for entered, delta in calls]
+    columns = [torch.stack([each[name] for each in of_calls]).sum(0) for name in trained]
+    return torch.cat(columns, 1)
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts), 1)
+
+
+def _positions(layer: Any, entered: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """What enters at each position, shape (n, positions, in), and the gradient by what leaves it there."""
+    if isinstance(layer, nn.Linear):
+        n = len(entered)
+        return entered.reshape(n, -1, entered.shape[-1]), delta.reshape(n, -1, delta.shape[-1])
+    return _patches(layer, entered).flatten(2), delta.flatten(2).transpose(1, 2)
+
+
+def _patches(layer: Any, entered: Tensor) -> Tensor:
+    """What a convolution sees at each position, shape (n, positions, channels, kernel)."""
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    entered = F.pad(entered, layer._reversed_padding_repeated_twice, mode=mode)
+    dimensions = len(layer.kernel_size)
+    for place, (kernel, stride, dilation) in enumerate(
+        zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
+    ):
+        window = (kernel - 1) * dilation + 1
+        entered = entered.unfold(2 + place, window, stride)[..., ::dilation]
+    places = range(2, 2 + dimensions)
+    kernels = range(2 + dimensions, 2 + 2 * dimensions)
+    moved = entered.permute(0, *places, 1, *kernels)
+    return moved.reshape(len(entered), -1, entered.shape[1], math.prod(layer.kernel_size))
+
+
+def _grouped(layer: Any, entered: Tensor, delta: Tensor) -> dict[str, Tensor]:
+    groups = layer.groups
+    patches = _patches(layer, entered).unflatten(2, (groups, -1)).flatten(3)
+    deltas = delta.flatten(2).unflatten(1, (groups, -1))
+    weight = torch.einsum("ngot,ntgi->ngoi", deltas, patches)
+    return {"weight": weight.flatten(1), "bias": delta.flatten(2).sum(2)}
+
+
+def _normalization(layer: Any, entered: Tensor, delta: Tensor) -> dict[str, Tensor]:
+    """Sums over all places that share a scale and a shift, statistics taken as given."""
+    if isinstance(layer, nn.LayerNorm):
+        normalized = F.layer_norm(entered, layer.normalized_shape, None, None, layer.eps)
+        shape = (len(entered), -1, math.prod(layer.normalized_shape))
+        return {
+            "weight": (delta * normalized).reshape(shape).sum(1),
+            "bias": delta.reshape(shape).sum(1),
+        }
+    if isinstance(layer, nn.GroupNorm):
+        normalized = F.group_norm(entered, layer.num_groups, None, None, layer.eps)
+    else:
+        normalized = F.batch_norm(entered, layer.running_mean, layer.running_var, eps=layer.eps)
+    shape = (*entered.shape[:2], -1)
+    return {"weight": (delta * normalized).reshape(shape).sum(2), "bias": delta.reshape(shape).sum(2)}
+
+
+def _hold(model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor) -> bool:
+    with captured(layers) as gradients, torch.enable_grad():
+        outputs = forward(model, inputs)
+        cotangents = torch.linspace(1, 2, outputs.shape[1], device=outputs.device).expand_as(outputs)
+        calls = gradients(outputs, cotangents)
+    if any(len(each) != len(inputs) for pairs in calls.values() for pair in pairs for each in pair):
+        return False
+    found = {}
+    for name, pairs in calls.items():
+        piece = factors_or_gradients(layers[name], pairs)
+        found[name] = piece.written_out() if isinstance(piece, Factors) else piece
+    return all(
+        _agree(alone, {name: each[place] for name, each in found.items()})
+        for place, alone in enumerate(_one_by_one(model, layers, inputs))
+    )
+
+
+def _one_by_one(
+    model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor
+) -> Iterator[dict[str, Tensor]]:
+    parameters = [
+        (name, each)
+        for name, layer in layers.items()
+        for each in layer.parameters(recurse=False)
+        if each.requires_grad
+    ]
+    for example in inputs:
+        with torch.enable_grad():
+            outputs = forward(model, example.unsqueeze(0))[0]
+            value = (outputs * torch.linspace(1, 2, len(outputs), device=outputs.device)).sum()
+            gradients = torch.autograd.grad(
+                value, [each for _, each in parameters], allow_unused=True, materialize_grads=True
+            )
+        alone: dict[str, list[Tensor]] = {}
+        for (name, _), gradient in zip(parameters, gradients, strict=True):
+            alone.setdefault(name, []).append(gradient.flatten())
+        yield {name: torch.cat(each) for name, each in alone.items()}
+
+
+def _agree(alone: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:
+    """Up to rounding: a formula that does not hold is off by parts of a layer's gradient, not by a trace."""
+    overall = torch.cat(list(alone.values())).norm()
+    for name, expected in alone.items():
+        precision = torch.finfo(expected.dtype).eps
+        error = (expected - found[name]).norm() if name in found else expected.norm()
+        if error > precision**0.25 * expected.norm() + precision**0.5 * overall:
+            return False
+    return True

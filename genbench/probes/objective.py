@@ -1,0 +1,176 @@
+"""The training loss and accuracy as functions of the weights, for whatever moves the weights.
+
+Perturbations, ascent and curvature all see the network as one vector of weights. They work on a copy, so that
+the network itself is never touched.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.folding import is_batch_norm
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import chunks, evenly_spaced, forward
+
+__all__ = ["Objective", "objective"]
+
+_FOLDED = genbench.need("folded_model", fold=genbench.setting("fold"))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss and accuracy on s training examples at any weights.
+
+    Attributes
+    ----------
+    weights : Tensor, shape (parameters,)
+        The trained weights that may be moved, one behind the other, in the network's own precision.
+    top : int
+        Where in `weights` those of the last layer begin.
+    model : Module
+        A copy of the network; what is not in `weights` stays as it is there.
+    names, shapes : tuple
+        Of the parameters in `weights`.
+    inputs, targets : Tensor
+    classification : bool
+    device : torch.device
+    """
+
+    weights: Tensor
+    top: int
+    model: nn.Module
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    inputs: Tensor
+    targets: Tensor
+    classification: bool
+    device: torch.device
+
+    def losses(self, weights: Tensor, *, normalized: bool = False, copies: int = 1) -> Iterator[Tensor]:
+        """Losses of the examples of each chunk, double: their sum over chunks, divided by s, is the loss.
+
+        Parameters
+        ----------
+        weights : Tensor, shape (parameters,)
+        normalized : bool
+            Centre the logits of each example and divide them by their Euclidean norm first.
+        copies : int
+            As in `chunks`.
+        """
+        for outputs, targets in self._passes(weights, 1, copies):
+            values = outputs.double()
+            if normalized:
+                values = F.normalize(values - values.mean(1, keepdim=True), dim=1)
+            if self.classification:
+                yield F.cross_entropy(values, targets, reduction="none")
+            else:
+                yield (values - targets.double().reshape(values.shape)).square().mean(1)
+
+    def loss(self, weights: Tensor, *, normalized: bool = False) -> float:
+        """Mean cross-entropy in nats, in regression the mean squared error."""
+        parts = [part.sum() for part in self.losses(weights, normalized=normalized)]
+        return float(torch.stack(parts).sum()) / len(self.inputs)
+
+    def accuracy(self, weights: Tensor, stride: int = 1) -> float:
+        """Share of every `stride`-th example that is classified correctly.
+
+        Raises
+        ------
+        NotApplicable
+            The task is regression.
+        """
+        self.require_classification()
+        correct = [(out.argmax(1) == targets).sum() for out, targets in self._passes(weights, stride)]
+        return int(torch.stack(correct).sum()) / len(self.inputs[::stride])
+
+    def gradient(self, weights: Tensor) -> Tensor:
+        """Gradient of `loss`, shape (parameters,), in the precision of the weights."""
+        with torch.enable_grad():
+            point = weights.detach().clone().requires_grad_()
+            total = torch.zeros_like(point)
+            for part in self.losses(point, copies=2):
+                total += torch.autograd.grad(part.sum() / len(self.inputs), point)[0]
+        return total
+
+    def require_classification(self) -> None:
+        """Raise NotApplicable in regression."""
+        if not self.classification:
+            raise genbench.NotApplicable("accuracy is defined for classification only")
+
+    def _passes(self, weights: Tensor, stride: int, copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        sizes = [shape.numel() for shape in self.shapes]
+        pieces = zip(self.names, weights.split(sizes), self.shapes, strict=True)
+        named = {name: piece.view(shape) for name, piece, shape in pieces}
+        inputs, targets = self.inputs[::stride], self.targets[::stride]
+        for part in chunks(inputs, self.device, copies):
+            outputs = functional_call(self.model, named, (inputs[part].to(self.device),))
+            yield outputs, targets[part].to(self.device)
+
+
+@genbench.probe(cost="B")
+def objective(
+    model, inputs, targets, task, device, folded=_FOLDED,
+    *, fold: bool = True, biases: bool = True, examples: Count = 10_000,
+) -> Objective:  # fmt: skip
+    """The training sample as a function of the weights.
+
+    Parameters
+    ----------
+    fold : bool
+        Fold batch norm into the weights beside it; what is left of it is not moved. Otherwise the weights are
+        the network's own parameters, those of batch norm included.
+    biases : bool
+        Whether biases and scales are moved too, or tensors of two dimensions and more only.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+
+    Raises
+    ------
+    NotApplicable
+        There is nothing to move; the weights are not finite; a batch norm keeps no running statistics; the
+        network does not return one row of outputs for each example, or not one output for each class.
+    """
+    norms = {name: module for name, module in folded.named_modules() if is_batch_norm(module)}
+    if any(norm.running_var is None for norm in norms.values()):
+        raise genbench.NotApplicable("a batch norm keeps no running statistics")
+    moved = {
+        name: parameter
+        for name, parameter in folded.named_parameters()
+        if parameter.is_floating_point()
+        and not (fold and name.rpartition(".")[0] in norms)
+        and (biases or parameter.ndim > 1)
+    }
+    matrices = [name for name, parameter in moved.items() if parameter.ndim > 1]
+    if not matrices:
+        raise genbench.NotApplicable("the network has no weight layers")
+    precision = torch.promote_types(next(iter(model.parameters())).dtype, torch.float32)
+    weights = torch.cat([parameter.detach().flatten() for parameter in moved.values()]).to(precision)
+    if not weights.isfinite().all():
+        raise genbench.NotApplicable("the weights are not finite")
+    chosen = evenly_spaced(len(inputs), examples)
+    picked = inputs[chosen.to(inputs.device)]
+    if task.kind == "classification":
+        require_classes(task, forward(model, inputs[:1]))
+    last = matrices[-1].rpartition(".")[0]
+    names = tuple(moved)
+    before = [name for name in names[: names.index(matrices[-1])] if name.rpartition(".")[0] != last]
+    return Objective(
+        weights=weights,
+        top=sum(moved[name].numel() for name in before),
+        model=copy.deepcopy(folded).to(precision),
+        names=names,
+        shapes=tuple(parameter.shape for parameter in moved.values()),
+        inputs=picked.to(precision) if picked.is_floating_point() else picked,
+        targets=targets[chosen.to(targets.device)],
+        classification=task.kind == "classification",
+        device=device,
+    )

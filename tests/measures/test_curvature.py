@@ -1,0 +1,76 @@
+"""Measures of the Hessian against the dense matrix, built entry by entry from gradients."""
+
+import pytest
+import torch
+from torch import nn
+
+
+def dense_hessian(model, inputs, targets):
+    parameters = list(model.parameters())
+    loss = nn.functional.cross_entropy(model(inputs), targets)
+    slopes = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, create_graph=True)])
+    rows = [torch.autograd.grad(slope, parameters, retain_graph=True) for slope in slopes]
+    return torch.stack([torch.cat([entry.flatten() for entry in row]) for row in rows])
+
+
+@pytest.fixture
+def spectrum(small_fit):
+    """Of `small_fit`: three layers of 103 weights."""
+    given = (small_fit.roots[name] for name in ("model", "inputs", "targets"))
+    return torch.linalg.eigvalsh(dense_hessian(*given)).tolist()
+
+
+def test_all_of_the_spectrum(small_fit, spectrum):
+    assert small_fit["hessian_top_eig[steps=103]"] == pytest.approx(max(spectrum), rel=1e-6)
+    assert small_fit["hessian_trace[steps=103]"] == pytest.approx(sum(spectrum), rel=1e-6)
+    for damping in (0.1, 0.01):
+        expected = sum(value / (value + damping) for value in spectrum if value > 0)
+        found = small_fit[f"hessian_effective_dimension[damping={damping},steps=103]"]
+        assert found == pytest.approx(expected, rel=1e-6)
+    assert small_fit["hessian_outliers[steps=103]"] == sum(each > 0.1 * max(spectrum) for each in spectrum)
+
+
+def test_thirty_steps_are_enough_for_the_top(small_fit, spectrum):
+    assert small_fit["hessian_top_eig"] == pytest.approx(max(spectrum), rel=1e-6)
+    assert small_fit["hessian_trace[draws=100]"] == pytest.approx(sum(spectrum), rel=0.1)
+
+
+def test_the_effective_dimension_counts_small_eigenvalues(fit):
+    torch.manual_seed(0)
+    inputs = torch.randn(100, 20).double() * 0.8 ** torch.arange(20)
+    model, targets = nn.Linear(20, 3), torch.arange(100) % 3
+    found = fit(model, inputs, targets)
+    spectrum = torch.linalg.eigvalsh(dense_hessian(model, inputs, targets)).clamp_min(0)
+    for damping in (0.1, 0.01):
+        expected = (spectrum / (spectrum + damping)).sum().item()
+        name = f"hessian_effective_dimension[damping={damping},draws=200,steps=25]"
+        assert 0.85 * expected < found[name] < 1.02 * expected
+
+
+def test_linear_regression(fit):
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(50, 4).double(), torch.randn(50, 1)
+    found = fit(nn.Linear(4, 1, bias=False), inputs, targets, kind="regression")
+    spectrum = torch.linalg.eigvalsh(2 * inputs.T @ inputs / 50)
+    assert found["hessian_top_eig"] == pytest.approx(spectrum[-1].item(), rel=1e-9)
+    assert found["hessian_trace"] == pytest.approx(spectrum.sum().item(), rel=1e-9)
+    expected = (spectrum / (spectrum + 0.1)).sum().item()
+    assert found["hessian_effective_dimension"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_network_as_it_is_and_with_batch_norm_folded(fit):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+    model(3 * torch.randn(50, 5))
+    inputs, targets = torch.randn(40, 5).double(), torch.arange(40) % 3
+    found = fit(model, inputs, targets)
+    dense = torch.linalg.eigvalsh(dense_hessian(model.eval(), inputs, targets))
+    assert found["hessian_top_eig"] == pytest.approx(dense[-1].item(), rel=1e-6)
+    folded = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    scale = model[1].weight / (model[1].running_var + model[1].eps).sqrt()
+    with torch.no_grad():
+        folded[0].weight.copy_(scale[:, None] * model[0].weight)
+        folded[0].bias.copy_(model[1].bias + scale * (model[0].bias - model[1].running_mean))
+    folded[2].load_state_dict(model[3].state_dict())
+    dense = torch.linalg.eigvalsh(dense_hessian(folded, inputs, targets))
+    assert found["hessian_top_eig[fold=true]"] == pytest.approx(dense[-1].item(), rel=1e-6)

@@ -1,0 +1,124 @@
+"""PAC-Bayes measures against their formulas, written out over single weights."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from genbench.host import Host
+from genbench.probing import Battery, Request
+
+EPSILON = 1e-3
+
+
+@pytest.fixture
+def fitted(fit):
+    """Two clusters, a network that tells them apart, and the network that it started as."""
+    torch.manual_seed(0)
+    targets = torch.arange(60) % 3
+    inputs = torch.randn(60, 5, dtype=torch.float64) + 3 * torch.eye(5, dtype=torch.float64)[targets]
+    networks = [nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).double() for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    optimizer = torch.optim.SGD(networks[0].parameters(), 0.3)
+    for _ in range(200):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(networks[0](inputs), targets).backward()
+        optimizer.step()
+    return fit(networks[0], inputs, targets, initial_model=networks[1])
+
+
+@pytest.fixture
+def entries(fitted):
+    """Weights without biases, and their distances from the initial ones, as numbers."""
+    now, then = (
+        [entry for place in (0, 2) for entry in fitted.roots[name][place].weight.flatten().tolist()]
+        for name in ("model", "initial_model")
+    )
+    return now, [new - old for new, old in zip(now, then, strict=True)]
+
+
+def sigma_of(fitted, name="pacbayes_flatness"):
+    return fitted[name] ** -0.5
+
+
+def test_isotropic_bounds(fitted, entries):
+    sigma = sigma_of(fitted)
+    assert 0.01 < sigma < 2
+    for name, numbers in zip(("pacbayes_orig", "pacbayes_init"), entries, strict=True):
+        length = sum(number**2 for number in numbers)
+        expected = length / (4 * sigma**2) + math.log(60 / sigma) + 10
+        assert fitted[name] == pytest.approx(expected, rel=1e-6)
+        assert fitted[f"{name}[by_size=true]"] == pytest.approx(math.sqrt(expected / 60), rel=1e-6)
+
+
+def test_the_published_code_has_a_standard_deviation_of_its_square(fitted, entries):
+    theirs = math.sqrt(sigma_of(fitted))
+    assert fitted["pacbayes_flatness[compat=nitarshan]"] == pytest.approx(theirs**-2)
+    expected = sum(number**2 for number in entries[0]) / (4 * theirs**2) + math.log(60 / theirs) + 10
+    assert fitted["pacbayes_orig[compat=nitarshan]"] == pytest.approx(expected)
+
+
+def magnitude_sum(above, below, sigma):
+    mean = sum(number**2 for number in above) / len(above)
+    terms = [
+        math.log((EPSILON**2 + (sigma**2 + 1) * mean) / (EPSILON**2 + sigma**2 * number**2))
+        for number in below
+    ]
+    return sum(terms) / 4
+
+
+def test_bounds_for_noise_in_proportion(fitted, entries):
+    sigma = sigma_of(fitted, "pacbayes_mag_flatness")
+    weights, distances = entries
+    rest = math.log(60 / sigma) + 10
+    for name, above, below in (
+        ("pacbayes_mag_init", distances, distances),
+        ("pacbayes_mag_orig", weights, distances),
+        ("pacbayes_mag_orig[denominator=weight]", weights, weights),
+    ):
+        assert fitted[name] == pytest.approx(magnitude_sum(above, below, sigma) + rest, rel=1e-6)
+
+
+def test_the_sum_is_half_a_divergence_from_the_best_prior(entries):
+    sigma = 0.3
+    for numbers in entries:
+        mean = torch.tensor(numbers, dtype=torch.float64)
+        posterior = Normal(mean, (EPSILON**2 + (sigma * mean).square()).sqrt())
+        divergences = [
+            kl_divergence(posterior, Normal(torch.zeros_like(mean), scale)).sum().item()
+            for scale in torch.linspace(0.01, 3, 3000, dtype=torch.float64)
+        ]
+        assert magnitude_sum(numbers, numbers, sigma) == pytest.approx(min(divergences) / 2, rel=1e-5)
+
+
+def test_variants_share_one_search():
+    host = Host.load(rooms={"probes", "measures"})
+    probes = set()
+    for name in ("pacbayes_init", "pacbayes_orig", "pacbayes_flatness"):
+        request = Request.of(host.find("measure", name))
+        below = Battery.resolve([request], host.probe_lookup).below[name]
+        probes.add(next(key for key in below if "tolerated_noise" in key))
+    assert len(probes) == 1
+
+
+def test_regression_has_no_accuracy_to_lose(fit):
+    network = nn.Linear(4, 1)
+    found = fit(network, torch.randn(20, 4), torch.randn(20, 1), kind="regression").value("pacbayes_flatness")
+    assert found.status == "not_applicable"
+    assert "classification" in found.reason
+
+
+def test_a_network_that_has_diverged_has_no_value(fit):
+    network = nn.Linear(4, 2)
+    with torch.no_grad():
+        network.weight[0, 0] = math.nan
+    found = fit(network, torch.randn(20, 4), torch.arange(20) % 2).value("pacbayes_flatness")
+    assert found.status == "not_applicable"
+    assert "finite" in found.reason
+
+
+def test_other_initial_layers_are_refused(fitted):
+    fitted.roots["initial_model"] = nn.Linear(5, 3).double()
+    assert fitted.value("pacbayes_mag_init").status == "not_applicable"

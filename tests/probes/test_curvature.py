@@ -1,0 +1,98 @@
+"""Krylov spaces of the Hessian against the dense matrix."""
+
+import pytest
+import torch
+from torch import nn
+
+import genbench
+from genbench.probes.curvature import hessian_krylov, hessian_product, hessian_remainder
+from genbench.probes.folding import folded_model
+from genbench.probes.objective import objective
+from genbench.probes.perturbation import normal_direction
+
+
+def objective_of(model, inputs, targets, kind="classification"):
+    task = genbench.Task(kind, tuple(inputs.shape[1:]), model(inputs[:1]).shape[1])
+    with torch.no_grad():
+        copied = folded_model(model, fold=False)
+        return objective(model, inputs, targets, task, torch.device("cpu"), copied, fold=False)
+
+
+def dense_hessian(found):
+    def loss(weights):
+        return torch.cat(list(found.losses(weights))).mean()
+
+    return torch.func.hessian(loss)(found.weights)
+
+
+def network(width=6):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 3)).double()
+    inputs, targets = torch.randn(40, 4, dtype=torch.float64), torch.arange(40) % 3
+    return objective_of(model, inputs, targets)
+
+
+def krylov_of(found, steps):
+    with torch.no_grad():
+        return hessian_krylov(torch.Generator().manual_seed(0), found, steps=steps)
+
+
+def test_products_are_those_of_the_dense_matrix(monkeypatch):
+    found = network()
+    dense = dense_hessian(found)
+    vector = torch.randn(len(found.weights), dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(hessian_product(found, vector), dense @ vector)
+        monkeypatch.setitem(type(found)._passes.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 100)
+        torch.testing.assert_close(hessian_product(found, vector), dense @ vector)
+
+
+def test_a_whole_space_has_all_eigenvalues():
+    found = network()
+    expected = torch.linalg.eigvalsh(dense_hessian(found)).flip(0)
+    krylov = krylov_of(found, 1000)
+    torch.testing.assert_close(krylov.values, expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(krylov.basis @ krylov.basis.T, torch.eye(51, dtype=torch.float64))
+    assert krylov.weights.sum().item() == pytest.approx(1)
+
+
+def test_the_largest_eigenvalues_are_there_after_few_steps():
+    found = network(width=40)
+    expected = torch.linalg.eigvalsh(dense_hessian(found)).flip(0)
+    torch.testing.assert_close(krylov_of(found, 30).values[:5], expected[:5], rtol=1e-6, atol=0)
+
+
+def test_a_space_that_closes_is_continued():
+    # Orthonormal inputs: every eigenvalue is the same, and the first vector spans a closed space.
+    inputs = torch.eye(6, dtype=torch.float64)
+    model = nn.Linear(6, 1, bias=False).double()
+    found = objective_of(model, inputs, torch.zeros(6, 1, dtype=torch.float64), "regression")
+    torch.testing.assert_close(
+        krylov_of(found, 6).values, torch.full((6,), 2 / 6, dtype=torch.float64), rtol=1e-9, atol=0
+    )
+
+
+def test_linear_regression():
+    torch.manual_seed(0)
+    inputs = torch.randn(200, 4, dtype=torch.float64)
+    model, targets = nn.Linear(4, 1, bias=False).double(), torch.randn(200, 1, dtype=torch.float64)
+    found = objective_of(model, inputs, targets, "regression")
+    expected = torch.linalg.eigvalsh(2 * inputs.T @ inputs / 200).flip(0)
+    torch.testing.assert_close(krylov_of(found, 30).values, expected)
+
+
+def test_the_remainder_is_what_the_space_leaves():
+    found = network(width=20)
+    dense = dense_hessian(found)
+    krylov = krylov_of(found, 8)
+    projection = torch.eye(len(dense), dtype=torch.float64) - krylov.basis.T @ krylov.basis
+    rest = projection @ dense @ projection
+    signs = [normal_direction(seed, found.weights).sign() for seed in range(5)]
+    with torch.no_grad():
+        estimate = hessian_remainder(found, krylov, tuple(range(5)))
+        none = hessian_remainder(found, krylov_of(found, 1000), (1, 2))
+    assert estimate.trace == pytest.approx(sum(float(z @ rest @ z) for z in signs) / 5, rel=1e-6)
+    assert estimate.squares == pytest.approx(
+        sum(float((rest @ z).square().sum()) for z in signs) / 5, rel=1e-6
+    )
+    assert (none.trace, none.squares) == pytest.approx((0, 0), abs=1e-9)

@@ -1,0 +1,166 @@
+"""Hidden layers and the derivatives by them, against torch's own Jacobians and products of weights."""
+
+import pytest
+import torch
+from torch import nn
+
+import genbench
+from genbench.models.mlp import mlp
+from genbench.models.resnet import resnet
+from genbench.models.rnn import rnn
+from genbench.probes.hidden import (
+    Place,
+    captured,
+    chosen_place,
+    hidden_jacobians,
+    hidden_places,
+    interlayer_jacobians,
+    jacobian_norms,
+    representation,
+)
+
+CPU = torch.device("cpu")
+IMAGES = genbench.Task("classification", (2, 6, 6), 3)
+
+
+def plain(*activations):
+    torch.manual_seed(0)
+    first, second = activations or (nn.Tanh(), nn.Tanh())
+    network = nn.Sequential(nn.Linear(6, 5), first, nn.Linear(5, 4), second, nn.Linear(4, 3))
+    return network.double().eval()
+
+
+def data(examples=7, shape=(6,)):
+    torch.manual_seed(1)
+    return torch.randn(examples, *shape, dtype=torch.float64), torch.arange(examples) % 3
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def test_places_are_the_blocks_or_what_enters_the_later_layers():
+    assert hidden_places(plain(), "blocks") == [Place("2", "input"), Place("4", "input")]
+    network = mlp(IMAGES, width=5, depth=2, normalization="batch")
+    blocks = [Place("encoder.layer1", "output"), Place("encoder.layer2", "output")]
+    assert hidden_places(network, "blocks") == blocks
+    norms = [Place(f"encoder.layer{layer}.normalization", "output") for layer in (1, 2)]
+    assert hidden_places(network, "normalizations") == norms
+    assert hidden_places(network, "both") == [blocks[0], norms[0], blocks[1], norms[1]]
+    assert chosen_place(network, "penultimate") == Place("classifier", "input")
+    assert [chosen_place(network, layer) for layer in ("first", "middle", "last")] == [
+        blocks[0], blocks[0], blocks[1],
+    ]  # fmt: skip
+
+
+def test_networks_without_hidden_layers_are_refused():
+    with pytest.raises(genbench.NotApplicable, match="no hidden layers"):
+        hidden_places(nn.Linear(3, 2), "blocks")
+    with pytest.raises(genbench.NotApplicable, match="no normalizations"):
+        hidden_places(plain(), "normalizations")
+    twice = nn.Linear(6, 6)
+    with (
+        pytest.raises(genbench.NotApplicable, match="several times"),
+        captured(nn.Sequential(twice, twice), [Place("0", "output")]) as _,
+    ):
+        nn.Sequential(twice, twice)(torch.zeros(1, 6))
+
+
+def test_an_operation_in_place_leaves_the_hidden_layer_alone():
+    network = nn.Sequential(nn.Linear(6, 5), nn.ReLU(inplace=True), nn.Linear(5, 3))
+    inputs = torch.randn(4, 6)
+    with captured(network, [Place("0", "output")]) as hidden:
+        outputs = network(inputs)
+    torch.testing.assert_close(hidden[0], network[0](inputs))
+    torch.testing.assert_close(outputs, network(inputs))
+
+
+def slow_jacobian(later, hidden):
+    """∂later/∂hidden of one example."""
+    return torch.func.jacrev(lambda h: later(h.unsqueeze(0))[0].flatten())(hidden).flatten(1).detach()
+
+
+def test_jacobians_by_hidden_layers_are_torchs_own():
+    network, (inputs, targets) = plain(), data()
+    found = hidden_jacobians(network, inputs, targets, genbench.Task("classification", (6,), 3), CPU)
+    for example in range(7):
+        for place, start in enumerate((2, 4)):
+            hidden = network[:start](inputs[example : example + 1])[0]
+            outputs = network[start:](hidden.unsqueeze(0))[0]
+            jacobian = slow_jacobian(network[start:], hidden)
+            own = targets[example]
+            others = [label for label in range(3) if label != own]
+            best = max(others, key=lambda label: outputs[label])
+            expected = {
+                "norms": hidden.norm(),
+                "operator": torch.linalg.svdvals(jacobian)[0],
+                "frobenius": jacobian.norm(),
+                "margin": (jacobian[own] - jacobian[best]).norm(),
+            }
+            for name, value in expected.items():
+                assert getattr(found, name)[example, place].item() == pytest.approx(value.item(), rel=1e-6)
+    torch.testing.assert_close(found.outputs, network(inputs).detach())
+
+
+def test_jacobians_of_a_linear_network_are_products_of_its_weights():
+    network, (inputs, _) = plain(nn.Identity(), nn.Identity()), data()
+    found = interlayer_jacobians(network, inputs, CPU, seeded())
+    second, third = network[2].weight, network[4].weight
+    products = {(0, 1): second, (0, 2): third @ second, (1, 2): third}
+    assert set(found.pairs) == set(products)
+    for place, pair in enumerate(found.pairs):
+        sigma = torch.linalg.svdvals(products[pair])[0].item()
+        assert found.norms[:, place].tolist() == pytest.approx([sigma] * 7, rel=1e-8)
+
+
+@pytest.mark.parametrize("build", [resnet, rnn, mlp], ids=["resnet", "rnn", "mlp"])
+def test_jacobians_between_blocks_are_torchs_own(build):
+    torch.manual_seed(0)
+    small = {resnet: {"depth": 8, "width": 2, "activation": "tanh"}, rnn: {"width": 4, "depth": 2}}
+    network = build(IMAGES, **small.get(build, {"width": 5, "activation": "sigmoid"})).double().eval()
+    inputs, _ = data(3, (2, 6, 6))
+    found = interlayer_jacobians(network, inputs, CPU, seeded(), examples=2)
+    places = hidden_places(network, "blocks")
+    chosen = inputs[[0, 2]].requires_grad_()
+    with captured(network, places) as hidden:
+        outputs = network(chosen)
+    layers = [*hidden, outputs]
+    for place, (early, late) in enumerate(found.pairs):
+        for example in range(2):
+            image = layers[late][example].flatten()
+            rows = [
+                torch.autograd.grad(entry, layers[early], retain_graph=True)[0][example] for entry in image
+            ]
+            sigma = torch.linalg.svdvals(torch.stack(rows).flatten(1))[0].item()
+            assert found.norms[example, place].item() == pytest.approx(sigma, rel=1e-6)
+
+
+def test_equal_singular_values_and_zeros_do_no_harm():
+    point = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    scales = torch.tensor([[2.0], [0.0], [5.0]], dtype=torch.float64)
+    assert jacobian_norms(point * scales, point, seeded()).tolist() == pytest.approx([2.0, 0.0, 5.0])
+    assert jacobian_norms(point, point, seeded()).tolist() == [1.0] * 3
+
+
+def test_chunks_change_nothing(monkeypatch):
+    network, (inputs, targets) = plain(), data()
+    task = genbench.Task("classification", (6,), 3)
+    whole = hidden_jacobians(network, inputs, targets, task, CPU)
+    features = representation(network, inputs, targets, CPU)
+    monkeypatch.setitem(hidden_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 12)
+    torch.testing.assert_close(hidden_jacobians(network, inputs, targets, task, CPU).margin, whole.margin)
+    torch.testing.assert_close(representation(network, inputs, targets, CPU).features, features.features)
+
+
+def test_maps_are_pooled_to_maxima_of_windows():
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Conv2d(3, 3, 1), nn.Flatten(), nn.Linear(108, 3)).double()
+    inputs, targets = data(4, (2, 6, 6))
+    maps = network[0](inputs).detach()
+    found = representation(network, inputs, targets, CPU, layer="first", pool=3).features
+    expected = [
+        maps[:, channel, row : row + 3, column : column + 3].amax((1, 2))
+        for channel in range(3) for row in (0, 3) for column in (0, 3)
+    ]  # fmt: skip
+    torch.testing.assert_close(found, torch.stack(expected, 1))
+    whole = representation(network, inputs, targets, CPU, layer="first", pool=1).features
+    torch.testing.assert_close(whole, maps.flatten(1))
