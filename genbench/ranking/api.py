@@ -120,7 +120,10 @@ def rank(
         null = null_draws(study, tuple(chosen), seed)
         ceiling = ceilings(study, tuple(chosen), seed)
     if rank_by not in scores.estimate:
-        raise RankingError(f"cannot rank by '{rank_by}'{nearest(rank_by, scores.estimate)}")
+        raise RankingError(
+            f"cannot rank by '{rank_by}', which is no column of the statistics computed "
+            f"({', '.join(chosen)}){nearest(rank_by, scores.estimate)}"
+        )
     _probability_at_random(scores, null)
     places = standing(panel, scores, rank_by, count, held_out)
     rows = board_rows(panel, scores, places.ranks, considered.n, families, costs, held_out)

@@ -129,13 +129,11 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
     count = min(settings.replicates, FEW_REPLICATES)
     found = np.full((len(panel.names), 1 + count), np.nan)
     attained = [""] * len(panel.names)
-    left_out: set[str] = set()
+    everywhere = conditioning_sets(panel.design)
     for columns, rows in missing_patterns(~np.isnan(panel.values)):
         if rows.sum() < 2:
             continue
-        sets = conditioning_sets(panel.design.take(rows))
-        left_out |= {" × ".join(names) for names in sets.left_out}
-        target = panel.target[rows]
+        sets, target = everywhere.take(rows), panel.target[rows]
         lanes = np.column_stack([np.ones(len(target), dtype=np.int16), settings.weights[rows, :count]])
         shared = PairCounter(target, target, sets)
         weightings = in_threads(shared.weighting, lanes.T)
@@ -157,8 +155,9 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
     scores.add("cmi", found[:, 0], found[:, 1:], True, (-1.0, 1.0))
     scores.add("cmi_abs", np.abs(found[:, 0]), np.abs(found[:, 1:]), True, (0.0, 1.0))
     scores.words["cmi_set"] = attained
-    if left_out:
-        scores.notes.append(f"Too many cells to condition on: {', '.join(sorted(left_out))}.")
+    if everywhere.left_out:
+        names = sorted(" × ".join(axes) for axes in everywhere.left_out)
+        scores.notes.append(f"Too many cells to condition on: {', '.join(names)}.")
 
 
 def _sign_error(panel: Panel, settings: Settings, scores: Scores) -> None:
@@ -195,7 +194,9 @@ def _explain_sign_error(panel: Panel, weighted: Environments, plain: Environment
             reasons.append("")
     scores.words["sign_error_reason"] = reasons
     if panel.test_size is None:
-        scores.notes.append("Sign-error: pairs are unweighted, the size of the test set is not known.")
+        scores.notes.append(
+            "Sign-error: pairs are unweighted (no test size is known, or the target is no error rate)."
+        )
     if plain.loss.size and not weighted.count.any():
         scores.notes.append(
             f"Sign-error: no environment has an effective sample of {EFFECTIVE:g}; "

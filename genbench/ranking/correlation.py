@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from genbench.ranking.ranks import dense_rank, stable_order
@@ -70,12 +73,17 @@ def spearman_replicates(values: np.ndarray, target: np.ndarray, weights: np.ndar
         offset = total**3 / 4  # the mean of weighted midranks is half the total weight
         target_spread = (weight * against**2).sum(axis=0) - offset
         floor = (np.finfo(float).eps * total**3) ** 2
-        moments = in_threads(lambda each, w=weight, t=against: rank_moments(*each, w, t), orders)
+        moments = in_threads(_with(rank_moments, weight, against), orders)
         for row, (cross, square) in enumerate(moments):
             spread = (square - offset) * target_spread
             with np.errstate(invalid="ignore", divide="ignore"):
                 result[row, chunk] = np.where(spread > floor, (cross - offset) / np.sqrt(spread), np.nan)
     return np.clip(result, -1.0, 1.0)
+
+
+def _with(function: Callable[..., Any], *further: np.ndarray) -> Callable[[tuple[Any, ...]], Any]:
+    """`function` of a tuple of arguments and `further` ones."""
+    return lambda first: function(*first, *further)
 
 
 def spearman(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -54,6 +54,10 @@ class ConditioningSets:
     def starts(self) -> np.ndarray:
         """Where the block of each base set begins in a table, (base,)."""
         return np.cumsum(self.sizes**2) - self.sizes**2
+
+    def take(self, rows: np.ndarray) -> ConditioningSets:
+        """The cells of some of the rows; a cell may be left empty."""
+        return replace(self, cells=self.cells[rows])
 
     def room(self) -> tuple[np.ndarray, np.ndarray]:
         """An empty table, and one weight per cell of every base set."""

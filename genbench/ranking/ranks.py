@@ -56,9 +56,19 @@ def joint_code(columns: list[np.ndarray], n: int) -> np.ndarray:
     for column in columns:
         radix = int(column.max(initial=0)) + 1
         if n and int(joint.max()) >= (1 << 62) // radix:
-            joint = dense_rank(joint)
+            joint = _without_holes(joint)
         joint = joint * radix + column
-    return dense_rank(joint)
+    return _without_holes(joint)
+
+
+def _without_holes(codes: np.ndarray) -> np.ndarray:
+    """Dense ranks of integers from 0, by counting where they are few and by sorting elsewhere."""
+    bound = int(codes.max(initial=-1)) + 1
+    if bound > 8 * len(codes) + 64:
+        return dense_rank(codes)
+    present = np.zeros(bound, dtype=np.int64)
+    present[codes] = 1
+    return (np.cumsum(present) - 1)[codes]
 
 
 def tied_weight(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:

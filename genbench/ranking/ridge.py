@@ -13,6 +13,9 @@ __all__ = ["AxesRidge", "Features", "Moments", "axes_features"]
 MOST_FEATURES = 600
 """Bound on the number of features: a fit costs its cube."""
 
+MOST_LEVELS = 20
+"""Levels of an axis that are told apart, more would be no grid but a random search."""
+
 PENALTIES = np.array([10.0**power for power in range(-3, 5)] + [1e12])
 """Tried for the pairs of levels; the last leaves them out."""
 
@@ -34,8 +37,10 @@ class Moments:
     products: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> Moments:
-        return cls(len(rows), rows.sum(axis=0), rows.T @ rows)
+    def of(cls, indicators: np.ndarray) -> Moments:
+        """Of rows of zeros and ones, whose products single precision counts exactly up to 16 million rows."""
+        short: np.ndarray = indicators.astype(np.float32 if len(indicators) < 1 << 24 else np.float64)
+        return cls(len(indicators), indicators.sum(axis=0), (short.T @ short).astype(np.float64))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.sums + other.sums, self.products + other.products)
@@ -45,11 +50,15 @@ class Moments:
 
 
 def axes_features(design: Design, most: int = MOST_FEATURES) -> Features:
-    """Indicators of levels and of pairs of levels, pairs of axes from the smallest on, up to `most`."""
-    blocks = [
-        (codes[:, None] == np.arange(int(codes.max(initial=-1)) + 1)).astype(float)
-        for codes in design.codes.T
-    ]
+    """Indicators of levels and of pairs of levels, pairs of axes from the smallest on, up to `most`.
+
+    An axis with more than 20 levels enters as 20 ranges of neighbouring ones.
+    """
+    blocks = []
+    for codes in design.codes.T:
+        count = int(codes.max(initial=-1)) + 1
+        ranges = codes if count <= MOST_LEVELS else codes * MOST_LEVELS // count
+        blocks.append((ranges[:, None] == np.arange(min(count, MOST_LEVELS))).astype(float))
     levels = [block.shape[1] for block in blocks]
     main = size = sum(levels)
     pairs = [(a, b) for a in range(len(levels)) for b in range(a + 1, len(levels))]

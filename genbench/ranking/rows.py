@@ -15,6 +15,12 @@ __all__ = ["board_rows", "result_notes", "table_notes"]
 FEW = 0.95
 """Coverage below which a measure is flagged."""
 
+MANY_TIES = 0.02
+"""Share of pairs that tie in the target from which on a note says so."""
+
+FEW_CONFIGURATIONS = 20
+"""Below this many the intervals held the truth in 85 to 92 % of simulated tables."""
+
 WITH_INTERVAL = ("tau", "psi")
 """Columns whose interval stands beside them; those of the others follow behind the fixed keys."""
 
@@ -107,6 +113,9 @@ def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]
         notes.append(f"Axes with a single value, left out: {', '.join(study.design.skipped)}.")
     if not study.design.names:
         notes.append("No axis has two values: granulated tau does not exist.")
+    assumed = [name for name in study.measures if name not in (directions or {})]
+    if assumed:
+        notes.append(f"No direction given, + assumed: {', '.join(assumed)}.")
     unknown = sorted(set(directions or {}) - set(study.measures))
     if unknown:
         notes.append(f"Directions given for measures that are not ranked: {', '.join(unknown)}.")
@@ -130,6 +139,14 @@ def result_notes(
     empty = [axis for axis in study.design.names if random.get(f"groups_{axis}") == 0.0]
     if empty:
         notes.append(f"Axes on which no two fits differ alone: {', '.join(empty)}.")
+    ties = random.get("ties_target", 0.0)
+    if ties > MANY_TIES:
+        notes.append(f"{ties:.1%} of the pairs tie in {study.target_name}; no measure can order them.")
+    if study.design.n_configurations < FEW_CONFIGURATIONS:
+        notes.append(
+            f"Only {study.design.n_configurations} configurations: "
+            "intervals hold the truth less often than in 95 % of tables."
+        )
     for name, (low, high) in band.items():
         if not low <= random[name] <= high:
             notes.append(

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ranking.tables import planted
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from ranking import slow_references as slow
+from ranking.tables import planted, random_columns
 
 import genbench.ranking as ranking
 from genbench.ranking.legend import meaning
@@ -349,6 +352,34 @@ def test_flips_take_no_target_for_a_measure():
     table = planted()[["a0", "a1", "a2", "a3", "seed", "gap", "noise"]].assign(other=planted()["gap"] ** 2)
     flips = ranking.rank_flips(table, ["gap", "other"], axes=AXES, bootstrap=0)
     assert [row["measure"] for row in flips.rows] == ["noise"]
+
+
+@given(random_columns(missing=True, fewest=4), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_every_statistic_of_a_random_table_agrees_with_loops(columns, with_seed):
+    values, target, axes, seed = columns
+    known = ~np.isnan(values)
+    assume(len(set(target)) > 1 and known.sum() > 1)
+    table = pd.DataFrame({**axes, "seed": seed, "gap": target, "m": values})
+    board = ranking.rank(
+        table, ["m"], axes=list(axes), seed_column="seed" if with_seed else None,
+        bootstrap=0, statistics=["tau", "psi", "cmi", "sign_error"],
+    )  # fmt: skip
+    row = board["m"]
+    used = {name: axes[name] for name in sorted(axes) if len(set(axes[name])) > 1}
+    some = {name: codes[known] for name, codes in used.items()}
+    assert row["n"] == known.sum()
+    assert row["coverage"] == known.mean()
+    assert row["tau"] == pytest.approx(slow.tau_a(values[known], target[known]), abs=1e-12)
+    psi, groups = slow.granulated(values, target, used, seed if with_seed else 0 * seed)
+    for name in used:
+        assert row[f"psi_{name}"] == pytest.approx(psi[name], abs=1e-12, nan_ok=True)
+        assert row[f"groups_{name}"] == groups[name]
+    ratios = [a / b for a, b, _ in slow.information(values[known], target[known], some).values() if b > 1e-12]
+    assert row["cmi_abs"] == pytest.approx(min(ratios, default=np.nan), abs=1e-12, nan_ok=True)
+    errors = [error for error, _ in slow.sign_errors(values, target, used).values()]
+    expected = np.mean(errors) if errors else np.nan
+    assert row["sign_error_unweighted"] == pytest.approx(expected, abs=1e-12, nan_ok=True)
 
 
 def test_importing_brings_neither_torch_nor_pandas_nor_the_rest_of_genbench():
