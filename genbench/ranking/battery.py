@@ -127,7 +127,8 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
     from genbench.ranking.jit import in_threads
 
     count = min(settings.replicates, FEW_REPLICATES)
-    found = np.full((len(panel.names), 1 + count), np.nan)
+    signed = np.full((len(panel.names), 1 + count), np.nan)
+    minimum = np.full_like(signed, np.nan)
     attained = [""] * len(panel.names)
     everywhere = conditioning_sets(panel.design)
     for columns, rows in missing_patterns(~np.isnan(panel.values)):
@@ -147,13 +148,15 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
         ) -> None:
             counter = PairCounter(panel.values[rows, measure], target, sets)
             each = [counter.information(weighting) for weighting in weightings]
-            found[measure] = [information.signed for information in each]
+            signed[measure] = [information.signed for information in each]
+            # Not the size of the signed one, which is 0 where the association has no direction.
+            minimum[measure] = [information.minimum for information in each]
             axes = each[0].attained
             attained[measure] = "none" if axes is None else " × ".join(axes) or "all pairs"
 
         in_threads(one, columns)
-    scores.add("cmi", found[:, 0], found[:, 1:], True, (-1.0, 1.0))
-    scores.add("cmi_abs", np.abs(found[:, 0]), np.abs(found[:, 1:]), True, (0.0, 1.0))
+    scores.add("cmi", signed[:, 0], signed[:, 1:], True, (-1.0, 1.0))
+    scores.add("cmi_abs", minimum[:, 0], minimum[:, 1:], True, (0.0, 1.0))
     scores.words["cmi_set"] = attained
     if everywhere.left_out:
         names = sorted(" × ".join(axes) for axes in everywhere.left_out)
