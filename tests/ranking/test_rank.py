@@ -407,3 +407,18 @@ def test_no_source_file_imports_another_part_of_genbench():
             for name in names:
                 assert name.split(".")[0] != "torch"
                 assert not name.startswith("genbench") or name.startswith("genbench.ranking"), (file, name)
+
+
+def test_information_without_a_direction_is_still_information():
+    values = np.array([6, 4, 3, 1, 7, 8, 0, 2, 8, 5.0])
+    target = np.array([3, 0, 5, 6, 7, 1, 2, 3, 4, 0.0])
+    table = pd.DataFrame({"m": values, "gap": target, "axis": 0})
+    ((information, entropy, covariance),) = slow.information(values, target, {}).values()
+    assert covariance == 0 < information
+
+    row = ranking.rank(
+        table, ["m"], axes=["axis"], seed_column=None, bootstrap=0, statistics=["tau", "cmi"], rank_by="tau"
+    )["m"]
+
+    assert row["cmi"] == 0
+    assert row["cmi_abs"] == pytest.approx(information / entropy, abs=1e-12)
