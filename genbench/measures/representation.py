@@ -217,6 +217,8 @@ def _clusters(found: Representation, task) -> _Clusters:
     classes, index = found.targets.unique(return_inverse=True)
     if len(classes) < 2:
         raise genbench.NotApplicable("needs examples of two classes")
+    if not found.features.isfinite().all():
+        raise genbench.NotApplicable("the outputs of this layer are not finite")
     members = torch.nn.functional.one_hot(index, len(classes)).double()
     sizes = members.sum(0)
     centres = members.T @ found.features / sizes.unsqueeze(1)
