@@ -85,7 +85,6 @@ def test_inner_products_without_gradients(benchmark, fit):
     benchmark.extra_info["written_out_seconds"] = slow
     benchmark.extra_info["times_faster_than_written_out"] = slow / fast
     benchmark.pedantic(gram, args=fit, rounds=3)
-    assert slow / fast > 25
 
 
 @pytest.mark.usefixtures("one_thread")
