@@ -1,15 +1,13 @@
 """Training loss of the normalized network, of Liao et al. 2020 (Generalization puzzles in deep networks).
 
-Outputs are divided by ρ, the product of the layers' norms, before the loss is taken. The theory is about
-networks that are positively homogeneous in each layer: ReLUs, no biases behind the first layer, no skip
-connections; the number is computed for any. Divided by the norm of one output (``by="output"``), as the paper
-does for residual networks, no homogeneity is assumed.
+Outputs are divided by ρ, the product of the layers' norms, before the loss is taken: that is the network with
+all layers at norm 1, where the function is positively homogeneous in each of them. Residual networks are not;
+for them the paper divides by the norm of the output for one training example.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +17,13 @@ from genbench.constraints import Positive
 from genbench.probes.normalization import Norm
 from genbench.probes.outputs import require_classes
 
-__all__ = ["normalized_cross_entropy", "normalized_mean_margin", "normalized_top_output"]
+__all__ = [
+    "loss_above_chance",
+    "normalized_cross_entropy",
+    "normalized_mean_margin",
+    "normalized_top_output",
+    "output_normalized_cross_entropy",
+]
 
 _LOG_RHO = genbench.need(
     "log_rho",
@@ -35,27 +39,38 @@ _LOG_RHO = genbench.need(
 )  # fmt: skip
 def normalized_cross_entropy(
     logits, targets, task, log_rho=_LOG_RHO,
-    *, by: Literal["layers", "output"] = "layers", norm: Norm = "frobenius", fold: bool = True,
-    first_bias: bool = True, scale: Positive = 1.0, minus_chance: bool = False,
+    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True, scale: Positive = 1.0,
+    minus_chance: bool = False,
 ) -> Tensor:  # fmt: skip
     """Training cross-entropy of the network with all layers scaled to norm 1; grows with the test loss.
 
     Parameters
     ----------
-    by : {"layers", "output"}
-        Divide by the product of the norms of the layers, or by the Euclidean norm of the output for the first
-        training example.
     scale : float
         Norm R to which the normalized network is scaled.
     minus_chance : bool
         Subtract the loss of equal outputs, ln k, exactly: where ρ is large the rest is too small to show
         beside it.
     """
-    scaled = _normalized(logits, task, log_rho, by) * scale
-    own = scaled.gather(1, targets.to(logits.device).unsqueeze(1)).squeeze(1)
-    # −ln softmax(z)_y = ln k + ln(mean_j e^{z_j}) − z_y, written so that small z keep their digits.
-    above_chance = _log_mean_exp(scaled) - own
-    return above_chance.mean() + (0.0 if minus_chance else math.log(scaled.shape[1]))
+    require_classes(task, logits)
+    found = loss_above_chance(logits * (math.log(scale) - log_rho).exp(), targets)
+    return found if minus_chance else found + math.log(logits.shape[1])
+
+
+@genbench.measure(
+    family="normalized-loss", direction="+", source="Liao et al. 2020 (Generalization puzzles), appendix H",
+    formula="mean_i −ln softmax(f(x_i) / ‖f(x_1)‖₂)_{y_i}",
+)  # fmt: skip
+def output_normalized_cross_entropy(
+    logits, targets, task, *, scale: Positive = 1.0, minus_chance: bool = False
+) -> Tensor:
+    """Training cross-entropy after division by the output's norm for one fixed training example, the first.
+
+    For residual networks, which are not homogeneous in each layer; settings as of `normalized_cross_entropy`.
+    """
+    require_classes(task, logits)
+    found = loss_above_chance(logits * (scale / torch.linalg.vector_norm(logits[0])), targets)
+    return found if minus_chance else found + math.log(logits.shape[1])
 
 
 @genbench.measure(
@@ -64,11 +79,11 @@ def normalized_cross_entropy(
 )  # fmt: skip
 def normalized_mean_margin(
     logits, targets, task, log_rho=_LOG_RHO,
-    *, by: Literal["layers", "output"] = "layers", norm: Norm = "frobenius", fold: bool = True,
-    first_bias: bool = True,
+    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
 ) -> Tensor:  # fmt: skip
     """First-order part of `normalized_cross_entropy`, which is ln k minus this where ρ is large."""
-    scaled = _normalized(logits, task, log_rho, by)
+    require_classes(task, logits)
+    scaled = logits * (-log_rho).exp()
     own = scaled.gather(1, targets.to(logits.device).unsqueeze(1)).squeeze(1)
     return (own - scaled.mean(1)).mean()
 
@@ -81,14 +96,14 @@ def normalized_top_output(
     logits, task, log_rho=_LOG_RHO, *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True
 ) -> Tensor:
     """Mean of the largest output of the normalized network."""
-    return _normalized(logits, task, log_rho, "layers").amax(1).mean()
-
-
-def _normalized(logits: Tensor, task, log_rho: Tensor, by: str) -> Tensor:
     require_classes(task, logits)
-    if by == "output":
-        return logits / torch.linalg.vector_norm(logits[0])
-    return logits * (-log_rho).exp()
+    return (logits * (-log_rho).exp()).amax(1).mean()
+
+
+def loss_above_chance(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean of −ln softmax(z)_y − ln k, exact also where ln k would swallow the outputs."""
+    own = outputs.gather(1, targets.to(outputs.device).unsqueeze(1)).squeeze(1)
+    return (_log_mean_exp(outputs) - own).mean()
 
 
 def _log_mean_exp(scaled: Tensor) -> Tensor:

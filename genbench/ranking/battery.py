@@ -63,7 +63,8 @@ def _by_measure(
         lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
         return function(values[rows, measure], target[rows], lanes)
 
-    return np.stack(in_threads(one, range(values.shape[1])), axis=1)
+    size = settings.weights.size + len(target)
+    return np.stack(in_threads(one, range(values.shape[1]), size), axis=1)
 
 
 def _kendall(panel: Panel, settings: Settings, scores: Scores) -> None:
@@ -137,7 +138,7 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
         sets, target = everywhere.take(rows), panel.target[rows]
         lanes = np.column_stack([np.ones(len(target), dtype=np.int16), settings.weights[rows, :count]])
         shared = PairCounter(target, target, sets)
-        weightings = in_threads(shared.weighting, lanes.T)
+        weightings = in_threads(shared.weighting, lanes.T, len(target))
 
         def one(
             measure: int,
@@ -154,7 +155,7 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
             axes = each[0].attained
             attained[measure] = "none" if axes is None else " × ".join(axes) or "all pairs"
 
-        in_threads(one, columns)
+        in_threads(one, columns, lanes.size)
     scores.add("cmi", signed[:, 0], signed[:, 1:], True, (-1.0, 1.0))
     scores.add("cmi_abs", minimum[:, 0], minimum[:, 1:], True, (0.0, 1.0))
     scores.words["cmi_set"] = attained

@@ -64,7 +64,9 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     def tau(values: np.ndarray) -> np.ndarray:
         columns = np.ascontiguousarray(values.T)
         return np.array(
-            in_threads(lambda column: float(rank_counts(dense_rank(column), against).tau_a[0]), columns)
+            in_threads(
+                lambda column: float(rank_counts(dense_rank(column), against).tau_a[0]), columns, study.n
+            )
         )
 
     def psi(values: np.ndarray) -> np.ndarray:
@@ -74,7 +76,7 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
         sets = conditioning_sets(study.design)
         counters = [PairCounter(column, target, sets) for column in values.T]
         weighting = counters[0].weighting(np.ones(study.n))
-        return np.array(in_threads(lambda counter: counter.information(weighting).signed, counters))
+        return np.array(in_threads(lambda each: each.information(weighting).signed, counters, study.n))
 
     found: dict[str, Statistic] = {"tau": tau, "cmi": cmi}
     if study.design.names:

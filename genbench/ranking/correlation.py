@@ -73,7 +73,7 @@ def spearman_replicates(values: np.ndarray, target: np.ndarray, weights: np.ndar
         offset = total**3 / 4  # the mean of weighted midranks is half the total weight
         target_spread = (weight * against**2).sum(axis=0) - offset
         floor = (np.finfo(float).eps * total**3) ** 2
-        moments = in_threads(_with(rank_moments, weight, against), orders)
+        moments = in_threads(_with(rank_moments, weight, against), orders, weight.size)
         for row, (cross, square) in enumerate(moments):
             spread = (square - offset) * target_spread
             with np.errstate(invalid="ignore", divide="ignore"):

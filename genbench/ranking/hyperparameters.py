@@ -169,7 +169,7 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         found.residual[place] = outside - middle - predicted[:, 1 + len(columns) :]
         spread[place] = (outside - middle) ** 2
 
-    in_threads(one, tasks)
+    in_threads(one, tasks, model.features.matrix.size)
     total = np.nansum(spread, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found.explained[:] = np.where(total > 0, 1 - np.nansum(found.residual**2, axis=0) / total, np.nan)

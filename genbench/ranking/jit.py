@@ -17,6 +17,9 @@ import numba
 
 __all__ = ["compiled", "in_threads", "one_thread_each"]
 
+WORTH_A_THREAD = 100_000
+"""Numbers to work on, below which threads are not started: some milliseconds' work."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -29,14 +32,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(nogil=True)(function)
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], size: int = WORTH_A_THREAD
+) -> list[Result]:
     """Apply `function` to every item, results in the order of the items.
 
-    Every result is computed by one thread alone, so it does not depend on their number.
+    Every result is computed by one thread alone, so it does not depend on their number. `size` is how many
+    numbers one item is about; little work is done at once, for starting threads would take longer.
     """
     listed = list(items)
     workers = min(len(listed), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
-    if workers <= 1:
+    if workers <= 1 or size * len(listed) < WORTH_A_THREAD:
         return [function(each) for each in listed]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, listed))

@@ -60,7 +60,7 @@ def choose_best(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
         tie_end = np.searchsorted(rank[order], rank[order], side="right")
         return best_choices(known[order], tie_end, lanes, target, good)
 
-    found = in_threads(one, matrix.T)
+    found = in_threads(one, matrix.T, len(target))
     chosen, hits = (np.stack(each) for each in zip(*found, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
         return Choice(hits, np.where(mean > best, (chosen - best) / (mean - best), np.nan))

@@ -180,7 +180,7 @@ def resampled_quantile(environments: Environments, weights: np.ndarray) -> tuple
                 loss[orders[measure], measure], orders[measure], weight, total[measure], 1 - QUANTILE
             )
 
-        in_threads(one, range(measures))
+        in_threads(one, range(measures), weight.size)
     return quantile, maximum
 
 

@@ -15,11 +15,16 @@ DERIVED = {
     "gap": ("test_error", "train_error"),
     "loss_gap": ("test_loss", "train_loss"),
     "normalized_loss_gap": ("normalized_test_loss", "normalized_train_loss"),
+    "output_normalized_loss_gap": ("output_normalized_test_loss", "output_normalized_train_loss"),
 }
 """Targets that are a difference, test less train. The normalized loss is the cross-entropy of the network
-divided by the product of its layers' norms (Liao et al. 2020, section 2)."""
+divided by the product of its layers' norms (Liao et al. 2020, section 2), or, for residual networks, by the
+norm of its output for one training example (appendix H)."""
 
-LOSSES = frozenset({"loss_gap", "normalized_loss_gap", "test_loss", "normalized_test_loss"})
+LOSSES = frozenset(
+    [name for name in DERIVED if name != "gap"]
+    + [parts[0] for name, parts in DERIVED.items() if name != "gap"]
+)
 """Targets that are no error rates, for which the sampling noise of a rate says nothing."""
 
 OUTCOMES = (

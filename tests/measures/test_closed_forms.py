@@ -177,7 +177,7 @@ def test_normalized_loss(small_fit, logits, weights):
     assert small_fit["normalized_cross_entropy[norm=l1]"] == pytest.approx(
         cross_entropy(logits / ones, targets).item()
     )
-    assert small_fit["normalized_cross_entropy[by=output]"] == pytest.approx(
+    assert small_fit["output_normalized_cross_entropy"] == pytest.approx(
         cross_entropy(logits / logits[0].norm(), targets).item()
     )
     own = logits.gather(1, targets[:, None]).squeeze(1)
@@ -193,6 +193,50 @@ def test_the_normalized_loss_is_that_of_the_network_with_normalized_layers(small
             parameter.div_(parameter.norm())
     assert small_fit["train_loss"] == pytest.approx(before, rel=1e-12)
     assert small_fit["normalized_cross_entropy"] == pytest.approx(before, rel=1e-12)
+
+
+class Residual(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
+
+    def forward(self, inputs):
+        hidden = self.first(inputs).relu()
+        return hidden + self.second(hidden)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Residual(),
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3)),
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3)),
+    ],
+    ids=["residual", "tanh", "layer norm"],
+)
+@pytest.mark.parametrize("name", ["normalized_cross_entropy", "normalized_margin", "normalized_top_output"])
+def test_norms_do_not_factor_out_of_every_network(fit, model, name):
+    found = fit(model, torch.randn(10, 3), torch.arange(10) % 3)
+    value = found.value(name)
+    assert (value.status, value.value) == ("not_applicable", None)
+    assert "not homogeneous in each of its layers" in value.reason
+    assert math.isfinite(found["output_normalized_cross_entropy"])
+
+
+def test_later_biases_are_scaled_along_as_where_batch_norm_is_absorbed(fit):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5), torch.nn.ReLU(), torch.nn.Linear(5, 3)
+    )
+    model[1].running_mean.uniform_(-1, 1)
+    model[1].running_var.uniform_(1, 2)
+    found = fit(model.eval(), torch.randn(10, 3), torch.arange(10) % 3)
+    with torch.no_grad():
+        scale = model[1].weight / (model[1].running_var + model[1].eps).sqrt()
+        shift = model[1].bias + scale * (model[0].bias - model[1].running_mean)
+        rho = torch.cat([scale[:, None] * model[0].weight, shift[:, None]], 1).norm() * model[3].weight.norm()
+        loss = torch.nn.functional.cross_entropy(model(found.roots["inputs"]) / rho, found.roots["targets"])
+    assert found["normalized_cross_entropy"] == pytest.approx(loss.item(), rel=1e-6)
 
 
 def test_the_first_bias_belongs_to_the_first_layer(fit):
