@@ -159,7 +159,7 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         predicted = ridge.predict(model.features.matrix[test], slopes)
         ours = left[:, 1 : 1 + len(columns)]
         rest = (ours * ours).sum(axis=0)
-        own = rest > SAME * (shaped * shaped).sum(axis=0)
+        own = rest > SAME * (sides[:, 0] @ sides[:, 0])  # x is made of the target's quantiles
         slope = np.where(own, (ours * left[:, :1]).sum(axis=0) / np.where(own, rest, 1.0), 0.0)
         error = (target[test] - mean - predicted[:, 0])[:, None]
         place = np.ix_(test, columns)

@@ -153,6 +153,9 @@ def result_notes(
                 f"The control 'random' has {name} {random[name]:.3f}, outside the band of random draws "
                 f"[{low:.3f}, {high:.3f}], as one draw in twenty does."
             )
+    proxies = [f"{row['measure']} ({row['tracks']})" for row in rows if row.get("tracks")]
+    if proxies:
+        notes.append(f"Mostly track one axis, which explains most of their ranks: {', '.join(proxies)}.")
     flagged = sorted(row["measure"] for row in rows if row["coverage"] < FEW)
     if flagged:
         notes.append(f"Measures without a value on more than 5 % of the fits: {', '.join(flagged)}.")

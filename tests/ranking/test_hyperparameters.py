@@ -42,6 +42,13 @@ def test_a_function_of_the_axes_is_predicted_by_them():
     assert found.explained[1] < 0.1
 
 
+def test_a_constant_measure_gains_exactly_nothing():
+    """Its quantiles differ by rounding alone, which must not be taken for a signal."""
+    _, target, model = _model(planted((3, 2, 3), 2))
+    found = gain_over_axes(np.full((len(target), 1), 0.1), target, model)
+    assert found.gain()[0] == 0
+
+
 @pytest.mark.parametrize("columns", [3, 12])
 def test_ridge_agrees_with_one_system_of_equations(columns):
     """Against the augmented least-squares problem: levels free, pairs of levels penalized."""

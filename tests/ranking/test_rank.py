@@ -422,3 +422,11 @@ def test_information_without_a_direction_is_still_information():
 
     assert row["cmi"] == 0
     assert row["cmi_abs"] == pytest.approx(information / entropy, abs=1e-12)
+
+
+def test_a_measure_that_repeats_an_axis_is_said_to():
+    table = planted((4, 3, 2, 2), 3)
+    table["depth"] = -3.0 * table["a0"]
+    board = ranking.rank(table, ["depth", "signal"], axes=["a0", "a1", "a2", "a3"], bootstrap=0)
+    assert [row["tracks"] for row in board.rows if row["measure"] == "depth"] == ["a0"]
+    assert any("depth (a0)" in note for note in board.notes)
