@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genbench.claims.planned import check_planned
 from genbench.components import Component, Kind
 from genbench.errors import InvalidInput, MissingResult, UsageError
 from genbench.host import Host
 from genbench.plan import Identity, Plan, Trial, axis_named, make_plan
 from genbench.results import TARGETS, RunTable, read_table
+from genbench.settings import split_at_commas
 from genbench.store import Folder
 from genbench.suite import Suite, load_suite, read_suite
 
@@ -95,7 +97,11 @@ class Run:
         results = self.results()
         sizes = {each["test_examples"] for each in _records(self.folder)}
         # The random draw is no candidate: the ranking shows it among the controls.
-        measures = options.get("measures") or [name for name in results.measures if name != "random"]
+        asked = options.get("measures")
+        measures = [name for name in results.measures if name != "random"]
+        if asked:
+            words = split_at_commas(asked) if isinstance(asked, str) else asked
+            measures = list(dict.fromkeys(results.column(each) for each in words))
         info = {name: results.measures[name] for name in measures if name in results.measures}
         known: dict[str, Any] = {
             "axes": list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes],
@@ -173,7 +179,10 @@ def plan_suite(
         prepared = splits.prepare(component, settings, data)
         return Identity(prepared.checksum, prepared.task)
 
-    return make_plan(suite, identify, limit=limit, shard=shard)
+    plan = make_plan(suite, identify, limit=limit, shard=shard)
+    if limit is None:
+        check_planned(suite.claims, plan.whole, suite.name)
+    return plan
 
 
 def run(

@@ -7,12 +7,14 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from genbench.components import COST_CLASSES, Component, Kind
+from genbench.auditing.stored import entry, stored
+from genbench.components import COST_CLASSES, ROOTS, Component, Kind
 from genbench.errors import InvalidInput, UsageError, nearest
 from genbench.host import CORE, Host
+from genbench.selection import COST_RANGES, cost_range
 from genbench.settings import complete, parse_variant, spell
 
-__all__ = ["card", "rows"]
+__all__ = ["card", "only", "rows"]
 
 
 def rows(host: Host, kind: str) -> list[dict[str, Any]]:
@@ -27,11 +29,15 @@ def rows(host: Host, kind: str) -> list[dict[str, Any]]:
 def _component_row(host: Host, component: Component) -> dict[str, Any]:
     row: dict[str, Any] = {"name": component.full_name}
     if component.kind is Kind.MEASURE:
+        cost, needs = _below(host, component, component.defaults())
         row |= {
+            "aliases": list(component.declared.aliases),
             "family": component.declared.family,
             "direction": component.declared.direction,
-            "cost": _cost(host, component),
+            "cost": cost,
+            "held_out": "validation" in needs,
             "source": component.declared.source,
+            "needs": needs,
         }
     if component.kind is Kind.PROBE:
         row |= {"cost": component.declared.cost, "needs": [each.name for each in component.needs.values()]}
@@ -51,14 +57,46 @@ def _default(setting: Any) -> str:
     return "?" if setting.required else str(setting.default)
 
 
-def _cost(host: Host, component: Component) -> str:
+def _below(host: Host, component: Component, settings: dict[str, Any]) -> tuple[str, list[str]]:
+    """Cost class of a measure, and the names of all probes and roots below it, in order of the alphabet."""
     from genbench.probing import Battery, Request
 
+    request = Request(component, settings, component.full_name)
     try:
-        request = Request(component, component.defaults(), component.full_name)
-        return Battery.resolve([request], host.probe_lookup).cost_class(request)
+        battery = Battery.resolve([request], host.probe_lookup)
     except InvalidInput:
-        return component.declared.cost
+        return component.declared.cost, sorted(each.name for each in component.needs.values())
+    probes = {probe.full_name for probe, _ in battery.probes_below(request)}
+    return battery.cost_class(request), sorted(probes | battery.roots_needed(request))
+
+
+def only(
+    measures: list[dict[str, Any]], *, family: str | None, cost: str | None, need: str | None
+) -> list[dict[str, Any]]:
+    """The rows of measures that are of a family, of a cost class or range, and need a probe or a root.
+
+    Raises
+    ------
+    UsageError
+        No measure has that family or need, with the nearest one that there is; or no such cost class.
+    """
+    if family is not None:
+        families = {each["family"] for each in measures}
+        if family not in families:
+            raise UsageError(f"unknown family '{family}'{nearest(family, families)}")
+        measures = [each for each in measures if each["family"] == family]
+    if cost is not None:
+        wanted = cost_range(cost)
+        if wanted is None:
+            raise UsageError(f"--cost {cost}: {COST_RANGES}")
+        lowest, highest = wanted
+        measures = [each for each in measures if lowest <= each["cost"] <= highest]
+    if need is not None:
+        known = {name for each in measures for name in each["needs"]}
+        if need not in known:
+            raise UsageError(f"none of these measures needs '{need}'{nearest(need, known)}")
+        measures = [each for each in measures if need in each["needs"]]
+    return measures
 
 
 def _plugin_rows(host: Host) -> list[dict[str, Any]]:
@@ -122,7 +160,8 @@ def card(host: Host, word: str) -> dict[str, Any]:
     if not found:
         for kind in kinds:
             host.refuse_ambiguous(kind, name)
-        names = [each.full_name for kind in kinds for each in host.components(kind)]
+        components = [each for kind in kinds for each in host.components(kind)]
+        names = [name for each in components for name in (each.full_name, *each.declared.aliases)]
         raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites(), *plugins])}")
     if len(found) > 1:
         choices = ", ".join(f"{each.kind}:{each.name}" for each in found)
@@ -149,13 +188,19 @@ def _component_card(host: Host, component: Component, settings: dict[str, Any]) 
     }
     declared = component.declared
     if component.kind is Kind.MEASURE:
-        letter = _cost(host, component)
+        letter, below = _below(host, component, chosen)
         content |= {
+            "aliases": list(declared.aliases),
             "family": declared.family,
             "direction": declared.direction,
+            "claim": _CLAIMS[declared.direction],
             "formula": declared.formula,
             "cost": f"{letter} ({COST_CLASSES[letter]})",
+            "held_out": "validation" in below,
+            "starts_from": [each for each in below if each in ROOTS],
         }
+        if content["spelling"] == component.full_name:
+            content |= _audited(component)
     content |= {
         "source": declared.source,
         "needs": [each.name for each in component.needs.values()],
@@ -165,6 +210,42 @@ def _component_card(host: Host, component: Component, settings: dict[str, Any]) 
         },
         "documentation": component.documentation,
     }
+    return content
+
+
+_CLAIMS = {
+    "+": "a larger value is said to mean a larger gap",
+    "-": "a larger value is said to mean a smaller gap",
+    "?": "nothing is said of which value means a larger gap",
+}
+
+
+def _audited(component: Component) -> dict[str, Any]:
+    """What the audits that come with genbench found of a measure; nothing of one that they did not see."""
+    content: dict[str, Any] = {}
+    if (invariance := entry("invariance", component)) is not None:
+        about = stored("invariance")
+        networks = invariance["networks"]
+        content["applies_to"] = {
+            name: "yes" if found["status"] == "ok" else found["reason"] for name, found in networks.items()
+        }
+        content["invariances"] = {
+            title: {name: found["changes"][change] for name, found in networks.items() if "changes" in found}
+            for change, title in about["changes"].items()
+        }
+    if (repeatability := entry("repeatability", component)) is not None:
+        about = stored("repeatability")
+        content["repeatability"] = {
+            **{name: about[name] for name in ("suite", "repeats", "largest_ratio")},
+            **repeatability,
+        }
+    if (cost := entry("cost", component)) is not None:
+        about = stored("cost")
+        content["cost_measured"] = {
+            "milliseconds": cost["milliseconds"],
+            "network": about["network"],
+            "processor": about["environment"]["processor"],
+        }
     return content
 
 

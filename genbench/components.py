@@ -53,9 +53,9 @@ ROOTS: Mapping[str, str] = {
     "protocol": "how the network was trained",
     "device": "the device on which to compute",
     "generator": "a random generator on that device, seeded for this fit and this component",
-    "snapshots": "weights along training, a list of (step, state dict)",
+    "snapshots": "weights along training, a list of (step, state dict) in order",
     "validation": "a split taken out of the training data and never trained on",
-    "siblings": "the fits of the same configuration with other seeds, a list of networks",
+    "siblings": "the fits of this configuration with other seeds, a list of networks that take these inputs",
 }
 """Given from the start, not computed; no probe may take one of these names."""
 

@@ -161,6 +161,8 @@ def measure(
         Paper and equation.
     cost : {"A", "B", "C", "D", "E", "F"}
         What the function itself adds to the cost of its probes; weights only where left out.
+    aliases : sequence of str
+        Other names by which suites, commands and rankings find the measure. Values carry its name.
     """
     return _decorator(Kind.MEASURE)(
         target, family=family, direction=direction, source=source, formula=formula,

@@ -8,23 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import functional as F
 
 from genbench import splits
 from genbench.components import Kind
+from genbench.errors import NotApplicable
 from genbench.host import Host
 from genbench.plan import Trial
+from genbench.probes.folding import folded_model
+from genbench.probes.layers import layers
+from genbench.probes.normalization import log_rho
+from genbench.probes.outputs import logits
+from genbench.probes.sample import forward
 from genbench.suite import Limits
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import Outcome, train
 from genbench.training.network import build_network
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+    from genbench.data import Split, Task
     from genbench.training.protocol import Protocol
     from genbench.training.regularizer import Regularizer
 
-__all__ = ["fit", "network", "parts", "plain_settings", "training_data"]
+__all__ = ["fit", "network", "normalized_losses", "parts", "plain_settings", "training_data"]
 
 
 def parts(trial: Trial, host: Host) -> tuple[Protocol, list[Regularizer]]:
@@ -69,6 +77,7 @@ def training_data(
         train_size=trial.splits["train_size"],
         validation_size=trial.splits["validation_size"],
         label_noise=protocol.label_noise,
+        label_noise_kind=protocol.label_noise_kind,
         normalize=trial.splits["normalize"],
     )
     return prepared, data
@@ -102,7 +111,9 @@ def fit(
     protocol, regularizers = parts(trial, host)
     prepared, data = training_data(trial, host, root, opened=("train", "test"))
     model = network(trial, host)
-    snapshots = next((each["snapshots"] for each in keep if isinstance(each, Mapping)), 0)
+    test = splits.load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
+    watched = _TestHistory(model, test, trial.task, device, on_epoch) if "test_history" in keep else None
+    counts = {what: count for each in keep if isinstance(each, Mapping) for what, count in each.items()}
     outcome = train(
         model,
         trial.task,
@@ -113,13 +124,15 @@ def fit(
         regularizers,
         trial.seeds(),
         device=device,
+        validation=data.validation,
         max_seconds=limits.training_seconds,
-        snapshots=snapshots,
+        snapshots=counts.get("snapshots", 0),
+        trajectory=counts.get("trajectory", 0),
         milestones="milestones" in keep,
-        on_epoch=on_epoch,
+        on_epoch=watched or on_epoch,
     )
-    test = splits.load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
     test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
+    examples = {"train": (data.inputs, data.targets), "test": (test.inputs, test.targets)}
     record = {
         "trial": trial.as_dict(),
         "seeds": trial.seeds(),
@@ -133,11 +146,67 @@ def fit(
         "train_error_clean": outcome.train_error_clean,
         "test_loss": test_loss,
         "test_error": test_error,
+        **normalized_losses(model, trial.task, examples, torch.device(device)),
         "train_examples": len(data.targets),
         "test_examples": len(test.targets),
         "seconds": time.perf_counter() - began,
+        **({"test_history": watched.columns} if watched else {}),
     }
     return record, _kept(outcome, keep)
+
+
+class _TestHistory:
+    """Test loss and error at each row of the history, kept apart from it: no measure may see them.
+
+    Evaluating draws nothing at random and changes no weight, so that training gives the same bits without.
+    """
+
+    def __init__(
+        self, model: nn.Module, test: Split, task: Task, device: str,
+        on_epoch: Callable[[Mapping[str, Any]], None] | None,
+    ):  # fmt: skip
+        self.columns: dict[str, list[float]] = {"epoch": [], "test_loss": [], "test_error": []}
+        self._model, self._task, self._device, self._on_epoch = model, task, device, on_epoch
+        self._inputs, self._targets = test.inputs.to(device), test.targets.to(device)
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        found = evaluate(self._model, self._inputs, self._targets, self._task, device=self._device)
+        for name, value in zip(self.columns, (row["epoch"], *found), strict=True):
+            self.columns[name].append(value)
+        if self._on_epoch is not None:
+            self._on_epoch(row)
+
+
+def normalized_losses(
+    model: nn.Module, task: Task, examples: Mapping[str, tuple[Tensor, Tensor]], device: torch.device
+) -> dict[str, float | None]:
+    """Cross-entropies of the network divided by ρ and by one output's norm, for the targets made of them.
+
+    None where the task has no classes or the network does not factor; Liao et al. 2020 (Generalization
+    puzzles), section 2 and appendix H.
+    """
+    names = ("normalized_{}_loss", "output_normalized_{}_loss")
+    found: dict[str, float | None] = {name.format(split): None for name in names for split in examples}
+    if task.kind != "classification":
+        return found
+    reference = examples["train"][0]
+    with torch.no_grad():
+        divisors = [_product_of_norms(model.eval(), reference), forward(model, reference[:1]).double().norm()]
+        for split, (inputs, targets) in examples.items():
+            outputs = logits(model, inputs, device)
+            for name, divisor in zip(names, divisors, strict=True):
+                if divisor is not None:
+                    loss = F.cross_entropy(outputs / divisor, targets.to(outputs.device))
+                    found[name.format(split)] = loss.item() if loss.isfinite() else None
+    return found
+
+
+def _product_of_norms(model: nn.Module, inputs: Tensor) -> Tensor | None:
+    try:
+        folded = folded_model(model)
+        return log_rho(inputs, layers(folded), folded).exp()
+    except NotApplicable:
+        return None
 
 
 def _kept(outcome: Outcome, keep: Sequence[Any]) -> dict[str, dict[str, torch.Tensor]]:
@@ -148,5 +217,15 @@ def _kept(outcome: Outcome, keep: Sequence[Any]) -> dict[str, dict[str, torch.Te
         states["final"] = outcome.final_state
     if "milestones" in keep:
         states |= {f"milestone-{each.threshold}": each.state for each in outcome.milestones}
-    states |= {f"snapshot-{step}": state for step, state in outcome.snapshots}
+    # The first and the last one are mostly kept by name as well, but for a training that began or ended with
+    # other weights than those that it started from or left. Of snapshots that were asked for one is there.
+    named = {0: states.get("initial"), outcome.steps: states.get("final")}
+    others = [(step, state) for step, state in outcome.snapshots if not _same(state, named.get(step))]
+    states |= {f"snapshot-{step}": state for step, state in others or outcome.snapshots}
+    if outcome.walk is not None:
+        states["trajectory"] = outcome.walk.state()
     return states
+
+
+def _same(state: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor] | None) -> bool:
+    return other is not None and all(torch.equal(each, other[name]) for name, each in state.items())

@@ -158,6 +158,11 @@ class Host:
         names = [each.full_name for each in self.components(kind)]
         raise InvalidInput(f"unknown {kind} '{name}'{nearest(name, names)}{self._broken_hint(name)}")
 
+    def same_regularizer(self, one: str, other: str) -> bool:
+        """Whether two names mean the same regularizer, one of them perhaps its short name."""
+        found = self.lookup(Kind.REGULARIZER, one)
+        return one == other or (found is not None and found is self.lookup(Kind.REGULARIZER, other))
+
     def refuse_ambiguous(self, kind: Kind | str, name: str) -> None:
         """Raise `InvalidInput` where several plugins, and not the core, offer a bare name."""
         offering = {

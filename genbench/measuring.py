@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genbench.canonical import digest, stream_seed
-from genbench.components import Component
+from genbench.canonical import stream_seed
 from genbench.data import Split
-from genbench.errors import InvalidInput
+from genbench.errors import InvalidInput, NotApplicable
 from genbench.fitting import network, parts, training_data
 from genbench.host import Host
 from genbench.plan import Trial
 from genbench.settings import spell
 from genbench.store import StoredFit
+from genbench.training.walk import Snapshots, Walk
 
 if TYPE_CHECKING:
     from torch import nn
 
     from genbench.probing import Battery, Request
+    from genbench.splits import TrainingData
 
-__all__ = ["describe_measure", "measure_identity", "roots", "seed_for", "value_key"]
+__all__ = ["describe_measure", "roots", "seed_for", "sees_other_examples"]
 
 
 def roots(
@@ -61,20 +62,23 @@ def roots(
     if "initial_model" in needed and "initial" in states:
         found["initial_model"] = _loaded(initialized, states["initial"], device)
     if "snapshots" in needed:
-        found["snapshots"] = _snapshots(states)
-    if "siblings" in needed and siblings:
-        found["siblings"] = [
-            _loaded(initialized, each.load_states()["final"], device)
-            for each in siblings
-            if "final" in each.record["states"]
-        ]
-    if needed & {"inputs", "targets", "validation"}:
+        found["snapshots"] = _snapshots(states, stored.record["steps"])
+    if needed & {"inputs", "targets", "validation", "siblings"}:
         _, data = training_data(trial, host, root, opened=["train"])
         found["inputs"] = data.inputs.to(device)
         found["targets"] = data.targets.to(device)
-        if data.validation is not None:
-            held_out = data.validation
-            found["validation"] = Split(held_out.inputs.to(device), held_out.targets.to(device))
+        held_out = data.validation
+        found["validation"] = (
+            NotApplicable("the suite sets no validation split, `validation_size` of its dataset")
+            if held_out is None
+            else Split(held_out.inputs.to(device), held_out.targets.to(device))
+        )
+    if "siblings" in needed:
+        found["siblings"] = [
+            _sibling(each, _loaded(initialized, each.load_states()["final"], device), data, host, root)
+            for each in sorted(siblings, key=lambda each: each.record["trial"]["seed"])
+            if "final" in each.record["states"]
+        ] or NotApplicable("needs siblings: no other seed of this configuration is trained")
     return found
 
 
@@ -87,13 +91,41 @@ def _loaded(network: nn.Module, state: Mapping[str, torch.Tensor], device: str) 
     return model.to(device).eval()
 
 
-def _snapshots(states: Mapping[str, Mapping[str, torch.Tensor]]) -> list[tuple[int, Any]] | None:
-    steps = sorted(
-        (int(name.removeprefix("snapshot-")), state)
+def _sibling(
+    stored: StoredFit, model: nn.Module, ours: TrainingData, host: Host, root: Path | None
+) -> nn.Module:
+    """The network of another seed, made to take inputs that are normalized with our numbers."""
+    trial = Trial.from_dict(stored.record["trial"])
+    if not (sees_other_examples(trial) and trial.splits["normalize"]):
+        return model
+    _, theirs = training_data(trial, host, root, opened=["train"])
+    scale = (ours.std.double() / theirs.std).float()
+    shift = ((ours.mean.double() - theirs.mean) / theirs.std).float()
+    model.register_forward_pre_hook(
+        lambda module, given: (given[0] * scale.to(given[0]) + shift.to(given[0]), *given[1:])
+    )
+    return model
+
+
+def sees_other_examples(trial: Trial) -> bool:
+    """Whether fits with other seeds were trained on other examples: on parts of the data, each its own."""
+    return trial.splits["train_size"] is not None
+
+
+def _snapshots(states: Mapping[str, Mapping[str, torch.Tensor]], last: int) -> Snapshots | NotApplicable:
+    """What was kept along training, with the weights at its begin and end, which are kept by these names."""
+    walk = Walk.of_state(states["trajectory"]) if "trajectory" in states else None
+    steps = {
+        int(name.removeprefix("snapshot-")): state
         for name, state in states.items()
         if name.startswith("snapshot-")
-    )
-    return steps or None
+    }
+    if not steps and walk is None:
+        return NotApplicable("not kept: the suite's `keep` needs { snapshots = N } and { trajectory = N }")
+    for step, name in ((0, "initial"), (last, "final")):
+        if steps and name in states:
+            steps.setdefault(step, states[name])
+    return Snapshots(sorted(steps.items(), key=lambda each: each[0]), walk)
 
 
 def seed_for(key: str, seed: int) -> Any:
@@ -101,34 +133,12 @@ def seed_for(key: str, seed: int) -> Any:
     return lambda component, settings: stream_seed("measure", seed, key, spell(component, settings))
 
 
-def measure_identity(battery: Battery, request: Request) -> str:
-    """Hash of the measure and every probe below it, each with its version and settings."""
-    below = [_identity(component, settings) for component, settings in battery.probes_below(request)]
-    return digest(
-        {"measure": _identity(request.component, request.settings), "probes": sorted(below, key=digest)}
-    )
-
-
-def value_key(key: str, identity: str, siblings: Sequence[str] = ()) -> str:
-    """Hash of what determines a value: the fit's key, the measure's identity, the siblings compared with."""
-    compared = {"siblings": sorted(siblings)} if siblings else {}
-    return digest({"fit": key, "measure": identity, **compared})
-
-
-def _identity(component: Component, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": component.full_name,
-        "version": component.version,
-        "settings": dict(settings),
-        "source": component.source_hash if component.keyed_by_source else "",
-    }
-
-
 def describe_measure(battery: Battery, request: Request) -> dict[str, Any]:
     """What a value's record says of its measure, so that ranking needs no plugin."""
     component = request.component
     return {
         "measure": request.spelling,
+        "aliases": list(component.declared.aliases),
         "version": component.version,
         "plugin": component.plugin,
         "source": component.source_hash,

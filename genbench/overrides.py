@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from genbench.errors import UsageError
@@ -13,7 +13,9 @@ from genbench.settings import NONE, parse_variant, read_literal
 __all__ = ["overridden"]
 
 
-def overridden(content: Mapping[str, Any], override: str) -> dict[str, Any]:
+def overridden(
+    content: Mapping[str, Any], override: str, same_regularizer: Callable[[str, str], bool] = str.__eq__
+) -> dict[str, Any]:
     """A suite's content with one key changed.
 
     Parameters
@@ -21,6 +23,8 @@ def overridden(content: Mapping[str, Any], override: str) -> dict[str, Any]:
     override : str
         ``KEY=VALUE``, the key as axes are named: ``model.width``, ``regularizers.dropout.rate``, ``seeds``.
         It reaches every alternative: ``model.width`` sets the width of all models listed, in all grids.
+    same_regularizer : callable
+        Whether two names mean the same regularizer: it may have short ones.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def overridden(content: Mapping[str, Any], override: str) -> dict[str, Any]:
     if path and path[0] == "regularizers":
         if len(path) != 2:
             raise UsageError(f"--set {override}: as in regularizers.dropout.rate=0.1")
-        places = [each for place in places for each in _stacked(place, path[1])]
+        places = [each for place in places for each in _stacked(place, path[1], same_regularizer)]
         if not places:
             raise UsageError(f"--set {override}: the suite has no regularizer '{path[1]}'")
     else:
@@ -67,13 +71,13 @@ def _alternatives(place: dict[str, Any], step: str, override: str) -> list[dict[
     return found
 
 
-def _stacked(place: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _stacked(place: dict[str, Any], name: str, same: Callable[[str, str], bool]) -> list[dict[str, Any]]:
     """Every table of the regularizer of that name."""
     found = []
     for stack in place.get("regularizers", []):
         if isinstance(stack, list):
             stack[:] = [_as_table(each) if isinstance(each, str) else each for each in stack]
-            found += [each for each in stack if isinstance(each, dict) and each.get("name") == name]
+            found += [each for each in stack if isinstance(each, dict) and same(str(each.get("name")), name)]
     return found
 
 

@@ -14,6 +14,7 @@ from genbench.data import SplitSettings, Task
 from genbench.errors import InvalidInput, UsageError, nearest
 from genbench.grid import Alternative, Grid
 from genbench.suite import Suite
+from genbench.training.protocol import NEUTRAL
 from genbench.training.regularizer import check_composition
 
 __all__ = ["ABSENT", "Chosen", "Identity", "Plan", "Trial", "axis_named", "axis_values", "make_plan"]
@@ -70,7 +71,13 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """Hash of what determines the fit, and of nothing else."""
-        return digest({**self._determining(), "seed": self.seed})
+        return self.key_by(training.VERSION)
+
+    def key_by(self, trainer: int) -> str:
+        """The key as a trainer of this version gave it."""
+        determining = self._determining()
+        determining["trainer"]["version"] = trainer
+        return digest({**determining, "seed": self.seed})
 
     @cached_property
     def configuration(self) -> str:
@@ -81,7 +88,7 @@ class Trial:
         return {
             "dataset": {**asdict(self.dataset), "splits": self.splits, "checksum": self.checksum},
             "model": asdict(self.model),
-            "protocol": asdict(self.protocol),
+            "protocol": {**asdict(self.protocol), "settings": _without_neutral(self.protocol.settings)},
             "regularizers": [asdict(each) for each in self.regularizers],
             "trainer": {"version": training.VERSION, "threads": self.threads},
         }
@@ -140,6 +147,10 @@ class Trial:
             seed=content["seed"],
             threads=content["threads"],
         )
+
+
+def _without_neutral(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in NEUTRAL or value != NEUTRAL[name]}
 
 
 def _level(value: Any) -> Any:

@@ -7,7 +7,7 @@ cannot be built.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,9 @@ from genbench.errors import GenbenchError, InvalidInput
 from genbench.fitting import parts, plain_settings
 from genbench.host import Host
 from genbench.plan import Trial
+from genbench.training.captures import captured_modules
 from genbench.training.protocol import Protocol
+from genbench.training.regularizer import Planned, Regularizer, check_planned
 
 __all__ = ["CPU_CORE", "GPU", "Hardware", "Prediction", "predict"]
 
@@ -64,12 +66,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Network:
-    """One network's arithmetic: forward FLOPs and activations of one example, weights, layers."""
+    """One network's arithmetic: forward FLOPs and activations of one example, weights, layers.
+
+    The network itself is kept where regularizers look at it; it may have shapes only.
+    """
 
     flops: float
     activations: float
     weights: float
     layers: int
+    model: nn.Module | None = None
 
 
 def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
@@ -83,30 +89,56 @@ def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
     Raises
     ------
     InvalidInput
-        A network cannot be built for its task; one line for each kind of network.
+        A network cannot be built for its task, or its regularizers cannot be used on it; one line for each
+        kind of network.
     """
     networks: dict[str, _Network] = {}
     problems: dict[str, None] = {}
+    checked: set[str] = set()
     gpu = core = memory = disk = 0.0
     for trial in trials:
         regularizers = [[each.name, each.settings] for each in trial.regularizers]
         known = canonical_json([trial.model.name, trial.model.settings, trial.task.input_shape, regularizers])
+        where = f"model '{trial.model.name}' for dataset '{trial.dataset.name}'"
         if known not in networks:
             try:
                 networks[known] = _measure(trial, host)
             except (GenbenchError, ValueError, TypeError, RuntimeError) as fault:
-                problems[f"model '{trial.model.name}' for dataset '{trial.dataset.name}': {fault}"] = None
+                problems[f"{where}: {fault}"] = None
                 networks[known] = _Network(0, 0, 0, 0)
         network = networks[known]
-        protocol, _ = parts(trial, host)
+        protocol, stack = parts(trial, host)
+        use = canonical_json(
+            [known, trial.dataset.name, trial.protocol.settings, trial.splits]
+        )  # the same for every seed
+        if trial.regularizers and network.model is not None and use not in checked:
+            checked.add(use)
+            try:
+                _check(network.model, trial, protocol, stack)
+            except InvalidInput as fault:
+                problems.update(dict.fromkeys(f"{where}: {each}" for each in fault.problems))
         examples = _examples(trial)
-        gpu += _seconds(network, protocol, examples, GPU)
-        core += _seconds(network, protocol, examples, CPU_CORE)
-        memory = max(memory, _memory(network, protocol, examples, math.prod(trial.task.input_shape)))
+        step_cost = math.prod(each.step_cost for each in stack)
+        gpu += _seconds(network, protocol, examples, GPU, step_cost)
+        core += _seconds(network, protocol, examples, CPU_CORE, step_cost)
+        batch = min(protocol.batch_size, examples)
+        gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
+        input_size = math.prod(trial.task.input_shape)
+        memory = max(memory, _memory(network, protocol, examples, input_size, gradients))
         disk += 4 * network.weights * states
     if problems:
         raise InvalidInput(problems)
     return Prediction(gpu / 3600, core / 3600, memory, disk)
+
+
+def _check(model: nn.Module, trial: Trial, protocol: Protocol, regularizers: Sequence[Regularizer]) -> None:
+    """Let the regularizers look at the network that they were built into."""
+    captured_modules(model, regularizers)
+    planned = Planned(
+        model=model, task=trial.task, protocol=protocol, examples=_known_examples(trial),
+        validation=trial.splits["validation_size"],
+    )  # fmt: skip
+    check_planned(regularizers, planned)
 
 
 # Sizes of the training splits of the named data sets; anything else counts as this many examples.
@@ -115,21 +147,28 @@ _USUAL_TRAIN_SIZE = 50_000
 
 
 def _examples(trial: Trial) -> int:
-    whole = _TRAIN_SIZES.get(trial.dataset.name, _USUAL_TRAIN_SIZE) - trial.splits["validation_size"]
-    return trial.splits["train_size"] or whole
+    return _known_examples(trial) or _USUAL_TRAIN_SIZE - trial.splits["validation_size"]
 
 
-def _seconds(network: _Network, protocol: Protocol, examples: int, hardware: Hardware) -> float:
+def _known_examples(trial: Trial) -> int | None:
+    whole = _TRAIN_SIZES.get(trial.dataset.name)
+    return trial.splits["train_size"] or (whole and whole - trial.splits["validation_size"])
+
+
+def _seconds(
+    network: _Network, protocol: Protocol, examples: int, hardware: Hardware, step_cost: float
+) -> float:
     epochs = protocol.expected_epochs
     steps = epochs * math.ceil(examples / protocol.batch_size)
     # Forward and backward are three forward passes; the evaluation after each epoch is a fourth.
-    arithmetic = 4 * network.flops * examples * epochs / hardware.flops
-    return arithmetic + steps * (hardware.seconds_per_step + network.layers * hardware.seconds_per_layer)
+    arithmetic = (3 * step_cost + 1) * network.flops * examples * epochs / hardware.flops
+    layers = step_cost * network.layers * hardware.seconds_per_layer
+    return arithmetic + steps * (hardware.seconds_per_step + layers)
 
 
-def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int) -> float:
+def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int, gradients: float) -> float:
     batch = min(protocol.batch_size, examples)
-    return 4 * (4 * network.weights + 2 * network.activations * batch + examples * input_size)
+    return gradients + 4 * (4 * network.weights + 2 * network.activations * batch + examples * input_size)
 
 
 def _measure(trial: Trial, host: Host) -> _Network:
@@ -167,4 +206,5 @@ def _arithmetic(trial: Trial, host: Host, device: str) -> _Network:
         for hook in hooks:
             hook.remove()
     # Every weight is used at least once an example, whatever the counter knows of the operators.
-    return _Network(max(counter.get_total_flops() / 2, 2.0 * weights), activations, weights, len(leaves))
+    flops = max(counter.get_total_flops() / 2, 2.0 * weights)
+    return _Network(flops, activations, weights, len(leaves), model.train() if trial.regularizers else None)

@@ -19,6 +19,13 @@ __all__ = ["MeasureInfo", "RunTable", "read_table", "value_number", "with_costs"
 
 TARGETS = ("gap", "test_error", "loss_gap")
 
+NORMALIZED_LOSSES = (
+    "normalized_train_loss",
+    "normalized_test_loss",
+    "output_normalized_train_loss",
+    "output_normalized_test_loss",
+)
+
 
 @dataclass(frozen=True)
 class MeasureInfo:
@@ -30,6 +37,8 @@ class MeasureInfo:
         Median over the fits of what the measure costs alone.
     statuses : dict
         How many fits have a value of each status.
+    aliases : tuple of str
+        Other names of the measure, without settings; the column has the first name.
     """
 
     name: str
@@ -41,6 +50,7 @@ class MeasureInfo:
     held_out: bool
     seconds: float
     statuses: Mapping[str, int] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ class RunTable:
     axes: tuple[str, ...]
     measures: Mapping[str, MeasureInfo]
     notes: tuple[str, ...] = ()
+
+    def column(self, word: str) -> str:
+        """The column of the measure that a word means, which may be an alias; another word as it is."""
+        if word in self.measures:
+            return word
+        name, bracket, settings = word.partition("[")
+        for column, info in self.measures.items():
+            if name in info.aliases and column.partition("[")[1:] == (bracket, settings):
+                return column
+        return word
 
 
 def value_number(value: Mapping[str, Any]) -> float:
@@ -130,6 +150,7 @@ def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
         "test_loss": _number(record.get("test_loss")),
         "gap": _number(test) - _number(train),
         "loss_gap": _number(record.get("test_loss")) - _number(record.get("train_loss")),
+        **{name: _number(record.get(name)) for name in NORMALIZED_LOSSES},
     }
 
 
@@ -217,8 +238,9 @@ def _describe(values: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Me
             cost_class=newest["cost_class"],
             version=newest["version"],
             plugin=newest["plugin"],
-            held_out=newest["held_out"],
+            held_out=any(record["held_out"] for record in records),
             seconds=statistics.median(computed) if computed else math.nan,
             statuses=statuses,
+            aliases=tuple(newest.get("aliases", ())),
         )
     return described

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from genbench.claims import Claims
 from genbench.environment import now
 from genbench.execution.jobs import Job, JobOutcome
 from genbench.host import Host
-from genbench.measuring import describe_measure, measure_identity, value_key
+from genbench.identity import measure_identity, value_key
+from genbench.locks import Locks
+from genbench.measuring import describe_measure, sees_other_examples
 from genbench.observers import Observers
 from genbench.plan import Plan, Trial
 from genbench.probing import Battery
@@ -155,7 +156,7 @@ class Runner:
 
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
-        claims = Claims(self._folder.path / "claims")
+        locks = Locks(self._folder.path / "locks")
         run = {
             "folder": str(self._folder.path),
             "suite": dict(self._plan.suite.content),
@@ -165,22 +166,22 @@ class Runner:
             done = sum(self._job(each, self._first) is None for each in self._plan.trials)
             self._progress.started(len(self._plan.trials), done)
             self._observers.tell("genbench_run_started", run=run)
-            self._work(claims, self._first)
+            self._work(locks, self._first)
             if self._second:
-                self._work(claims, self._second)
+                self._work(locks, self._second)
                 self._say_who_waits()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
-            # First the workers, so that nobody takes over a claim whose work still goes on.
+            # First the workers, so that nobody takes over a lock whose work still goes on.
             self._executor.close()
-            claims.close()
+            locks.close()
             self._progress.finished()
         return self._take_stock()
 
     # --- the loop ----------------------------------------------------------------------------------
 
-    def _work(self, claims: Claims, measures: Sequence[str]) -> None:
-        """Feed the executor, a few jobs ahead, so that other commands find work to claim too."""
+    def _work(self, locks: Locks, measures: Sequence[str]) -> None:
+        """Feed the executor, a few jobs ahead, so that other commands find work to take too."""
         waiting = collections.deque(self._plan.trials)
         elsewhere: collections.deque[Trial] = collections.deque()
         in_flight = 0
@@ -191,13 +192,13 @@ class Runner:
                 trial = waiting.popleft()
                 if self._job(trial, measures) is None:
                     continue
-                if not claims.take(trial.key):
+                if not locks.take(trial.key):
                     elsewhere.append(trial)
                     continue
-                # Another command may have done the work between the look and the claim.
+                # Another command may have done the work between the look and the lock.
                 job = self._job(trial, measures)
                 if job is None:
-                    claims.release(trial.key)
+                    locks.release(trial.key)
                     continue
                 self._executor.submit(job)
                 fed += 1
@@ -212,7 +213,7 @@ class Runner:
                     self._executor.submit(following)
                     in_flight += 1
                 else:
-                    claims.release(outcome.job.key)
+                    locks.release(outcome.job.key)
                 in_flight += feed()
             if not elsewhere:
                 return
@@ -333,10 +334,13 @@ class Runner:
         self._count_crashes(outcome)
         if not outcome.values:
             return
+        # Siblings that were trained on other examples know more than the fit and its training data tell.
+        held_out = {"held_out": True} if measures is self._second and sees_other_examples(trial) else {}
         values = [
             {
                 **value,
                 **self._descriptions[value["measure"]],
+                **held_out,
                 "key": self._value_key(trial.key, value["measure"], outcome.job.siblings),
             }
             for value in outcome.values

@@ -10,7 +10,20 @@ from genbench.errors import InvalidInput, nearest
 from genbench.probing.battery import Battery, Find, Request
 from genbench.settings import parse_variant, split_at_commas
 
-__all__ = ["select_measures"]
+__all__ = ["COST_RANGES", "cost_range", "select_measures"]
+
+COST_RANGES = f"a cost class is one of {''.join(COST_CLASSES)}, or a range such as A-C"
+"""What to say of a text that `cost_range` does not read."""
+
+
+def cost_range(text: str) -> tuple[str, str] | None:
+    """Lowest and highest letter of ``B`` or ``A-C``; None where the text is neither."""
+    letters = "".join(COST_CLASSES)
+    match = re.fullmatch(f"([{letters}])(?:-([{letters}]))?", text)
+    if match is None:
+        return None
+    lowest, highest = match.group(1), match.group(2) or match.group(1)
+    return (lowest, highest) if lowest <= highest else None
 
 
 def select_measures(
@@ -78,12 +91,11 @@ class _Choice:
         self._add_group(lambda component, cost: component.declared.family == name)
 
     def _add_cost(self, name: str) -> None:
-        letters = "".join(COST_CLASSES)
-        match = re.fullmatch(f"([{letters}])(?:-([{letters}]))?", name)
-        if match is None:
-            self.problems.append(f"'cost:{name}': a cost class is one of {letters}, or a range such as A-C")
+        wanted = cost_range(name)
+        if wanted is None:
+            self.problems.append(f"'cost:{name}': {COST_RANGES}")
             return
-        lowest, highest = match.group(1), match.group(2) or match.group(1)
+        lowest, highest = wanted
         self._add_group(lambda component, cost: lowest <= cost <= highest)
 
     def _add_group(self, wanted: Callable[[Component, str], bool]) -> None:
@@ -127,7 +139,8 @@ class _Choice:
         if matches:
             names = ", ".join(each.full_name for each in matches)
             raise InvalidInput(f"measure '{name}' is ambiguous: {names}")
-        known = [*(each.full_name for each in self._components), "all"]
+        aliases = [alias for each in self._components for alias in each.declared.aliases]
+        known = [*(each.full_name for each in self._components), *aliases, "all"]
         raise InvalidInput(f"unknown measure '{name}'{nearest(name, known)}")
 
 

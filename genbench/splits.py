@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from genbench.canonical import stream_seed
+from genbench.constraints import NoiseKind
 from genbench.data import Split, Task
 from genbench.datasets.prepared import PreparedData, SplitName, prepare, read_split
 from genbench.datasets.sampling import permutation, uniforms
 from genbench.errors import InvalidInput
+from genbench.label_noise import corrupted
 
 __all__ = [
     "PreparedData",
@@ -42,8 +44,9 @@ class TrainingData:
     clean_targets : Tensor
         The targets before label noise.
     validation : Split or None
-        Held out of the training split, normalized with the same numbers; its labels are as noisy as those
-        trained on, because whoever has noisy labels has no clean ones to validate with.
+        Held out of the training split, the same examples for every seed, so that no fit was trained on what
+        another one validates with. Normalized with the numbers of the training set; its labels are as noisy
+        as those trained on, because whoever has noisy labels has no clean ones to validate with.
     task : Task
     mean, std : Tensor, float32, broadcastable to one input
         What the inputs were normalized with; 0 and 1 where they were not.
@@ -68,6 +71,7 @@ def load_training(
     train_size: int | None = None,
     validation_size: int = 0,
     label_noise: float = 0.0,
+    label_noise_kind: NoiseKind = "other",
     normalize: bool = True,
 ) -> TrainingData:
     """The training set of one seed; the test split is not opened.
@@ -80,7 +84,9 @@ def load_training(
     train_size, validation_size, normalize
         See `genbench.data.SplitSettings`.
     label_noise : float
-        Expected share of the labels that are replaced by another class, drawn uniformly among the others.
+        Expected share of the labels that are replaced.
+    label_noise_kind : {"other", "uniform", "permuted"}
+        By what; see `genbench.constraints.NoiseKind`.
 
     Raises
     ------
@@ -90,15 +96,16 @@ def load_training(
     examples = prepared.examples["train"]
     size = _training_size(prepared, train_size, validation_size)
     whole = read_split(prepared, "train")
-    order = permutation(stream_seed("subset", seed_index, prepared.identity), examples)
-    chosen = torch.from_numpy(order[:size])
-    targets = _with_noise(whole.targets, label_noise, seed_index, prepared)
+    held_out = _order(prepared, 0)[examples - validation_size :]
+    order = _order(prepared, seed_index)
+    chosen = torch.from_numpy(order[~np.isin(order, held_out)][:size])
+    targets = _with_noise(whole.targets, label_noise, label_noise_kind, seed_index, prepared)
     raw = whole.inputs[chosen]
     mean, std = _statistics(raw) if normalize else _identity(raw)
     validation = None
     if validation_size:
-        held_out = torch.from_numpy(order[examples - validation_size :])
-        validation = Split(_normalized(whole.inputs[held_out], mean, std), targets[held_out])
+        places = torch.from_numpy(held_out)
+        validation = Split(_normalized(whole.inputs[places], mean, std), targets[places])
     return TrainingData(
         inputs=_normalized(raw, mean, std),
         targets=targets[chosen],
@@ -144,6 +151,11 @@ def check_sizes(
     _check_test_size(prepared, test_size)
 
 
+def _order(prepared: PreparedData, seed_index: int) -> np.ndarray:
+    """The training split in the order in which a seed takes examples."""
+    return permutation(stream_seed("subset", seed_index, prepared.identity), prepared.examples["train"])
+
+
 def _training_size(prepared: PreparedData, train_size: int | None, validation_size: int) -> int:
     examples = prepared.examples["train"]
     size = examples - validation_size if train_size is None else train_size
@@ -163,8 +175,10 @@ def _check_test_size(prepared: PreparedData, test_size: int | None) -> None:
         )
 
 
-def _with_noise(targets: Tensor, rate: float, seed_index: int, prepared: PreparedData) -> Tensor:
-    """Flip each label where its own uniform number is below `rate`; both draws belong to the example."""
+def _with_noise(
+    targets: Tensor, rate: float, kind: NoiseKind, seed_index: int, prepared: PreparedData
+) -> Tensor:
+    """Replace each label where its own uniform number is below `rate`; both draws belong to the example."""
     if rate == 0:
         return targets
     classes = prepared.task.outputs
@@ -173,10 +187,7 @@ def _with_noise(targets: Tensor, rate: float, seed_index: int, prepared: Prepare
             f"dataset '{prepared.name}': label noise needs a classification task of two classes or more"
         )
     drawn = uniforms(stream_seed("noise", seed_index, prepared.identity), len(targets), columns=2)
-    # A shift by 1 to k - 1 classes reaches each of the others with equal probability.
-    shift = 1 + np.floor(drawn[:, 1] * (classes - 1)).astype(np.int64)
-    flipped = (targets + torch.from_numpy(shift)) % classes
-    return torch.where(torch.from_numpy(drawn[:, 0] < rate), flipped, targets)
+    return corrupted(targets, classes, rate, kind, drawn)
 
 
 def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:

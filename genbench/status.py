@@ -56,6 +56,7 @@ def read_status(path: Path) -> dict[str, Any]:
             "direction": each.direction,
             "cost_class": each.cost_class,
             "plugin": each.plugin,
+            "held_out": each.held_out,
             "statuses": dict(each.statuses),
         }
         for name, each in table.measures.items()

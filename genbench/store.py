@@ -17,7 +17,8 @@ from typing import Any
 from genbench.canonical import canonical_json, digest
 from genbench.errors import GenbenchError, InvalidInput
 from genbench.files import as_json, write_atomically
-from genbench.suite import Suite, as_toml
+from genbench.suite import Suite
+from genbench.toml import as_toml
 from genbench.values import Status
 
 __all__ = ["Folder", "Measured", "StoredFit"]
@@ -322,7 +323,7 @@ def _finite_text(content: Mapping[str, Any]) -> Any:
 
 
 def _meaning(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in ("name", "title", "notes")}
+    return {key: value for key, value in content.items() if key not in ("name", "title", "notes", "claim")}
 
 
 def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:

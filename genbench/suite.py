@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genbench.canonical import digest
+from genbench.claims import TEST_HISTORY, Claim, column_faults, read_claims, with_inherited
 from genbench.components import Component, Kind
 from genbench.constraints import Count, NonNegative, Positive
 from genbench.data import SplitSettings
@@ -33,9 +34,9 @@ from genbench.overrides import overridden
 from genbench.settings import parse_variant
 from genbench.signatures import field_settings
 
-__all__ = ["Limits", "Suite", "as_toml", "load_suite", "read_suite"]
+__all__ = ["Limits", "Suite", "load_suite", "read_suite"]
 
-TARGETS = ("gap", "test_error", "loss_gap")
+TARGETS = ("gap", "test_error", "loss_gap", "normalized_loss_gap", "output_normalized_loss_gap")
 PARTS = ("dataset", "model", "protocol")
 
 
@@ -70,6 +71,7 @@ class Suite:
     threads: int
     predicted_gpu_hours: float | None
     notes: str
+    claims: tuple[Claim, ...]
     content: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -77,15 +79,14 @@ class Suite:
         """Number of points of all grids, duplicates counted."""
         return sum(each.size for each in self.grids)
 
-    @property
-    def snapshots(self) -> int:
-        """How many weights along training are kept beside the named ones."""
-        return next((each["snapshots"] for each in self.keep if isinstance(each, Mapping)), 0)
+    def kept(self, what: Literal["snapshots", "trajectory"]) -> int:
+        """How many `snapshots` are kept, or of how many points of the `trajectory` the distances; often 0."""
+        return max([each.get(what, 0) for each in self.keep if isinstance(each, Mapping)], default=0)
 
     @property
     def identity(self) -> str:
         """What makes two suites the same: everything in the file but the wording."""
-        wording = ("title", "notes", "predicted_gpu_hours")
+        wording = ("title", "notes", "predicted_gpu_hours", "claim")
         return digest({key: value for key, value in self.content.items() if key not in wording})
 
 
@@ -138,8 +139,9 @@ def load_suite(
         where = f"line {len(text.splitlines())}, the last one"
         message = str(fault).replace("end of document", where)
         raise InvalidInput(f"{path}: not valid TOML: {message}") from None
+    content = with_inherited(content, host.suites(), str(path))
     for override in overrides:
-        content = overridden(content, override)
+        content = overridden(content, override, host.same_regularizer)
     return _Reader(str(path), host, check_measures).suite(name or content.get("name", path.stem), content)
 
 
@@ -171,7 +173,7 @@ class _Reader:
         else:
             self.complain("grid", "must be [[grid]] tables")
             grids = []
-        measures = plain.measures()
+        measures, keep = plain.measures(), plain.keep()
         suite = Suite(
             name=plain.typed("name", str, name),
             title=plain.typed("title", str, name),
@@ -179,11 +181,12 @@ class _Reader:
             grids=tuple(grids),
             measures=measures,
             targets=plain.targets(),
-            keep=plain.keep(),
+            keep=keep,
             limits=plain.limits(),
             threads=plain.typed("threads", Count, 1),
             predicted_gpu_hours=plain.typed("predicted_gpu_hours", NonNegative, None),
             notes=plain.typed("notes", str, ""),
+            claims=self.claims(content, grids, measures, keep),
             content=dict(content),
         )
         if not tables and tables is not None:
@@ -191,6 +194,15 @@ class _Reader:
         if self.problems:
             raise InvalidInput(self.problems)
         return suite
+
+    def claims(
+        self, content: Mapping[str, Any], grids: Sequence[Grid], measures: Any, keep: Sequence[Any]
+    ) -> tuple[Claim, ...]:
+        claims = read_claims(content.get("claim"), self.complain)
+        for claim in claims if self.check_measures else ():
+            for fault in column_faults(claim, measures, keep, self.host, grids):
+                self.complain(f"claim '{claim.id}'", fault)
+        return claims
 
     def grid(self, where: str, content: Mapping[str, Any]) -> Grid:
         parts = {part: self.alternatives(where, part, content.get(part)) for part in PARTS}
@@ -291,7 +303,7 @@ class _FileKeys:
 
     KEYS = (
         "name", "title", "version", *PARTS, "regularizers", "seeds", "grid", "measures", "targets", "keep",
-        "limits", "threads", "predicted_gpu_hours", "notes",
+        "limits", "threads", "predicted_gpu_hours", "notes", "claim",
     )  # fmt: skip
 
     def __init__(self, reader: _Reader, content: Mapping[str, Any]):
@@ -348,18 +360,21 @@ class _FileKeys:
         return tuple(targets)
 
     def keep(self) -> tuple[str | Mapping[str, Any], ...]:
-        words = ("initial", "final", "milestones")
+        words = ("initial", "final", "milestones", TEST_HISTORY)
         given = self.content.get("keep", ["initial", "final"])
         kept: list[str | Mapping[str, Any]] = []
         for each in given if isinstance(given, list) else [given]:
-            if isinstance(each, Mapping) and set(each) == {"snapshots"}:
-                kept.append({"snapshots": self.typed("snapshots", Count, 1, each)})
+            if isinstance(each, Mapping) and len(each) == 1 and set(each) <= {"snapshots", "trajectory"}:
+                (what,) = each
+                kept.append({what: self.typed(what, Count, 1, each)})
             elif isinstance(each, str) and each in words:
                 kept.append(each)
             else:
                 hint = nearest(each, words) if isinstance(each, str) else ""
                 self.reader.complain(
-                    "keep", f"takes {', '.join(words)} and {{ snapshots = N }}, not {each!r}{hint}"
+                    "keep",
+                    f"takes {', '.join(words)}, {{ snapshots = N }} and {{ trajectory = N }}, "
+                    f"not {each!r}{hint}",
                 )
         return tuple(kept)
 
@@ -376,19 +391,3 @@ class _FileKeys:
             training_seconds=self.typed("training_seconds", Positive, Limits.training_seconds, given),
             component_seconds=self.typed("component_seconds", Positive, Limits.component_seconds, given),
         )
-
-
-def as_toml(content: Mapping[str, Any]) -> str:
-    """A suite's content as TOML, one line a key: what a run folder keeps of it."""
-    return "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in content.items())
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    # A text is written as in JSON, but for one character that TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,8 +1,10 @@
 """Rows and cards of what there is."""
 
+import re
+
 import pytest
 
-from genbench.catalog import card, rows
+from genbench.catalog import card, only, rows
 from genbench.components import Kind
 from genbench.errors import InvalidInput, UsageError
 from genbench.files import as_json
@@ -73,6 +75,106 @@ def test_every_built_in_measure_has_family_direction_and_cost(host):
             assert each["cost"] in "ABCDEF"
 
 
+def test_every_built_in_measure_has_a_formula(host):
+    built_in = [each for each in host.components(Kind.MEASURE) if each.plugin == "core"]
+    assert [each.name for each in built_in if not each.declared.formula] == []
+
+
+MEASURES = [
+    {"name": "one", "family": "norm", "cost": "A", "needs": ["layers", "model"]},
+    {"name": "two", "family": "norm", "cost": "C", "needs": ["inputs", "jacobians", "model"]},
+    {"name": "three", "family": "margin", "cost": "B", "needs": ["inputs", "logits", "model"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({"family": "norm"}, ["one", "two"]),
+        ({"cost": "A-B"}, ["one", "three"]),
+        ({"cost": "C"}, ["two"]),
+        ({"need": "inputs"}, ["two", "three"]),
+        ({"family": "norm", "need": "inputs", "cost": "B-D"}, ["two"]),
+        ({"family": "margin", "cost": "A"}, []),
+    ],
+)
+def test_measures_are_chosen_by_family_cost_and_need(filters, names):
+    chosen = {"family": None, "cost": None, "need": None} | filters
+    assert [each["name"] for each in only(MEASURES, **chosen)] == names
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"family": "nrom"}, "unknown family 'nrom'; did you mean 'norm'?"),
+        ({"cost": "C-A"}, "--cost C-A: a cost class is one of ABCDEF, or a range such as A-C"),
+        ({"cost": "Z"}, "--cost Z: a cost class is one of ABCDEF, or a range such as A-C"),
+        ({"need": "logist"}, "none of these measures needs 'logist'; did you mean 'logits'?"),
+    ],
+)
+def test_a_wrong_filter_gets_the_nearest_word(filters, words):
+    chosen = {"family": None, "cost": None, "need": None} | filters
+    with pytest.raises(UsageError, match=re.escape(words)):
+        only(MEASURES, **chosen)
+
+
+AUDITED = {
+    "invariance": {
+        "networks": {"mlp": "A network", "rnn": "Another"},
+        "changes": {"shift": "shifted", "turn": "turned"},
+        "measures": {
+            "param_norm": {
+                "version": 1,
+                "networks": {
+                    "mlp": {
+                        "status": "ok",
+                        "changes": {
+                            "shift": {"verdict": "invariant"},
+                            "turn": {"verdict": "moves", "change": 0.5},
+                        },
+                    },
+                    "rnn": {"status": "not_applicable", "reason": "too late"},
+                },
+            },
+            "train_loss": {"version": 99, "networks": {}},
+        },
+    },
+    "repeatability": {
+        "suite": "digits", "repeats": 3, "largest_ratio": 0.1,
+        "measures": {"param_norm": {"version": 1, "fits": 8, "within": 1.0, "between": 4.0, "ratio": 0.25, "icc": 0.9}},
+    },
+    "cost": {
+        "network": "small", "environment": {"processor": "P"},
+        "measures": {"param_norm": {"version": 1, "milliseconds": 1.5}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def audited(monkeypatch):
+    """Tables of audits in place of those that come with genbench."""
+    monkeypatch.setattr("genbench.auditing.stored.stored", AUDITED.__getitem__)
+    monkeypatch.setattr("genbench.catalog.stored", AUDITED.__getitem__)
+
+
+def test_a_card_has_what_the_audits_found(host, audited):
+    found = card(host, "param_norm")
+    assert found["applies_to"] == {"mlp": "yes", "rnn": "too late"}
+    assert found["invariances"] == {
+        "shifted": {"mlp": {"verdict": "invariant"}},
+        "turned": {"mlp": {"verdict": "moves", "change": 0.5}},
+    }
+    assert found["repeatability"]["ratio"] == 0.25
+    assert found["repeatability"]["suite"] == "digits"
+    assert found["cost_measured"] == {"milliseconds": 1.5, "network": "small", "processor": "P"}
+
+
+@pytest.mark.parametrize("word", ["train_loss", "param_norm[fold=false]", "papers:steepest[needed=x]"])
+def test_a_card_says_nothing_of_what_was_not_audited(host, audited, word):
+    """Another version, other settings, another plugin."""
+    assert not {"applies_to", "invariances", "repeatability", "cost_measured"} & set(card(host, word))
+
+
 def test_the_core_is_listed_before_plugins(host):
     names = [each["name"] for each in rows(host, "models")]
     assert names[-1] == "papers:resnet"
@@ -105,6 +207,10 @@ def test_a_card_says_everything(host):
         "direction": "-",
         "formula": "max |f'|",
         "cost": "C (one backward pass or Jacobian)",
+        "held_out": False,
+        "claim": "a larger value is said to mean a smaller gap",
+        "aliases": ["steep"],
+        "starts_from": ["inputs", "model"],
         "source": "Somebody 2020, eq. 3",
         "needs": ["slopes"],
         "settings": {
@@ -144,7 +250,7 @@ def test_a_name_of_several_plugins_says_which_plugins():
 
 
 def test_what_there_is_not_gets_the_nearest_name(host):
-    with pytest.raises(UsageError, match=r"nothing is named 'steepst'; did you mean 'papers:steepest'\?"):
+    with pytest.raises(UsageError, match=r"nothing is named 'steepst'; did you mean 'steep'\?"):
         card(host, "steepst")
     with pytest.raises(UsageError, match=r"nothing is named 'digts'; did you mean 'digits'\?"):
         card(host, "digts")

@@ -14,6 +14,7 @@ from genbench.errors import InvalidInput, UsageError
 from genbench.host import Host, PluginSource
 from genbench.plan import ABSENT, Identity, Plan, Trial, axis_named, axis_values, make_plan
 from genbench.suite import load_suite
+from genbench.training.protocol import NEUTRAL
 
 TASK = Task("classification", (1, 8, 8), 10)
 
@@ -221,7 +222,7 @@ def test_regularizers_that_cannot_stand_together_are_refused_when_planning(plan,
 def test_a_key_is_the_hash_of_what_determines_the_fit_written_by_hand(plan):
     text = 'dataset = "made"\nmodel = "deep"\nprotocol = "plain"\nregularizers = [["gentle"]]\nseeds = [3]'
     (trial,) = plan(text).trials
-    protocol = {key: trial.protocol.settings[key] for key in sorted(trial.protocol.settings)}
+    protocol = {key: value for key, value in trial.protocol.settings.items() if key not in NEUTRAL}
     assert protocol["learning_rate"] == 0.1
     content = {
         "dataset": {
@@ -248,6 +249,26 @@ def test_a_key_is_the_hash_of_what_determines_the_fit_written_by_hand(plan):
     }
     by_hand = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     assert trial.key == hashlib.sha256(by_hand).hexdigest()[:32]
+
+
+def test_settings_that_came_later_enter_the_key_where_they_change_something(plan):
+    text = 'dataset = "made"\nmodel = "deep"\nseeds = [3]\nprotocol = { name = "plain"%s }'
+    (before,) = plan(text % "").trials
+    (neutral,) = plan(
+        text
+        % "".join(
+            f", {key} = {json.dumps(value or 0)}" for key, value in NEUTRAL.items() if value is not None
+        )
+    ).trials
+    assert neutral.key == before.key
+    recorded = before.as_dict()
+    recorded["protocol"]["settings"] = {
+        key: value for key, value in recorded["protocol"]["settings"].items() if key not in NEUTRAL
+    }
+    assert Trial.from_dict(recorded).key == before.key
+    (changed,) = plan(text % ", pretrain_epochs = 3").trials
+    assert changed.key != before.key
+    assert changed.coordinates()["protocol.pretrain_epochs"] == 3
 
 
 def test_keys_depend_on_neither_order_nor_path_nor_other_levels(plan):

@@ -84,7 +84,8 @@ def test_a_row_has_key_seed_axes_outcome_targets_and_measures(folder):
     assert table.axes == ("model.width",)
     assert list(table.frame.columns) == [
         "key", "seed", "model.width", "stop_reason", "epochs", "steps", "train_error", "train_error_clean",
-        "train_loss", "test_error", "test_loss", "gap", "loss_gap", "norm",
+        "train_loss", "test_error", "test_loss", "gap", "loss_gap", "normalized_train_loss",
+        "normalized_test_loss", "output_normalized_train_loss", "output_normalized_test_loss", "norm",
     ]  # fmt: skip
     assert list(table.frame["key"]) == [first, second]
     assert list(table.frame["seed"]) == [0, 1]
@@ -187,6 +188,22 @@ def test_measures_are_described_by_their_records_alone(folder):
     )
     assert info.seconds == 2.0
     assert info.statuses == {"ok": 3, "crashed": 1}
+
+
+@pytest.mark.parametrize(
+    ("word", "column"),
+    [
+        ("size", "norm"),
+        ("size[order=2]", "norm[order=2]"),
+        ("size[order=3]", "size[order=3]"),
+        ("norm", "norm"),
+        ("spread", "spread"),
+    ],
+)
+def test_an_alias_means_the_column_of_the_measure(folder, word, column):
+    spelled = [value(name, 1.0, aliases=["size"]) for name in ("norm", "norm[order=2]")]
+    add(folder, "a", trial(), *spelled, value("margin", 1.0))
+    assert read_table(folder).column(word) == column
 
 
 def test_costs_stand_apart_from_results(folder):

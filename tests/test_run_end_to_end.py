@@ -61,7 +61,7 @@ def test_an_interrupted_run_leaves_whole_records_and_no_worker_and_says_how_to_g
     wait_until(lambda: not marked(mark), "the workers are gone")
     assert fit_files(tmp_path / "run")
     assert_only_whole_records(tmp_path / "run")
-    assert not list((tmp_path / "run").glob("claims/*.lock"))
+    assert not list((tmp_path / "run").glob("locks/*.lock"))
 
 
 def test_a_killed_run_goes_on_where_it_was_with_the_results_of_an_uninterrupted_one(

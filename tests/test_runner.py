@@ -11,10 +11,10 @@ import pytest
 from running import TINY
 
 from genbench import api
-from genbench.claims import Claims
 from genbench.errors import GenbenchError
 from genbench.execution.jobs import Job, JobOutcome
 from genbench.host import Host, PluginSource
+from genbench.locks import Locks
 from genbench.runner import Progress, Runner, Summary
 from genbench.store import Folder
 from genbench.suite import load_suite
@@ -367,14 +367,14 @@ def test_measuring_a_damaged_fit_is_a_fault_that_is_said(stage):
     assert summary.failures == {key: "its record or its weights are damaged"}
 
 
-def test_an_executor_that_raises_leaves_no_claims_and_is_closed(stage):
+def test_an_executor_that_raises_leaves_no_locks_and_is_closed(stage):
     def script(job: Job) -> JobOutcome:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stage.run(script)
     assert stage.executor.closed
-    assert not list(stage.folder.path.glob("claims/*.lock"))
+    assert not list(stage.folder.path.glob("locks/*.lock"))
 
 
 def test_a_full_disk_is_one_clear_error(stage, monkeypatch):
@@ -397,7 +397,7 @@ def test_trials_that_another_command_works_on_are_left_to_it_and_taken_when_it_i
     suite = load_suite(stage.toml, stage.host)
     stage.folder.open_for(suite)
     key = api.plan_suite(suite, stage.host).trials[0].key
-    other = Claims(stage.folder.path / "claims")
+    other = Locks(stage.folder.path / "locks")
     assert other.take(key)
     seen: list[str] = []
 

@@ -95,6 +95,11 @@ def test_all_wrong_words_are_named_with_the_nearest():
     assert "quantile = x" in fault.value.problems[4]
 
 
+def test_a_misspelt_alias_is_recognized():
+    with pytest.raises(InvalidInput, match="did you mean 'weight_norm'"):
+        chosen("weihgt_norm")
+
+
 def test_a_bare_name_means_core_else_the_only_plugin_that_has_it():
     mine = describe(other_margin, "mine")
     alone = describe(lonely, "mine")

@@ -77,6 +77,12 @@ def test_validation_is_held_out():
     assert len(rows.unique(dim=0)) == 899
     assert len(load(validation_size=99).inputs) == 800
     assert load().validation is None
+    # It is the same for every seed, and none is trained on it.
+    other = load(train_size=600, validation_size=299, normalize=False, seed_index=1)
+    assert other.validation is not None
+    assert torch.equal(other.validation.inputs, data.validation.inputs)
+    assert not torch.equal(other.inputs, data.inputs)
+    assert len(torch.cat([other.inputs, data.validation.inputs]).flatten(1).unique(dim=0)) == 899
     # It does not move when the training set grows.
     smaller = load(train_size=10, validation_size=299, normalize=False)
     assert smaller.validation is not None

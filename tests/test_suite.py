@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from genbench.components import Kind
 from genbench.errors import InvalidInput, UsageError
 from genbench.host import Host, PluginSource
-from genbench.suite import as_toml, load_suite, read_suite
+from genbench.suite import load_suite, read_suite
+from genbench.toml import as_toml
 
 PLUGIN = """
 import genbench
@@ -195,11 +196,11 @@ def test_none_can_be_written_in_toml(read):
 
 def test_what_is_kept_and_limited_is_read(read):
     suite = read(
-        BASE + 'keep = ["final", "milestones", { snapshots = 20 }]\n'
+        BASE + 'keep = ["final", "milestones", { snapshots = 20 }, { trajectory = 9 }]\n'
         "limits = { component_seconds = 5 }\nthreads = 2\n"
     )
-    assert suite.keep == ("final", "milestones", {"snapshots": 20})
-    assert suite.snapshots == 20
+    assert suite.keep == ("final", "milestones", {"snapshots": 20}, {"trajectory": 9})
+    assert (suite.kept("snapshots"), suite.kept("trajectory")) == (20, 9)
     assert (suite.limits.component_seconds, suite.limits.training_seconds) == (5.0, 86_400.0)
     assert suite.threads == 2
 
@@ -268,7 +269,8 @@ def test_everything_wrong_is_said_at_once_with_file_key_and_nearest_word(problem
         "measures: unknown measure 'param_nrom'; did you mean 'param_norm'?",
         "measures: unknown family 'norms'; did you mean 'norm'?",
         "targets: unknown target 'test-err'; did you mean 'test_error'?",
-        "keep: takes initial, final, milestones and { snapshots = N }, not 'finale'; did you mean 'final'?",
+        "keep: takes initial, final, milestones, test_history, { snapshots = N } and { trajectory = N }, "
+        "not 'finale'; did you mean 'final'?",
         "snapshots: should be greater than or equal to 1, not 0",
         "limits: unknown key 'component_second'; did you mean 'component_seconds'?",
         "training_seconds: should be a valid number, not 'long'",

@@ -19,12 +19,17 @@ COMMANDS = {
     "plan": "Show what would run, what is done, and what it will take.",
     "measure": "Compute measures on the fits of a run; trains nothing.",
     "rank": "Rank the measures of a run, or the columns of any table.",
+    "report": "Write a run as one page: ranking, plots, provenance.",
+    "plot": "Draw one figure of a run as PDF, SVG or PNG.",
+    "claims": "Judge what papers claim by a run of their suite.",
     "status": "Show how far a run is, and what is missing or damaged.",
     "retry": "Try again what failed in a run.",
     "explain": "Show everything that is known of one trial.",
     "export": "Write a run's table to a CSV, Parquet or JSON file.",
     "list": "List components, suites or plugins.",
     "show": "Show the card of one component or suite.",
+    "audit": "Measure the measures: what moves them, chance, cost.",
+    "leaderboard": "Pack, check and publish runs: entries and tables.",
     "doctor": "Show versions, devices and the data that are found.",
 }
 

@@ -20,13 +20,21 @@ NOT_IN_TABLES = frozenset({"settings", "version", "source", "needs"})
 
 @click.command("list")
 @click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]")
+@click.option("--family", metavar="NAME", help="Only measures of this family.")
+@click.option("--cost", metavar="A-C", help="Only measures of this cost class or range.")
+@click.option("--need", metavar="NAME", help="Only measures that need this probe or root, at any depth.")
 @options.plugins
 @options.as_json
-def command(kind: str | None, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> int:
+def command(
+    kind: str | None, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool, **filters: str | None
+) -> int:
     """List what there is of a kind, or how much there is of each."""
     if kind is not None and kind not in KINDS:
         raise UsageError(f"unknown kind '{kind}'{nearest(kind, KINDS)}")
-    from genbench.catalog import rows
+    given = [f"--{name}" for name, value in filters.items() if value is not None]
+    if given and kind != "measures":
+        raise UsageError(f"{given[0]} chooses among measures: genbench list measures {given[0]} ...")
+    from genbench.catalog import only, rows
     from genbench.host import Host
     from genbench.report.terminal import print_rows
 
@@ -35,14 +43,31 @@ def command(kind: str | None, plugins: tuple[str, ...], without: tuple[str, ...]
         content: list[dict[str, Any]] = [{"kind": each, "count": len(rows(host, each))} for each in KINDS]
     else:
         content = rows(host, kind)
+        if given:
+            content = only(content, **filters)
     for line in host.problems():
         click.echo(f"genbench: {line}", err=True)
     if json_:
         options.echo_json(content)
+    elif kind == "measures":
+        _print_measures(content)
     elif content:
         columns = [each for each in content[0] if each not in NOT_IN_TABLES]
         print_rows(columns, [[_cell(row[column]) for column in columns] for row in content], right=["count"])
     return 1 if host.problems(asked_for=True) else 0
+
+
+def _print_measures(measures: list[dict[str, Any]]) -> None:
+    """A line for each measure under the name of its family, so that a terminal of 80 columns holds it."""
+    from genbench.report.terminal import print_sections
+
+    families: dict[str, list[list[str]]] = {}
+    for row in sorted(measures, key=lambda row: row["family"]):
+        remarks = "(held-out) " if row["held_out"] else ""
+        remarks += f"(or {', '.join(row['aliases'])}) " if row["aliases"] else ""
+        cells = [row["name"], row["direction"], row["cost"], remarks + row["summary"]]
+        families.setdefault(row["family"], []).append(cells)
+    print_sections(["measure", "±", "cost", "summary"], families)
 
 
 def _cell(value: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,17 @@ import click
 
 from genbench.errors import UsageError
 
-__all__ = ["as_json", "echo_json", "interruptible", "plugins", "shard_numbers", "warn", "words", "working"]
+__all__ = [
+    "as_json",
+    "cards",
+    "echo_json",
+    "interruptible",
+    "plugins",
+    "shard_numbers",
+    "warn",
+    "words",
+    "working",
+]
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
@@ -46,6 +56,24 @@ def words(text: str | None) -> list[str] | None:
     from genbench.settings import split_at_commas
 
     return split_at_commas(text)
+
+
+def cards(
+    measures: Sequence[str], plugins: Sequence[str], without: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The cards of measures by spelling; one that no plugin has here, or no longer has, is left out."""
+    from genbench.catalog import card
+    from genbench.errors import GenbenchError
+    from genbench.host import Host
+
+    host = Host.load(plugins, without)
+    for line in host.problems():
+        warn(line)
+    found = {}
+    for name in measures:
+        with suppress(GenbenchError):
+            found[name] = card(host, f"measure:{name}")
+    return found
 
 
 def shard_numbers(text: str | None) -> tuple[int, int] | None:

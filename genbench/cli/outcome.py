@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ def conclude(run: Run, *, json_: bool) -> int:
     assert summary is not None
     for line in _lines(summary, str(run.folder.path)):
         click.echo(line, err=True)
-    _print_ranking(run, json_=json_)
+    _print_tables(run, json_=json_)
     return 0 if summary.is_complete else 1
 
 
@@ -37,19 +38,28 @@ def _lines(summary: Summary, folder: str) -> list[str]:
     return lines
 
 
-def _print_ranking(run: Run, *, json_: bool) -> None:
+def _print_tables(run: Run, *, json_: bool) -> None:
+    """The ranking of measures; where there is more than one alternative, that of regularizers too."""
     from genbench.ranking import RankingError
-    from genbench.report.terminal import print_ranking
+    from genbench.report.regularizers import has_alternatives, rank_regularizers
+    from genbench.report.terminal import print_alternatives, print_ranking
 
-    target = (run.folder.suite_content().get("targets") or ["gap"])[0]
+    folder, suite = str(run.folder.path), run.folder.suite_content()
+    target = (suite.get("targets") or ["gap"])[0]
+    results = run.results()
+    second = rank_regularizers(results) if has_alternatives(results) else None
     try:
         board = run.rank(target)
     except RankingError as fault:
         click.echo(f"no ranking yet: {fault}", err=True)
-        if json_:
-            echo_json({"folder": str(run.folder.path), "rows": []})
-        return
+        board = None
     if json_:
-        click.echo(board.to_json(), nl=False)
-    else:
-        print_ranking(board, f"{run.folder.path}: which measure predicts the {target}?")
+        content = {"folder": folder, "rows": []} if board is None else json.loads(board.to_json())
+        echo_json(content | ({"regularizers": second.as_dict()} if second else {}))
+        return
+    if board is not None:
+        print_ranking(board, f"{folder}: which measure predicts the {target}?")
+    if second is not None:
+        print_alternatives(second, f"{folder}: which regularizer helps?")
+    if suite.get("claim"):
+        click.echo(f"'genbench claims {folder}' has the verdicts on {len(suite['claim'])} claims", err=True)

@@ -31,6 +31,7 @@ def command(
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
+    from genbench.claims import TEST_HISTORY
     from genbench.host import Host
     from genbench.prediction import predict
     from genbench.store import Folder
@@ -44,8 +45,10 @@ def command(
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
     # What is kept at every milestone and snapshot is as large as the weights.
-    states = len([each for each in read.keep if isinstance(each, str)]) + read.snapshots
+    words = [each for each in read.keep if isinstance(each, str) and each != TEST_HISTORY]
+    states = len(words) + read.kept("snapshots")
     prediction = predict(left, host, states + 4 * ("milestones" in read.keep))
+    distances = 2 * read.kept("trajectory") ** 2 * len(left)  # each pair once, in single precision
     content = {
         "suite": read.name,
         "title": read.title,
@@ -58,7 +61,7 @@ def command(
         "gpu_hours": prediction.gpu_hours,
         "core_hours": prediction.core_hours,
         "memory_bytes": prediction.memory_bytes,
-        "disk_bytes": prediction.disk_bytes,
+        "disk_bytes": prediction.disk_bytes + distances,
         "predicted_gpu_hours": read.predicted_gpu_hours,
         "notes": read.notes,
     }

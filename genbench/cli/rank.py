@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
 @click.option("--why", metavar="MEASURE", help="Show on which axes a measure wins or is reversed.")
 @click.option("--flips", metavar="A,B", help="Compare the ranks for several targets.")
+@click.option("--regularizers", is_flag=True, help="Rank the regularizers of a run instead of measures.")
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
@@ -39,12 +40,15 @@ if TYPE_CHECKING:
 def command(
     source: Path, target: str, form: str | None, no_cost: bool, why: str | None, flips: str | None,
     axes: str | None, measures: str | None, statistics: str | None, test_size: str | None,
-    converged_only: bool, **given: Any,
+    converged_only: bool, regularizers: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
     A table is a .csv, .parquet or .json file with one row for each trained network.
     """
+    if regularizers:
+        _print_regularizers(source, form)
+        return
     given |= {
         "axes": options.words(axes),
         "measures": options.words(measures),
@@ -58,13 +62,29 @@ def command(
         return
     board = source_.rank(target, **given)
     if why is not None:
-        _print_why(board, why, form)
+        _print_why(board, source_.column(why), form)
     elif form is not None:
         click.echo(getattr(board, f"to_{form}")(no_cost=no_cost), nl=False)
     else:
         from genbench.report.terminal import print_ranking
 
         print_ranking(board, f"{source}: which measure predicts the {target}?", no_cost=no_cost)
+
+
+def _print_regularizers(path: Path, form: str | None) -> None:
+    from genbench.api import Run
+    from genbench.report.regularizers import rank_regularizers
+    from genbench.report.terminal import print_alternatives
+
+    if not path.is_dir():
+        raise UsageError(f"'{path}': --regularizers is for run folders")
+    if form not in (None, "json", "markdown"):
+        raise UsageError(f"--regularizers has no {form} form; it has text, --json and --markdown")
+    found = rank_regularizers(Run(path, warn=options.warn).results())
+    if form is None:
+        print_alternatives(found, f"{path}: which regularizer helps?")
+    else:
+        click.echo(found.to_json() if form == "json" else found.to_markdown(), nl=False)
 
 
 def _size(text: str | None) -> float | str | None:
@@ -85,6 +105,10 @@ class _Run:
         reached = self._run.table()["stop_reason"] == "target" if converged_only else None
         self._given = {} if reached is None else {"converged": reached.to_numpy()}
 
+    def column(self, word: str) -> str:
+        """The column that the name or an alias of a measure means."""
+        return self._run.results().column(word)
+
     def rank(self, target: str, **given: Any) -> Board:
         return self._run.rank(target, **{**given, **self._given})
 
@@ -99,6 +123,10 @@ class _Table:
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")
         self._frame = _read(path)
+
+    def column(self, word: str) -> str:
+        """A table knows columns only."""
+        return word
 
     def rank(self, target: str, **given: Any) -> Board:
         from genbench import ranking
@@ -134,6 +162,13 @@ def _shown(value: Any) -> str:
     return f"{value:+.3f}" if isinstance(value, float) else str(value)
 
 
+def _refuse_repeated(path: Path, names: list[Any]) -> None:
+    """pandas would give the second of two columns of one name another name and say nothing."""
+    repeated = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
+    if repeated:
+        raise InvalidInput(f"{path}: column '{repeated[0]}' appears twice; rename or drop one")
+
+
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
@@ -144,6 +179,8 @@ def _read(path: Path) -> pd.DataFrame:
     if reader is None:
         raise UsageError(f"'{path}': a table is a {', '.join(readers)} file")
     try:
+        if path.suffix.lower() == ".csv":
+            _refuse_repeated(path, list(pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]))
         return reader(path)
     except (OSError, ValueError, ImportError) as fault:
         raise InvalidInput(f"{path}: cannot be read as a table: {str(fault).splitlines()[0]}") from None

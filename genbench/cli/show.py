@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from genbench.cli import options
 @options.plugins
 @options.as_json
 def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> None:
-    """Show what a component is: formula, source, needs, settings, direction, cost.
+    """Show what a component is: formula, source, needs, settings, direction, cost, what audits found.
 
     NAME may be a variant of a measure, a suite or a plugin, and may say its kind: model:resnet.
     """
@@ -32,13 +33,57 @@ def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_
 
 def _print(content: dict[str, Any]) -> None:
     documentation, settings = content.pop("documentation", ""), content.pop("settings", {})
-    width = max(map(len, content)) + 2
-    for key, value in content.items():
-        if value not in ("", []):
-            click.echo(f"{key:{width}}{', '.join(value) if isinstance(value, list) else value}")
+    invariances = content.pop("invariances", {})
+    lines = {key.replace("_", " "): _line(key, value) for key, value in content.items()}
+    width = max(map(len, lines)) + 2
+    for key, line in lines.items():
+        if line:
+            click.echo(f"{key:{width}}{line}")
     if settings:
         click.echo("settings")
         for name, each in settings.items():
             click.echo(f"  {name} = {each['default']}    ({each['type']})")
+    if invariances:
+        _print_invariances(invariances)
     if documentation:
         click.echo("\n" + documentation)
+
+
+def _line(key: str, value: Any) -> str:
+    """One value of a card in a line; empty where there is nothing to say."""
+    if key == "applies_to":
+        return _applies_to(value)
+    if key == "repeatability":
+        from genbench.auditing.tables import repeatability_in_words
+
+        return repeatability_in_words(value)
+    if key == "cost_measured":
+        return f"{value['milliseconds']:g} ms alone, {value['network']}, one thread of {value['processor']}"
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _applies_to(answers: Mapping[str, str]) -> str:
+    """``mlp, convnet; not mlp-regression (defined for classification only)``."""
+    refusals: dict[str, list[str]] = {}
+    for network, answer in answers.items():
+        refusals.setdefault(answer, []).append(network)
+    yes = ", ".join(refusals.pop("yes", [])) or "none of the audited networks"
+    return "; ".join([yes, *(f"not {', '.join(names)} ({why})" for why, names in refusals.items())])
+
+
+def _print_invariances(changes: Mapping[str, Mapping[str, Any]]) -> None:
+    from genbench.auditing.tables import change_in_words
+
+    networks = list(next(iter(changes.values())))
+    if not networks:
+        return
+    rows = [["what moves it", *networks]]
+    rows += [
+        [f"  {title}", *(change_in_words(found[each]) for each in networks)]
+        for title, found in changes.items()
+    ]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Fraction, Positive
+from genbench.constraints import Count, Fraction, Positive, Risk
 from genbench.measures.conventions import LAYERS
 from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower
@@ -26,7 +26,7 @@ __all__ = ["bit_count_bound", "covering_bound", "margin_rademacher_bound", "robu
     family="bound", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 14",
     formula="√(2 (b ω ln 2 + ln(2/δ)) / m)",
 )  # fmt: skip
-def bit_count_bound(model, sample_size, *, bits: Count = 32, delta: Positive = 0.05) -> float:
+def bit_count_bound(model, sample_size, *, bits: Count = 32, delta: Risk = 0.05) -> float:
     """Bound on the gap by the number of bits in which all ω weights and biases are written.
 
     Vacuous, above 1, unless there are some 50 times as many examples as parameters.
@@ -73,7 +73,7 @@ def covering_bound(model, initial_model, sample_size, *, epsilon: Positive = 0.0
     formula="ln[ #{γ_i < γ}/m + 4 R/γ + √(ln ln(4C/γ) / m) + √(ln(1/δ) / 2m) ]",
 )  # fmt: skip
 def margin_rademacher_bound(
-    margins, inputs, layers=LAYERS, *, quantile: Fraction = 0.1, delta: Positive = 0.05, fold: bool = True
+    margins, inputs, layers=LAYERS, *, quantile: Fraction = 0.1, delta: Risk = 0.05, fold: bool = True
 ) -> Tensor:
     """Logarithm of the bound on the test error by a margin γ and the Rademacher complexity R.
 
@@ -107,7 +107,7 @@ def margin_rademacher_bound(
 )  # fmt: skip
 def robustness_bound(
     losses, logits, inputs, task, jacobians=genbench.need("input_jacobians"),
-    *, delta: Positive = 0.05, granularities: Count = 8,
+    *, delta: Risk = 0.05, granularities: Count = 8,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the bound on the loss gap by how much the loss varies within cells of the input space.
 

@@ -9,7 +9,13 @@ import genbench
 from genbench.constraints import Count
 from genbench.probes.outputs import require_classes
 
-__all__ = ["brier_score", "entropy_output", "expected_calibration_error"]
+__all__ = [
+    "adaptive_calibration_error",
+    "brier_score",
+    "entropy_output",
+    "expected_calibration_error",
+    "maximum_calibration_error",
+]
 
 
 @genbench.measure(
@@ -42,10 +48,53 @@ def brier_score(logits, targets, task) -> Tensor:
 def expected_calibration_error(logits, targets, task, *, bins: Count = 15) -> Tensor:
     """Distance of confidence from accuracy on the training data, in bins of equal width of confidence."""
     require_classes(task, logits)
+    surplus, place = _in_equal_bins(logits, targets, bins)
+    return _sums(surplus, place, bins).abs().sum() / len(surplus)
+
+
+@genbench.measure(
+    family="calibration", direction="+", source="Guo et al. 2017, eq. 5",
+    formula="max_b |accuracy(b) − confidence(b)|",
+)  # fmt: skip
+def maximum_calibration_error(logits, targets, task, *, bins: Count = 15) -> Tensor:
+    """The largest distance of confidence from accuracy among bins of equal width that hold an example."""
+    require_classes(task, logits)
+    surplus, place = _in_equal_bins(logits, targets, bins)
+    counts = _sums(torch.ones_like(surplus), place, bins)
+    return (_sums(surplus, place, bins).abs() / counts.clamp_min(1)).max()
+
+
+@genbench.measure(
+    family="calibration", direction="+", source="Nguyen & O'Connor 2015; Nixon et al. 2019, section 4",
+    formula="Σ_b (|b| / m) |accuracy(b) − confidence(b)|, bins of equal size", aliases=("adaptive_ece",),
+)  # fmt: skip
+def adaptive_calibration_error(logits, targets, task, *, bins: Count = 15) -> Tensor:
+    """`expected_calibration_error` in bins that hold equally many examples, in the order of their confidence.
+
+    On the training data nearly all confidences lie in one bin of equal width; here they are told apart.
+    Examples of equal confidence share what they are off, so that their order does not matter.
+    """
+    require_classes(task, logits)
+    surplus, confidence = _surplus(logits, targets)
+    _, tie = confidence.unique(sorted=True, return_inverse=True)
+    groups = int(tie.max()) + 1
+    within = _sums(surplus, tie, groups) / _sums(torch.ones_like(surplus), tie, groups)
+    ordered = within[tie[confidence.argsort(stable=True)]]
+    place = torch.arange(len(ordered), device=ordered.device) * bins // len(ordered)
+    return _sums(ordered, place, bins).abs().sum() / len(ordered)
+
+
+def _surplus(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much being right exceeds confidence, and the confidence, of each example."""
     confidence, predicted = logits.softmax(1).max(1)
-    surplus = (predicted == targets.to(logits.device)).double() - confidence
-    # Bins are open below and closed above, as in the paper.
-    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    return torch.zeros(bins, dtype=surplus.dtype, device=surplus.device).index_add(
-        0, place, surplus
-    ).abs().sum() / len(surplus)
+    return (predicted == targets.to(logits.device)).double() - confidence, confidence
+
+
+def _in_equal_bins(logits: Tensor, targets: Tensor, bins: int) -> tuple[Tensor, Tensor]:
+    """`_surplus` of each example and its bin; bins are open below and closed above, as in the paper."""
+    surplus, confidence = _surplus(logits, targets)
+    return surplus, (confidence * bins).ceil().long().clamp(1, bins) - 1
+
+
+def _sums(values: Tensor, place: Tensor, bins: int) -> Tensor:
+    return values.new_zeros(bins).index_add(0, place, values)

@@ -46,7 +46,7 @@ def num_layers(layers=_RAW_LAYERS) -> int:
 
 @genbench.measure(
     family="control", direction="+", source="Jiang et al. 2020, eq. 21", formula="mean_i −ln p_{y_i}(x_i)",
-    aliases=("cross_entropy",),
+    aliases=("cross_entropy", "nll"),
 )  # fmt: skip
 def train_loss(losses) -> Tensor:
     """Mean cross-entropy on the training data, mean squared error in regression."""

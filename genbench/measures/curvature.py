@@ -1,21 +1,35 @@
 """Curvature of the training loss: eigenvalues of its Hessian H by the network's parameters.
 
 Batch norm stays as it is, in evaluation mode, and its scales and shifts are parameters like all others, as in
-PyHessian (Yao et al. 2020); ``fold=true`` looks at the folded weights. All measures share one Lanczos
-iteration over `examples` training examples.
+PyHessian (Yao et al. 2020); ``fold=true`` looks at the folded weights. The measures share one Lanczos
+iteration over `examples` training examples; those of single layers, of the spectrum's density and of rescaled
+weights have their own, over fewer.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor
 
 import genbench
 from genbench.constraints import Count, Fraction, Positive
 
-__all__ = ["hessian_effective_dimension", "hessian_outliers", "hessian_top_eig", "hessian_trace"]
+__all__ = [
+    "hessian_effective_dimension",
+    "hessian_negative_share",
+    "hessian_outliers",
+    "hessian_top_eig",
+    "hessian_top_eig_per_layer",
+    "hessian_trace",
+    "riemannian_sharpness",
+]
 
 _SAMPLE = {name: genbench.setting(name) for name in ("steps", "fold", "biases", "examples")}
 _KRYLOV = genbench.need("hessian_krylov", **_SAMPLE)
+_BLOCKS = genbench.need("layer_curvatures", **_SAMPLE)
+_DENSITY = genbench.need("hessian_density", draws=genbench.setting("draws"), **_SAMPLE)
+_RESCALED = genbench.need("rescaled_krylov", **_SAMPLE)
 _REMAINDER = genbench.need("hessian_remainder", draws=genbench.setting("draws"), **_SAMPLE)
 
 
@@ -25,7 +39,7 @@ _REMAINDER = genbench.need("hessian_remainder", draws=genbench.setting("draws"),
 )  # fmt: skip
 def hessian_top_eig(
     krylov=_KRYLOV,
-    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 500,
+    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Largest eigenvalue of the Hessian: the curvature of the sharpest direction."""
     return krylov.values[0]
@@ -36,7 +50,7 @@ def hessian_top_eig(
 )
 def hessian_trace(
     krylov=_KRYLOV, remainder=_REMAINDER,
-    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 500,
+    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Sum of the eigenvalues of the Hessian: the curvature of all directions together.
 
@@ -58,7 +72,7 @@ def hessian_trace(
 def hessian_effective_dimension(
     krylov=_KRYLOV, remainder=_REMAINDER,
     *, damping: Positive = 0.1, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True,
-    examples: Count = 500,
+    examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Number of directions in the weights that the training data determine.
 
@@ -84,7 +98,7 @@ def hessian_effective_dimension(
 def hessian_outliers(
     krylov=_KRYLOV,
     *, share: Fraction = 0.1, steps: Count = 30, fold: bool = False, biases: bool = True,
-    examples: Count = 500,
+    examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Number of eigenvalues that stand out of the bulk of the Hessian's spectrum, at most `steps`.
 
@@ -97,3 +111,73 @@ def hessian_outliers(
     if top <= 0:
         raise genbench.NotApplicable("the Hessian has no positive eigenvalue")
     return (krylov.values > share * top).sum()
+
+
+@genbench.measure(
+    family="curvature", direction="+", source="Yao et al. 2020 (PyHessian), section 3, block by block",
+    formula="max_l λ_max(H_ll), H_ll = ∂²L/∂w_l²",
+)  # fmt: skip
+def hessian_top_eig_per_layer(
+    curvatures=_BLOCKS,
+    *, aggregate: Literal["max", "mean", "sum"] = "max", steps: Count = 8, fold: bool = False,
+    biases: bool = True, examples: Count = 200,
+) -> Tensor:  # fmt: skip
+    """Curvature of the sharpest direction in the weights and bias of a single layer.
+
+    It is no larger than that of all weights together.
+
+    Parameters
+    ----------
+    aggregate : {"max", "mean", "sum"}
+        What stands for the layers.
+    """
+    return {"max": curvatures.max, "mean": curvatures.mean, "sum": curvatures.sum}[aggregate]()
+
+
+@genbench.measure(
+    family="curvature", direction="?", source="Ghorbani et al. 2019 (Hessian eigenvalue density), section 4",
+    formula="∫_{λ<0} |λ| φ(λ) dλ / ∫ |λ| φ(λ) dλ",
+)  # fmt: skip
+def hessian_negative_share(
+    density=_DENSITY,
+    *, draws: Count = 4, steps: Count = 15, fold: bool = False, biases: bool = True, examples: Count = 100,
+) -> Tensor:  # fmt: skip
+    """Share of the curvature that goes downwards: zero at a minimum, more where training has not settled.
+
+    φ is the spectral density of the Hessian, see the probe `hessian_density`. The source follows negative
+    eigenvalues along training; nothing is claimed of the gap.
+
+    Parameters
+    ----------
+    draws : int
+        Random vectors by which the density is estimated.
+    steps : int
+        Products with the Hessian for each.
+    """
+    sizes = density.masses * density.values.abs()
+    if not sizes.any():
+        raise genbench.NotApplicable("the Hessian is zero")
+    return sizes[density.values < 0].sum() / sizes.sum()
+
+
+@genbench.measure(
+    family="curvature", direction="+",
+    source="Rangamani et al. 2019 (A scale invariant flatness measure for deep network minima), section 4",
+    formula="max_v vᵀ H v / Σ_l (‖v_l‖ / ‖W_l‖_F)²",
+)  # fmt: skip
+def riemannian_sharpness(
+    krylov=_RESCALED,
+    *, steps: Count = 20, fold: bool = False, biases: bool = False, examples: Count = 200,
+) -> Tensor:  # fmt: skip
+    """Largest curvature where each layer's weights are measured in units of their own norm.
+
+    It stays as it is when consecutive ReLU layers are rescaled so that the function remains the same. At a
+    minimum it is the largest eigenvalue of the Hessian on the manifold of networks up to such rescaling;
+    elsewhere that has terms of the gradient too, which are left out.
+
+    Parameters
+    ----------
+    biases : bool
+        Biases count as layers of their own, with which the value does depend on the scale.
+    """
+    return krylov.values[0]

@@ -1,10 +1,10 @@
-"""How the gradients g_i of the training examples' losses agree: stiffness, coherence, noise.
+"""How the gradients g_i of the training examples' losses agree: coherence, confusion, noise.
 
 An update that helps one example helps the others as far as their gradients point the same way, and what is
-learned from many examples at once is said to generalize. Gradients are by all parameters that are trained,
-biases and normalizations included, in evaluation mode. Measures of pairs share the inner products of
-`examples` training examples, the others one backward pass; where fewer examples are taken than there are, a
-measure is that of the sample.
+learned from many examples at once is said to generalize; pair by pair that is `stiffness`. Gradients are by
+all parameters that are trained, biases and normalizations included, in evaluation mode. Measures of pairs
+share the inner products of `examples` training examples, the others one backward pass; where fewer examples
+are taken than there are, a measure is that of the sample.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.gradients import GradientGram, GradientMoments
+from genbench.probes.gradients import GradientMoments
+from genbench.probes.stiffness import all_pairs
 
 __all__ = [
     "coherence_alpha",
@@ -28,14 +28,7 @@ __all__ = [
     "gradient_confusion",
     "gsnr",
     "noise_scale",
-    "stiffness_between",
-    "stiffness_cos",
-    "stiffness_sign",
-    "stiffness_within",
 ]
-
-Agreement = Literal["cosine", "sign"]
-"""Of two gradients the cosine of their angle, or the sign of their inner product; 0 if one vanishes."""
 
 _GRAM = genbench.need("gradient_gram", examples=genbench.setting("examples"))
 _MOMENTS = genbench.need("gradient_moments", examples=genbench.setting("examples"))
@@ -43,68 +36,6 @@ _BATCHES = genbench.need(
     "batch_gradients", batch=genbench.setting("batch"), examples=genbench.setting("examples")
 )
 _COORDINATES = genbench.need("gradient_moments", examples=genbench.setting("examples"), coordinates=True)
-
-
-@genbench.measure(
-    family="gradient_interaction", direction="-",
-    source="Fort et al. 2019; Walker 2023, definition 3.1", formula="mean_{i≠j} sign⟨g_i, g_j⟩",
-)  # fmt: skip
-def stiffness_sign(gram=_GRAM, *, examples: Count = 500) -> Tensor:
-    """Share of pairs of examples whose gradients agree, less the share of those that oppose each other.
-
-    A step along the negative gradient of one example lowers the loss of another when their inner product is
-    positive: the larger, the better features are shared.
-    """
-    return _mean_over_pairs(_agreement(gram, "sign"))
-
-
-@genbench.measure(
-    family="gradient_interaction", direction="-",
-    source="Fort et al. 2019; Walker 2023, definition 3.2",
-    formula="mean_{i≠j} ⟨g_i, g_j⟩ / (‖g_i‖ ‖g_j‖)",
-)  # fmt: skip
-def stiffness_cos(gram=_GRAM, *, examples: Count = 500) -> Tensor:
-    """Mean cosine of the gradients of two examples."""
-    return _mean_over_pairs(_agreement(gram, "cosine"))
-
-
-@genbench.measure(
-    family="gradient_interaction", direction="-",
-    source="Fort et al. 2019; Walker 2023, definition 3.6",
-    formula="mean_a C_aa, C_ab = mean_{i∈a, j∈b, i≠j} S(g_i, g_j)",
-)  # fmt: skip
-def stiffness_within(task, gram=_GRAM, *, agreement: Agreement = "cosine", examples: Count = 500) -> Tensor:
-    """Stiffness between examples of one class, averaged over classes with two examples or more.
-
-    Parameters
-    ----------
-    agreement : {"cosine", "sign"}
-        The cosine tells more within classes, says the source.
-    """
-    matrix, counts = _class_matrix(task, gram, agreement)
-    if not (counts > 1).any():
-        raise genbench.NotApplicable("no class has two examples among those taken")
-    return matrix.diagonal()[counts > 1].mean()
-
-
-@genbench.measure(
-    family="gradient_interaction", direction="-",
-    source="Fort et al. 2019; Walker 2023, definition 3.5",
-    formula="mean_{a≠b} C_ab, C_ab = mean_{i∈a, j∈b} S(g_i, g_j)",
-)  # fmt: skip
-def stiffness_between(task, gram=_GRAM, *, agreement: Agreement = "sign", examples: Count = 500) -> Tensor:
-    """Stiffness between examples of different classes, averaged over pairs of classes.
-
-    Parameters
-    ----------
-    agreement : {"cosine", "sign"}
-        The sign tells more between classes, says the source.
-    """
-    matrix, counts = _class_matrix(task, gram, agreement)
-    present = counts > 0
-    if present.sum() < 2:
-        raise genbench.NotApplicable("the examples taken are of one class")
-    return _mean_over_pairs(matrix[present][:, present])
 
 
 @genbench.measure(
@@ -119,8 +50,8 @@ def gradient_confusion(gram=_GRAM, *, cosine: bool = False, examples: Count = 50
     cosine : bool
         Of gradients scaled to length 1.
     """
-    _require_pairs(gram)
-    products = gram.cosines if cosine else gram.products
+    pairs = all_pairs(gram)
+    products = pairs.cosines if cosine else gram.products
     return (-products).fill_diagonal_(-torch.inf).max().clamp_min(0)
 
 
@@ -232,36 +163,6 @@ def grad_norm_train(moments=_MOMENTS, *, examples: Count = 2000, squared: bool =
     """
     square = moments.mean.square().sum()
     return square if squared else square.sqrt()
-
-
-def _require_pairs(gram: GradientGram) -> None:
-    if len(gram.norms) < 2:
-        raise genbench.NotApplicable("needs two examples")
-    if not gram.norms.any():
-        raise genbench.NotApplicable("all gradients vanish")
-
-
-def _agreement(gram: GradientGram, agreement: Agreement) -> Tensor:
-    _require_pairs(gram)
-    return gram.cosines if agreement == "cosine" else gram.cosines.sign()
-
-
-def _mean_over_pairs(matrix: Tensor) -> Tensor:
-    """Mean of the entries beside the diagonal."""
-    n = len(matrix)
-    return (matrix.sum() - matrix.diagonal().sum()) / (n * (n - 1))
-
-
-def _class_matrix(task, gram: GradientGram, agreement: Agreement) -> tuple[Tensor, Tensor]:
-    """C_ab, shape (classes, classes), NaN where there is no pair, and the examples of each class."""
-    if task.kind != "classification":
-        raise genbench.NotApplicable("defined for classification only")
-    between = _agreement(gram, agreement)
-    classes = F.one_hot(gram.targets.to(between.device), task.outputs).double()
-    counts = classes.sum(0)
-    sums = classes.T @ (between - torch.diag(between.diagonal())) @ classes
-    pairs = torch.outer(counts, counts) - torch.diag(counts)
-    return sums / pairs, counts
 
 
 def _norms(moments: GradientMoments) -> tuple[Tensor, Tensor]:

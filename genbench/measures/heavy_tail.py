@@ -19,7 +19,6 @@ from genbench.constraints import Count
 from genbench.measures.conventions import LAYERS
 
 __all__ = [
-    "effective_rank",
     "weight_tail_kurtosis",
     "ww_alpha",
     "ww_alpha_weighted",
@@ -31,7 +30,6 @@ __all__ = [
 
 _SPECTRA = genbench.need("eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
 _LAWS = genbench.need("power_laws", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
-_SINGULAR = genbench.need("singular_values", fold=genbench.setting("fold"))
 _SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
 
 
@@ -74,14 +72,6 @@ def ww_log_spectral_norm(spectra=_SPECTRA, *, fold: bool = False, smallest: Coun
 def ww_stable_rank(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
     """Sum of the eigenvalues over the largest, mean over layers."""
     return torch.stack([spectrum.sum() / spectrum[-1] for spectrum in spectra]).mean()
-
-
-@genbench.measure(
-    family="heavy-tail", direction="?", source="Roy & Vetterli 2007", formula="mean_l H(s_l / Σ s_l)"
-)
-def effective_rank(values=_SINGULAR, *, fold: bool = True) -> Tensor:
-    """Entropy, in nats, of the singular values as shares of their sum: ln of the effective rank."""
-    return torch.stack([torch.special.entr(each / each.sum()).sum() for each in values]).mean()
 
 
 @genbench.measure(

@@ -17,21 +17,23 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, NonNegative, Positive
+from genbench.constraints import Count, Fraction, NonNegative, Risk
 from genbench.measures.conventions import LAYERS, MARGIN
-from genbench.probes.layer_chain import LayerChain
+from genbench.probes.layer_chain import Kinks, LayerChain
 from genbench.probes.layers import Layer
 from genbench.probes.margins import MarginSign
 
-__all__ = ["lipaug_bound", "lipaug_simple"]
-
-Kinks = Literal["refuse", "surrogate"]
-"""Of ReLUs, which have no Lipschitz derivative: no value, or what σ̄ = 0 gives, which is no bound."""
+__all__ = ["lipaug_bound", "lipaug_simple", "log_simple_bound"]
 
 KernelNorm = Literal["operator", "reshaped"]
 """Norms of a convolution as a matrix with a row for each place (but for padding), or of its kernel."""
 
-_CHAIN = genbench.need("layer_chain", fold=genbench.setting("fold"), examples=genbench.setting("examples"))
+_CHAIN = genbench.need(
+    "layer_chain",
+    kinks=genbench.setting("kinks"),
+    fold=genbench.setting("fold"),
+    examples=genbench.setting("examples"),
+)
 
 
 @genbench.measure(
@@ -41,7 +43,7 @@ _CHAIN = genbench.need("layer_chain", fold=genbench.setting("fold"), examples=ge
 )  # fmt: skip
 def lipaug_simple(
     sample_size, margin=MARGIN, layers=LAYERS, chain=_CHAIN,
-    *, kinks: Kinks = "refuse", kernel: KernelNorm = "operator", delta: Positive = 0.05,
+    *, kinks: Kinks = "refuse", kernel: KernelNorm = "operator", delta: Risk = 0.05,
     quantile: Fraction = 0.0, margin_sign: MarginSign = "signed", fold: bool = True, examples: Count = 50,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the simplified bound, by the largest Jacobian σ between layers and the largest layer t.
@@ -55,14 +57,31 @@ def lipaug_simple(
     quantile : float
         γ is this quantile of the training margins; the theorem's is the smallest one.
     """
-    _check(chain, kinks)
     units, entries = _norms(layers, chain, kernel)
+    return log_simple_bound(
+        units, entries, max(chain.sigma.values()), max(chain.norms), margin, sample_size, delta
+    )
+
+
+def log_simple_bound(
+    units: Tensor, entries: Tensor, sigma: float, largest: float, margin: Tensor, m: int, delta: float
+) -> Tensor:
+    """ln of the bound of Theorem 1.1.
+
+    Parameters
+    ----------
+    units, entries : Tensor, shape (r,)
+        ‖W_iᵀ‖_{2,1} and ‖W_i‖_{1,1} of all r layers.
+    sigma, largest : float
+        σ and t, here raised to 1 where they are smaller.
+    margin : Tensor
+        γ.
+    """
     r = len(units)
-    sigma = max(1.0, *chain.sigma.values())
-    largest = max(1.0, *chain.norms)
+    sigma, largest = max(1.0, sigma), max(1.0, largest)
     hidden = (sigma / margin + r**3 * sigma**2) * largest * (1 + units.pow(2 / 3).sum()).pow(3 / 2)
     jacobian = r**2 * sigma * (1 + entries.pow(2 / 3).sum()).pow(3 / 2)
-    return ((hidden + jacobian + r * math.sqrt(math.log(1 / delta))) / math.sqrt(sample_size)).log()
+    return ((hidden + jacobian + r * math.sqrt(math.log(1 / delta))) / math.sqrt(m)).log()
 
 
 @genbench.measure(
@@ -72,7 +91,7 @@ def lipaug_simple(
 def lipaug_bound(
     sample_size, margin=MARGIN, layers=LAYERS, chain=_CHAIN,
     *, kinks: Kinks = "refuse", kernel: KernelNorm = "operator", xi: NonNegative = 0.0,
-    delta: Positive = 0.05, quantile: Fraction = 0.0, margin_sign: MarginSign = "signed", fold: bool = True,
+    delta: Risk = 0.05, quantile: Fraction = 0.0, margin_sign: MarginSign = "signed", fold: bool = True,
     examples: Count = 50,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the full bound, by the Jacobians between all pairs of layers.
@@ -95,7 +114,6 @@ def lipaug_bound(
     quantile : float
         γ is this quantile of the training margins; the theorem's is the smallest one.
     """
-    _check(chain, kinks)
     units, entries = _norms(layers, chain, kernel)
     r = len(units)
     sigma = {pair: norm + xi for pair, norm in chain.sigma.items()}
@@ -147,13 +165,6 @@ def _ratio(upper: float, lower: float) -> float:
     if upper == 0:
         return 0.0
     return upper / lower if lower > 0 else math.inf
-
-
-def _check(chain: LayerChain, kinks: str) -> None:
-    if chain.kinks and kinks == "refuse":
-        raise genbench.NotApplicable(
-            f"the theorem asks for an activation with a Lipschitz derivative, {chain.kinks} has none"
-        )
 
 
 def _norms(layers: tuple[Layer, ...], chain: LayerChain, kernel: str) -> tuple[Tensor, Tensor]:

@@ -69,7 +69,10 @@ def output_normalized_cross_entropy(
     For residual networks, which are not homogeneous in each layer; settings as of `normalized_cross_entropy`.
     """
     require_classes(task, logits)
-    found = loss_above_chance(logits * (scale / torch.linalg.vector_norm(logits[0])), targets)
+    norm = torch.linalg.vector_norm(logits[0])
+    if norm == 0:
+        raise genbench.NotApplicable("the output for the first training example is zero")
+    found = loss_above_chance(logits * (scale / norm), targets)
     return found if minus_chance else found + math.log(logits.shape[1])
 
 

@@ -1,7 +1,7 @@
 """Norms of the weights: larger weights, it is said, mean a more complex function and a larger gap.
 
-W_l are the weights of layer l, batch norm folded in, without biases; d is their number, m that of training
-examples. `by_size` divides by m as Dziugaite et al. 2020 do.
+W_l are the weights of layer l, batch norm folded in, without biases unless `biases` adds those as a column;
+d is their number, m that of training examples. `by_size` divides by m as Dziugaite et al. 2020 do.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Fraction
-from genbench.measures.conventions import FROBENIUS, LAYERS, MARGIN, per_example, per_example_log
+from genbench.measures.conventions import LAYERS, MARGIN, per_example, per_example_log
 from genbench.probes.margins import MarginSign
 
 __all__ = [
+    "Aggregate",
     "fanin_l1_norm",
     "l1_rademacher_bound",
     "l2",
@@ -27,35 +28,71 @@ __all__ = [
     "log_sum_of_fro_over_margin",
     "norm_l11",
     "norm_l21",
+    "over_layers",
     "param_norm",
+    "prod_fro_norm",
+    "unit_norms",
 ]
+
+Aggregate = Literal["sum", "two_thirds"]
+"""Over layers: Σ_l ‖·‖, or (Σ_l ‖·‖^{2/3})^{3/2} as in Theorems 1.1 and 5.1 of Wei & Ma 2019."""
+
+_LOG_RHO = genbench.need("log_rho", fold=genbench.setting("fold"), first_bias=genbench.setting("first_bias"))
+_NORMS = genbench.need("frobenius_norms", fold=genbench.setting("fold"), biases=genbench.setting("biases"))
 
 
 @genbench.measure(family="norm", direction="+", source="Jiang et al. 2020, eq. 42", formula="Σ_l ‖W_l‖_F²")
-def param_norm(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def param_norm(
+    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
+) -> Tensor:
     """Squared Frobenius norms of all layers, summed."""
     return per_example(norms.square().sum(), sample_size, by_size)
 
 
 @genbench.measure(family="norm", direction="+", source="Dziugaite et al. 2020, appendix C", formula="‖w‖₂")
-def l2(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def l2(
+    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
+) -> Tensor:
     """Euclidean norm of all weights as one vector."""
     return per_example(norms.square().sum().sqrt(), sample_size, by_size)
 
 
 @genbench.measure(family="norm", direction="+", source="Jiang et al. 2020, eq. 37", formula="Σ_l ln ‖W_l‖_F²")
-def log_prod_of_fro(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def log_prod_of_fro(
+    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
+) -> Tensor:
     """Logarithm of the product of the squared Frobenius norms, twice the ln ρ of Liao et al."""
     return per_example_log(2 * norms.log().sum(), sample_size, by_size)
+
+
+@genbench.measure(
+    family="norm", direction="+", source="Liao et al. 2020 (Generalization puzzles), eq. 1 and figure 4",
+    formula="ρ = Π_l ‖W_l‖_F",
+)  # fmt: skip
+def prod_fro_norm(
+    log_rho=_LOG_RHO, *, log: bool = False, fold: bool = True, first_bias: bool = True
+) -> Tensor:
+    """Product of the Frobenius norms, by which a network of ReLUs is larger than one with norms of 1.
+
+    Defined where the function is homogeneous in each layer; `log_prod_of_fro` is for any network.
+
+    Parameters
+    ----------
+    log : bool
+        Its natural logarithm.
+    first_bias : bool
+        Take the bias of the first layer as weights of a constant input, ρ₁ = ‖[W₁ b₁]‖, as the paper does.
+    """
+    return log_rho if log else log_rho.exp()
 
 
 @genbench.measure(
     family="norm", direction="+", source="Jiang et al. 2020, eq. 36", formula="Σ_l ln ‖W_l‖_F² − 2 ln γ"
 )
 def log_prod_of_fro_over_margin(
-    sample_size, norms=FROBENIUS, margin=MARGIN,
-    *, fold: bool = True, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
-    by_size: bool = False,
+    sample_size, norms=_NORMS, margin=MARGIN,
+    *, fold: bool = True, biases: bool = False, quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the product of the squared Frobenius norms over the squared margin."""
     return per_example_log(2 * norms.log().sum() - 2 * margin.log(), sample_size, by_size)
@@ -64,7 +101,9 @@ def log_prod_of_fro_over_margin(
 @genbench.measure(
     family="norm", direction="+", source="Jiang et al. 2020, eq. 39", formula="ln d + (1/d) Σ_l ln ‖W_l‖_F²"
 )
-def log_sum_of_fro(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def log_sum_of_fro(
+    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
+) -> Tensor:
     """Logarithm of d times the geometric mean of the squared Frobenius norms, a lower bound of their sum."""
     return per_example_log(math.log(len(norms)) + 2 * norms.log().mean(), sample_size, by_size)
 
@@ -74,9 +113,9 @@ def log_sum_of_fro(sample_size, norms=FROBENIUS, *, fold: bool = True, by_size: 
     formula="ln d + (1/d)(Σ_l ln ‖W_l‖_F² − 2 ln γ)",
 )  # fmt: skip
 def log_sum_of_fro_over_margin(
-    sample_size, norms=FROBENIUS, margin=MARGIN,
-    *, fold: bool = True, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
-    by_size: bool = False,
+    sample_size, norms=_NORMS, margin=MARGIN,
+    *, fold: bool = True, biases: bool = False, quantile: Fraction = 0.1,
+    margin_sign: MarginSign = "absolute", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """`log_sum_of_fro` with the squared margin in the product."""
     depth = len(norms)
@@ -113,7 +152,7 @@ def l1_rademacher_bound(inputs, layers=LAYERS, *, fold: bool = True) -> Tensor:
     family="norm", direction="+", source="Wei & Ma 2019 (data-dependent sample complexity), section 3",
     formula="Σ_l ‖W_lᵀ‖_{2,1}",
 )  # fmt: skip
-def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two_thirds"] = "sum") -> Tensor:
+def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Aggregate = "sum") -> Tensor:
     """Over the units, the sum of the Euclidean norms of their incoming weights.
 
     Parameters
@@ -121,14 +160,14 @@ def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two
     aggregate : {"sum", "two_thirds"}
         ``two_thirds``: (Σ_l ‖·‖^{2/3})^{3/2} over layers, as in Theorems 1.1 and 5.1.
     """
-    return _over_layers([torch.linalg.vector_norm(layer.matrix, dim=1).sum() for layer in layers], aggregate)
+    return over_layers([unit_norms(layer.matrix).sum() for layer in layers], aggregate)
 
 
 @genbench.measure(
     family="norm", direction="+", source="Wei & Ma 2019 (data-dependent sample complexity), section 3",
     formula="Σ_l ‖W_l‖_{1,1}", aliases=("l1_norm",),
 )  # fmt: skip
-def norm_l11(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two_thirds"] = "sum") -> Tensor:
+def norm_l11(layers=LAYERS, *, fold: bool = True, aggregate: Aggregate = "sum") -> Tensor:
     """Sum of the absolute weights of each layer, put together over layers.
 
     Parameters
@@ -136,9 +175,15 @@ def norm_l11(layers=LAYERS, *, fold: bool = True, aggregate: Literal["sum", "two
     aggregate : {"sum", "two_thirds"}
         ``two_thirds``: (Σ_l ‖·‖^{2/3})^{3/2} over layers, as in Theorems 1.1 and 5.1.
     """
-    return _over_layers([layer.weight.abs().sum() for layer in layers], aggregate)
+    return over_layers([layer.weight.abs().sum() for layer in layers], aggregate)
 
 
-def _over_layers(norms: list[Tensor], aggregate: str) -> Tensor:
+def unit_norms(matrix: Tensor) -> Tensor:
+    """Euclidean norm of the weights that enter each unit."""
+    return torch.linalg.vector_norm(matrix, dim=1)
+
+
+def over_layers(norms: list[Tensor], aggregate: Aggregate) -> Tensor:
+    """The norms of the layers put together."""
     stacked = torch.stack(norms)
     return stacked.sum() if aggregate == "sum" else stacked.pow(2 / 3).sum().pow(3 / 2)

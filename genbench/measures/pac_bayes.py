@@ -5,8 +5,14 @@ see the probe `tolerated_noise`; w are the weights of all layers, batch norm fol
 their number, m that of training examples. One search serves all isotropic measures, another all those with
 noise in proportion to the weights (σ').
 
-The code published with Dziugaite et al. 2020 passes σ² where a standard deviation is meant;
-``compat="nitarshan"`` gives its values, by σ_theirs = √σ. `by_size` takes √(value / m), as they report it.
+The code published with Dziugaite et al. 2020 passes a variance where a standard deviation is meant;
+``compat="nitarshan"`` gives its values: by σ_theirs = √σ, and where noise follows the weights by a search of
+its own. `by_size` takes √(value / m), as they report it. The bounds have three forms:
+
+``measure``  as published, B;
+``main``     2 (B − ln(m / σ) − 10), the bound's own term ‖·‖² / (2σ²) or its like;
+``full``     L̂ + drop + √((main + ln(100 m) + ln 20000) / (2 (m − 1))), L̂ the training error, which bounds
+             the test error of the network under noise. A published program has the training accuracy for L̂.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ import genbench
 from genbench.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.probes.layers import Layer, matched
+from genbench.probes.perturbation import Compat
 
 __all__ = [
     "Denominator",
@@ -33,7 +40,7 @@ __all__ = [
     "pacbayes_orig",
 ]
 
-Compat = Literal["none", "nitarshan"]
+Form = Literal["measure", "main", "full"]
 Denominator = Literal["distance", "weight"]
 
 _FORWARDED = {
@@ -41,8 +48,9 @@ _FORWARDED = {
 }
 _ISOTROPIC = genbench.need("tolerated_noise", **_FORWARDED)
 _MAGNITUDE = genbench.need(
-    "tolerated_noise", scaling="magnitude", epsilon=genbench.setting("epsilon"), **_FORWARDED
-)
+    "tolerated_noise", scaling="magnitude", epsilon=genbench.setting("epsilon"),
+    compat=genbench.setting("compat"), **_FORWARDED,
+)  # fmt: skip
 _INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
 
 
@@ -51,12 +59,14 @@ _INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
     formula="‖w − w⁰‖² / (4σ²) + ln(m / σ) + 10",
 )  # fmt: skip
 def pacbayes_init(
-    sample_size, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC,
-    *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, compat: Compat = "none",
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
+    sample_size, errors, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
+    by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound with the initial weights as the prior's mean: distance over the noise that is borne."""
-    return _bound(distances, sigma, sample_size, compat, by_size)
+    sigma = _reported(sigma, compat)
+    return _in_form(form, _isotropic(distances, sigma), sigma, sample_size, errors, drop, by_size)
 
 
 @genbench.measure(
@@ -64,12 +74,14 @@ def pacbayes_init(
     formula="‖w‖² / (4σ²) + ln(m / σ) + 10",
 )  # fmt: skip
 def pacbayes_orig(
-    sample_size, norms=FROBENIUS, sigma=_ISOTROPIC,
-    *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, compat: Compat = "none",
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
+    sample_size, errors, norms=FROBENIUS, sigma=_ISOTROPIC,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
+    by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound with the origin as the prior's mean: norm over the noise that is borne."""
-    return _bound(norms, sigma, sample_size, compat, by_size)
+    sigma = _reported(sigma, compat)
+    return _in_form(form, _isotropic(norms, sigma), sigma, sample_size, errors, drop, by_size)
 
 
 @genbench.measure(family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 53", formula="1 / σ²")
@@ -89,9 +101,10 @@ def pacbayes_flatness(
     formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w − w⁰‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10",
 )  # fmt: skip
 def pacbayes_mag_init(
-    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
-    *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, epsilon: Positive = 1e-3,
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
+    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True, biases: bool = True,
+    examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to each weight's distance from its initial value.
 
@@ -99,8 +112,8 @@ def pacbayes_mag_init(
     normal prior about w⁰. The σ' of the search scales the weights themselves.
     """
     _, distance = flattened(layers, initial)
-    value = _magnitude_bound(distance.square().mean(), distance, sigma, epsilon, sample_size)
-    return per_example(value, sample_size, by_size)
+    term = _proportional(distance.square().mean(), distance, sigma, epsilon)
+    return _in_form(form, term, sigma, sample_size, errors, drop, by_size)
 
 
 @genbench.measure(
@@ -108,10 +121,10 @@ def pacbayes_mag_init(
     formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10",
 )  # fmt: skip
 def pacbayes_mag_orig(
-    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
-    *, denominator: Denominator = "distance", drop: Probability = 0.1, draws: Count = 10,
-    largest: Positive = 2.0, epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True,
-    examples: Count = 10_000, by_size: bool = False,
+    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
+    *, denominator: Denominator = "distance", form: Form = "measure", drop: Probability = 0.1,
+    draws: Count = 10, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
+    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to the weights, with the origin as the prior's mean.
 
@@ -123,15 +136,16 @@ def pacbayes_mag_orig(
     """
     weight, distance = flattened(layers, initial)
     below = distance if denominator == "distance" else weight
-    value = _magnitude_bound(weight.square().mean(), below, sigma, epsilon, sample_size)
-    return per_example(value, sample_size, by_size)
+    term = _proportional(weight.square().mean(), below, sigma, epsilon)
+    return _in_form(form, term, sigma, sample_size, errors, drop, by_size)
 
 
 @genbench.measure(family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 61", formula="1 / σ'²")
 def pacbayes_mag_flatness(
     sample_size, sigma=_MAGNITUDE,
     *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, epsilon: Positive = 1e-3,
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
+    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
+    by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """How little noise the weights bear, the noise on each having standard deviation √(σ'² w_i² + ε²)."""
     return per_example(torch.tensor(sigma**-2, dtype=torch.float64), sample_size, by_size)
@@ -154,13 +168,26 @@ def _reported(sigma: float, compat: str) -> float:
     return math.sqrt(sigma) if compat == "nitarshan" else sigma
 
 
-def _bound(lengths: Tensor, sigma: float, m: int, compat: str, by_size: bool) -> Tensor:
-    sigma = _reported(sigma, compat)
-    value = lengths.square().sum() / (4 * sigma**2) + math.log(m / sigma) + 10
-    return per_example(value, m, by_size)
+def _isotropic(lengths: Tensor, sigma: float) -> Tensor:
+    return lengths.square().sum() / (4 * sigma**2)
 
 
-def _magnitude_bound(mean_square: Tensor, below: Tensor, sigma: float, epsilon: float, m: int) -> Tensor:
+def _proportional(mean_square: Tensor, below: Tensor, sigma: float, epsilon: float) -> Tensor:
     numerator = epsilon**2 + (sigma**2 + 1) * mean_square
     denominator = epsilon**2 + (sigma * below).square()
-    return (numerator / denominator).log().sum() / 4 + math.log(m / sigma) + 10
+    return (numerator / denominator).log().sum() / 4
+
+
+def _in_form(
+    form: Form, term: Tensor, sigma: float, m: int, error: Tensor, drop: float, by_size: bool
+) -> Tensor:
+    if form == "measure":
+        value = term + math.log(m / sigma) + 10
+    elif form == "main":
+        value = 2 * term
+    else:
+        if m < 2:
+            raise genbench.NotApplicable("the bound divides by the number of training examples less one")
+        inside = (2 * term + math.log(100 * m) + math.log(20_000)) / (2 * (m - 1))
+        return error + drop + inside.sqrt()
+    return per_example(value, m, by_size)

@@ -25,12 +25,14 @@ _ACTIVE = genbench.need("active_paths", fold=genbench.setting("fold"), examples=
 
 
 @genbench.measure(
-    family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="Σ_paths Π_{w on path} w²"
-)
+    family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="Σ_paths Π_{w on path} w²",
+    aliases=("dpath_norm",),
+)  # fmt: skip
 def path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
     """Sum over all paths of the product of the squared weights: capacity that no rescaling of units hides.
 
-    Its square root is the path norm ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), eq. 31.
+    Its square root is the path norm ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), eq. 31, which
+    ranks networks in the same order.
     """
     return per_example(paths, sample_size, by_size)
 

@@ -7,7 +7,7 @@ changed as the network gets them: normalized, and not cut off at the ends of a r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -135,36 +135,30 @@ def augmentation_consistency(model, inputs, task, device, generator, *, examples
     over 12,864 of them.
     """
     _require_images(inputs)
-    chosen = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    images = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)].to(device)
+    before = _top(model, images, task)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for part in chunks(chosen, device, copies=2):
-        images = chosen[part].to(device)
-        before = _top(model, images, task)
-        for penalty, changed in _changed(images, generator):
-            after = _top(model, changed, task)
-            moved = (before.values - after.values).abs()
-            total += torch.where(
-                before.indices == after.indices, moved, torch.full_like(moved, penalty)
-            ).sum()
-    return total / len(chosen)
+    # Drawn for all images at once: the value does not depend on how many fit into a pass.
+    for penalty, changed in _changed(images, generator):
+        after = _top(model, changed, task)
+        moved = (before.values - after.values).abs()
+        total += torch.where(before.indices == after.indices, moved, torch.full_like(moved, penalty)).sum()
+    return total / len(images)
 
 
-def _changed(images: Tensor, generator: torch.Generator) -> list[tuple[float, Tensor]]:
+def _changed(images: Tensor, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
     """The seven changes of the runner-up, each with the penalty of another class."""
     height, width = images.shape[2:]
     mirrored = images.flip(3)
     top, left = (height - int(0.9 * height)) // 2, (width - int(0.9 * width)) // 2
     centre = images[:, :, top : height - top, left : width - left]
-    centre = F.interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
-    return [
-        (6.0, mirrored),
-        (1.0, _saturated(images, generator)),
-        (2.0, centre),
-        (3.0, _edges(images)),
-        (1.0, images + 0.5),
-        (12.0, _saturated(mirrored, generator)),
-        (2.0, _erased(images, generator)),
-    ]
+    yield 6.0, mirrored
+    yield 1.0, _saturated(images, generator)
+    yield 2.0, F.interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
+    yield 3.0, _edges(images)
+    yield 1.0, images + 0.5
+    yield 12.0, _saturated(mirrored, generator)
+    yield 2.0, _erased(images, generator)
 
 
 def _saturated(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -203,7 +197,7 @@ def _erased(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _top(model: nn.Module, images: Tensor, task) -> torch.return_types.max:
-    outputs = forward(model, images)
+    outputs = torch.cat([forward(model, images[part]) for part in chunks(images, images.device)])
     require_classes(task, outputs)
     return outputs.double().softmax(1).max(1)
 

@@ -24,6 +24,7 @@ __all__ = [
     "dbi_x_mixup",
     "feature_effective_rank",
     "feature_norm",
+    "feature_variance",
     "fisher_ratio",
     "nc1",
     "silhouette",
@@ -168,7 +169,7 @@ def nc1(
 @genbench.measure(
     family="representation", direction="+",
     source="Wei & Ma 2019 (data-dependent sample complexity), Theorem 5.1 (t)",
-    formula="mean or max of ‖h_i‖₂",
+    formula="mean or max of ‖h_i‖₂", aliases=("activation_norm",),
 )  # fmt: skip
 def feature_norm(
     features=_FEATURES,
@@ -178,6 +179,21 @@ def feature_norm(
     """Euclidean norm of a hidden layer at training examples."""
     norms = torch.linalg.vector_norm(features.features, dim=1)
     return norms.mean() if aggregate == "mean" else norms.max()
+
+
+@genbench.measure(
+    family="representation", direction="+", source="Jiang et al. 2019 (margin distributions), section 3",
+    formula="mean_i ‖h_i − mean h‖²",
+)  # fmt: skip
+def feature_variance(
+    features=_FEATURES,
+    *, layer: LayerChoice = "penultimate", pool: Count = 1, examples: Count = 500,
+) -> Tensor:  # fmt: skip
+    """Total variance of a hidden layer over training examples: the square of its scale, without the mean.
+
+    Like the norm it grows with the weights below, and with them, it is said, the gap.
+    """
+    return (features.features - features.features.mean(0)).square().sum(1).mean()
 
 
 @genbench.measure(

@@ -28,11 +28,12 @@ def perturbation_robustness(
         Standard deviation γ of the noise, on the inputs as the network gets them (normalized ones).
     """
     _require_numbers(inputs)
+    # Drawn for all examples at once: the value does not depend on how many fit into a pass.
+    shift = torch.randn(inputs.shape, generator=generator, device=device, dtype=torch.float32)
     wrong = 0
     for part in chunks(inputs, device):
         clean = inputs[part].to(device)
-        shift = torch.randn(clean.shape, generator=generator, device=device, dtype=torch.float32)
-        outputs = forward(model, clean + noise * shift.to(clean.dtype))
+        outputs = forward(model, clean + noise * shift[part].to(clean.dtype))
         require_classes(task, outputs)
         wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
     return torch.as_tensor(wrong / len(inputs))

@@ -22,6 +22,7 @@ from genbench.probes.spectra import Kernel
 
 __all__ = [
     "geometric_complexity",
+    "geometric_complexity_projected",
     "input_jacobian_norm",
     "input_margin_linearised",
     "lipschitz_lower",
@@ -39,6 +40,22 @@ _JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("example
 def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
     """Mean squared Frobenius norm of the Jacobian of the logits, by exact differentiation."""
     return _trace(jacobians.gram).mean()
+
+
+@genbench.measure(
+    family="smoothness", direction="+", source="Dherin et al. 2022; Walker 2023, definition 6.1",
+    formula="mean_x k ‖Jᵀ u_x‖², J = ∂f/∂x, u_x random of length 1",
+)  # fmt: skip
+def geometric_complexity_projected(
+    squares=genbench.need(
+        "projected_jacobians",
+        projections=genbench.setting("projections"),
+        examples=genbench.setting("examples"),
+    ),
+    *, projections: Count = 2, examples: Count = 2000,
+) -> Tensor:  # fmt: skip
+    """`geometric_complexity` of more examples at the price of few backward passes, by random projections."""
+    return squares.mean()
 
 
 @genbench.measure(

@@ -25,6 +25,7 @@ from genbench.probes.spectra import Kernel
 
 __all__ = [
     "fro_over_spec",
+    "lipschitz_upper",
     "log_prod_of_spec",
     "log_prod_of_spec_over_margin",
     "log_spec_init_main",
@@ -126,6 +127,16 @@ def log_spec_init_main(
 def log_spectral_mean(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator") -> Tensor:
     """Mean over the layers of the logarithm, base 10, of the squared spectral norm."""
     return 2 * spectral.log10().mean()
+
+
+@genbench.measure(family="spectral", direction="+", source="Walker 2023, eq. 3", formula="Π_l σ_l")
+def lipschitz_upper(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator") -> Tensor:
+    """Product of the spectral norms, a bound of the Lipschitz constant; `lipschitz_lower` is one from below.
+
+    It bounds a chain of layers with activations of slopes of at most 1; of other networks it is a number of
+    the same kind. The logarithm of its square is `log_prod_of_spec`.
+    """
+    return spectral.log().sum().exp()
 
 
 def _log_product_over_margin(spectral: Tensor, margin: Tensor) -> Tensor:

@@ -11,9 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import genbench
-from genbench.constraints import Count
+from genbench.constraints import Count, Fraction, Positive
 
-__all__ = ["steps_0_1_to_0_01", "steps_to_0_1", "sum_over_training_losses"]
+__all__ = [
+    "epochs_to_converge",
+    "final_loss",
+    "sotl_e",
+    "sotl_ema",
+    "steps_0_1_to_0_01",
+    "steps_to_0_1",
+    "sum_over_training_losses",
+]
+
+Losses = Literal["train_loss", "batch_loss"]
+"""Of the training split at the end of each epoch, or the mean over the epoch's batches."""
 
 
 @genbench.measure(
@@ -43,14 +54,14 @@ def steps_0_1_to_0_01(history, task) -> int:
 )  # fmt: skip
 def sum_over_training_losses(
     history,
-    *, losses: Literal["train_loss", "batch_loss"] = "train_loss", last: Count | None = None,
+    *, losses: Losses = "train_loss", last: Count | None = None,
 ) -> float:  # fmt: skip
     """Training losses at the ends of the epochs, summed: networks that learn faster generalize better.
 
     Parameters
     ----------
     losses : {"train_loss", "batch_loss"}
-        Losses of the training split at the end of each epoch, or means over the epoch's batches.
+        Of the training split at the end of each epoch, or the mean over the epoch's batches.
     last : int, optional
         Only the last so many epochs (SOTL-E); all where left out.
 
@@ -59,10 +70,83 @@ def sum_over_training_losses(
     NotApplicable
         No epoch was trained.
     """
+    epochs = _of_epochs(history, losses)
+    return math.fsum(epochs[-last:] if last else epochs)
+
+
+@genbench.measure(
+    name="sotl_E", family="speed", direction="+",
+    source="Ru et al. 2021 (Speedy performance estimation), SOTL-E",
+    formula="Σ_{last E epochs} training loss",
+)  # fmt: skip
+def sotl_e(history, *, losses: Losses = "train_loss", epochs: Count = 1) -> float:
+    """Training losses at the ends of the last E epochs, summed: the early ones tell of the start only.
+
+    Parameters
+    ----------
+    losses : {"train_loss", "batch_loss"}
+        As in `sum_over_training_losses`.
+    epochs : int
+        E.
+
+    Raises
+    ------
+    NotApplicable
+        Fewer epochs were trained.
+    """
+    trained = _of_epochs(history, losses)
+    if len(trained) < epochs:
+        raise genbench.NotApplicable(f"{len(trained)} epochs were trained, not {epochs}")
+    return math.fsum(trained[-epochs:])
+
+
+@genbench.measure(
+    family="speed", direction="+", source="Ru et al. 2021 (Speedy performance estimation), SOTL-EMA",
+    formula="Σ_t γ^{T−t} (training loss of epoch t)",
+)  # fmt: skip
+def sotl_ema(
+    history, *, losses: Losses = "train_loss", decay: Fraction = 0.9, normalized: bool = False
+) -> float:
+    """Training losses at the ends of the epochs, summed with weights that fade towards the first one.
+
+    Parameters
+    ----------
+    losses : {"train_loss", "batch_loss"}
+        As in `sum_over_training_losses`.
+    decay : float
+        γ, for each epoch.
+    normalized : bool
+        Divided by the sum of the weights: their mean.
+    """
+    trained = _of_epochs(history, losses)
+    weights = [decay**age for age in reversed(range(len(trained)))]
+    total = math.fsum(weight * loss for weight, loss in zip(weights, trained, strict=True))
+    return total / math.fsum(weights) if normalized else total
+
+
+@genbench.measure(family="speed", direction="+", formula="epochs until the training cross-entropy is ≤ ε")
+def epochs_to_converge(history, task, *, loss: Positive = 0.01) -> float:
+    """Epochs at the first evaluation with a training cross-entropy of at most ε.
+
+    Parameters
+    ----------
+    loss : float
+        ε.
+    """
+    return history["epoch"][_first_at_most(history, task, loss)]
+
+
+@genbench.measure(family="speed", direction="+", formula="training loss at the last evaluation")
+def final_loss(history) -> float:
+    """Training loss in evaluation mode when training ended, as the history has it."""
+    return _of_epochs(history, "train_loss")[-1]
+
+
+def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> Sequence[float]:
     epochs = history[losses][1:]  # row 0 is at initialization
     if not epochs:
         raise genbench.NotApplicable("no epoch was trained")
-    return math.fsum(epochs[-last:] if last else epochs)
+    return epochs
 
 
 def _first_at_most(history: Mapping[str, Sequence[Any]], task: Any, loss: float) -> int:

@@ -8,6 +8,32 @@ A network's weights are drawn from torch's global generator, which the caller se
 normalization is a module of its own, so that hooks and graph transformations find each one.
 """
 
-from genbench.models import convnet, mlp, resnet, rnn, timm, torchvision, wide_resnet
+from genbench.models import (
+    alexnet,
+    convnet,
+    flattened_convnets,
+    inception,
+    mlp,
+    network_in_network,
+    residual_mlp,
+    resnet,
+    rnn,
+    timm,
+    torchvision,
+    wide_resnet,
+)
 
-__all__ = ["convnet", "mlp", "resnet", "rnn", "timm", "torchvision", "wide_resnet"]
+__all__ = [
+    "alexnet",
+    "convnet",
+    "flattened_convnets",
+    "inception",
+    "mlp",
+    "network_in_network",
+    "residual_mlp",
+    "resnet",
+    "rnn",
+    "timm",
+    "torchvision",
+    "wide_resnet",
+]

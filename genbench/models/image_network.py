@@ -1,4 +1,4 @@
-"""The frame that all built-in networks for images share: encoder, global average, linear classifier."""
+"""The frame that the built-in networks for images share: encoder, pooling, linear classifier."""
 
 from __future__ import annotations
 
@@ -8,24 +8,46 @@ __all__ = ["ImageNetwork"]
 
 
 class ImageNetwork(nn.Module):
-    """An encoder of feature maps, their average over positions, and a linear classifier.
+    """An encoder of feature maps, what makes vectors of them, and a linear classifier.
+
+    Parameters
+    ----------
+    encoder : Sequential
+    features : int
+        Length of the vectors: the number of channels where each is averaged.
+    outputs : int
+    block_outputs : list of str
+        Names of the encoder's submodules that end its blocks or layers.
+    pool : Module, optional
+        The average over positions where left out; ``nn.Flatten()`` for the whole map.
+    bias : bool
+        Of the classifier.
 
     Attributes
     ----------
     encoder : Sequential
         From images to feature maps (n, channels, height, width).
-    pool : Sequential
-        Averages each channel: (n, channels).
+    pool : Module
+        From feature maps to vectors (n, features).
     classifier : Linear
     roles : dict
         Names of submodules by role, see `genbench.models.roles`.
     """
 
-    def __init__(self, encoder: nn.Sequential, channels: int, outputs: int, block_outputs: list[str]):
+    def __init__(
+        self,
+        encoder: nn.Sequential,
+        features: int,
+        outputs: int,
+        block_outputs: list[str],
+        *,
+        pool: nn.Module | None = None,
+        bias: bool = True,
+    ):
         super().__init__()
         self.encoder = encoder
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.classifier = nn.Linear(channels, outputs)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if pool is None else pool
+        self.classifier = nn.Linear(features, outputs, bias=bias)
         self.roles = {
             "block_outputs": [f"encoder.{name}" for name in block_outputs],
             "encoder": ["encoder"],

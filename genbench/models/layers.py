@@ -9,14 +9,25 @@ from typing import Literal
 from torch import nn
 
 from genbench.errors import InvalidInput, nearest
+from genbench.models.polynomial_activation import PolynomialActivation
 
-__all__ = ["Activation", "Normalization", "activation_layer", "initialize", "normalization_layer"]
+__all__ = [
+    "Activation",
+    "NoNormalization",
+    "Normalization",
+    "activation_layer",
+    "initialize",
+    "normalization_layer",
+]
 
 Normalization = Literal["batch", "layer", "group", "none"]
 """What a hyperparameter ``normalization`` can be."""
 
-Activation = Literal["relu", "leaky-relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"]
-"""What a hyperparameter ``activation`` can be; ``identity`` makes a linear network."""
+Activation = Literal[
+    "relu", "leaky-relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "polynomial", "identity"
+]
+"""What a hyperparameter ``activation`` can be; ``polynomial`` is the least-squares polynomial of degree 10
+for ReLU on [−24, 24], ``identity`` makes a linear network."""
 
 _ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -27,6 +38,7 @@ _ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "polynomial": PolynomialActivation,
     "identity": nn.Identity,
 }
 
@@ -34,6 +46,10 @@ _NORMALIZATIONS = ("batch", "layer", "group", "none")
 
 # The size that Wu & He 2018 (Table 3) found best when the number of channels in a group is fixed.
 CHANNELS_PER_GROUP = 16
+
+
+class NoNormalization(nn.Identity):
+    """Stands where a normalization can be."""
 
 
 def activation_layer(name: Activation) -> nn.Module:
@@ -74,7 +90,7 @@ def normalization_layer(name: Normalization, channels: int, *, spatial: bool) ->
         case "group":
             return nn.GroupNorm(math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP)), channels)
         case "none":
-            return nn.Identity()
+            return NoNormalization()
     raise InvalidInput(f"unknown normalization '{name}'{nearest(name, _NORMALIZATIONS)}")
 
 

@@ -11,8 +11,10 @@ __all__ = ["ROLES", "module_roles"]
 ROLES: Mapping[str, str] = {
     "block_outputs": "the modules whose outputs are those of the blocks, or of the layers of a plain network",
     "normalizations": "all normalizations",
+    "block_normalizations": "the normalizations inside the blocks",
     "encoder": "the module between the inputs and pooling or classifier",
     "classifier": "the last layer, which yields the outputs",
+    "generalization_layers": "layers that a regularizer added to the network",
 }
 
 # Their common base classes are private in torch, the names are not.
@@ -45,7 +47,10 @@ def module_roles(model: nn.Module) -> dict[str, list[str]]:
     dict from str to list of str
         All of `ROLES`, with an empty list where there is none, and roles of the network's own.
     """
-    return {**_derived(model), **getattr(model, "roles", {})}
+    roles = {**_derived(model), **getattr(model, "roles", {})}
+    blocks = tuple(f"{name}." for name in roles["block_outputs"])
+    inside = [name for name in roles["normalizations"] if name.startswith(blocks)]
+    return {"block_normalizations": inside, **roles}
 
 
 def _derived(model: nn.Module) -> dict[str, list[str]]:
@@ -56,6 +61,7 @@ def _derived(model: nn.Module) -> dict[str, list[str]]:
         "block_outputs": _blocks(model),
         "normalizations": [name for name, each in modules.items() if isinstance(each, _NORMALIZATIONS)],
         "encoder": [],
+        "generalization_layers": [],
         "classifier": (linear or convolutions)[-1:],
     }
 

@@ -2,16 +2,23 @@
 
 `sample`, `outputs` and `margins` look at the training data through the network; `layers` reads the weights,
 batch norm folded in by `folding`; `norms`, `normalization` and `spectra` take their norms, `eigenvalues`
-their whole spectra; `paths` sums over paths; `jacobians` differentiates by the input, `gradients` and
-`tangent_kernel` by the weights, example by example.
-`objective` is the training loss as a function of the weights, which `perturbation` and `ascent` move and
-`curvature` differentiates.
+their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low_rank` fit laws of their own;
+`unrolled` is a recurrent network over time; `paths` sums over paths; `jacobians` differentiates by the input,
+`gradients` and `tangent_kernel` by the weights, example by example, `minibatches` batch by batch, and
+`trajectory` at the weights along training.
+`objective` is the training loss as a function of the weights, which `perturbation`, `ascent` and `worst_case`
+move and `curvature`, `spectral_density` and `stability` differentiate twice; `fisher` has the Fisher
+information, `adversarial` moves the inputs.
+`stiffness` reads pairs of examples off the Gram matrix of `gradients`, `validation` looks at examples held
+out of training, `siblings` at the fits with other seeds.
 """
 
 from genbench.probes import (
+    adversarial,
     ascent,
     curvature,
     eigenvalues,
+    fisher,
     folding,
     gradient_products,
     gradients,
@@ -20,22 +27,36 @@ from genbench.probes import (
     layer_chain,
     layer_gradients,
     layers,
+    low_rank,
     margins,
+    minibatches,
     normalization,
     norms,
     objective,
     outputs,
     paths,
     perturbation,
+    random_matrices,
     sample,
+    siblings,
     spectra,
+    spectral_density,
+    stability,
+    stiffness,
     tangent_kernel,
+    trajectory,
+    truncated_power_laws,
+    unrolled,
+    validation,
+    worst_case,
 )
 
 __all__ = [
+    "adversarial",
     "ascent",
     "curvature",
     "eigenvalues",
+    "fisher",
     "folding",
     "gradient_products",
     "gradients",
@@ -44,14 +65,26 @@ __all__ = [
     "layer_chain",
     "layer_gradients",
     "layers",
+    "low_rank",
     "margins",
+    "minibatches",
     "normalization",
     "norms",
     "objective",
     "outputs",
     "paths",
     "perturbation",
+    "random_matrices",
     "sample",
+    "siblings",
     "spectra",
+    "spectral_density",
+    "stability",
+    "stiffness",
     "tangent_kernel",
+    "trajectory",
+    "truncated_power_laws",
+    "unrolled",
+    "validation",
+    "worst_case",
 ]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.objective import Objective
+from genbench.probes.hessian import Hessian
 from genbench.probes.perturbation import normal_direction
 
-__all__ = ["Krylov", "Remainder", "hessian_krylov", "hessian_product", "hessian_remainder"]
+__all__ = [
+    "Krylov",
+    "Remainder",
+    "hessian_krylov",
+    "hessian_remainder",
+    "lanczos",
+    "rejected",
+]
 
 _SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
 _OBJECTIVE = genbench.need("objective", **_SAMPLE)
@@ -32,32 +39,26 @@ class Krylov:
     weights : Tensor, shape (k,)
         Squared first components of the eigenvectors of T, double: `values` with these weights are the
         quadrature of the spectral density of H as the first vector sees it.
+    vectors : Tensor, shape (k, k)
+        Eigenvectors of T in the same order, double, one in a column: their sums of `basis` are Ritz vectors.
     basis : Tensor, shape (k, parameters)
         Q, one vector in a row, in the precision of the weights.
     """
 
     values: Tensor
     weights: Tensor
+    vectors: Tensor
     basis: Tensor
 
-
-def hessian_product(objective: Objective, vector: Tensor) -> Tensor:
-    """H v for the training loss at the trained weights, shape (parameters,), by differentiating ⟨∇L, v⟩."""
-    product = torch.zeros_like(vector)
-    # The fast kernels of attention have no second derivative.
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        point = objective.weights.detach().clone().requires_grad_()
-        for part in objective.losses(point, copies=4):
-            (slope,) = torch.autograd.grad(part.sum() / len(objective.inputs), point, create_graph=True)
-            if slope.requires_grad:  # the loss of a linear function has no second derivative
-                product += torch.autograd.grad(slope @ vector, point)[0]
-    return product
+    def ritz_vector(self, place: int) -> Tensor:
+        """The Ritz vector of one of `values`, shape (parameters,)."""
+        return self.vectors[:, place].to(self.basis.dtype) @ self.basis
 
 
 @genbench.probe(cost="D")
 def hessian_krylov(
     generator, objective=_OBJECTIVE,
-    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 500,
+    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Krylov:  # fmt: skip
     """Lanczos iteration with full reorthogonalization from a random start.
 
@@ -69,25 +70,49 @@ def hessian_krylov(
     fold, biases, examples
         As of `objective`.
     """
-    weights = objective.weights
-    size = min(steps, len(weights))
-    basis = weights.new_zeros(size, len(weights))
-    projected = torch.zeros(size, size, dtype=torch.float64, device=weights.device)
-    negligible = 100 * torch.finfo(weights.dtype).eps
-    image, scale = weights.new_zeros(len(weights)), 1.0
+    start = torch.zeros_like(objective.weights)
+    return lanczos(Hessian(objective).product, start, steps, generator)
+
+
+def lanczos(
+    product: Callable[[Tensor], Tensor], start: Tensor, steps: int, generator: torch.Generator
+) -> Krylov:
+    """The Krylov space of a symmetric matrix.
+
+    Parameters
+    ----------
+    product : callable
+        From a vector to its product with the matrix.
+    start : Tensor, shape (n,)
+        The first vector, of any length; a random one where it is zero.
+    steps : int
+        Dimensions, n at most.
+    generator : torch.Generator
+        For the start and where the space closes before.
+
+    Raises
+    ------
+    NotApplicable
+        A product is not finite.
+    """
+    size = min(steps, len(start))
+    basis = start.new_zeros(size, len(start))
+    projected = torch.zeros(size, size, dtype=torch.float64, device=start.device)
+    negligible = 100 * torch.finfo(start.dtype).eps
+    image, scale = start, float(torch.linalg.vector_norm(start))
     for step in range(size):
-        image, length = _rejected(image, basis[:step])
-        if length <= negligible * scale:  # the start, or the space is closed
-            drawn = torch.randn(len(weights), generator=generator, device=weights.device, dtype=torch.float32)
-            image, length = _rejected(drawn.to(weights.dtype), basis[:step])
+        image, length = rejected(image, basis[:step])
+        if length <= negligible * scale:  # no start is given, or the space is closed
+            drawn = torch.randn(len(start), generator=generator, device=start.device, dtype=torch.float32)
+            image, length = rejected(drawn.to(start.dtype), basis[:step])
         basis[step] = image / length
-        image = hessian_product(objective, basis[step])
+        image = product(basis[step])
         scale = float(torch.linalg.vector_norm(image))
         projected[step, : step + 1] = projected[: step + 1, step] = (basis[: step + 1] @ image).double()
     if not projected.isfinite().all():
         raise genbench.NotApplicable("the second derivatives of the training loss are not finite")
     values, vectors = torch.linalg.eigh(projected)
-    return Krylov(values.flip(0), vectors[0].square().flip(0), basis)
+    return Krylov(values.flip(0), vectors[0].square().flip(0), vectors.flip(1), basis)
 
 
 @dataclass(frozen=True)
@@ -108,7 +133,7 @@ class Remainder:
 @genbench.probe(cost="D")
 def hessian_remainder(
     objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
-    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 500,
+    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Remainder:  # fmt: skip
     """Hutchinson's estimates E zᵀ P H P z and E ‖P H P z‖², for z of independent random signs.
 
@@ -123,16 +148,17 @@ def hessian_remainder(
         Vectors z, each for one product with the Hessian.
     """
     trace = squares = 0.0
+    hessian = Hessian(objective)
     for seed in seeds:
         signs = normal_direction(seed, objective.weights).sign()
-        rest, _ = _rejected(signs, krylov.basis)
-        image, length = _rejected(hessian_product(objective, rest), krylov.basis)
+        rest, _ = rejected(signs, krylov.basis)
+        image, length = rejected(hessian.product(rest), krylov.basis)
         trace += float((rest.double() * image.double()).sum())
         squares += length**2
     return Remainder(trace / len(seeds), squares / len(seeds))
 
 
-def _rejected(vector: Tensor, basis: Tensor) -> tuple[Tensor, float]:
+def rejected(vector: Tensor, basis: Tensor) -> tuple[Tensor, float]:
     """What is left of a vector orthogonal to a basis, and its length; twice, as rounding asks for."""
     for _ in range(2):
         vector = vector - (basis @ vector) @ basis

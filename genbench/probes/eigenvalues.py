@@ -11,22 +11,32 @@ import genbench
 from genbench.constraints import Count
 from genbench.probes.layers import Layer
 
-__all__ = ["PowerLaw", "eigenvalues", "fit_power_law", "power_laws", "singular_values"]
+__all__ = [
+    "PowerLaw",
+    "eigenvalues",
+    "finite",
+    "fit_power_law",
+    "layer_spectra",
+    "long_enough",
+    "pooled_eigenvalues",
+    "power_laws",
+]
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
+_SPECTRA = genbench.need("layer_spectra", fold=genbench.setting("fold"))
 _EIGENVALUES = genbench.need(
     "eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest")
 )
 
 
 @genbench.probe
-def singular_values(layers=_LAYERS, *, fold: bool = True) -> tuple[Tensor, ...]:
-    """Singular values of each layer's matrix (out, in · kernel), in falling order, double."""
-    return tuple(torch.linalg.svdvals(_finite(layer.matrix)) for layer in layers)
+def layer_spectra(layers=_LAYERS, *, fold: bool = False) -> tuple[Tensor, ...]:
+    """`pooled_eigenvalues` of every layer, however few they are."""
+    return tuple(pooled_eigenvalues(layer) for layer in layers)
 
 
 @genbench.probe
-def eigenvalues(layers=_LAYERS, *, fold: bool = False, smallest: Count = 10) -> tuple[Tensor, ...]:
+def eigenvalues(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> tuple[Tensor, ...]:
     """Eigenvalues of WᵀW of each layer, rising, as WeightWatcher (Martin, Peng & Mahoney 2021) takes them.
 
     A convolution counts as its kh · kw slices (out, in), their eigenvalues pooled and the weights multiplied
@@ -42,12 +52,16 @@ def eigenvalues(layers=_LAYERS, *, fold: bool = False, smallest: Count = 10) -> 
     NotApplicable
         No layer has as many eigenvalues.
     """
-    spectra = [_pooled(layer) for layer in layers]
-    kept = tuple(spectrum for spectrum in spectra if len(spectrum) >= smallest)
-    if not kept:
+    return tuple(spectra[place] for place in long_enough(spectra, smallest))
+
+
+def long_enough(spectra: tuple[Tensor, ...], smallest: int) -> list[int]:
+    """Places of the layers with at least `smallest` eigenvalues; raises NotApplicable where there is none."""
+    places = [place for place, spectrum in enumerate(spectra) if len(spectrum) >= smallest]
+    if not places:
         most = max(len(spectrum) for spectrum in spectra)
         raise genbench.NotApplicable(f"no layer has {smallest} eigenvalues, the largest has {most}")
-    return kept
+    return places
 
 
 @dataclass(frozen=True)
@@ -108,8 +122,9 @@ def fit_power_law(values: Tensor) -> PowerLaw:
     return best
 
 
-def _pooled(layer: Layer) -> Tensor:
-    weight = _finite(layer.weight)
+def pooled_eigenvalues(layer: Layer) -> Tensor:
+    """Eigenvalues of one layer that are not zero, pooled over the slices of its kernel and scaled, rising."""
+    weight = finite(layer.weight)
     kernel = weight[0, 0].numel()
     slices = weight.reshape(*weight.shape[:2], kernel).movedim(2, 0)
     spectrum = torch.linalg.svdvals(slices).flatten().square()
@@ -120,7 +135,14 @@ def _pooled(layer: Layer) -> Tensor:
     return spectrum[spectrum > spectrum[-1] * 1e-12]
 
 
-def _finite(weight: Tensor) -> Tensor:
+def finite(weight: Tensor) -> Tensor:
+    """The weight itself.
+
+    Raises
+    ------
+    NotApplicable
+        Its entries are not finite.
+    """
     if not weight.isfinite().all():
         raise genbench.NotApplicable("the weights are not finite")
     return weight

@@ -34,7 +34,9 @@ __all__ = [
     "batch_gradients",
     "gradient_gram",
     "gradient_moments",
+    "gram_of",
     "loss_derivatives",
+    "squared_norms",
 ]
 
 
@@ -109,13 +111,17 @@ def gradient_gram(model, inputs, targets, task, device, *, examples: Count = 500
         At most this many training examples, evenly spaced over the training split.
     """
     chosen = evenly_spaced(len(inputs), examples)
-    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
-    derivatives = loss_derivatives(outputs_of(model, picked, device), wanted, task)
-    products = gradient_products(model, picked, derivatives, device)
+    return gram_of(model, inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)], task, device)
+
+
+def gram_of(model, inputs: Tensor, targets: Tensor, task, device: torch.device) -> GradientGram:
+    """Inner products of the gradients of the losses of any examples."""
+    derivatives = loss_derivatives(outputs_of(model, inputs, device), targets, task)
+    products = gradient_products(model, inputs, derivatives, device)
     lengths = products.diagonal().clamp_min(0).sqrt()
     norms = lengths * derivatives.abs().amax(1)
     inverse = torch.where(norms == 0, 0.0, lengths.reciprocal())
-    return GradientGram(products * torch.outer(inverse, inverse), norms, wanted)
+    return GradientGram(products * torch.outer(inverse, inverse), norms, targets)
 
 
 @genbench.probe(cost="D")
@@ -143,15 +149,14 @@ def gradient_moments(
     for scale, pieces in gradient_pieces(model, picked, derivatives, device):
         of_examples = torch.zeros_like(scale)
         for name, piece in pieces:
-            of_examples = of_examples + _squared_norms(piece)
+            of_examples = of_examples + squared_norms(piece)
             sums[name] = sums.get(name, 0) + _total(piece).double() * scale
             if coordinates:
                 squares[name] = squares.get(name, 0) + _total_square(piece) * scale**2
         norms.append(of_examples * scale**2)
-    squared_norms = torch.cat(norms)
     mean = torch.cat(list(sums.values())) / len(picked)
     mean_square = torch.cat(list(squares.values())) / len(picked) if coordinates else None
-    return GradientMoments(squared_norms, mean, mean_square)
+    return GradientMoments(torch.cat(norms), mean, mean_square)
 
 
 @genbench.probe(cost="C")
@@ -205,7 +210,8 @@ def loss_derivatives(outputs: Tensor, targets: Tensor, task) -> Tensor:
     return others - own * others.sum(1, keepdim=True)
 
 
-def _squared_norms(piece: Factors | Tensor) -> Tensor:
+def squared_norms(piece: Factors | Tensor) -> Tensor:
+    """‖g_i‖² of one layer's part of the gradients, shape (n,), double."""
     return piece.squared_norms() if isinstance(piece, Factors) else piece.double().square().sum(1)
 
 

@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,10 @@ from genbench.probes.folding import is_batch_norm
 from genbench.probes.hidden import jacobian_norms
 from genbench.probes.sample import chunks, evenly_spaced
 
-__all__ = ["LayerChain", "layer_chain"]
+__all__ = ["Kinks", "LayerChain", "layer_chain"]
+
+Kinks = Literal["refuse", "surrogate"]
+"""Of ReLUs, which have no Lipschitz derivative: no value, or what σ̄ = 0 gives, which is no bound."""
 
 # Linear maps without weights, as is a batch norm; they count as part of the multiplication beside them.
 _LINEAR = (
@@ -59,8 +62,6 @@ class LayerChain:
         At how many places of its output the kernel of each W_i is applied, 1 for a linear layer.
     bend : float
         The largest Lipschitz constant of the derivative of an activation, not counting kinks.
-    kinks : str
-        The class of an activation that has no derivative everywhere, empty if there is none.
     """
 
     sigma: Mapping[tuple[int, int], float]
@@ -68,17 +69,19 @@ class LayerChain:
     weights: tuple[str, ...]
     positions: tuple[int, ...]
     bend: float
-    kinks: str
 
 
 @genbench.probe(cost="E")
 def layer_chain(
-    inputs, device, generator, model=_MODEL, *, fold: bool = True, examples: Count = 50
-) -> LayerChain:
+    inputs, device, generator, model=_MODEL,
+    *, kinks: Kinks = "refuse", fold: bool = True, examples: Count = 50,
+) -> LayerChain:  # fmt: skip
     """The network as a chain, with the largest Jacobians between its layers at training examples.
 
     Parameters
     ----------
+    kinks : {"refuse", "surrogate"}
+        What to do with ReLUs, to which the theorem does not apply.
     examples : int
         At most this many training examples, evenly spaced over the training split. The cost is that of some
         tens of backward passes over them for each of r(2r − 1) pairs of layers.
@@ -86,7 +89,8 @@ def layer_chain(
     Raises
     ------
     NotApplicable
-        The network is no chain of linear layers with at most one activation between two of them.
+        The network is no chain of linear layers with at most one activation between two of them; or an
+        activation has no Lipschitz derivative.
     """
     if not inputs.is_floating_point():
         raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
@@ -100,6 +104,11 @@ def layer_chain(
     for part in chunks(picked, device, copies=20):
         point = picked[part].to(device, torch.float64, copy=True).requires_grad_()
         links = _links(network, point)
+        kinked = [type(each).__name__ for each in links.activations if isinstance(each, _KINKED)]
+        if kinked and kinks == "refuse":
+            raise genbench.NotApplicable(
+                f"the theorem asks for an activation with a Lipschitz derivative, {kinked[0]} has none"
+            )
         values = [point, *links.outputs]
         # An example is one of the largest over all chunks, or it does not matter.
         here = {
@@ -117,7 +126,6 @@ def layer_chain(
         weights=tuple(names[id(module)] for module in links.weighted),
         positions=tuple(links.positions),
         bend=max((_bend(module) for module in links.activations), default=0.0),
-        kinks=next((type(each).__name__ for each in links.activations if isinstance(each, _KINKED)), ""),
     )
 
 

@@ -15,7 +15,7 @@ import genbench
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.sample import forward
 
-__all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched"]
+__all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched", "weight_layers"]
 
 _WITH_BIAS = (nn.Linear, _ConvNd)
 
@@ -68,13 +68,13 @@ def layers(model=_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
     NotApplicable
         The network has no weights.
     """
-    return _read(model)
+    return weight_layers(model)
 
 
 @genbench.probe
 def initial_layers(model=_INITIAL_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
     """The weight layers at initialization, read as those of the trained network are."""
-    return _read(model)
+    return weight_layers(model)
 
 
 @genbench.probe(cost="B")
@@ -119,7 +119,14 @@ def matched(current: tuple[Layer, ...], initial: tuple[Layer, ...]) -> list[tupl
     return [(layer, by_name[layer.name]) for layer in current]
 
 
-def _read(model: nn.Module) -> tuple[Layer, ...]:
+def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
+    """The weight layers of a network as it stands, in its own precision; their weights are the parameters.
+
+    Raises
+    ------
+    NotApplicable
+        The network has none.
+    """
     found: dict[int, Layer] = {}  # by identity: tied weights are one weight
     for name, module in model.named_modules():
         if is_batch_norm(module):

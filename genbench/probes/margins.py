@@ -11,7 +11,7 @@ import genbench
 from genbench.constraints import Fraction
 from genbench.probes.outputs import require_classes
 
-__all__ = ["MarginSign", "low_quantile", "margins", "reference_margin"]
+__all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "reference_margin"]
 
 MarginSign = Literal["absolute", "signed"]
 """What becomes of a negative margin: its absolute value, as published, or zero."""
@@ -27,6 +27,11 @@ def margins(logits, targets, task) -> Tensor:
         In regression, and with a single output.
     """
     require_classes(task, logits)
+    return margins_of(logits, targets)
+
+
+def margins_of(logits: Tensor, targets: Tensor) -> Tensor:
+    """f_y − max_{j≠y} f_j of each row of outputs, of which there are two or more."""
     column = targets.to(logits.device).unsqueeze(1)
     own = logits.gather(1, column).squeeze(1)
     others = logits.scatter(1, column, -torch.inf).amax(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -94,12 +94,30 @@ class Objective:
 
     def gradient(self, weights: Tensor) -> Tensor:
         """Gradient of `loss`, shape (parameters,), in the precision of the weights."""
+        return self.loss_and_gradient(weights)[1]
+
+    def loss_and_gradient(self, weights: Tensor, *, normalized: bool = False) -> tuple[float, Tensor]:
+        """`loss` and its gradient from one pass."""
+        loss = 0.0
         with torch.enable_grad():
             point = weights.detach().clone().requires_grad_()
             total = torch.zeros_like(point)
-            for part in self.losses(point, copies=2):
-                total += torch.autograd.grad(part.sum() / len(self.inputs), point)[0]
-        return total
+            for part in self.losses(point, normalized=normalized, copies=2):
+                share = part.sum() / len(self.inputs)
+                total += torch.autograd.grad(share, point)[0]
+                loss += float(share.detach())
+        return loss, total
+
+    def batches(self, size: int) -> Iterator[Objective]:
+        """The objectives of batches of up to `size` examples, which lie apart as the examples do.
+
+        Of n batches the k-th has every n-th example, beginning with the k-th, so that sorted classes are
+        spread over all.
+        """
+        count = -(-len(self.inputs) // size)
+        for start in range(count):
+            some = slice(start, None, count)
+            yield replace(self, inputs=self.inputs[some], targets=self.targets[some])
 
     def require_classification(self) -> None:
         """Raise NotApplicable in regression."""

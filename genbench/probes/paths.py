@@ -18,7 +18,7 @@ from genbench.constraints import Count
 from genbench.probes.folding import explicit_batch_norm
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
-__all__ = ["active_paths", "linear_paths", "squared_paths"]
+__all__ = ["OnlySums", "active_paths", "gains", "linear_paths", "refuse_recurrence", "squared_paths"]
 
 # Through these no sum over paths passes. Recurrent modules call their own kernels, which no override sees;
 # they are recognized by class.
@@ -40,7 +40,7 @@ _RELU = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 
 
-class _OnlySums(TorchFunctionMode):
+class OnlySums(TorchFunctionMode):
     """Refuses the operations through which a sum over paths does not pass."""
 
     refused = _NOT_A_SUM
@@ -61,7 +61,7 @@ class _OnlySums(TorchFunctionMode):
         return values.clamp_min(0)
 
 
-class _Linear(_OnlySums):
+class _Linear(OnlySums):
     """Leaves the ReLUs out, so that all paths are open."""
 
     refused = _NOT_A_SUM | _NOT_ACTIVATED
@@ -70,7 +70,7 @@ class _Linear(_OnlySums):
         return values
 
 
-class _Recording(_OnlySums):
+class _Recording(OnlySums):
     """Notes which units are active, ReLU by ReLU in the order of the calls."""
 
     refused = _NOT_A_SUM | _NOT_ACTIVATED
@@ -84,7 +84,7 @@ class _Recording(_OnlySums):
         return values.clamp_min(0)
 
 
-class _Replaying(_OnlySums):
+class _Replaying(OnlySums):
     """Opens the paths through the units that were active."""
 
     def __init__(self, active: list[Tensor]) -> None:
@@ -116,7 +116,7 @@ def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
         that does not map positive numbers to themselves.
     """
     squared = _squared(folded)
-    with torch.no_grad(), _OnlySums():
+    with torch.no_grad(), OnlySums():
         return forward(squared, torch.ones_like(inputs[:1], dtype=torch.float64)).sum()
 
 
@@ -160,7 +160,7 @@ def linear_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     NotApplicable
         As `active_paths`.
     """
-    _refuse_recurrence(folded)
+    refuse_recurrence(folded)
     point = torch.zeros_like(inputs[:1], dtype=torch.float64).requires_grad_()
     with torch.enable_grad():
         with _Linear():
@@ -171,15 +171,25 @@ def linear_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
 
 def _squared(model: nn.Module) -> nn.Module:
     """A copy in which all parameters are squared, batch norm being a scale and a shift."""
-    _refuse_recurrence(model)
+    refuse_recurrence(model)
     squared = copy.deepcopy(model)
     explicit_batch_norm(squared)
     with torch.no_grad():
-        for parameter in squared.parameters():
+        for parameter in (*squared.parameters(), *gains(squared).values()):
             parameter.square_()
     return squared
 
 
-def _refuse_recurrence(model: nn.Module) -> None:
+def gains(model: nn.Module) -> dict[str, Tensor]:
+    """Buffers by which a network multiplies what passes, by name: what modules list as their ``gains``."""
+    return {
+        f"{name}.{own}".lstrip("."): module.get_buffer(own)
+        for name, module in model.named_modules()
+        for own in getattr(module, "gains", ())
+    }
+
+
+def refuse_recurrence(model: nn.Module) -> None:
+    """Raise `NotApplicable` for a network with recurrent layers."""
     if any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules()):
         raise genbench.NotApplicable("a sum over paths does not pass through a recurrent layer")

@@ -17,6 +17,7 @@ import genbench
 from genbench.constraints import Count, Positive, Probability
 
 __all__ = [
+    "Compat",
     "Scaling",
     "direction_seeds",
     "flatness_radii",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 Scaling = Literal["isotropic", "magnitude"]
+Compat = Literal["none", "nitarshan"]
 
 _OBJECTIVE = genbench.need(
     "objective",
@@ -56,18 +58,25 @@ def normal_direction(seed: int, weights: Tensor) -> Tensor:
     return drawn.to(weights.dtype)
 
 
-def spread(weights: Tensor, sigma: float, scaling: Scaling, epsilon: float) -> Tensor | float:
-    """Standard deviation of the noise on each weight: σ, or √(σ² w² + ε²) where it follows the magnitude."""
+def spread(
+    weights: Tensor, sigma: float, scaling: Scaling, epsilon: float, compat: Compat = "none"
+) -> Tensor | float:
+    """Standard deviation of the noise on each weight: σ, or √(σ² w² + ε²) where it follows the magnitude.
+
+    With ``compat="nitarshan"`` the square of either, as in a published program.
+    """
     if scaling == "isotropic":
-        return sigma
-    return ((sigma * weights).square() + epsilon**2).sqrt()
+        return sigma if compat == "none" else sigma**2
+    variance = (sigma * weights).square() + epsilon**2
+    return variance.sqrt() if compat == "none" else variance
 
 
 @genbench.probe(cost="E")
 def tolerated_noise(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, scaling: Scaling = "isotropic", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
-    epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True, examples: Count = 10_000,
+    epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True, biases: bool = True,
+    examples: Count = 10_000,
 ) -> float:  # fmt: skip
     """The largest σ at which normal noise on the weights costs no more than `drop` of training accuracy.
 
@@ -87,6 +96,8 @@ def tolerated_noise(
         there too.
     epsilon : float
         ε of the scaling by magnitude.
+    compat : {"none", "nitarshan"}
+        Standard deviations are those of `scaling`, or their squares.
     fold, biases, examples
         As of `objective`.
 
@@ -101,7 +112,7 @@ def tolerated_noise(
     def lost(sigma: float, stride: int) -> float:
         if stride not in clean:
             clean[stride] = objective.accuracy(weights, stride)
-        deviation = spread(weights, sigma, scaling, epsilon)
+        deviation = spread(weights, sigma, scaling, epsilon, compat)
         moved = (weights + deviation * normal_direction(seed, weights) for seed in seeds)
         return clean[stride] - sum(objective.accuracy(each, stride) for each in moved) / len(seeds)
 

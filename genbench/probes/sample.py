@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
 
 import genbench
 
-__all__ = ["chunks", "evenly_spaced", "forward", "sample_size"]
+__all__ = ["at_most", "chunks", "evenly_spaced", "forward", "sample_size"]
 
 # Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
 # network; these sizes keep a chunk near the processor's caches, and near one gigabyte on an accelerator.
 _CHUNK = {"cpu": 2**20, "cuda": 2**23}
+_LIMIT: ContextVar[int | None] = ContextVar("_LIMIT", default=None)
 
 
 @genbench.probe
@@ -58,8 +61,19 @@ def chunks(inputs: Tensor, device: torch.device, copies: int = 1) -> Iterator[sl
     """
     numbers = max(1, inputs[:1].numel() * copies)
     size = max(1, _CHUNK.get(device.type, _CHUNK["cpu"]) // numbers)
+    size = min(size, _LIMIT.get() or size)
     for start in range(0, len(inputs), size):
         yield slice(start, start + size)
+
+
+@contextmanager
+def at_most(examples: int) -> Iterator[None]:
+    """Inside the block chunks hold no more than so many examples; values must not depend on it."""
+    before = _LIMIT.set(examples)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(before)
 
 
 def evenly_spaced(total: int, wanted: int) -> Tensor:

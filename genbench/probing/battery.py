@@ -167,8 +167,9 @@ class Battery:
         Parameters
         ----------
         roots : mapping
-            Name to object; one that is absent or None makes what needs it not applicable. `generator` is made
-            here, `device` where it is not given is that of the model's first parameter.
+            Name to object; one that is absent or None makes what needs it not applicable, as does one that is
+            a `NotApplicable`, which says why there is none. `generator` is made here, `device` where it is
+            not given is that of the model's first parameter.
         seed_for : callable
             ``seed_for(component, settings)`` seeds that component's `generator`, so that a value depends
             neither on the order nor on what else is computed.

@@ -48,7 +48,10 @@ class Engine:
         wanted = None if only is None else set(only)
         self._requests = [each for each in battery.requests if wanted is None or each.spelling in wanted]
         self._battery = battery
-        self._roots = {name: root for name, root in roots.items() if root is not None}
+        self._absent = {name: str(why) for name, why in roots.items() if isinstance(why, NotApplicable)}
+        self._roots = {
+            name: root for name, root in roots.items() if root is not None and name not in self._absent
+        }
         self._device = torch.device(self._roots.get("device") or device_of(self._roots.get("model")))
         self._roots["device"] = self._device
         self._seed_for = seed_for
@@ -172,7 +175,8 @@ class Engine:
             if root in self._spoiled_roots:
                 return self._spoiled_roots[root]
             if root not in self._roots and root != "generator":
-                return Failure(Status.NOT_APPLICABLE, f"needs {root}, which was not given")
+                reason = self._absent.get(root, f"needs {root}, which was not given")
+                return Failure(Status.NOT_APPLICABLE, reason)
         for parameter, source in node.arguments.items():
             if source in self._battery.probes:
                 result = self._probe(source)

@@ -28,11 +28,14 @@ class Interpolate(Protocol):
     def expected_epochs(self) -> float:
         """A guess: 10 + 0.16 · batch_size · (1 − momentum) / learning_rate, and 40 for adaptive optimizers.
 
+        Pretraining comes on top; all epochs are trained where the closest loss is wanted.
+
         The time constant of SGD is that quotient. The two numbers were fitted to multilayer perceptrons on
         handwritten digits, where most fits lie within a factor of two; label noise and harder data take
         longer.
         """
-        if self.optimizer != "sgd":
-            return min(40.0, self.max_epochs)
+        if self.target_rule == "closest":
+            return super().expected_epochs
         time_constant = self.batch_size * (1 - self.momentum) / self.learning_rate
-        return min(10 + 0.16 * time_constant, self.max_epochs)
+        guess = 10 + 0.16 * time_constant if self.optimizer == "sgd" else 40.0
+        return self.pretrain_epochs + min(guess, self.max_epochs)

@@ -148,6 +148,7 @@ def rank(
             "bootstrap": int(bootstrap),
             "null_draws": {name: len(draws) for name, draws in null.items()},
             "seed": seed,
+            "pairs": places.pairs,
         },
         null_band=band,
         ceiling=ceiling,

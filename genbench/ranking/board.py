@@ -15,7 +15,7 @@ from genbench.ranking.why import axis_verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Board", "markdown_table", "strict"]
+__all__ = ["Board", "markdown_table", "rank_text", "strict"]
 
 FORMAT = 1
 """Raised when a key of the JSON changes its meaning."""
@@ -112,7 +112,7 @@ class Board:
 
     def to_markdown(self, no_cost: bool = False) -> str:
         """A table to read: the main columns, three digits, controls below, then the notes."""
-        notes = "".join(f"\n- {note}" for note in self.notes)
+        notes = "".join(f"\n- {_plain(note)}" for note in self.notes)
         return markdown_table(*self._printed(no_cost)) + notes + ("\n" if notes else "")
 
     def to_latex(self, no_cost: bool = False) -> str:
@@ -124,7 +124,7 @@ class Board:
             if place == len(self.rows) and self.controls:
                 lines.append(r"\midrule")
             lines.append(" & ".join(map(_latex, row)) + r" \\")
-        notes = [f"% {note}" for note in self.notes]
+        notes = [f"% {' '.join(note.split())}" for note in self.notes]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes]) + "\n"
 
     def _printed(self, no_cost: bool) -> tuple[list[str], list[list[str]]]:
@@ -134,7 +134,7 @@ class Board:
         columns += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
         columns += [] if no_cost else list(COST_COLUMNS)
         body = [
-            [_span(row, column) if column in spans else _short(row.get(column)) for column in columns]
+            [_span(row, column) if column in spans else _printed_cell(row, column) for column in columns]
             for row in (*self.rows, *self.controls)
         ]
         return columns, body
@@ -167,34 +167,57 @@ def _short(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
+def _printed_cell(row: Mapping[str, Any], column: str) -> str:
+    value = row.get(column)
+    if column in COST_COLUMNS and isinstance(value, float) and math.isfinite(value):
+        return f"{value:.3g}"  # from microseconds to minutes
+    return _short(value)
+
+
 def _span(row: Mapping[str, Any], column: str) -> str:
     """``0.412 [0.35, 0.47]``, or ``1–4`` for ranks."""
     low, high = row[f"{column}_low"], row[f"{column}_high"]
     if column == "rank":
-        return "–" if low is None else str(low) if low == high else f"{low}–{high}"
+        return rank_text(row)
     if math.isnan(low):
         return _short(row[column])
     return f"{_short(row[column])} [{low:.2f}, {high:.2f}]"
 
 
+def rank_text(row: Mapping[str, Any]) -> str:
+    """``1–4``; ``held-out 1`` among the measures that are ranked apart."""
+    low, high = row["rank_low"], row["rank_high"]
+    apart = "held-out " if row["held_out"] else ""
+    if low is None:
+        return f"{apart}–"
+    return f"{apart}{low}" if low == high else f"{apart}{low}–{high}"
+
+
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, the first column to the left, the others to the right."""
-    lines = [header, [":--", *("--:" for _ in header[1:])]]
-    lines += [[cell.replace("|", "\\|") for cell in row] for row in body]
+    """A table in Markdown, the first column to the left, the others to the right; no cell is markup."""
+    lines: list[Sequence[str]] = [[_plain(cell) for cell in header], [":--", *("--:" for _ in header[1:])]]
+    lines += [[_plain(cell) for cell in row] for row in body]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
-def _latex(text: str) -> str:
-    for sign, written in (
-        ("\\", r"\textbackslash{}"),
-        ("_", r"\_"),
-        ("%", r"\%"),
-        ("&", r"\&"),
-        ("#", r"\#"),
-        ("^", r"\^{}"),
-        ("~", r"\~{}"),
-        ("$", r"\$"),
-        ("–", "--"),
-    ):
+def _plain(text: str) -> str:
+    """Text that stays in its cell and that no reader of Markdown takes for HTML."""
+    for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`")):
         text = text.replace(sign, written)
-    return text
+    return " ".join(text.split())
+
+
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{sign: rf"\{sign}" for sign in "_%&#${}"},
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "–": "--",
+        "\n": " ",
+    }
+)
+
+
+def _latex(text: str) -> str:
+    return text.translate(LATEX)

@@ -6,7 +6,13 @@ import numpy as np
 
 from genbench.ranking.dyads import Uncertainty
 
-__all__ = ["configuration_weights", "percentile_interval", "rank_intervals", "student_interval"]
+__all__ = [
+    "configuration_weights",
+    "percentile_interval",
+    "rank_bounds",
+    "student_interval",
+    "surely_better",
+]
 
 LEVEL = 0.95
 """Coverage of every interval here."""
@@ -76,14 +82,31 @@ def student_interval(
     return np.maximum(estimate - reach, bounds[0]), np.minimum(estimate + reach, bounds[1])
 
 
-def rank_intervals(
-    scores: np.ndarray, replicates: np.ndarray | None = None, uncertainty: Uncertainty | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def rank_bounds(better: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranks that each measure may hold: 1 + those surely better, to M − those surely worse.
 
-    One measure is surely better than another where the 95 % interval of their difference, over the same
-    configurations, excludes 0. Measures that cannot be told apart from each other thus share ranks. Without
-    uncertainty only equal scores do.
+    Measures that cannot be told apart from each other thus share ranks.
+
+    Parameters
+    ----------
+    better : (M, M) bool array
+        See `surely_better`.
+
+    References
+    ----------
+    Mogstad, Romano, Shaikh & Wilhelm 2024, Review of Economic Studies 91:476 (marginal intervals).
+    """
+    return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
+
+
+def surely_better(
+    scores: np.ndarray, replicates: np.ndarray | None = None, uncertainty: Uncertainty | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which measure is surely ahead of which, and which would be if intervals were half as wide.
+
+    One measure is surely ahead of another where the 95 % interval of their difference, over the same
+    configurations, excludes 0; without uncertainty, where it is larger. Half as wide is what four times as
+    many configurations would make that interval, the difference itself unchanged.
 
     Parameters
     ----------
@@ -94,16 +117,17 @@ def rank_intervals(
     uncertainty : Uncertainty, optional
         Of the scores, instead of replicates.
 
+    Returns
+    -------
+    better, with_four_times : (M, M) bool arrays
+        Row j, column k: j is ahead of k.
+
     Notes
     -----
     O(M² B).
-
-    References
-    ----------
-    Mogstad, Romano, Shaikh & Wilhelm 2024, Review of Economic Studies 91:476 (marginal intervals).
     """
     count = len(scores)
-    better = np.zeros((count, count), dtype=bool)  # better[j, k]: j surely ahead of k
+    better, narrower = np.zeros((2, count, count), dtype=bool)
     for j in range(count):
         if uncertainty is not None:
             covariance, freedom = uncertainty.covariance, uncertainty.freedom
@@ -114,5 +138,7 @@ def rank_intervals(
             low, _ = percentile_interval(scores[j] - scores, replicates[j] - replicates)
         else:
             low = scores[j] - scores
-        better[j] = (low > 0) & (scores[j] > scores)
-    return 1 + better.sum(axis=0), count - better.sum(axis=1)
+        ahead = scores[j] - scores
+        better[j] = (low > 0) & (ahead > 0)
+        narrower[j] = (ahead + low > 0) & (ahead > 0)
+    return better, narrower

@@ -30,6 +30,7 @@ COLUMNS: dict[str, str] = {
     "rank_high": "number of ranked measures less those surely worse",
     "cost_seconds": "what the measure costs alone",
     "family": "family of the measure",
+    "held_out": "whether the measure uses data held out from training; such measures are ranked apart",
     "status": "ok, constant, partial (coverage below 95 %), held-out or missing",
     "reason": "why the status is not ok",
     "ties_values": "share of the pairs that tie in the measure",

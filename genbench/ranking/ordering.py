@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genbench.ranking.bootstrap import rank_intervals
+from genbench.ranking.bootstrap import rank_bounds, surely_better
 from genbench.ranking.panel import Panel, Scores
 
 __all__ = ["Standing", "standing"]
@@ -23,10 +23,19 @@ SMALLER_IS_BETTER = frozenset(
 
 @dataclass(frozen=True)
 class Standing:
-    """The order of the measures, as positions in the panel, and the intervals of ranks."""
+    """The order of the measures, as positions in the panel, the intervals of ranks, and how many differ.
+
+    Attributes
+    ----------
+    pairs : dict
+        Of the measures that are ranked, held-out ones left out: the number of pairs (``all``), of those that
+        the intervals tell apart (``apart``), and that intervals half as wide would, as four times as many
+        configurations make them (``apart_with_four_times``).
+    """
 
     order: list[int]
     ranks: dict[int, tuple[int, int]]
+    pairs: dict[str, int]
 
 
 def standing(
@@ -49,17 +58,24 @@ def standing(
     apart = np.array([name in held_out for name in panel.names[:count]], dtype=bool)
     order: list[int] = []
     ranks: dict[int, tuple[int, int]] = {}
+    pairs: dict[str, int] = {}
     for pool in (np.flatnonzero(ranked & ~apart), np.flatnonzero(ranked & apart)):
         uncertainty, replicates = scores.uncertainty.get(rank_by), scores.replicates.get(rank_by)
-        low, high = rank_intervals(
+        better, narrower = surely_better(
             oriented[pool],
             None if replicates is None else sign[pool, None] * replicates[pool],
             None if uncertainty is None else uncertainty.oriented(sign, pool),
         )
+        low, high = rank_bounds(better)
         ranks |= {int(place): (int(a), int(b)) for place, a, b in zip(pool, low, high, strict=True)}
+        pairs = pairs or {
+            "all": len(pool) * (len(pool) - 1) // 2,
+            "apart": int(better.sum()),
+            "apart_with_four_times": int(narrower.sum()),
+        }
         order += sorted(map(int, pool), key=lambda place: (-oriented[place], panel.names[place]))
     below = sorted(
         set(range(count)) - set(order),
         key=lambda place: (np.isnan(raw[place]), -abs(np.nan_to_num(raw[place])), panel.names[place]),
     )
-    return Standing([*order, *below], ranks)
+    return Standing([*order, *below], ranks, pairs)

@@ -48,6 +48,7 @@ def board_rows(
     families, costs : mappings, optional
         Measure to family and to seconds.
     held_out : names, optional
+        Measures that use data held out from training, which are ranked apart.
     """
     fixed = ["tau", "tau_b", "psi", *(f"psi_{axis}" for axis in panel.design.names)]
     fixed += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
@@ -68,6 +69,7 @@ def board_rows(
         row["rank_low"], row["rank_high"] = ranks.get(place, (None, None))
         row["cost_seconds"] = float((costs or {}).get(name, float("nan")))
         row["family"] = (families or {}).get(name, "")
+        row["held_out"] = name in held_out
         row["status"], row["reason"] = _status(panel, place, row["coverage"], held_out)
         for column in further:
             row[column] = _number(scores.estimate, column, place)
@@ -156,6 +158,9 @@ def result_notes(
     proxies = [f"{row['measure']} ({row['tracks']})" for row in rows if row.get("tracks")]
     if proxies:
         notes.append(f"Mostly track one axis, which explains most of their ranks: {', '.join(proxies)}.")
+    apart = sorted(row["measure"] for row in rows if row["held_out"])
+    if apart:
+        notes.append(f"Ranked apart, for they use data held out from training: {', '.join(apart)}.")
     flagged = sorted(row["measure"] for row in rows if row["coverage"] < FEW)
     if flagged:
         notes.append(f"Measures without a value on more than 5 % of the fits: {', '.join(flagged)}.")

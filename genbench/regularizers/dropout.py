@@ -9,6 +9,7 @@ import genbench
 from genbench.constraints import Probability
 from genbench.data import Task
 from genbench.errors import InvalidInput
+from genbench.models.roles import module_roles
 from genbench.training.regularizer import Regularizer
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Dropout(Regularizer):
     """Set each activation to zero with probability `rate` while training, and scale the others up.
 
-    A network that has dropout modules gets this rate in all of them, zero included. Any other network gets
+    A network that has dropout modules gets this rate in all of them, zero included; those of layers that
+    another regularizer added keep their own. Any other network gets
     dropout after each of its activation modules: the activation ``name`` becomes a sequence of itself,
     ``name.0``, and the dropout, ``name.1``. Activations have no parameters, so the names in the state dict
     stay; those that have (PReLU) are left alone.
@@ -36,12 +38,18 @@ class Dropout(Regularizer):
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         from torch import nn
 
-        own = [each for each in model.modules() if isinstance(each, nn.modules.dropout._DropoutNd)]
+        added = {
+            module
+            for name in module_roles(model)["generalization_layers"]
+            for module in model.get_submodule(name).modules()
+        }
+        modules = [each for each in model.modules() if each not in added]
+        own = [each for each in modules if isinstance(each, nn.modules.dropout._DropoutNd)]
         for module in own:
             module.p = self.rate
         if own or self.rate == 0:
             return model
-        places = _activations(model)
+        places = [place for place in _activations(model) if place[0] not in added]
         if not places:
             raise InvalidInput(
                 "regularizer 'dropout': the network has neither dropout nor activation modules, so there is "

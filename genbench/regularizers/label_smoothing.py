@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import genbench
 from genbench.constraints import Fraction
-from genbench.errors import InvalidInput
-from genbench.training.regularizer import Regularizer, Step, Training
+from genbench.training.regularizer import Planned, Regularizer, Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,11 +27,9 @@ class LabelSmoothing(Regularizer):
 
     smoothing: Fraction = 0.1
 
-    def start(self, training: Training) -> None:
-        if training.task.kind != "classification":
-            raise InvalidInput(
-                f"regularizer 'label-smoothing' is for classification, not {training.task.kind}"
-            )
+    def check(self, planned: Planned) -> None:
+        if planned.task.kind != "classification":
+            self.refuse(f"is for classification, not {planned.task.kind}")
 
     def loss(
         self, step: Step, outputs: Tensor, targets: Tensor, inner: Callable[[Tensor, Tensor], Tensor]

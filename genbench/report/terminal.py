@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
     from genbench.ranking import Board
+    from genbench.ranking.alternatives import Alternatives
 
-__all__ = ["print_ranking", "print_rows"]
+__all__ = ["print_alternatives", "print_ranking", "print_rows", "print_sections"]
 
 # Wide enough for the ranking where the output is a file or a pipe, whose width nobody knows.
 PIPE_WIDTH = 140
@@ -38,6 +39,26 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Seq
     _console().print(table)
 
 
+def print_sections(columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    """Print rows as one table, under the name of their section; on a terminal a row is a line, cut off."""
+    console = _console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    every = [columns, *(row for rows in sections.values() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    widths[0] = max(widths[0], *map(len, sections), 0)
+    gaps = 3 * len(columns) - 1  # three between columns, one at either end
+    widths[-1] = max(len(columns[-1]), min(widths[-1], console.width - sum(widths[:-1]) - gaps))
+    for column, width in zip(columns[:-1], widths, strict=False):
+        table.add_column(column, width=width, no_wrap=True)
+    table.add_column(columns[-1], width=widths[-1], overflow="ellipsis", no_wrap=console.is_terminal)
+    for title, rows in sections.items():
+        table.add_row(_escaped(title), style="bold")
+        for row in rows:
+            table.add_row(*map(_escaped, row))
+        table.add_section()
+    console.print(table)
+
+
 def _escaped(text: str) -> str:
     """Names may hold brackets, which rich would read as markup."""
     from rich.markup import escape
@@ -55,12 +76,11 @@ def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | No
         table.add_column(name, justify="right", no_wrap=True)
     if not no_cost:
         table.add_column("cost", justify="right", no_wrap=True)
-    sections = (board.rows[:top], board.controls)
+    sections = [*_parts(board.rows[:top]), board.controls]
     for number, rows in enumerate(sections):
         for row in rows:
-            table.add_row(*_cells(row, no_cost), style="dim" if number else None)
-        if number == 0:
-            table.add_section()
+            table.add_row(*_cells(row, no_cost), style=None if number == 0 else "dim")
+        table.add_section()
     console = _console()
     console.print(table)
     console.print(
@@ -70,11 +90,35 @@ def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | No
         console.print(_escaped(f"note: {note}"), soft_wrap=True)
 
 
+def print_alternatives(found: Alternatives, title: str) -> None:
+    """Print a table of alternatives, the targets one below the other."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for number, column in enumerate(found.header):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+    for target in found.targets:
+        table.add_row(target, style="bold")
+        for row in found.cells(target):
+            table.add_row(*map(_escaped, row))
+        table.add_section()
+    console = _console()
+    console.print(table)
+    for note in found.notes:
+        console.print(_escaped(f"note: {note}"), soft_wrap=True)
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The measures in their order: those ranked among all, those ranked apart, those without a rank."""
+    parts: list[list[dict[str, Any]]] = [[], [], []]
+    for row in rows:
+        parts[2 if row["rank_low"] is None else int(row["held_out"])].append(row)
+    return [part for part in parts if part]
+
+
 def _cells(row: Mapping[str, Any], no_cost: bool) -> list[str]:
-    low, high = row["rank_low"], row["rank_high"]
-    rank = "–" if low is None else str(low) if low == high else f"{low}–{high}"
+    from genbench.ranking.board import rank_text
+
     cells = [
-        rank,
+        rank_text(row),
         _escaped(row["measure"]),
         str(row["direction"] or ""),
         _number(row["psi"]),

@@ -67,7 +67,8 @@ def install_captures(
 ) -> list[RemovableHandle]:
     """Let forward passes in training mode fill the `hidden` of each step.
 
-    Of a module that returns several tensors, such as a recurrent one, the first is taken.
+    Of a module that returns several tensors, such as a recurrent one, the first is taken. The network goes on
+    with a copy of a single tensor, so that an operation in place behind it leaves what was captured alone.
     """
     readers: dict[str, list[dict[str, Tensor]]] = {}
     for names, step in zip(captured, steps, strict=True):
@@ -75,10 +76,12 @@ def install_captures(
             readers.setdefault(name, []).append(step.hidden)
 
     def hook_for(name: str) -> Any:
-        def hook(module: nn.Module, _: Any, output: Any) -> None:
-            if module.training:
-                for hidden in readers[name]:
-                    hidden[name] = output[0] if isinstance(output, tuple) else output
+        def hook(module: nn.Module, _: Any, output: Any) -> Any:
+            if not module.training:
+                return None
+            for hidden in readers[name]:
+                hidden[name] = output[0] if isinstance(output, tuple) else output
+            return output.clone() if isinstance(output, Tensor) else None
 
         return hook
 

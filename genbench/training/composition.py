@@ -18,10 +18,12 @@ from genbench.training.captures import captured_modules, install_captures
 from genbench.training.evaluation import task_loss
 from genbench.training.regularizer import (
     Epoch,
+    Planned,
     Regularizer,
     Step,
     Training,
     check_composition,
+    check_planned,
     overrides,
     regularizer_name,
 )
@@ -65,11 +67,18 @@ class Composition:
             raise InvalidInput(problems)
         model = training.model
         captured = captured_modules(model, regularizers)
+        held_out = 0 if training.validation is None else len(training.validation.targets)
+        planned = Planned(
+            model=model, task=training.task, protocol=training.protocol,
+            examples=len(training.targets), validation=held_out,
+        )  # fmt: skip
+        check_planned(regularizers, planned)
         self._regularizers = tuple(regularizers)
         self._model = model
         self._parameters = [each for each in model.parameters() if each.requires_grad]
         # Hooks do their work outside a compiled graph, and its outputs cannot be differentiated twice.
-        self._network = model if compiled is None or any(captured) else compiled
+        inspected = any(captured) or any(each.reads_outputs for each in regularizers)
+        self._network = model if compiled is None or inspected else compiled
         self._autocast = training.protocol.precision == "bfloat16"
         self._device_type = training.device.type
         self._inputs, self._targets = training.inputs[:0], training.targets[:0]
@@ -93,7 +102,9 @@ class Composition:
             self._criterion = partial(_wrapped_loss, wrap, step, self._criterion)
         for step in self._steps:
             step.criterion = self._criterion
-        self._capturing = any(captured)
+        self._inspected = inspected
+        self._captured: dict[int, dict[str, Tensor]] = {}
+        self._output_readers = [step for each, step in self._pairs() if each.reads_outputs]
         self._gradient = self._composed_gradient()
         # Steps nobody reads are not written.
         busy = (*STEP_METHODS, "after_update")
@@ -139,14 +150,23 @@ class Composition:
         """Run all `after_epoch` methods; return the reasons to stop that they gave, with their names."""
         reasons = []
         for regularizer, step in self._after_epoch:
-            assert step.generator is not None
-            epoch = Epoch(
-                model=self._model, number=number, steps=steps, progress=progress,
-                history=history, state=step.state, generator=step.generator,
-            )  # fmt: skip
-            if reason := regularizer.after_epoch(epoch):
+            if reason := regularizer.after_epoch(self._epoch(step, number, steps, progress, history)):
                 reasons.append(f"{regularizer_name(regularizer)}: {reason}")
         return "; ".join(reasons)
+
+    def finish(self, number: int, steps: int, progress: float, history: Any) -> bool:
+        """Run all `finish` methods; return whether there are any."""
+        finishing = [pair for pair in self._pairs() if overrides(pair[0], "finish")]
+        for regularizer, step in finishing:
+            regularizer.finish(self._epoch(step, number, steps, progress, history))
+        return bool(finishing)
+
+    def _epoch(self, step: Step, number: int, steps: int, progress: float, history: Any) -> Epoch:
+        assert step.generator is not None
+        return Epoch(
+            model=self._model, number=number, steps=steps, progress=progress,
+            history=history, state=step.state, generator=step.generator,
+        )  # fmt: skip
 
     def _pairs(self) -> list[tuple[Regularizer, Step]]:
         return list(zip(self._regularizers, self._steps, strict=True))
@@ -186,11 +206,16 @@ class Composition:
             outputs = self._network(self._inputs)
         for module in tracked:
             module.track_running_stats = False
+        for step in self._output_readers:
+            step.outputs = outputs
+        self._captured = {id(step): dict(step.hidden) for step in self._steps}
         return outputs
 
     def _penalty(self) -> Tensor | None:
         total = None
         for penalize, step in self._penalties:
+            # A penalty before this one may have run the network, and filled it anew.
+            step.hidden.update(self._captured.get(id(step), {}))
             penalty = penalize(step)
             if penalty is not None:
                 total = penalty if total is None else total + penalty
@@ -209,7 +234,7 @@ class Composition:
     def _with_penalties(self, gradient: Callable[[], Any]) -> Any:
         """Add the gradients of the penalties to one that a regularizer made itself."""
         loss = gradient()
-        if self._capturing:
+        if self._inspected:
             self._forward()
         penalty = self._penalty()
         if penalty is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from genbench.data import Task
+from genbench.data import Split, Task
 from genbench.training.augmentation import draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
@@ -22,9 +22,17 @@ from genbench.training.determinism import cuda_algorithms, global_stream
 from genbench.training.evaluation import evaluate
 from genbench.training.optimizer import LearningRates, make_optimizer
 from genbench.training.outcome import MILESTONES, Outcome, StopReason
+from genbench.training.pretraining import pretraining_labels, pretraining_protocol, pretraining_seeds
 from genbench.training.protocol import Protocol
-from genbench.training.recording import HistoryKeeper, MilestoneKeeper, SnapshotKeeper, cpu_state
+from genbench.training.recording import (
+    ClosestKeeper,
+    HistoryKeeper,
+    MilestoneKeeper,
+    SnapshotKeeper,
+    cpu_state,
+)
 from genbench.training.regularizer import Regularizer, Training
+from genbench.training.walk import WalkKeeper
 
 __all__ = ["train"]
 
@@ -40,8 +48,10 @@ def train(
     seeds: Mapping[str, int],
     *,
     device: torch.device | str,
+    validation: Split | None = None,
     max_seconds: float | None = None,
     snapshots: int = 0,
+    trajectory: int = 0,
     milestones: bool = True,
     on_epoch: Callable[[Mapping[str, float | None]], object] | None = None,
 ) -> Outcome:
@@ -65,12 +75,17 @@ def train(
     regularizers : sequence of Regularizer
         The first one is outermost.
     seeds : mapping from stream to int
-        Of the streams ``order``, ``augmentation``, ``dropout`` and ``regularizer``.
+        Of the streams ``order``, ``augmentation``, ``dropout`` and ``regularizer``, and ``noise`` where the
+        protocol pretrains.
     device : torch.device or str
+    validation : Split, optional
+        Held out of the training split, for regularizers that look at it; never trained on.
     max_seconds : float, optional
         Looked at between steps; beyond it training ends with `StopReason.TIMEOUT`.
     snapshots : int
-        Keep at most this many evenly spaced states.
+        Keep at most this many evenly spaced states, and those at the ends of the first epoch and the last.
+    trajectory : int
+        Record the length of every step, and the distances between this many of the last weights.
     milestones : bool
         Keep the states at the thresholds `MILESTONES`.
     on_epoch : callable, optional
@@ -93,11 +108,19 @@ def train(
     history = HistoryKeeper(on_epoch)
     milestone_keeper = MilestoneKeeper(model, MILESTONES if milestones else ())
     snapshot_keeper = SnapshotKeeper(model, snapshots)
+    walk_keeper = WalkKeeper(model, trajectory)
     initial_state = cpu_state(model)
+    deadline = time.monotonic() + (math.inf if max_seconds is None else max_seconds)
+    if protocol.pretrain_epochs:
+        labels = pretraining_labels(targets, task, protocol, seeds)
+        train(
+            model, task, inputs, labels, labels, pretraining_protocol(protocol), (), pretraining_seeds(seeds),
+            device=device, max_seconds=max_seconds, milestones=False,
+        )  # fmt: skip
     training = Training(
         model=model, task=task, inputs=inputs, targets=targets, protocol=protocol, device=device,
         steps_per_epoch=len(batch_sizes(len(targets), protocol.batch_size)),
-        generator=torch.Generator(device),
+        generator=torch.Generator(device), validation=_on_device(validation, device),
     )  # fmt: skip
     compiled = torch.compile(model, dynamic=False) if protocol.compile else None
     with (
@@ -105,8 +128,13 @@ def train(
         global_stream(device, seeds["dropout"]),
         Composition(regularizers, seeds["regularizer"], training, compiled) as composition,
     ):
-        loop = _Loop(training, composition, regularizers, seeds, history, milestone_keeper, snapshot_keeper)
-        stop_reason, stop_note = loop.run(math.inf if max_seconds is None else max_seconds)
+        loop = _Loop(
+            training, composition, regularizers, seeds, history, milestone_keeper, snapshot_keeper,
+            walk_keeper,
+        )  # fmt: skip
+        stop_reason, stop_note = loop.run(deadline)
+        snapshot_keeper.pin(loop.index)
+        loop.finish(stop_reason)
 
     clean_targets = clean_targets.to(device)
     if torch.equal(clean_targets, targets):
@@ -123,10 +151,15 @@ def train(
         final_state=cpu_state(model),
         milestones=tuple(milestone_keeper.kept),
         snapshots=tuple(snapshot_keeper.kept.items()),
+        walk=walk_keeper.walk(),
         train_loss=loop.train_loss,
         train_error=loop.train_error,
         train_error_clean=train_error_clean,
     )
+
+
+def _on_device(split: Split | None, device: torch.device) -> Split | None:
+    return split and Split(split.inputs.to(device), split.targets.to(device))
 
 
 class _Loop:
@@ -139,7 +172,7 @@ class _Loop:
     epoch : int
         Whole epochs trained.
     train_loss, train_error : float
-        Of the last evaluation.
+        Of the present weights.
     """
 
     def __init__(
@@ -151,12 +184,18 @@ class _Loop:
         history: HistoryKeeper,
         milestones: MilestoneKeeper,
         snapshots: SnapshotKeeper,
+        walk: WalkKeeper,
     ):
         self._training = training
         self._composition = composition
         self._history = history
         self._milestones = milestones
         self._snapshots = snapshots
+        self._walk = walk
+        protocol = training.protocol
+        self._closest = ClosestKeeper(
+            training.model, protocol.target_loss if protocol.target_rule == "closest" else None
+        )
         self._order_stream = torch.Generator().manual_seed(seeds["order"])
         self._augmentation_stream = torch.Generator().manual_seed(seeds["augmentation"])
         self._optimizer = make_optimizer(training.model, training.protocol, regularizers)
@@ -166,10 +205,10 @@ class _Loop:
         self.epoch = 0
         self.train_loss = self.train_error = math.nan
 
-    def run(self, max_seconds: float) -> tuple[StopReason, str]:
+    def run(self, deadline: float) -> tuple[StopReason, str]:
         """Train until there is a reason to stop; return it with its note."""
-        deadline = time.monotonic() + max_seconds
         self._snapshots.offer(0)
+        self._walk.offer()
         self._record(None)
         while True:
             first = self.index
@@ -181,6 +220,9 @@ class _Loop:
             if stop is not None:
                 return stop
             self.epoch += 1
+            if self.epoch == 1:
+                self._snapshots.pin(self.index)
+            self._closest.offer(self.epoch, self.train_loss)
             if stop := self._stop_after_epoch(batch_loss):
                 return stop
 
@@ -209,6 +251,7 @@ class _Loop:
             self.index += 1
             loss_sum = loss_sum + loss
             self._snapshots.offer(self.index)
+            self._walk.offer()
         return None, loss_sum
 
     def _epoch_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -222,12 +265,29 @@ class _Loop:
         sizes = batch_sizes(examples, protocol.batch_size)
         return batches(training.inputs, training.targets, order, sizes, draws)
 
-    def _record(self, batch_loss: float | None) -> None:
-        """Evaluate the training set and add a row to the history."""
+    def finish(self, stop_reason: StopReason) -> None:
+        """Put the weights back that were closest to the target, where these are wanted, and let the
+        regularizers have the last word; what is put in place is evaluated."""
+        ended = stop_reason in (StopReason.TARGET, StopReason.MAX_EPOCHS)
+        closest = self._closest.state if ended else None
+        if closest is not None:
+            self._training.model.load_state_dict(closest)
+        if self._composition.finish(*self._place(), self._history.columns) or closest is not None:
+            self._evaluate()
+
+    def _place(self) -> tuple[int, int, float]:
+        return self.epoch, self.index, self.index / self._last_step
+
+    def _evaluate(self) -> None:
         training = self._training
         self.train_loss, self.train_error = evaluate(
             training.model, training.inputs, training.targets, training.task, device=training.device
         )
+
+    def _record(self, batch_loss: float | None) -> None:
+        """Evaluate the training set and add a row to the history."""
+        training = self._training
+        self._evaluate()
         self._milestones.offer(self.index, self.train_loss)
         self._history.add(
             epoch=self.index / training.steps_per_epoch, step=self.index, train_loss=self.train_loss,
@@ -238,12 +298,22 @@ class _Loop:
         protocol = self._training.protocol
         if not math.isfinite(self.train_loss) or not math.isfinite(batch_loss or 0.0):
             return StopReason.DIVERGED, "the training loss was not finite"
-        progress = self.index / self._last_step
-        request = self._composition.after_epoch(self.epoch, self.index, progress, self._history.columns)
-        if protocol.target_loss is not None and self.train_loss <= protocol.target_loss:
+        request = self._composition.after_epoch(*self._place(), self._history.columns)
+        reached = protocol.target_loss is not None and self.train_loss <= protocol.target_loss
+        if reached and protocol.target_rule == "reached":
             return StopReason.TARGET, ""
         if request:
             return StopReason.REQUESTED, request
         if self.epoch == protocol.max_epochs:
-            return StopReason.MAX_EPOCHS, ""
+            return self._after_all_epochs()
         return None
+
+    def _after_all_epochs(self) -> tuple[StopReason, str]:
+        target = self._training.protocol.target_loss
+        if target is None or self._closest.state is None:
+            return StopReason.MAX_EPOCHS, ""
+        reached = any(loss is not None and loss <= target for loss in self._history.columns["train_loss"])
+        return (
+            StopReason.TARGET if reached else StopReason.MAX_EPOCHS,
+            f"the weights are those after epoch {self._closest.epoch}",
+        )

@@ -31,7 +31,8 @@ def build_network(
     regularizers : sequence of Regularizer
         Each may change the architecture, in this order.
     protocol : Protocol
-        Its `initialization_scale` multiplies all weights with two dimensions or more.
+        Its `initialization_std` replaces, and its `initialization_scale` multiplies, all weights with two
+        dimensions or more.
     seed : int
         Of the stream ``initialization``.
     """
@@ -40,9 +41,12 @@ def build_network(
         model = build(task)
         for regularizer in regularizers:
             model = regularizer.build(model, task)
+        weights = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
+        if protocol.initialization_std is not None:
+            for weight in weights:
+                nn.init.normal_(weight, std=protocol.initialization_std)
     if protocol.initialization_scale != 1:
         with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.dim() >= 2:
-                    parameter.mul_(protocol.initialization_scale)
+            for weight in weights:
+                weight.mul_(protocol.initialization_scale)
     return model

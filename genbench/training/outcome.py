@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genbench.training.walk import Walk
+
 __all__ = ["MILESTONES", "Milestone", "Outcome", "StopReason"]
 
 MILESTONES = (0.1, 0.05, 0.025, 0.015, 0.01)
@@ -53,7 +55,7 @@ class Outcome:
         (updates made), ``train_loss`` and ``train_error`` (evaluation mode, no augmentation, labels as
         trained on), ``batch_loss`` (mean of what was minimized over the epoch's batches, penalties
         included; None in the first row), ``learning_rate`` (of the last step; of the first one in the first
-        row). The first row is the network as initialized.
+        row). The first row is the network as initialized, or as pretraining left it.
     stop_reason : StopReason
     stop_note : str
         More words, where there are any.
@@ -65,9 +67,12 @@ class Outcome:
         State dicts on the CPU, as are all states here.
     milestones : tuple of Milestone
     snapshots : tuple of (step, state)
-        Evenly spaced in steps, the first at step 0.
+        Evenly spaced in steps, the first at step 0; and the ends of the first epoch and of training.
+    walk : Walk or None
+        The length of every step, and the distances between the last points.
     train_loss, train_error : float
-        At the end, as in the last row of the history.
+        Of the final weights: the last row of the history, unless a regularizer or the protocol's
+        `target_rule` put earlier weights back.
     train_error_clean : float
         Against the labels before noise.
     """
@@ -81,6 +86,7 @@ class Outcome:
     final_state: dict[str, Tensor]
     milestones: tuple[Milestone, ...]
     snapshots: tuple[tuple[int, dict[str, Tensor]], ...]
+    walk: Walk | None
     train_loss: float
     train_error: float
     train_error_clean: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ def per_example_gradients(
     criterion: Callable[[Tensor, Tensor], Tensor],
     *,
     chunk: int | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Gradient and loss of each example, by vectorizing the gradient of one.
 
@@ -33,11 +34,13 @@ def per_example_gradients(
         The mean loss of a batch; called with batches of one.
     chunk : int, optional
         How many examples at once; all where left out.
+    names : sequence of str, optional
+        The parameters to differentiate by; all that are trained where left out.
 
     Returns
     -------
     gradients : dict from parameter name to Tensor, shape (n, *parameter.shape)
-        Of the parameters that are trained.
+        Of the parameters that are trained, or of those named.
     losses : Tensor, shape (n,)
 
     Raises
@@ -46,10 +49,15 @@ def per_example_gradients(
         The network has batch normalization in training mode.
     """
     _refuse_batch_normalization(model)
-    trained = {name: each.detach() for name, each in model.named_parameters() if each.requires_grad}
+    constants = {name: each.detach() for name, each in model.named_parameters()}
+    trained = {
+        name: constants.pop(name)
+        for name, each in model.named_parameters()
+        if each.requires_grad and (names is None or name in names)
+    }
 
     def example_loss(parameters: dict[str, Tensor], one_input: Tensor, one_target: Tensor) -> Tensor:
-        outputs = functional_call(model, parameters, (one_input.unsqueeze(0),))
+        outputs = functional_call(model, {**constants, **parameters}, (one_input.unsqueeze(0),))
         return criterion(outputs, one_target.unsqueeze(0))
 
     gradient = grad_and_value(example_loss)

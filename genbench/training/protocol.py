@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from genbench.constraints import Count, Fraction, NonNegative, Positive, Probability
+from annotated_types import Ge
 
-__all__ = ["Protocol"]
+from genbench.constraints import Count, Fraction, NoiseKind, NonNegative, Positive, Probability
+from genbench.errors import InvalidInput
+
+__all__ = ["NEUTRAL", "Protocol"]
+
+NEUTRAL: Mapping[str, Any] = {
+    "target_rule": "reached",
+    "label_noise_kind": "other",
+    "initialization_std": None,
+    "pretrain_epochs": 0,
+    "pretrain_label_noise": 1.0,
+    "pretrain_label_noise_kind": "permuted",
+}
+"""Settings that enter the key of a fit only where they differ from this: they came when fits had been
+published, whose training was what it is with these values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +44,28 @@ class Protocol:
     target_loss : float or None
         Stop at the end of the first epoch at which the training cross-entropy (mean squared error in
         regression), in evaluation mode, without augmentation, on the labels trained on, is at most this.
+    target_rule : {"reached", "closest"}
+        ``closest`` trains for all epochs and then puts the weights back that had, at the end of an epoch, the
+        training loss closest to `target_loss`; of two equally close ones the earlier.
     augmentation : {"none", "flip", "crop", "crop-flip"}
         Random crops are taken after padding each side by an eighth of the image with zeros.
     label_noise : float
-        Share of the training labels that are replaced by another class, drawn uniformly.
+        Share of the training labels that are replaced.
+    label_noise_kind : {"other", "uniform", "permuted"}
+        By another class, drawn uniformly; by any class, so that a share of 1 leaves random labels; or by one
+        another.
+    initialization_std : float or None
+        Draw all initial weights with two dimensions or more from a normal distribution with this standard
+        deviation, whatever their fan-in; biases and normalizations stay as the model has them.
     initialization_scale : float
         Factor on all initial weights with two dimensions or more.
+    pretrain_epochs : int
+        Train for so many epochs on wrong labels before; at a constant rate, without regularizers but for
+        what they changed in the network, with the order and the state of the optimizer starting anew behind
+        it. What is called the initial network is the one before that, the history begins behind it.
+    pretrain_label_noise : float
+        Share of the labels that are wrong while pretraining.
+    pretrain_label_noise_kind : {"permuted", "uniform", "other"}
     gradient_clip : float or None
         Largest norm of the whole gradient.
     precision : {"float32", "bfloat16"}
@@ -57,15 +88,26 @@ class Protocol:
     warmup_epochs: NonNegative = 0.0
     max_epochs: Count = 100
     target_loss: Positive | None = None
+    target_rule: Literal["reached", "closest"] = "reached"
     augmentation: Literal["none", "flip", "crop", "crop-flip"] = "none"
     label_noise: Fraction = 0.0
+    label_noise_kind: NoiseKind = "other"
+    initialization_std: Positive | None = None
     initialization_scale: Positive = 1.0
+    pretrain_epochs: Annotated[int, Ge(0)] = 0
+    pretrain_label_noise: Fraction = 1.0
+    pretrain_label_noise_kind: NoiseKind = "permuted"
     gradient_clip: Positive | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = True
 
+    def __post_init__(self) -> None:
+        if self.target_rule == "closest" and self.target_loss is None:
+            raise InvalidInput("target_rule 'closest' needs a target_loss")
+
     @property
     def expected_epochs(self) -> float:
-        """How many epochs training is likely to take; used to predict times, never to stop."""
-        return self.max_epochs
+        """How many epochs training is likely to take, pretraining included; used to predict times, never to
+        stop."""
+        return self.pretrain_epochs + self.max_epochs

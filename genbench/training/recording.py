@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from genbench.training.outcome import MILESTONES, Milestone
 
-__all__ = ["HistoryKeeper", "MilestoneKeeper", "SnapshotKeeper", "cpu_state"]
+__all__ = ["ClosestKeeper", "HistoryKeeper", "MilestoneKeeper", "SnapshotKeeper", "cpu_state"]
 
 
 def cpu_state(model: nn.Module) -> dict[str, Tensor]:
@@ -71,29 +72,69 @@ class MilestoneKeeper:
             self._open.remove(threshold)
 
 
+class ClosestKeeper:
+    """Keeps the weights whose training loss was closest to a target, the earlier ones of two.
+
+    Parameters
+    ----------
+    target : float or None
+        None keeps nothing.
+
+    Attributes
+    ----------
+    state : dict or None
+    epoch : int
+        At whose end the network had these weights.
+    """
+
+    def __init__(self, model: nn.Module, target: float | None):
+        self._model = model
+        self._target = target
+        self._distance = math.inf
+        self.state: dict[str, Tensor] | None = None
+        self.epoch = 0
+
+    def offer(self, epoch: int, train_loss: float) -> None:
+        """Keep the present weights if none were closer."""
+        if self._target is None:
+            return
+        distance = abs(train_loss - self._target)
+        if distance < self._distance:
+            self._distance, self.epoch, self.state = distance, epoch, cpu_state(self._model)
+
+
 class SnapshotKeeper:
     """Keeps at most `limit` evenly spaced snapshots of a training whose length is not known beforehand.
+
+    Others can be pinned, whatever their steps.
 
     Every `spacing`-th step is kept, from step 0. When one too many is held, every other one is dropped and
     the spacing doubles: at least half of `limit` remain, and about limit / 2 · log2(steps / limit) copies
     are made in all.
-
-    Attributes
-    ----------
-    kept : dict from step to state
     """
 
     def __init__(self, model: nn.Module, limit: int):
         self._model = model
         self._limit = limit
         self._spacing = 1
-        self.kept: dict[int, dict[str, Tensor]] = {}
+        self._spaced: dict[int, dict[str, Tensor]] = {}
+        self._pinned: dict[int, dict[str, Tensor]] = {}
+
+    @property
+    def kept(self) -> dict[int, dict[str, Tensor]]:
+        """The states by their steps, in order."""
+        return dict(sorted((self._pinned | self._spaced).items()))
+
+    def pin(self, step: int) -> None:
+        """Keep the present weights to the end, wherever the others lie."""
+        if self._limit >= 1:
+            self._pinned[step] = self._spaced[step] if step in self._spaced else cpu_state(self._model)
 
     def offer(self, step: int) -> None:
         """Keep the present weights if it is this step's turn."""
         if self._limit < 1 or step % self._spacing:
             return
-        self.kept[step] = cpu_state(self._model)
-        while len(self.kept) > self._limit:
+        self._spaced[step] = cpu_state(self._model)
+        while len(self._spaced) > self._limit:
             self._spacing *= 2
-            self.kept = {each: state for each, state in self.kept.items() if each % self._spacing == 0}
+            self._spaced = {each: state for each, state in self._spaced.items() if each % self._spacing == 0}

@@ -8,17 +8,52 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from genbench.components import declaration
-from genbench.data import Task
+from genbench.data import Split, Task
+from genbench.errors import InvalidInput
 from genbench.training.protocol import Protocol
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-__all__ = ["Epoch", "Regularizer", "Step", "Training", "check_composition", "overrides", "regularizer_name"]
+__all__ = [
+    "Epoch",
+    "Planned",
+    "Regularizer",
+    "Step",
+    "Training",
+    "check_composition",
+    "check_planned",
+    "overrides",
+    "regularizer_name",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What `Regularizer.check` gets: a training that is planned, or about to begin.
+
+    Attributes
+    ----------
+    model : Module
+        The network, built by all regularizers; when planning it may have shapes only, and no values (it is
+        then on torch's meta device).
+    task : Task
+    protocol : Protocol
+    examples : int or None
+        Size of the training set; None where planning does not know it.
+    validation : int
+        Examples held out of the training split.
+    """
+
+    model: nn.Module
+    task: Task
+    protocol: Protocol
+    examples: int | None
+    validation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +73,8 @@ class Training:
     steps_per_epoch : int
     generator : torch.Generator
         The regularizer's own, on the device; the same one as `Step.generator`.
+    validation : Split or None
+        Held out of the training split and never trained on, preprocessed like the inputs.
     """
 
     model: nn.Module
@@ -48,6 +85,7 @@ class Training:
     device: torch.device
     steps_per_epoch: int
     generator: torch.Generator
+    validation: Split | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,6 +115,8 @@ class Step:
     hidden : dict from module name to Tensor
         Outputs of the captured modules in the last forward pass, still in the graph; in bfloat16 where the
         forward pass is.
+    outputs : Tensor, shape (b, outputs), or None
+        What the last forward pass of the loop yielded, in the graph, for regularizers with `reads_outputs`.
     criterion : callable (outputs, targets) -> scalar Tensor
         The mean loss of a batch with the wrappers of all regularizers around it, penalties left out.
     example_losses : Tensor, shape (b,), or None
@@ -93,15 +133,20 @@ class Step:
     state: Any = None
     generator: torch.Generator | None = None
     hidden: dict[str, Tensor] = field(default_factory=dict)
+    outputs: Tensor | None = None
     example_losses: Tensor | None = None
 
-    def per_example_gradients(self, chunk: int | None = None) -> dict[str, Tensor]:
+    def per_example_gradients(
+        self, chunk: int | None = None, names: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
         """Gradients of the loss of each example of the batch, in float32 whatever the protocol's precision.
 
         Parameters
         ----------
         chunk : int, optional
             How many examples are differentiated at once; all where left out.
+        names : sequence of str, optional
+            The parameters to differentiate by; all that are trained where left out.
 
         Returns
         -------
@@ -117,7 +162,7 @@ class Step:
         from genbench.training.per_example import per_example_gradients
 
         gradients, self.example_losses = per_example_gradients(
-            self.model, self.inputs, self.targets, self.criterion, chunk=chunk
+            self.model, self.inputs, self.targets, self.criterion, chunk=chunk, names=names
         )
         for each in self.hidden.copy():
             del self.hidden[each]  # what was captured belongs to single examples, and their graph is gone
@@ -171,17 +216,31 @@ class Regularizer:
         Names of modules, or roles of modules such as ``block_outputs`` and ``normalizations``, whose outputs
         appear in `Step.hidden`. A property where it depends on a field. With captures, the training pass is
         not compiled.
+    reads_outputs : bool
+        `penalty` or `loss` differentiates `Step.outputs`. The training pass is then not compiled.
     replaces_gradient : bool
         `gradient` makes the gradient itself and does not build on what ``inner()`` leaves. One such
         regularizer at most, and nothing that wraps gradients below it. Gradients of penalties are added
         to what it makes.
     stackable : bool
         All methods work elementwise over a stack of models under ``torch.func.vmap``.
+    step_cost : float
+        What the arithmetic of a step costs with it, in steps without it; for predicting times only. A
+        property where it depends on a field.
     """
 
     captures: ClassVar[tuple[str, ...]] = ()
     replaces_gradient: ClassVar[bool] = False
     stackable: ClassVar[bool] = False
+    reads_outputs: ClassVar[bool] = False
+    step_cost: ClassVar[float] = 1.0
+
+    def check(self, planned: Planned) -> None:
+        """Raise `InvalidInput` where it cannot be used so; called when planning, and before training."""
+
+    def gradient_memory(self, parameters: int, batch: int) -> float:
+        """Bytes that a step of `batch` examples holds for more gradients; for predicting memory only."""
+        return 0.0
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Change the architecture, before the initial weights are scaled; returns the network to train."""
@@ -233,6 +292,13 @@ class Regularizer:
         """Act after each epoch; a returned text is a reason to stop."""
         return None
 
+    def finish(self, epoch: Epoch) -> None:
+        """Act when training has ended, for whatever reason, as in putting earlier weights in place."""
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise `InvalidInput` with a line that begins with the regularizer's name."""
+        raise InvalidInput(f"regularizer '{regularizer_name(self)}': {why}")
+
 
 def overrides(regularizer: Regularizer, method: str) -> bool:
     """Whether a regularizer has its own version of a method."""
@@ -270,3 +336,21 @@ def check_composition(regularizers: Sequence[Regularizer]) -> list[str]:
                     f"does to it; put '{inner}' before '{outer}'"
                 )
     return problems
+
+
+def check_planned(regularizers: Sequence[Regularizer], planned: Planned) -> None:
+    """Let each regularizer look at what it is to be used on.
+
+    Raises
+    ------
+    InvalidInput
+        With the problems of all of them.
+    """
+    problems: dict[str, None] = {}
+    for each in regularizers:
+        try:
+            each.check(planned)
+        except InvalidInput as fault:
+            problems.update(dict.fromkeys(fault.problems))
+    if problems:
+        raise InvalidInput(problems)

@@ -1,8 +1,11 @@
 """``genbench list`` and ``genbench show``."""
 
 import json
+import re
+import sys
 
 import pytest
+from rich.console import Console
 
 from genbench.cli import main
 from genbench.cli.list import KINDS
@@ -77,15 +80,78 @@ def test_a_plugin_appears_in_lists_and_prints_nothing_among_the_results(run, plu
     rows = {each["name"]: each for each in strict(out)}
     assert rows["papers:widest"] == {
         "name": "papers:widest",
+        "aliases": [],
         "family": "mine",
         "direction": "-",
         "cost": "A",
+        "held_out": False,
         "source": "Somebody 2020, eq. 3",
+        "needs": ["model"],
         "settings": ["power=1.0"],
         "version": 1,
         "plugin": "papers",
         "summary": "The widest layer.",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        (["measures", "--family", "nrom"], 2, "unknown family 'nrom'; did you mean 'norm'?"),
+        (["measures", "--need", "modle"], 2, "none of these measures needs 'modle'; did you mean 'model'?"),
+        (["models", "--family", "norm"], 2, "--family chooses among measures: genbench list measures --family ..."),
+        (["--cost", "A"], 2, "--cost chooses among measures: genbench list measures --cost ..."),
+    ],
+)  # fmt: skip
+def test_a_wrong_filter_is_one_line(run, words, code, line):
+    assert run("list", *words) == (code, "", f"genbench: {line}\n")
+
+
+def test_measures_are_filtered_and_fit_a_terminal(run, monkeypatch):
+    def console():
+        return Console(file=sys.stdout, width=80, force_terminal=True, no_color=True, highlight=False)
+
+    code, out, _ = run("list", "measures", "--cost", "A", "--json")
+    assert code == 0
+    weights_only = [row["name"] for row in strict(out)]
+    assert {row["cost"] for row in strict(out)} == {"A"}
+    monkeypatch.setattr("genbench.report.terminal._console", console)
+    code, out, _ = run("list", "measures", "--cost", "A")
+    lines = re.sub("\x1b\\[[0-9;]*m", "", out).splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in weights_only:
+        assert [line for line in lines if name in line.split()], name
+    code, out, _ = run("list", "measures", "--need", "folded_model", "--family", "norm", "--json")
+    assert "param_norm" in [row["name"] for row in strict(out)]
+
+
+def test_show_prints_what_the_audits_found(run, monkeypatch):
+    found = {
+        "kind": "measure",
+        "name": "m",
+        "held_out": False,
+        "applies_to": {"mlp": "yes", "cnn": "yes", "rnn": "too late", "tree": "too late"},
+        "invariances": {
+            "shifted": {"mlp": {"verdict": "invariant"}, "cnn": {"verdict": "not applicable", "reason": "-"}},
+            "turned": {"mlp": {"verdict": "moves", "change": 0.5}, "cnn": {"verdict": "noise", "change": 0.1}},
+        },
+        "repeatability": {
+            "suite": "digits", "repeats": 3, "largest_ratio": 0.1, "fits": 8, "ratio": 0.25, "icc": 0.9,
+        },
+        "cost_measured": {"milliseconds": 1.5, "network": "small", "processor": "P"},
+    }  # fmt: skip
+    monkeypatch.setattr("genbench.catalog.card", lambda host, name: found)
+    assert run("show", "m")[1].splitlines() == [
+        "kind           measure",
+        "name           m",
+        "applies to     mlp, cnn; not rnn, tree (too late)",
+        "repeatability  spread across seeds 25 % of that across models (digits, 8 fits, 3 seeds), "
+        "more than a tenth, ICC 0.9",
+        "cost measured  1.5 ms alone, small, one thread of P",
+        "what moves it  mlp        cnn",
+        "  shifted      invariant  –",
+        "  turned       +50 %      within noise",
+    ]
 
 
 def test_a_plugin_can_be_left_out(run):
@@ -133,6 +199,15 @@ def test_show_prints_the_card_of_a_component(run, plugin):
     code, out, _ = run("show", "widest[power=2]", "--plugin", plugin, "--json")
     assert strict(out)["spelling"] == "papers:widest[power=2]"
     assert strict(out)["settings"] == {"power": {"type": "float", "default": 2.0}}
+
+
+def test_other_names_of_a_measure_are_listed_and_shown(run):
+    assert strict(run("show", "cross_entropy", "--json")[1])["aliases"] == ["cross_entropy", "nll"]
+    assert strict(run("show", "cross_entropy", "--json")[1])["name"] == "train_loss"
+    rows = {row["name"]: row for row in strict(run("list", "measures", "--json")[1])}
+    assert rows["train_loss"]["aliases"] == ["cross_entropy", "nll"]
+    assert "cross_entropy" not in rows
+    assert run("show", "cross_entorpy")[2].endswith("did you mean 'cross_entropy'?\n")
 
 
 def test_show_prints_the_text_of_a_suite(run):

@@ -285,6 +285,19 @@ def test_an_exported_table_ranks_like_the_run(finished, tmp_path):
         assert (one["measure"], one["tau"], one["psi"]) == (other["measure"], other["tau"], other["psi"])
 
 
+def test_a_table_with_two_columns_of_one_name_is_refused(tmp_path):
+    (tmp_path / "own.csv").write_text("gap,norm,norm\n1,2,3\n2,3,4\n")
+    ended = command("rank", tmp_path / "own.csv")
+    assert ended.code == 3
+    assert "column 'norm' appears twice" in ended.err
+
+
+def test_a_measure_is_ranked_by_any_of_its_names(finished):
+    ended = command("rank", finished, "--measures", "cross_entropy,train_loss,param_norm", "--json")
+    assert sorted(row["measure"] for row in ended.json["rows"]) == ["param_norm", "train_loss"]
+    assert command("rank", finished, "--why", "cross_entropy").code == 0
+
+
 def test_an_axis_goes_by_its_last_part(finished):
     short = command("rank", finished, "--axes", "learning_rate", "--json", "--no-cost")
     assert (

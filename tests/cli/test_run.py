@@ -87,7 +87,7 @@ def test_what_keep_names_is_kept_and_nothing_else(tmp_path):
     text = text.replace("width = 8", "width = 32")
     states = {}
     for name, keep in (
-        ("all", '["initial", "final", "milestones", { snapshots = 3 }]'),
+        ("all", '["initial", "final", "milestones", { snapshots = 3 }, { trajectory = 5 }]'),
         ("final", '["final"]'),
     ):
         suite = write(tmp_path, f"{text}keep = {keep}\n", f"{name}.toml")
@@ -105,9 +105,10 @@ def test_what_keep_names_is_kept_and_nothing_else(tmp_path):
         "milestone-0.05",
         "milestone-0.025",
         "milestone-0.01",
+        "trajectory",
     } <= states["all"]
-    # Of three spread over the planned epochs, those before training reached its target.
-    assert 1 <= sum(each.startswith("snapshot-") for each in states["all"]) <= 3
+    # Of three spread over the steps all but the initial one, and the end of the first epoch.
+    assert 2 <= sum(each.startswith("snapshot-") for each in states["all"]) <= 3
     exported = [(tmp_path / name).with_suffix(".csv") for name in states]
     for name, file in zip(states, exported, strict=True):
         command("export", tmp_path / name, file)
@@ -133,6 +134,7 @@ def training_examples(inputs):
 
 @genbench.measure(family="roots", direction="?")
 def moved(snapshots):
+    """Two are spaced evenly; the end of the first epoch and that of training are there as well."""
     return len(snapshots)
 
 
@@ -165,7 +167,7 @@ def test_roots_come_from_what_the_suite_holds_out_and_keeps(tmp_path):
     )
     assert ended.code == 0, ended.err
     assert {name: each[0] for name, each in roots_of(tmp_path / "run").items()} == {
-        "held_out": 50, "training_examples": 100, "moved": 2, "initial": 1, "seeds": 2,
+        "held_out": 50, "training_examples": 100, "moved": 4, "initial": 1, "seeds": 2,
     }  # fmt: skip
     records = {each["measure"]: each for each in values(tmp_path / "run")}
     assert records["roots:held_out"]["held_out"] is True

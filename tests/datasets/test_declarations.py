@@ -16,8 +16,9 @@ def components():
 
 def test_all_data_sets_are_there():
     assert set(components()) == {
-        "cifar10", "cifar10-jpeg", "cifar10-jpeg-small", "cifar100", "digits", "fashion-mnist", "images",
-        "mnist", "polynomial", "svhn",
+        "cifar10", "cifar10-crops", "cifar10-jpeg", "cifar10-jpeg-crops", "cifar10-jpeg-small", "cifar100",
+        "digits", "fashion-mnist", "images", "mnist", "polynomial", "sequential-digits", "sequential-mnist",
+        "svhn",
     }  # fmt: skip
 
 

@@ -45,6 +45,28 @@ def test_norms(small_fit, weights, gamma):
     assert small_fit["log_sum_of_fro_over_margin"] == pytest.approx(math.log(3) + (log_product - margin) / 3)
 
 
+def test_biases_count_where_asked_for(fit):
+    torch.manual_seed(0)
+    model, initial = (
+        torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2)).double() for _ in "ab"
+    )
+    found = fit(model, torch.randn(4, 3), torch.arange(4) % 2, initial_model=initial)
+    entries = [parameter.flatten().tolist() for parameter in model.parameters()]
+    squares = [sum(number**2 for number in each) for each in entries]
+    assert found["param_norm"] == pytest.approx(squares[0] + squares[2])
+    assert found["param_norm[biases=true]"] == pytest.approx(sum(squares))
+    product = math.log(squares[0] + squares[1]) + math.log(squares[2] + squares[3])
+    assert found["log_prod_of_fro[biases=true]"] == pytest.approx(product)
+    moved = sum(
+        (now - then).square().sum().item()
+        for now, then in zip(model.parameters(), initial.parameters(), strict=True)
+    )
+    assert found["fro_dist[biases=true]"] == pytest.approx(moved)
+    found.roots["initial_model"][1].bias = None
+    assert found.value("l2_dist").status == "ok"
+    assert "other biases" in found.value("l2_dist[biases=true]").reason
+
+
 def test_unit_norms(small_fit, weights):
     current, _ = weights
     units = [sum(map(abs, row)) for weight in current for row in weight.tolist()]
@@ -68,6 +90,12 @@ def test_distances(small_fit, weights):
     squares = [frobenius(change) ** 2 for change in changes]
     assert small_fit["fro_dist"] == pytest.approx(sum(squares))
     assert small_fit["l2_dist"] == pytest.approx(math.sqrt(sum(squares)))
+    units = [sum(math.hypot(*row) for row in change.tolist()) for change in changes]
+    entries = [sum(map(abs, change.flatten().tolist())) for change in changes]
+    assert small_fit["dist_l21_init"] == pytest.approx(sum(units))
+    assert small_fit["dist_l11_init[aggregate=two_thirds]"] == pytest.approx(
+        sum(each ** (2 / 3) for each in entries) ** 1.5
+    )
     assert small_fit["dist_spec_init"] == pytest.approx(sum(spectral(change) ** 2 for change in changes))
 
 
@@ -206,17 +234,18 @@ class Residual(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    "model",
+    "build",
     [
-        Residual(),
-        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3)),
-        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3)),
+        Residual,
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3)),
+        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3)),
     ],
     ids=["residual", "tanh", "layer norm"],
 )
 @pytest.mark.parametrize("name", ["normalized_cross_entropy", "normalized_margin", "normalized_top_output"])
-def test_norms_do_not_factor_out_of_every_network(fit, model, name):
-    found = fit(model, torch.randn(10, 3), torch.arange(10) % 3)
+def test_norms_do_not_factor_out_of_every_network(fit, build, name):
+    torch.manual_seed(0)
+    found = fit(build(), torch.randn(10, 3), torch.arange(10) % 3)
     value = found.value(name)
     assert (value.status, value.value) == ("not_applicable", None)
     assert "not homogeneous in each of its layers" in value.reason

@@ -74,3 +74,48 @@ def test_the_network_as_it_is_and_with_batch_norm_folded(fit):
     folded[2].load_state_dict(model[3].state_dict())
     dense = torch.linalg.eigvalsh(dense_hessian(folded, inputs, targets))
     assert found["hessian_top_eig[fold=true]"] == pytest.approx(dense[-1].item(), rel=1e-6)
+
+
+def test_blocks_of_layers(fit):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3))
+    inputs, targets = torch.randn(40, 5).double(), torch.arange(40) % 3
+    model(3 * torch.randn(50, 5))
+    found = fit(model, inputs, targets)
+    dense = dense_hessian(model, inputs, targets)
+    # 36 numbers of the first layer, 12 of the normalization, 21 of the last layer.
+    tops = [torch.linalg.eigvalsh(dense[some, some])[-1].item() for some in (slice(0, 36), slice(48, 69))]
+    for aggregate, expected in (("max", max(tops)), ("mean", sum(tops) / 2), ("sum", sum(tops))):
+        name = f"hessian_top_eig_per_layer[aggregate={aggregate},steps=100]"
+        assert found[name] == pytest.approx(expected, rel=1e-6)
+    assert found["hessian_top_eig_per_layer"] == pytest.approx(max(tops), rel=1e-2)
+    tops = [torch.linalg.eigvalsh(dense[some, some])[-1].item() for some in (slice(0, 30), slice(48, 66))]
+    found_without = found["hessian_top_eig_per_layer[biases=false,steps=100]"]
+    assert found_without == pytest.approx(max(tops), rel=1e-6)
+
+
+def test_the_share_of_negative_curvature(small_fit, spectrum):
+    expected = -sum(each for each in spectrum if each < 0) / sum(map(abs, spectrum))
+    assert expected > 0.05
+    assert small_fit["hessian_negative_share[draws=30]"] == pytest.approx(expected, rel=0.15)
+
+
+def test_least_squares_curve_upwards(fit):
+    torch.manual_seed(0)
+    found = fit(nn.Linear(4, 1), torch.randn(50, 4), torch.randn(50, 1), kind="regression")
+    assert found["hessian_negative_share"] == pytest.approx(0, abs=1e-12)
+    only = found["hessian_top_eig_per_layer"]
+    assert only == pytest.approx(found["hessian_top_eig"], rel=1e-9)
+
+
+def test_curvature_in_proportion_to_the_weights(small_fit):
+    model = small_fit.roots["model"]
+    dense = dense_hessian(model, small_fit.roots["inputs"], small_fit.roots["targets"])
+    norms = torch.cat([p.detach().norm().expand(p.numel()) for p in model.parameters()])
+    expected = torch.linalg.eigvalsh(dense * torch.outer(norms, norms))[-1].item()
+    assert small_fit["riemannian_sharpness[steps=103]"] == pytest.approx(expected, rel=1e-6)
+    assert small_fit["riemannian_sharpness"] == pytest.approx(expected, rel=1e-3)
+    with torch.no_grad():
+        model[2].weight *= 4
+        model[4].weight /= 4
+    assert small_fit["riemannian_sharpness[steps=103]"] == pytest.approx(expected, rel=1e-6)

@@ -81,6 +81,38 @@ def test_bounds_for_noise_in_proportion(fitted, entries):
         assert fitted[name] == pytest.approx(magnitude_sum(above, below, sigma) + rest, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", ["pacbayes_orig", "pacbayes_init", "pacbayes_mag_orig", "pacbayes_mag_init"])
+def test_forms_of_the_bounds(fitted, name):
+    sigma = sigma_of(fitted, "pacbayes_mag_flatness" if "mag" in name else "pacbayes_flatness")
+    main = 2 * (fitted[name] - math.log(60 / sigma) - 10)
+    assert fitted[f"{name}[form=main]"] == pytest.approx(main, rel=1e-6)
+    rest = math.sqrt((main + math.log(6000) + math.log(20_000)) / 118)
+    full = fitted["train_error"] + 0.1 + rest
+    assert fitted[f"{name}[form=full]"] == pytest.approx(full, rel=1e-6)
+
+
+def test_noise_whose_deviation_is_the_published_variance(fitted):
+    sigma = sigma_of(fitted, "pacbayes_mag_flatness[compat=nitarshan]")
+    model, inputs, targets = (fitted.roots[name] for name in ("model", "inputs", "targets"))
+    clean = (model(inputs).argmax(1) == targets).double().mean().item()
+    before = {name: parameter.clone() for name, parameter in model.state_dict().items()}
+    torch.manual_seed(1)
+
+    def lost(sigma):
+        total = 0.0
+        for _ in range(400):
+            moved = {
+                name: weight + (sigma**2 * weight**2 + EPSILON**2) * torch.randn_like(weight)
+                for name, weight in before.items()
+            }
+            found = torch.func.functional_call(model, moved, (inputs,)).argmax(1)
+            total += clean - (found == targets).double().mean().item()
+        return total / 400
+
+    assert 0.03 < lost(sigma) < 0.25
+    assert lost(0.5 * sigma) < lost(sigma) < lost(2 * sigma)
+
+
 def test_the_sum_is_half_a_divergence_from_the_best_prior(entries):
     sigma = 0.3
     for numbers in entries:

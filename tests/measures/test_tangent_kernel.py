@@ -87,6 +87,30 @@ def test_all_parameters_that_are_trained_count(fit):
     assert whole["tk_rademacher"] == pytest.approx(moved * math.sqrt(26), rel=1e-12)
 
 
+@pytest.mark.parametrize("top", [1, 4])
+def test_the_residual_in_the_largest_directions(small_fit, features, logits, top):
+    wrong = (logits.softmax(1) - nn.functional.one_hot(small_fit.roots["targets"], 3)).flatten()
+    left, _, _ = torch.linalg.svd(features, full_matrices=False)
+    expected = sum((left[:, j] @ wrong).item() ** 2 for j in range(top)) / wrong.square().sum().item()
+    found = small_fit[f"tk_residual_alignment[examples=40,top={top}]"]
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_step_moves_the_outputs_along_the_eigenvectors_by_the_eigenvalues(fit):
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 1, dtype=torch.float64)
+    toy = linear(fit, inputs, targets)
+    model, rate = toy.roots["model"], 0.01
+    gradient = (model(inputs) - targets).detach()
+    after = inputs @ (model.weight.detach() - rate * gradient.T @ inputs).T
+    values, vectors = torch.linalg.eigh(inputs @ inputs.T)
+    moved = vectors.T @ (after - model(inputs).detach())
+    torch.testing.assert_close(moved, -rate * values[:, None] * (vectors.T @ gradient))
+    inside = (vectors[:, -2:].T @ gradient).square().sum() / gradient.square().sum()
+    assert toy["tk_residual_alignment[top=2]"] == pytest.approx(inside.item(), rel=1e-9)
+    assert "4 and 5" in toy.value("tk_residual_alignment[top=4]").reason
+
+
 def test_where_the_kernel_says_nothing(fit, small_fit):
     roots = small_fit.roots
     same = fit(roots["model"], roots["inputs"], torch.zeros(40, dtype=torch.long))

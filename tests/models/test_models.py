@@ -8,11 +8,16 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.models.alexnet import small_alexnet
 from genbench.models.convnet import convnet
+from genbench.models.flattened_convnets import all_convolutional, five_layer_convnet, three_layer_convnet
+from genbench.models.inception import small_inception
 from genbench.models.mlp import mlp
+from genbench.models.network_in_network import network_in_network
+from genbench.models.residual_mlp import residual_mlp
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
-from genbench.models.roles import module_roles
+from genbench.models.roles import ROLES, module_roles
 from genbench.models.timm import timm
 from genbench.models.torchvision import torchvision
 from genbench.models.wide_resnet import wide_resnet
@@ -28,6 +33,13 @@ REGRESSION = genbench.Task("regression", (3, 16, 16), 2)
 FAMILIES = {
     "mlp": (mlp, {"width": 16, "depth": 2, "normalization": "batch", "dropout": 0.1}),
     "convnet": (convnet, {"width": 8, "depth": 3, "normalization": "layer", "dropout": 0.1}),
+    "all-convolutional": (all_convolutional, {"width": 8, "activation": "polynomial"}),
+    "three-layer-convnet": (three_layer_convnet, {"width": 4, "padding": 2}),
+    "five-layer-convnet": (five_layer_convnet, {"width": 4}),
+    "small-alexnet": (small_alexnet, {"width": 6, "dropout": 0.1}),
+    "small-inception": (small_inception, {}),
+    "network-in-network": (network_in_network, {"width": 8, "dropout": 0.1, "rectified_outputs": True}),
+    "residual-mlp": (residual_mlp, {"width": 5, "depth": 9, "skip": 3}),
     "resnet": (resnet, {"depth": 8, "width": 4}),
     "wide-resnet": (wide_resnet, {"depth": 10, "widen_factor": 1, "dropout": 0.1}),
     "rnn-elman": (rnn, {"cell": "elman", "width": 8, "depth": 2, "dropout": 0.1}),
@@ -37,12 +49,14 @@ FAMILIES = {
     "torchvision": (torchvision, {"architecture": "mobilenet_v3_small"}),
 }
 TASKS = {family: [IMAGES, REGRESSION, GRAY] for family in FAMILIES}
-TASKS["mlp"] += [VECTOR, SEQUENCE]
+for flat in ("mlp", "residual-mlp"):
+    TASKS[flat] += [VECTOR, SEQUENCE]
 for recurrent in ("rnn-elman", "rnn-gru", "rnn-lstm"):
     TASKS[recurrent] += [SEQUENCE]
 
 CASES = [(family, task) for family, tasks in TASKS.items() for task in tasks]
 OWN = [family for family in FAMILIES if family not in ("timm", "torchvision")]
+FOR_IMAGES = [family for family in FAMILIES if VECTOR not in TASKS[family] and "rnn" not in family]
 
 
 def build(family: str, task: genbench.Task, seed: int = 0, **settings) -> nn.Module:
@@ -136,7 +150,7 @@ def test_no_module_is_used_at_two_places(family):
 def test_roles_name_modules(family):
     model = build(family, IMAGES)
     roles = module_roles(model)
-    assert set(roles) == {"block_outputs", "normalizations", "encoder", "classifier"}
+    assert set(roles) == set(ROLES)
     for names in roles.values():
         for name in names:
             model.get_submodule(name)
@@ -147,14 +161,16 @@ def test_roles_name_modules(family):
     assert isinstance(model.get_submodule(roles["classifier"][0]), nn.Linear | nn.Conv2d)
 
 
-@pytest.mark.parametrize("family", ["convnet", "resnet", "wide-resnet", "timm", "torchvision"])
+@pytest.mark.parametrize("family", FOR_IMAGES)
 def test_vectors_are_refused_by_networks_for_images(family):
     with pytest.raises(genbench.InvalidInput, match=r"takes images .* not inputs of shape \(12,\)"):
         build(family, VECTOR)
 
 
 @pytest.mark.parametrize("normalization", ["batch", "layer", "group", "none"])
-@pytest.mark.parametrize("family", ["mlp", "convnet", "resnet", "wide-resnet"])
+@pytest.mark.parametrize(
+    "family", [each for each in OWN if "rnn" not in each and each != "three-layer-convnet"]
+)
 def test_every_normalization_fits(family, normalization):
     model = build(family, IMAGES, normalization=normalization)
     assert model(examples(IMAGES)).isfinite().all()
@@ -174,6 +190,12 @@ def test_every_normalization_fits(family, normalization):
         (resnet, {"depth": -3}, r"6n \+ 2, such as 8 or 14"),
         (wide_resnet, {"depth": 18}, r"6n \+ 4, such as 16 or 22"),
         (rnn, {"cell": "lstmm"}, "did you mean 'lstm'"),
+        (residual_mlp, {"skip": 0}, "greater than or equal to 1"),
+        (residual_mlp, {"initialization": "uniorm"}, "did you mean 'uniform'"),
+        (three_layer_convnet, {"biases": "frist"}, "did you mean 'first'"),
+        (small_alexnet, {"normalization": "local-respons"}, "did you mean 'local-response'"),
+        (all_convolutional, {"activation": "polynomal"}, "did you mean 'polynomial'"),
+        (all_convolutional, {"polynomial_degree": 1}, "greater than or equal to 2"),
         (timm, {"architecture": "resnet81"}, "did you mean 'resnet"),
         (torchvision, {"architecture": "vgg1"}, "did you mean 'vgg1"),
     ],

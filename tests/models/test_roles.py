@@ -11,8 +11,10 @@ def test_a_network_names_its_own_roles():
     assert module_roles(model) == {
         "block_outputs": [],
         "normalizations": ["1"],
+        "block_normalizations": [],
         "encoder": [],
         "classifier": ["0"],
+        "generalization_layers": [],
         "gate": ["2"],
     }
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes.curvature import hessian_krylov, hessian_product, hessian_remainder
+from genbench.probes import hessian
+from genbench.probes.curvature import hessian_krylov, hessian_remainder
 from genbench.probes.folding import folded_model
 from genbench.probes.objective import objective
 from genbench.probes.perturbation import normal_direction
@@ -37,14 +38,21 @@ def krylov_of(found, steps):
         return hessian_krylov(torch.Generator().manual_seed(0), found, steps=steps)
 
 
-def test_products_are_those_of_the_dense_matrix(monkeypatch):
+@pytest.mark.parametrize("kept", [2**30, 20_000, 0], ids=["all graphs kept", "some", "one"])
+def test_products_are_those_of_the_dense_matrix(monkeypatch, kept):
     found = network()
     dense = dense_hessian(found)
     vector = torch.randn(len(found.weights), dtype=torch.float64)
+    monkeypatch.setitem(hessian.chunks.__globals__["_CHUNK"], "cpu", 100)
+    monkeypatch.setattr(hessian, "_KEPT", kept)
     with torch.no_grad():
-        torch.testing.assert_close(hessian_product(found, vector), dense @ vector)
-        monkeypatch.setitem(type(found)._passes.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 100)
-        torch.testing.assert_close(hessian_product(found, vector), dense @ vector)
+        whole = hessian.Hessian(found)
+        blocks = hessian.Hessian(found, [slice(3, 20), slice(30, None)])
+        for _ in range(2):
+            torch.testing.assert_close(whole.product(vector), dense @ vector)
+            torch.testing.assert_close(blocks.product(vector[3:20], 0), dense[3:20, 3:20] @ vector[3:20])
+            torch.testing.assert_close(blocks.product(vector[30:], 1), dense[30:, 30:] @ vector[30:])
+    assert (len(whole._kept) == len(whole._parts)) == (kept == 2**30)
 
 
 def test_a_whole_space_has_all_eigenvalues():

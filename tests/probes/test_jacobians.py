@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes.jacobians import input_jacobians
+from genbench.probes.jacobians import input_jacobians, projected_jacobians
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 CPU = torch.device("cpu")
@@ -36,6 +36,49 @@ def test_chunks_change_nothing(monkeypatch):
     monkeypatch.setitem(input_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 60)
     assert len(list(chunks(inputs, CPU, copies=5))) == 4
     torch.testing.assert_close(input_jacobians(model, inputs, targets, task, CPU).gram, whole.gram)
+
+
+def test_projections_of_one_jacobian_add_up_to_its_norm():
+    """The rows of an orthogonal matrix together see all of a Jacobian that their examples share."""
+    torch.manual_seed(0)
+    model = nn.Linear(6, 4).double()
+    inputs = torch.randn(20, 6, dtype=torch.float64)
+    found = projected_jacobians(model, inputs, CPU, torch.Generator().manual_seed(1))
+    assert found.shape == (20,)
+    assert found.mean().item() == pytest.approx(model.weight.square().sum().item(), rel=1e-12)
+    assert found.std() > 0
+
+
+def test_projections_are_unbiased_for_every_example():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    inputs, targets = torch.randn(4, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.long)
+    task = genbench.Task("classification", (4,), 3)
+    exact = input_jacobians(model, inputs, targets, task, CPU).gram.diagonal(dim1=1, dim2=2).sum(1)
+    found = projected_jacobians(model, inputs, CPU, torch.Generator().manual_seed(1), projections=4000)
+    torch.testing.assert_close(found, exact, rtol=0.05, atol=0)
+
+
+def test_layers_without_a_rule_for_batches_of_cotangents_are_differentiated_one_by_one():
+    torch.manual_seed(0)
+    lstm, head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.head = lstm, head
+
+        def forward(self, inputs):
+            return self.head(self.lstm(inputs)[0][:, -1])
+
+    model, inputs = Last().double(), torch.randn(2, 5, 3, dtype=torch.float64)
+    task = genbench.Task("classification", (5, 3), 2)
+    found = input_jacobians(model, inputs, torch.zeros(2, dtype=torch.long), task, CPU)
+    for place in range(2):
+        rows = torch.autograd.functional.jacobian(lambda x: model(x.unsqueeze(0))[0], inputs[place]).flatten(
+            1
+        )
+        torch.testing.assert_close(found.gram[place], rows @ rows.T)
 
 
 def test_a_sample_is_spread_over_all_examples():

@@ -8,8 +8,9 @@ import genbench.ranking as ranking
 from genbench.ranking.bootstrap import (
     configuration_weights,
     percentile_interval,
-    rank_intervals,
+    rank_bounds,
     student_interval,
+    surely_better,
 )
 from genbench.ranking.dyads import DyadicSums, Uncertainty
 from genbench.ranking.kendall import pair_counts
@@ -88,23 +89,36 @@ def test_measures_that_cannot_be_told_apart_share_ranks():
     replicates = np.stack(
         [1 + 0.1 * random.normal(size=500), 1.01 + 0.1 * random.normal(size=500), 0.1 * common]
     )
-    low, high = rank_intervals(np.array([1.0, 1.01, 0.0]), replicates)
+    low, high = rank_bounds(surely_better(np.array([1.0, 1.01, 0.0]), replicates)[0])
     assert low.tolist() == [1, 1, 3]
     assert high.tolist() == [2, 2, 3]
 
 
 def test_paired_differences_tell_apart_what_overlapping_intervals_do_not():
     common = np.random.default_rng(0).normal(size=500)
-    low, high = rank_intervals(np.array([0.5, 0.4]), np.stack([0.5 + common, 0.4 + common]))
+    low, high = rank_bounds(surely_better(np.array([0.5, 0.4]), np.stack([0.5 + common, 0.4 + common]))[0])
     assert (low.tolist(), high.tolist()) == ([1, 2], [1, 2])
     covariance = np.array([[1.0, 1.0], [1.0, 1.0]]) + 1e-6 * np.eye(2)
-    low, high = rank_intervals(np.array([0.5, 0.4]), uncertainty=Uncertainty(covariance, np.full(2, 30.0)))
+    low, high = rank_bounds(
+        surely_better(np.array([0.5, 0.4]), uncertainty=Uncertainty(covariance, np.full(2, 30.0)))[0]
+    )
     assert (low.tolist(), high.tolist()) == ([1, 2], [1, 2])
 
 
 def test_without_uncertainty_equal_scores_share_a_rank():
-    low, high = rank_intervals(np.array([0.5, 0.2, 0.5]))
+    low, high = rank_bounds(surely_better(np.array([0.5, 0.2, 0.5]))[0])
     assert (low.tolist(), high.tolist()) == ([1, 3, 1], [2, 3, 2])
+
+
+@pytest.mark.parametrize(("deviation", "apart"), [(0.01, (1, 1)), (0.075, (0, 1)), (0.2, (0, 0))])
+def test_with_four_times_the_configurations_intervals_are_half_as_wide(deviation, apart):
+    covariance = deviation**2 / 2 * np.eye(2)  # of two scores whose difference has this deviation
+    uncertainty = Uncertainty(covariance, np.full(2, np.inf))
+    better, with_four_times = surely_better(np.array([0.5, 0.4]), uncertainty=uncertainty)
+    assert (better.sum(), with_four_times.sum()) == apart
+    random = np.random.default_rng(0).normal(size=4000)
+    replicates = np.stack([0.5 + deviation * (random - random.mean()), np.full(4000, 0.4)])
+    assert tuple(each.sum() for each in surely_better(np.array([0.5, 0.4]), replicates)) == apart
 
 
 def test_dyadic_sums_agree_with_a_loop_over_pairs_of_pairs():

@@ -259,6 +259,10 @@ def test_held_out_measures_are_ranked_apart():
     assert [row["measure"] for row in board.rows] == ["signal", "noise", "perfect"]
     assert (board["signal"]["rank_low"], board["perfect"]["rank_low"]) == (1, 1)
     assert board["perfect"]["status"] == "held-out"
+    assert [row["held_out"] for row in (*board.rows, *board.controls[:1])] == [False, False, True, False]
+    assert "Ranked apart, for they use data held out from training: perfect." in board.notes
+    assert "| perfect | + | held-out 1 |" in board.to_markdown()
+    assert "| perfect | + | 1 |" in _rank(planted(), ["perfect"]).to_markdown()
 
 
 def test_statistics_from_elsewhere_get_a_column_and_an_interval():

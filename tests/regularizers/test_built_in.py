@@ -89,7 +89,7 @@ def test_label_smoothing_agrees_with_torch():
 
 
 def test_label_smoothing_is_for_classes():
-    with pytest.raises(InvalidInput, match="'label-smoothing' is for classification, not regression"):
+    with pytest.raises(InvalidInput, match="'label-smoothing': is for classification, not regression"):
         trained(LabelSmoothing(), task=Task("regression", (4,), 3))
 
 

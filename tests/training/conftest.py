@@ -46,7 +46,15 @@ class Problem:
     def train(self, *regularizers: Any, build: Any = None, **changes: Any) -> Outcome:
         options = {
             key: changes.pop(key)
-            for key in ("max_seconds", "snapshots", "milestones", "on_epoch", "seeds", "clean_targets")
+            for key in (
+                "max_seconds",
+                "snapshots",
+                "trajectory",
+                "milestones",
+                "on_epoch",
+                "seeds",
+                "clean_targets",
+            )
             if key in changes
         }
         problem = replace(self, protocol=replace(self.protocol, **changes), build=build or self.build)

@@ -327,3 +327,60 @@ def test_batch_norm_is_as_it_was_afterwards(normalized_problem):
     train(model, normalized_problem.task, *data, normalized_problem.protocol, [Sam()], seeds, device="cpu")
     assert model[1].track_running_stats
     assert not model.training
+
+
+class Restored(Regularizer):
+    """Puts the initial weights back at the end."""
+
+    def start(self, training):
+        return {name: each.clone() for name, each in training.model.state_dict().items()}
+
+    def finish(self, epoch):
+        assert epoch.number == 3
+        epoch.model.load_state_dict(epoch.state)
+
+
+def test_finish_has_the_last_word(problem, same):
+    outcome = problem.train(Restored())
+    assert same(outcome.final_state, outcome.initial_state)
+    assert outcome.train_loss == outcome.history["train_loss"][0] != outcome.history["train_loss"][-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosy(Regularizer):
+    """Wants something else than it gets."""
+
+    wish: str = ""
+
+    def check(self, planned):
+        assert planned.examples == 27
+        assert (planned.validation, planned.task.outputs) == (0, 3)
+        self.refuse(self.wish)
+
+
+def test_what_cannot_be_used_is_refused_all_at_once(problem):
+    with pytest.raises(InvalidInput) as fault:
+        problem.train(Choosy(wish="needs more"), Choosy(wish="needs less"))
+    assert fault.value.problems == ["regularizer 'Choosy': needs more", "regularizer 'Choosy': needs less"]
+
+
+class OutputSize(Regularizer):
+    """A penalty on the outputs of the loop's own pass."""
+
+    reads_outputs: ClassVar[bool] = True
+
+    def penalty(self, step):
+        return 0.1 * step.outputs.square().mean()
+
+
+class OutputSizeInTheLoss(Regularizer):
+    """The same, around the loss."""
+
+    def loss(self, step, outputs, targets, inner):
+        return inner(outputs, targets) + 0.1 * outputs.square().mean()
+
+
+def test_penalties_read_the_outputs_of_the_pass(problem):
+    penalized = problem.train(OutputSize()).final_state
+    close(penalized, problem.train(OutputSizeInTheLoss()).final_state)
+    close(problem.train(OutputSize(), PerExampleMean()).final_state, penalized)

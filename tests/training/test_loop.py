@@ -217,7 +217,7 @@ def test_regression(regression):
     assert outcome.train_error == outcome.train_error_clean
 
 
-def test_milestones_and_snapshots(problem):
+def test_milestones_and_snapshots(problem, same):
     outcome = problem.train(max_epochs=60, snapshots=5)
     steps = [each.step for each in outcome.milestones]
     assert steps == sorted(steps)
@@ -227,15 +227,23 @@ def test_milestones_and_snapshots(problem):
         model.load_state_dict(each.state)
         loss, _ = evaluate(model, problem.inputs, problem.targets, problem.task, device="cpu")
         assert loss == each.train_loss <= each.threshold
-    kept = [step for step, _ in outcome.snapshots]
+    states = dict(outcome.snapshots)
+    ends = {4, outcome.steps}  # of the first epoch and of training are kept beside
+    kept = [step for step in states if step not in ends]
     assert kept == list(range(0, kept[-1] + 1, kept[1]))
-    assert 3 <= len(kept) <= 5
+    assert 2 <= len(kept) <= 5
+    assert list(states) == sorted(ends.union(kept))
+    assert same(states[outcome.steps], outcome.final_state)
+    model.load_state_dict(states[4])
+    loss, _ = evaluate(model, problem.inputs, problem.targets, problem.task, device="cpu")
+    assert loss == outcome.history["train_loss"][1]
     assert problem.train(milestones=False).milestones == ()
     assert problem.train().snapshots == ()
+    assert problem.train().walk is None
 
 
 def test_keeping_states_changes_no_bit(problem, same):
-    kept = problem.train(snapshots=3)
+    kept = problem.train(snapshots=3, trajectory=4)
     assert same(kept.final_state, problem.train(milestones=False).final_state)
     assert same(kept.snapshots[0][1], kept.initial_state)
 

@@ -93,3 +93,16 @@ def test_batch_normalization_is_refused_in_training_mode_only():
     model.eval()
     gradients, _ = per_example_gradients(model, *data, F.cross_entropy)
     torch.testing.assert_close(gradients, looped(model, *data, F.cross_entropy)[0])
+
+
+def test_some_parameters_only():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    data = (torch.randn(6, 4), torch.arange(6) % 3, F.cross_entropy)
+    whole, losses = per_example_gradients(model, *data)
+    some, same_losses = per_example_gradients(model, *data, names=["2.weight", "0.bias"])
+    assert set(some) == {"2.weight", "0.bias"}
+    for name, each in some.items():
+        assert not each.requires_grad, "it would keep the graph of the parameters left out"
+        torch.testing.assert_close(each, whole[name])
+    torch.testing.assert_close(same_losses, losses)

@@ -52,6 +52,22 @@ def test_snapshots_are_evenly_spaced_and_as_many_as_asked_for(limit, steps):
     assert all(state["weight"].item() == step for step, state in keeper.kept.items())
 
 
+def test_a_pinned_snapshot_stays_where_the_others_are_thinned_out():
+    model = nn.Linear(1, 1, bias=False)
+    keeper = SnapshotKeeper(model, 4)
+    for step in range(33):
+        nn.init.constant_(model.weight, float(step))
+        keeper.offer(step)
+        if step == 3:
+            keeper.pin(step)
+    assert {step: state["weight"].item() for step, state in keeper.kept.items()} == {
+        0: 0, 3: 3, 16: 16, 32: 32,
+    }  # fmt: skip
+    unwanted = SnapshotKeeper(model, 0)
+    unwanted.pin(3)
+    assert unwanted.kept == {}
+
+
 def test_history_has_columns_of_one_length():
     rows = []
     keeper = HistoryKeeper(rows.append)

@@ -1,4 +1,4 @@
-"""Claims: locks with a heartbeat, by which several commands share the work of one run folder."""
+"""Locks with a heartbeat, by which several commands share the work of one run folder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Claims"]
+__all__ = ["Locks"]
 
 HEARTBEAT_SECONDS = 5.0
 STALE_AFTER_SECONDS = 30.0
 
 
-class Claims:
-    """The claims that one command holds; a thread renews them all.
+class Locks:
+    """The locks that one command holds; a thread renews them all.
 
-    A claim whose heartbeat stopped, or whose process on this machine is gone, is taken over.
+    A lock whose heartbeat stopped, or whose process on this machine is gone, is taken over.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Claims:
         self._heart.start()
 
     def take(self, name: str) -> bool:
-        """Claim `name`; False where another live command holds it."""
+        """Lock `name`; False where another live command holds it."""
         path = self._folder / f"{name}.lock"
         if path in self._held:
             return True
@@ -53,7 +53,7 @@ class Claims:
         return True
 
     def release(self, name: str) -> None:
-        """Give a claim back."""
+        """Give a lock back."""
         path = self._folder / f"{name}.lock"
         with self._guard:
             self._held.discard(path)
@@ -61,7 +61,7 @@ class Claims:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give all claims back."""
+        """Give all locks back."""
         self._stop.set()
         for path in list(self._held):
             self.release(path.stem)
@@ -81,7 +81,7 @@ class Claims:
             return True
 
     def _take_over(self, path: Path) -> bool:
-        """Replace a dead claim; of several commands that find the same one, one gets it."""
+        """Replace a dead lock; of several commands that find the same one, one gets it."""
         if not self._is_stale(path):
             return False
         with self._alone():
@@ -124,14 +124,14 @@ class Claims:
             with self._guard:
                 held = list(self._held)
             for path in held:
-                # After a long sleep of this machine the claim may be another's by now.
+                # After a long sleep of this machine the lock may be another's by now.
                 if self._is_own(path):
                     with contextlib.suppress(OSError):
                         os.utime(path)
 
 
 def _owner(path: Path) -> dict[str, Any]:
-    """Host, process and token of a claim; empty where it is gone or being written."""
+    """Host, process and token of a lock; empty where it is gone or being written."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

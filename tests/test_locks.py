@@ -1,4 +1,4 @@
-"""Claims: one owner at a time, taken over from the dead, kept by the living."""
+"""Locks: one owner at a time, taken over from the dead, kept by the living."""
 
 import json
 import os
@@ -10,19 +10,19 @@ import time
 
 import pytest
 
-from genbench import claims
-from genbench.claims import Claims
+from genbench import locks
+from genbench.locks import Locks
 
 PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
-def claiming(tmp_path):
-    """Makes owners of claims on one folder, and closes them."""
-    made: list[Claims] = []
+def locking(tmp_path):
+    """Makes owners of locks on one folder, and closes them."""
+    made: list[Locks] = []
 
-    def owner() -> Claims:
-        made.append(Claims(tmp_path / "claims"))
+    def owner() -> Locks:
+        made.append(Locks(tmp_path / "locks"))
         return made[-1]
 
     yield owner
@@ -32,7 +32,7 @@ def claiming(tmp_path):
 
 @pytest.fixture
 def lock(tmp_path):
-    return tmp_path / "claims" / "trial.lock"
+    return tmp_path / "locks" / "trial.lock"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def dead_process() -> int:
     return process.pid
 
 
-def write_claim(lock, pid: int, host: str | None = None, age: float = 0.0) -> None:
+def write_lock(lock, pid: int, host: str | None = None, age: float = 0.0) -> None:
     lock.write_text(json.dumps({"host": host or socket.gethostname(), "pid": pid, "token": "another"}))
     then = time.time() - age
     os.utime(lock, (then, then))
@@ -56,8 +56,8 @@ def wait_until(condition) -> None:
         time.sleep(0.01)
 
 
-def test_a_claim_has_one_owner_until_it_is_released(claiming):
-    first, second = claiming(), claiming()
+def test_a_lock_has_one_owner_until_it_is_released(locking):
+    first, second = locking(), locking()
     assert first.take("trial")
     assert not second.take("trial")
     assert second.take("other")
@@ -66,73 +66,73 @@ def test_a_claim_has_one_owner_until_it_is_released(claiming):
     assert not first.take("trial")
 
 
-def test_taking_what_one_holds_changes_nothing(claiming):
-    owner = claiming()
+def test_taking_what_one_holds_changes_nothing(locking):
+    owner = locking()
     assert owner.take("trial")
     assert owner.take("trial")
 
 
-def test_closing_gives_everything_back_and_leaves_no_folder(claiming, tmp_path):
-    first = claiming()
+def test_closing_gives_everything_back_and_leaves_no_folder(locking, tmp_path):
+    first = locking()
     assert all(first.take(f"trial{number}") for number in range(3))
     first.close()
-    assert not (tmp_path / "claims").exists()
-    assert claiming().take("trial0")
+    assert not (tmp_path / "locks").exists()
+    assert locking().take("trial0")
 
 
-def test_a_folder_that_another_command_removed_is_made_again(claiming, tmp_path):
-    first, second = claiming(), claiming()
+def test_a_folder_that_another_command_removed_is_made_again(locking, tmp_path):
+    first, second = locking(), locking()
     first.close()
     assert second.take("trial")
 
 
-def test_the_claim_of_a_dead_process_on_this_machine_is_taken_over_at_once(claiming, lock, dead_process):
-    owner, other = claiming(), claiming()
-    write_claim(lock, dead_process)
+def test_the_lock_of_a_dead_process_on_this_machine_is_taken_over_at_once(locking, lock, dead_process):
+    owner, other = locking(), locking()
+    write_lock(lock, dead_process)
     assert owner.take("trial")
     assert not other.take("trial")
 
 
-def test_the_claim_of_a_process_on_another_machine_is_respected_while_its_heart_beats(
-    claiming, lock, dead_process
+def test_the_lock_of_a_process_on_another_machine_is_respected_while_its_heart_beats(
+    locking, lock, dead_process
 ):
-    owner = claiming()
-    write_claim(lock, dead_process, host="elsewhere")
+    owner = locking()
+    write_lock(lock, dead_process, host="elsewhere")
     assert not owner.take("trial")
 
 
 @pytest.mark.parametrize("host", [None, "elsewhere"])
-def test_a_claim_whose_heart_stopped_is_taken_over(claiming, lock, host):
-    owner = claiming()
-    write_claim(lock, os.getpid(), host, age=claims.STALE_AFTER_SECONDS + 1)
+def test_a_lock_whose_heart_stopped_is_taken_over(locking, lock, host):
+    owner = locking()
+    write_lock(lock, os.getpid(), host, age=locks.STALE_AFTER_SECONDS + 1)
     assert owner.take("trial")
-    assert not claiming().take("trial")
+    assert not locking().take("trial")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": 3}', json.dumps({"host": socket.gethostname()})])
-def test_a_claim_that_cannot_be_read_is_respected_until_it_is_old(claiming, lock, text):
-    owner = claiming()
+def test_a_lock_that_cannot_be_read_is_respected_until_it_is_old(locking, lock, text):
+    owner = locking()
     lock.write_text(text)
     assert not owner.take("trial")
     os.utime(lock, (0, 0))
     assert owner.take("trial")
 
 
-def test_the_heartbeat_renews_claims_while_they_are_held(claiming, lock, monkeypatch):
-    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
-    owner = claiming()
+def test_the_heartbeat_renews_locks_while_they_are_held(locking, lock, monkeypatch):
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
+    owner = locking()
     assert owner.take("trial")
     os.utime(lock, (0, 0))
     wait_until(lambda: lock.stat().st_mtime > 0)
-    assert not claiming().take("trial")
+    assert not locking().take("trial")
 
 
-def test_a_claim_that_was_lost_is_neither_renewed_nor_given_back(claiming, lock, monkeypatch):
-    monkeypatch.setattr(claims, "HEARTBEAT_SECONDS", 0.01)
-    owner = claiming()
+def test_a_lock_that_was_lost_is_neither_renewed_nor_given_back(locking, lock, monkeypatch):
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
+    owner = locking()
     assert owner.take("trial")
     assert owner.take("pulse")
-    write_claim(lock, os.getpid(), host="elsewhere", age=1000)
+    write_lock(lock, os.getpid(), host="elsewhere", age=1000)
     pulse = lock.with_name("pulse.lock")
     os.utime(pulse, (0, 0))
     wait_until(lambda: pulse.stat().st_mtime > 0)
@@ -141,12 +141,12 @@ def test_a_claim_that_was_lost_is_neither_renewed_nor_given_back(claiming, lock,
     assert json.loads(lock.read_text())["token"] == "another"
 
 
-def race(owners: list[Claims], name: str) -> int:
-    """How many of the owners get a claim that all of them want at once."""
+def race(owners: list[Locks], name: str) -> int:
+    """How many of the owners get a lock that all of them want at once."""
     start = threading.Barrier(len(owners))
     won: list[bool] = []
 
-    def take(owner: Claims) -> None:
+    def take(owner: Locks) -> None:
         start.wait()
         won.append(owner.take(name))
 
@@ -159,23 +159,23 @@ def race(owners: list[Claims], name: str) -> int:
     return sum(won)
 
 
-def test_of_many_that_want_a_free_claim_one_gets_it(claiming):
-    owners = [claiming() for _ in range(8)]
+def test_of_many_that_want_a_free_lock_one_gets_it(locking):
+    owners = [locking() for _ in range(8)]
     assert [race(owners, f"trial{number}") for number in range(20)] == 20 * [1]
 
 
-def test_of_many_that_find_a_dead_claim_one_gets_it(claiming, lock, dead_process):
-    owners = [claiming() for _ in range(8)]
+def test_of_many_that_find_a_dead_lock_one_gets_it(locking, lock, dead_process):
+    owners = [locking() for _ in range(8)]
     for number in range(20):
-        write_claim(lock.with_name(f"trial{number}.lock"), dead_process)
+        write_lock(lock.with_name(f"trial{number}.lock"), dead_process)
     assert [race(owners, f"trial{number}") for number in range(20)] == 20 * [1]
 
 
-def test_a_claim_renewed_after_it_was_found_dead_is_not_taken(claiming, lock, dead_process, monkeypatch):
+def test_a_lock_renewed_after_it_was_found_dead_is_not_taken(locking, lock, dead_process, monkeypatch):
     """The second look, when nobody else can act, decides."""
-    owner, quicker = claiming(), claiming()
-    write_claim(lock, dead_process)
-    look = Claims._is_stale
+    owner, quicker = locking(), locking()
+    write_lock(lock, dead_process)
+    look = Locks._is_stale
 
     def look_slowly(self, path):
         found = look(self, path)
@@ -183,5 +183,5 @@ def test_a_claim_renewed_after_it_was_found_dead_is_not_taken(claiming, lock, de
             assert quicker.take("trial")
         return found
 
-    monkeypatch.setattr(Claims, "_is_stale", look_slowly)
+    monkeypatch.setattr(Locks, "_is_stale", look_slowly)
     assert not owner.take("trial")

@@ -1,0 +1,120 @@
+"""``genbench audit``: what is measured of the measures themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genbench.cli import options
+from genbench.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from genbench.host import Host
+    from genbench.probing import Battery
+
+
+@click.group("audit")
+def command() -> None:
+    """Measure the measures: what moves them, how far chance does, what they cost.
+
+    `genbench show MEASURE` has what the audits found; these commands make the tables anew. Without --out the
+    table is printed.
+    """
+
+
+def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        options.as_json,
+        options.plugins,
+        click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the table, JSON."),
+        click.option(
+            "--measures", metavar="A,B", default="all", help="Names, variants, family:NAME, cost:A-C."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("invariance")
+@_shared
+def invariance(measures: str, **given: Any) -> None:
+    """Show what moves a measure although the network's function stays, on small networks trained here.
+
+    ReLU rescaling of layers and units, weights before batch norm, permutations of units and classes, scaled
+    logits, the batch size of the computation, single precision.
+    """
+    host, battery = _asked(measures, given)
+    from genbench.auditing import invariance as audit
+    from genbench.auditing.transformations import TRANSFORMATIONS
+
+    networks, found = audit.audit(battery, host, say=options.warn)
+    changes = {name: each.title for name, each in TRANSFORMATIONS.items()}
+    _conclude("invariance", {**audit.ABOUT, "networks": networks, "changes": changes}, found, host, **given)
+
+
+@command.command("repeatability")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--repeats", type=click.IntRange(2), default=3, show_default=True, help="Generator seeds.")
+@click.option("--fits", type=click.IntRange(2), default=32, show_default=True, help="At most so many fits.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@_shared
+def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measures: str, **given: Any) -> None:
+    """Compare the spread across generator seeds with that across the fits of a run; trains nothing.
+
+    Only of measures that draw at random. ICC is the share of the variance that is the models'.
+    """
+    host, battery = _asked(measures, given)
+    from genbench.auditing import repeatability as audit
+
+    about, found = audit.audit(
+        run, audit.drawing(battery), host, repeats=repeats, fits=fits, data=data, say=options.warn
+    )
+    _conclude("repeatability", about, found, host, **given)
+
+
+@command.command("cost")
+@_shared
+def cost(measures: str, **given: Any) -> None:
+    """Time each measure alone, the probes below it included, on a network trained here."""
+    host, battery = _asked(measures, given)
+    from genbench.auditing import cost as audit
+
+    about, found = audit.audit(battery, host)
+    _conclude("cost", about, found, host, **given)
+
+
+def _asked(measures: str, given: dict[str, Any]) -> tuple[Host, Battery]:
+    from genbench.api import select
+    from genbench.host import Host
+
+    out: Path | None = given["out"]
+    if out is not None and not out.parent.is_dir():
+        raise InvalidInput(f"'{out}': there is no folder '{out.parent}'")
+    host = Host.load(given.pop("plugins"), given.pop("without"))
+    for line in host.problems():
+        options.warn(line)
+    return host, select(options.words(measures) or [], host)
+
+
+def _conclude(
+    audit: str, about: dict[str, Any], measures: dict[str, Any], host: Host, out: Path | None, json_: bool
+) -> None:
+    from genbench.auditing import stored
+    from genbench.files import write_atomically
+
+    content = stored.table_content(audit, about, measures, host)
+    if out is not None:
+        try:
+            write_atomically(out, content)
+        except OSError as fault:
+            raise InvalidInput(f"'{out}': cannot be written: {fault.strerror}") from None
+        options.warn(f"{len(measures)} measures written to {out}")
+    elif json_:
+        click.echo(content.decode(), nl=False)
+    else:
+        from genbench.auditing.tables import print_audit
+
+        print_audit(audit, about, measures)

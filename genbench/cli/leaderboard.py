@@ -1,0 +1,170 @@
+"""``genbench leaderboard``: from a run to a published table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genbench.cli import options
+
+
+@click.group("leaderboard")
+def command() -> None:
+    """Pack runs as entries, check them, build the published tables from them."""
+
+
+@command.command("pack")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the entry."
+)
+@click.option("--submitter", default="", metavar="NAME", help="Who answers for it; will be published.")
+@options.plugins
+@options.as_json
+def pack(
+    run: Path, out: Path, submitter: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool
+) -> None:
+    """Write a run as an entry: a small folder of plain files, without weights, paths, host or user names."""
+    from genbench.host import Host
+    from genbench.leaderboard.pack import pack as write
+
+    sizes = write(run, out, Host.load(plugins, without), submitter=submitter, warn=options.warn)
+    if json_:
+        options.echo_json({"folder": str(out), "files": sizes})
+        return
+    click.echo(f"{out}: {len(sizes)} files, {sum(sizes.values()):,} bytes")
+    click.echo(f"check it with 'genbench leaderboard validate {out}'")
+
+
+@command.command("validate")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--allow-incomplete", is_flag=True, help="Let missing points and values pass.")
+@options.as_json
+def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
+    """Check an entry: keys, ranges, seeds, completeness. Executes nothing of it; every fault is a line."""
+    from genbench.leaderboard.validate import validate as check
+
+    checked = check(folder, allow_incomplete=allow_incomplete)
+    entry = checked.entry
+    assert entry is not None
+    if json_:
+        options.echo_json(
+            {
+                "entry": entry.name,
+                "suite": dict(entry.header["suite"]),
+                "fits": len(entry.fits),
+                "measures": len(entry.measures),
+                "missing": checked.missing,
+                "notes": checked.notes,
+                "records": entry.digest,
+            }
+        )
+        return
+    for line in checked.missing:
+        options.warn(f"incomplete: {line}")
+    for line in checked.notes:
+        options.warn(line)
+    suite, state = entry.header["suite"], "incomplete" if checked.missing else "complete"
+    click.echo(
+        f"{folder}: sound and {state}; suite {suite['name']} {suite['version']}, "
+        f"{len(entry.fits)} fits, {len(entry.measures)} measures"
+    )
+
+
+@command.command("build")
+@click.argument("root", default="leaderboard", type=click.Path(path_type=Path))
+@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@options.as_json
+def build(root: Path, bootstrap: int, json_: bool) -> None:
+    """Rank the entries in ROOT/entries anew; write ROOT/README.md, index.html, leaderboard.csv and .json.
+
+    ROOT is the folder 'leaderboard' where it is left out. One entry with a fault, and nothing is written.
+    """
+    from genbench.leaderboard.build import build as write
+
+    content = write(root, bootstrap=bootstrap)
+    if json_:
+        options.echo_json(content)
+        return
+    for table in content["tables"]:
+        click.echo(
+            f"{table['suite']} {table['version']}: {len(table['entries'])} entries, "
+            f"{len(table['below'])} incomplete ones below the line"
+        )
+    click.echo(f"{root}: README.md, index.html, leaderboard.csv and leaderboard.json are written")
+
+
+@command.command("diff")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:
+    """Show every rank that moved and why: data, a measure's version, the suite's version or new entries.
+
+    OLD and NEW are leaderboards: folders, ranked anew from their entries, or files leaderboard.json.
+    """
+    from genbench.leaderboard import diff as differences
+
+    states = [differences.read_state(each, bootstrap=bootstrap) for each in (old, new)]
+    moves, lines = differences.diff(*states), differences.entry_lines(*states)
+    if form == "json":
+        options.echo_json(differences.as_json(moves, lines))
+    elif form == "markdown":
+        click.echo(differences.as_markdown(moves, lines), nl=False)
+    else:
+        for line in [*lines, *(differences.as_text(moves) or ["no rank moved"])]:
+            click.echo(line)
+
+
+@command.command("reproduce")
+@click.argument("entry", type=click.Path(path_type=Path))
+@click.option("--sample", default=3, show_default=True, metavar="N", help="How many fits to rerun.")
+@click.option("--seed", default=0, show_default=True, help="Chooses which fits.")
+@click.option("--attester", default="", metavar="NAME", help="Who answers for it; will be published.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@options.plugins
+@options.as_json
+def reproduce(
+    entry: Path, sample: int, seed: int, attester: str, data: Path | None, device: str,
+    plugins: tuple[str, ...], without: tuple[str, ...], json_: bool,
+) -> int:  # fmt: skip
+    """Rerun a few fits of an entry, compare errors and measures, and write an attestation into its folder."""
+    from genbench.cli.progress import progress
+    from genbench.host import Host
+    from genbench.leaderboard.reproduce import reproduce as rerun
+
+    with options.interruptible():
+        found, path = rerun(
+            entry, Host.load(plugins, without), sample=sample, seed=seed, data=data, device=device,
+            attester=attester, progress=progress(),
+        )  # fmt: skip
+    if json_:
+        options.echo_json(found)
+    else:
+        _print_attestation(found, path)
+    return 0 if found["agrees"] else 1
+
+
+def _print_attestation(found: dict[str, Any], path: Path) -> None:
+    kind = "equal bits are expected" if found["same_machine_class"] else f"within {found['tolerance']}"
+    click.echo(f"{len(found['fits'])} fits rerun, on {_machine(found)}: {kind}")
+    for fit in found["fits"]:
+        for each in (*fit["outcome"], *fit["values"]):
+            if not each["agrees"]:
+                click.echo(
+                    f"{fit['key']}: {each['name']}: {each['recorded']} recorded, {each['found']} found"
+                )
+    values = [each["agrees"] for fit in found["fits"] for each in fit["values"]]
+    click.echo(f"{sum(values)} of {len(values)} values of measures agree")
+    if found["left_out"]:
+        click.echo(f"{len(found['left_out'])} measures cannot be compared here")
+    click.echo(f"{'agrees' if found['agrees'] else 'does NOT agree'}; written to {path}")
+
+
+def _machine(found: dict[str, Any]) -> str:
+    return "the same class of machine" if found["same_machine_class"] else "another class of machine"

@@ -1,0 +1,264 @@
+"""Building the leaderboard: every rank computed anew from the records of the entries."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genbench.canonical import digest
+from genbench.errors import InvalidInput
+from genbench.files import as_json, write_atomically
+from genbench.leaderboard.entry import Entry, suite_identity
+from genbench.leaderboard.files import shown
+from genbench.leaderboard.pool import Pooled, pool
+from genbench.leaderboard.validate import Checked, check_entry, installed_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BADGES", "FORMAT", "badge", "build", "read_leaderboard"]
+
+FORMAT = 1
+"""Raised when a key of ``leaderboard.json`` changes its meaning."""
+
+BADGES = ("not reproduced", "self-reported", "spot-checked", "reproduced")
+"""What is known of an entry beyond its own word, from worst to best."""
+
+ENTRY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MOST_ENTRIES = 1_000
+
+
+def build(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
+    """Check all entries below ``ROOT/entries`` and write the tables and the page beside that folder.
+
+    Returns
+    -------
+    dict
+        What ``leaderboard.json`` holds; see `read_leaderboard`.
+
+    Raises
+    ------
+    InvalidInput
+        An entry has a fault: a line for each, and nothing is written.
+    """
+    from genbench.leaderboard.markdown import as_markdown
+    from genbench.leaderboard.page import as_page
+
+    content = read_leaderboard(root, bootstrap=bootstrap)
+    for name, text in {
+        "README.md": as_markdown(content).encode(),
+        "leaderboard.csv": _as_csv(content).encode(),
+        "leaderboard.json": as_json(content),
+        "index.html": as_page(content).encode(),
+    }.items():
+        write_atomically(root / name, text)
+    return content
+
+
+def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
+    """The leaderboard of the entries below ``ROOT/entries``, in plain data.
+
+    Returns
+    -------
+    dict
+        ``format``; ``tables``, one for each suite and version, suites by name, the newest version first: with
+        ``suite, version, title, own, superseded, entries`` (the complete ones), ``targets`` (for each the
+        standing of `genbench.report.standing.standing` with ``apart_with_four_times``, or why there is none),
+        ``measures``, ``data``, ``notes``, and ``below``, the incomplete entries, each with its reasons and a
+        standing by its own fits alone.
+    """
+    checked = _checked(root)
+    groups: dict[tuple[Any, ...], list[Checked]] = {}
+    for each in checked:
+        assert each.entry is not None
+        groups.setdefault(_group(each.entry), []).append(each)
+    tables = [_table(each, bootstrap) for each in groups.values()]
+    tables.sort(key=lambda each: (each["suite"], -each["version"], each["own"], each["identity"]))
+    return {"format": FORMAT, "tables": tables}
+
+
+def _checked(root: Path) -> list[Checked]:
+    folder = root / "entries"
+    if not folder.is_dir() or folder.is_symlink():
+        raise InvalidInput(f"'{folder}': is no folder; a leaderboard keeps its entries there")
+    paths = sorted(each for each in folder.iterdir() if each.name[0] != "." and not each.is_file())
+    if len(paths) > MOST_ENTRIES:
+        raise InvalidInput(f"'{folder}': holds {len(paths)} entries; the limit is {MOST_ENTRIES}")
+    problems, found = [], []
+    for path in paths:
+        if not ENTRY_NAME.fullmatch(path.name):
+            problems.append(f"{shown(path.name)}: an entry is named with letters, digits, '.', '_' and '-'")
+            continue
+        result = check_entry(path)
+        problems += [f"{path.name}: {each}" for each in result.faults]
+        found.append(result)
+    if problems:
+        raise InvalidInput(problems)
+    return found
+
+
+def _group(entry: Entry) -> tuple[Any, ...]:
+    """What entries share that are ranked together: suite, version and all that training depends on."""
+    trials = [line["trial"] for line in entry.fits.values()]
+    parts = [(each["kind"], each["name"], each["version"]) for each in entry.header["components"]]
+    checksums = sorted({(each["dataset"]["name"], each["checksum"]) for each in trials})
+    identity = digest([suite_identity(entry.suite), entry.header["trainer"], sorted(parts), checksums])
+    return entry.header["suite"]["name"], entry.header["suite"]["version"], identity
+
+
+def _table(group: Sequence[Checked], bootstrap: int) -> dict[str, Any]:
+    entries = [each.entry for each in group if each.entry is not None]
+    complete = [each for each, of in zip(entries, group, strict=True) if not of.missing]
+    first = entries[0]
+    name, version, identity = _group(first)
+    board = _Boards(pool(complete), first, bootstrap) if complete else None
+    installed = installed_suite(name)
+    return {
+        "suite": name,
+        "version": version,
+        "identity": identity,
+        "title": str(first.suite.get("title") or name),
+        "own": installed is None,
+        "superseded": next((each.outdated for each in group if each.outdated), ""),
+        "entries": [_described(each, of) for each, of in zip(entries, group, strict=True) if not of.missing],
+        **(
+            board.as_dict()
+            if board
+            else {"targets": {}, "refused": {}, "measures": {}, "data": "", "notes": []}
+        ),
+        "below": [
+            {
+                **_described(each, of),
+                "reasons": of.missing,
+                **(_Boards(pool([each]), each, bootstrap).as_dict() if each.fits else _NOTHING),
+            }
+            for each, of in zip(entries, group, strict=True)
+            if of.missing
+        ],
+    }
+
+
+_NOTHING: Mapping[str, Any] = {"targets": {}, "refused": {}, "measures": {}, "data": "", "notes": []}
+
+
+@dataclass(frozen=True)
+class _Boards:
+    """The rankings of pooled entries, one for each target of the suite."""
+
+    pooled: Pooled
+    entry: Entry
+    bootstrap: int
+
+    def as_dict(self) -> dict[str, Any]:
+        from genbench.ranking import RankingError
+        from genbench.report.standing import standing
+
+        targets: dict[str, Any] = {}
+        refused: dict[str, str] = {}
+        for target in self.entry.suite.get("targets") or ["gap"]:
+            try:
+                board = self.pooled.rank(target, self.bootstrap)
+            except RankingError as fault:
+                refused[target] = str(fault)
+                continue
+            pairs = board.summary["pairs"]
+            targets[target] = {
+                **{key: each for key, each in standing(board).items() if key != "statistics"},
+                "apart_with_four_times": pairs["apart_with_four_times"],
+            }
+        return {
+            "targets": targets,
+            "refused": refused,
+            "measures": {name: self._measure(name) for name in self.pooled.measures},
+            "data": self.pooled.data,
+            "notes": list(self.pooled.notes),
+        }
+
+    def _measure(self, name: str) -> dict[str, Any]:
+        measure = self.pooled.measures[name]
+        return {
+            "family": measure.info.family,
+            "cost_class": measure.info.cost_class,
+            "version": measure.info.version,
+            "plugin": measure.info.plugin,
+            "plugin_version": measure.plugin_version,
+            "summary": measure.summary,
+            "statuses": dict(sorted(measure.info.statuses.items())),
+            "entries": list(measure.entries),
+            "data": measure.data,
+        }
+
+
+def _described(entry: Entry, checked: Checked) -> dict[str, Any]:
+    machines = {
+        ", ".join(str(each.get(part, "")) for part in ("processor", "device") if each.get(part))
+        for each in entry.environments.values()
+    }
+    return {
+        "name": entry.name,
+        "submitter": entry.submitter,
+        "fits": len(entry.fits),
+        "failures": len(entry.failures),
+        "computed": len({name for values in entry.values.values() for name in values}),
+        "genbench": entry.header["genbench"],
+        "machines": sorted(machines),
+        "badge": badge(entry),
+        "attesters": sorted({each["attester"] or "anonymous" for each in entry.attestations}),
+        "records": entry.digest,
+        "notes": checked.notes,
+    }
+
+
+def badge(entry: Entry) -> str:
+    """What reruns say of an entry: nothing, that a sample agrees, that all fits do, or that one does not."""
+    if not entry.attestations:
+        return "self-reported"
+    if not all(each["agrees"] for each in entry.attestations):
+        return "not reproduced"
+    rerun = {fit["key"] for each in entry.attestations for fit in each["fits"]}
+    return "reproduced" if rerun >= entry.fits.keys() else "spot-checked"
+
+
+COLUMNS = (
+    "suite", "version", "target", "place", "group", "rank_low", "rank_high", "measure", "plugin",
+    "plugin_version", "measure_version", "family", "direction", "score", "score_low", "score_high", "tau",
+    "cmi", "sign_error", "r2", "n", "coverage", "seconds", "status", "reason", "entries",
+)  # fmt: skip
+
+
+def _as_csv(content: Mapping[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in _rows(content))
+    return text.getvalue()
+
+
+def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for table in content["tables"]:
+        for target, board in table["targets"].items():
+            for place, row in enumerate(board["rows"], start=1):
+                known = table["measures"].get(row["measure"], {})
+                yield {
+                    **row,
+                    "suite": table["suite"],
+                    "version": table["version"],
+                    "target": target,
+                    "place": place,
+                    "plugin": known.get("plugin", ""),
+                    "plugin_version": known.get("plugin_version", ""),
+                    "measure_version": known.get("version", ""),
+                    "entries": " ".join(known.get("entries", [])),
+                }
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula gets a quote before it; a direction does not."""
+    if isinstance(value, str) and len(value) > 1 and value[0] in "=+-@\t\r":
+        return f"'{value}"
+    return value

@@ -1,0 +1,210 @@
+"""An entry: a submitted run as its folder of plain files holds it, read whole and checked line by line."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genbench.canonical import canonical_json, digest
+from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
+from genbench.leaderboard.schema import FORMAT, check_line
+from genbench.store import Measured, StoredFit
+
+__all__ = ["SUITE_WORDING", "Entry", "EntryFolder", "read_entry", "records_digest", "suite_identity"]
+
+SUITE_WORDING = ("name", "title", "notes", "predicted_gpu_hours")
+"""Keys of a suite that change nothing of what is run."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an entry's files hold, each line with the keys that `genbench.leaderboard.schema` gives it.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    header, suite : dict
+        The content of ``entry.json`` and of ``suite.toml``.
+    measures : dict
+        By spelling.
+    fits, failures : dict
+        By key of the trial.
+    values : dict
+        By key of the fit, then by spelling of the measure.
+    attestations : tuple of dict
+        What reruns found, see `genbench.leaderboard.reproduce`.
+    digest : str
+        SHA-256 of the records; attestations are of these records and do not enter.
+    """
+
+    name: str
+    header: Mapping[str, Any]
+    suite: Mapping[str, Any]
+    environments: Mapping[str, Mapping[str, Any]]
+    measures: Mapping[str, Mapping[str, Any]]
+    fits: Mapping[str, Mapping[str, Any]]
+    failures: Mapping[str, Mapping[str, Any]]
+    values: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    attestations: tuple[Mapping[str, Any], ...] = ()
+    digest: str = ""
+
+    @property
+    def submitter(self) -> str:
+        return self.header["submitter"] or "anonymous"
+
+
+@dataclass
+class _Reading:
+    """Collects problems while the lines of an entry are read."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def lines(self, name: str, content: bytes, unique: Sequence[str]) -> list[dict[str, Any]]:
+        """The sound lines of a file; of several with the same `unique` keys none but the first."""
+        found, seen = [], set()
+        for where, line in read_lines(name, content, self.problems):
+            faults = check_line(name, line)
+            self.problems += [f"{where}: {each}" for each in faults]
+            if faults:
+                continue
+            identity = tuple(line[each] for each in unique)
+            if identity in seen:
+                self.problems.append(f"{where}: {' of '.join(map(repr, identity))} is there already")
+                continue
+            seen.add(identity)
+            found.append(line)
+        return found
+
+    def document(self, name: str, kind: str, content: bytes) -> dict[str, Any] | None:
+        """A file that is one JSON text."""
+        try:
+            parsed = parse(content)
+        except ValueError as fault:
+            self.problems.append(f"{name}: {fault}")
+            return None
+        faults = check_line(kind, parsed)
+        self.problems += [f"{name}: {each}" for each in faults]
+        return None if faults else parsed
+
+
+def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
+    """Read an entry.
+
+    Returns
+    -------
+    entry : Entry or None
+        None where anything at all is wrong with its files: no part of such an entry is used.
+    problems : list of str
+        A line each.
+
+    Raises
+    ------
+    InvalidInput
+        The folder cannot be read, or not within the limits.
+    """
+    files = read_files(folder)
+    reading = _Reading()
+    header = reading.document("entry.json", "entry.json", files["entry.json"])
+    if header is not None and header["format"] != FORMAT:
+        return None, [f"entry.json: has format {header['format']}; this version of genbench reads {FORMAT}"]
+    suite = _suite(files["suite.toml"], reading.problems)
+    environments = reading.lines("environments.jsonl", files["environments.jsonl"], ["hash"])
+    measures = reading.lines("measures.jsonl", files["measures.jsonl"], ["measure"])
+    fits = reading.lines("fits.jsonl", files["fits.jsonl"], ["key"])
+    failures = reading.lines("failures.jsonl", files.get("failures.jsonl", b""), ["key"])
+    listed = reading.lines("values.jsonl", files["values.jsonl"], ["measure", "fit"])
+    attested = {
+        name: reading.document(name, "attestation", content)
+        for name, content in sorted(files.items())
+        if name.startswith("attestation-")
+    }
+    if reading.problems or header is None:
+        return None, reading.problems
+    values: dict[str, dict[str, Any]] = {}
+    for line in listed:
+        values.setdefault(line["fit"], {})[line["measure"]] = line
+    return Entry(
+        name=folder.resolve().name,
+        header=header,
+        suite=suite,
+        environments={each["hash"]: each["content"] for each in environments},
+        measures={each["measure"]: each for each in measures},
+        fits={each["key"]: each for each in fits},
+        failures={each["key"]: each for each in failures},
+        values=values,
+        attestations=tuple(each for each in attested.values() if each is not None),
+        digest=records_digest(files),
+    ), []
+
+
+def records_digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of the unpacked files, attestations left out."""
+    parts = [
+        [name, hashlib.sha256(content).hexdigest()]
+        for name, content in sorted(files.items())
+        if not name.startswith("attestation-")
+    ]
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def suite_identity(content: Mapping[str, Any]) -> str:
+    """Hash of what a suite runs: everything in its file but the wording."""
+    return digest({key: value for key, value in content.items() if key not in SUITE_WORDING})
+
+
+def _suite(content: bytes, problems: list[str]) -> dict[str, Any]:
+    try:
+        suite = tomllib.loads(content.decode("utf-8"))
+        # Dates and infinities are TOML, but nothing that a suite holds.
+        canonical_json(suite)
+    except (ValueError, TypeError, RecursionError) as fault:
+        why = "nested too deep" if isinstance(fault, RecursionError) else str(fault).splitlines()[0]
+        problems.append(f"suite.toml: is no suite: {why}")
+        return {}
+    for key in ("name", "title", "notes"):
+        text = suite.get(key, "")
+        if not isinstance(text, str) or (why := unsafe_text(text)):
+            problems.append(f"suite.toml: {key}: {'must be a text' if not isinstance(text, str) else why}")
+    if not isinstance(suite.get("version", 1), int):
+        problems.append("suite.toml: version: must be a whole number")
+    for key in ("targets", "measures"):
+        words = suite.get(key, [])
+        listed = words if isinstance(words, list) else [words]
+        if not all(isinstance(each, str) and not unsafe_text(each) for each in listed):
+            problems.append(f"suite.toml: {key}: must be a list of texts")
+    return suite
+
+
+class EntryFolder:
+    """An entry in the place of a run folder, for what reads results."""
+
+    def __init__(self, entry: Entry):
+        self._entry = entry
+
+    def suite_content(self) -> dict[str, Any]:
+        return dict(self._entry.suite)
+
+    def fit_keys(self) -> list[str]:
+        return sorted({*self._entry.fits, *self._entry.failures})
+
+    def fit(self, key: str) -> StoredFit | None:
+        record = self._entry.fits.get(key)
+        return None if record is None else StoredFit(key, record, Path())
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        return self._entry.failures.get(key)
+
+    def measured(self, key: str) -> Measured:
+        """The values of a fit, each with what the entry says of its measure."""
+        described = ("aliases", "version", "plugin", "family", "direction", "cost_class", "held_out")
+        return Measured(
+            {
+                name: {**value, **{each: self._entry.measures[name][each] for each in described}}
+                for name, value in self._entry.values.get(key, {}).items()
+            }
+        )

@@ -1,0 +1,221 @@
+"""The leaderboard as Markdown, for the front page of a repository; what entries brought in is only text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genbench.ranking.board import rank_text
+from genbench.report.page import milliseconds, percent, signed
+from genbench.report.standing import SMALL_SHARE
+
+__all__ = ["as_markdown", "escaped", "is_small"]
+
+HEADS = {
+    "ranked": "",
+    "held-out": "uses held-out data",
+    "unranked": "no rank",
+    "control": "control",
+}
+
+NUMBERS = frozenset(
+    ("entries", "incomplete", "fits", "failed", "measures", "pairs told apart", "rank", "score", "τ", "ms")
+)
+"""Columns that are aligned to the right."""
+
+INTRODUCTION = """\
+# Generalization measures, ranked
+
+Which number, computed from a trained network and its training data alone, tells how well that network will do
+on data it has not seen? Every rank below is computed anew by `genbench leaderboard build` from the records of
+the entries in [`entries/`](entries). The same tables: [page](index.html), [CSV](leaderboard.csv),
+[JSON](leaderboard.json).
+"""
+
+LEGEND = """\
+## How to read the tables
+
+**Score** is ψ times the direction that a measure claims: Kendall's τ among networks that differ in one
+hyperparameter alone, averaged over the hyperparameters; 1 is always right, 0 chance, below 0 the wrong way
+round. Beside it its 95 % interval. **Rank** is the range of ranks that a measure may hold: one is ahead of
+another only where the 95 % interval of the difference of their scores excludes 0. A table in which fewer than
+a tenth of the pairs of measures are told apart so is *too small to rank*.
+
+**With four times the fits**: how many pairs would be told apart if the interval of each difference were half
+as wide around the same difference, as four times as many configurations would make it. It is an
+extrapolation: the differences themselves would move too.
+
+**Controls** are rows that no measure should lose to. **Held-out** measures see data that were not trained on,
+and are ranked apart. An entry is **self-reported** until somebody reran some of its fits (**spot-checked**)
+or all of them (**reproduced**) with `genbench leaderboard reproduce` and got what it says. **Incomplete**
+entries stand below the line: their ranks are those of their own fits and enter no table. Tables never mix
+versions of a suite.
+
+## How to submit
+
+```
+genbench run --suite digits --out runs/digits
+genbench leaderboard pack runs/digits --out leaderboard/entries/digits-YOURNAME --submitter YOURNAME
+genbench leaderboard validate leaderboard/entries/digits-YOURNAME
+```
+
+Then open a pull request with that folder alone. [`validate-submission.yml`](validate-submission.yml) is the
+workflow that checks it and shows which ranks it moves. A changed suite needs a name of its own.
+"""
+
+
+def as_markdown(content: Mapping[str, Any]) -> str:
+    """The tables of a leaderboard, an overview first."""
+    parts = [INTRODUCTION, _overview(content["tables"])]
+    parts += [_table(each) for each in content["tables"]]
+    return "\n".join([*parts, LEGEND])
+
+
+def is_small(board: Mapping[str, Any]) -> bool:
+    """Whether fewer of the pairs are told apart than a ranking needs."""
+    return board["pairs"] == 0 or board["apart"] < SMALL_SHARE * board["pairs"]
+
+
+def _overview(tables: Sequence[Mapping[str, Any]]) -> str:
+    if not tables:
+        return "There are no entries yet.\n"
+    body = []
+    for table in tables:
+        first = next(iter(table["targets"].items()), None)
+        body.append(
+            [
+                f"[{escaped(table['suite'])} {table['version']}](#{_anchor(table)})",
+                str(len(table["entries"])),
+                str(len(table["below"])),
+                *(_counts(*first) if first else ["–"] * 5),
+            ]
+        )
+    header = ["suite", "entries", "incomplete", "target", "fits", "measures", "pairs told apart", "verdict"]
+    return _grid(header, body)
+
+
+def _counts(target: str, board: Mapping[str, Any]) -> list[str]:
+    return [
+        escaped(target),
+        str(board["fits"]),
+        str(board["ranked"]),
+        f"{board['apart']} of {board['pairs']}",
+        "**too small to rank**" if is_small(board) else "ranked",
+    ]
+
+
+def _anchor(table: Mapping[str, Any]) -> str:
+    return f"suite-{table['identity'][:12]}"
+
+
+def _table(table: Mapping[str, Any]) -> str:
+    lines = [f'<a id="{_anchor(table)}"></a>', ""]
+    lines += [f"## {escaped(table['suite'])}, version {table['version']}", "", escaped(table["title"]), ""]
+    if table["own"]:
+        lines += ["A submitter's own suite: it does not come with genbench.", ""]
+    if table["superseded"]:
+        lines += [f"Superseded: {escaped(table['superseded'])}.", ""]
+    if table["entries"]:
+        lines += [_entries(table["entries"])]
+    for place, (target, board) in enumerate(table["targets"].items()):
+        lines += _folded(target, board, table, is_open=place == 0)
+    for target, why in table["refused"].items():
+        lines += [f"No ranking for {escaped(target)}: {escaped(why)}", ""]
+    lines += [f"- {escaped(each)}" for each in table["notes"]]
+    if table["below"]:
+        lines += ["", "### Below the line: incomplete entries", ""]
+    for entry in table["below"]:
+        lines += [_entries([entry])]
+        lines += [f"- {escaped(each)}" for each in entry["reasons"]] + [""]
+        for target, board in entry["targets"].items():
+            lines += _folded(f"{target}, by these fits alone", board, entry, is_open=False)
+    return "\n".join(lines) + "\n"
+
+
+def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
+    header = ["entry", "submitter", "fits", "failed", "measures", "checked", "by", "machine", "genbench"]
+    return _grid(
+        header,
+        [
+            [
+                escaped(each["name"]),
+                escaped(each["submitter"]),
+                str(each["fits"]),
+                str(each["failures"]),
+                str(each["computed"]),
+                each["badge"],
+                escaped(", ".join(each["attesters"])),
+                escaped("; ".join(each["machines"])),
+                escaped(each["genbench"]),
+            ]
+            for each in entries
+        ],
+    )
+
+
+def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, is_open: bool) -> list[str]:
+    small = " – too small to rank" if is_small(board) else ""
+    title = f"{escaped(target)}{small}"
+    apart, more, pairs = board["apart"], board["apart_with_four_times"], board["pairs"]
+    facts = (
+        f"{board['fits']} networks, {board['configurations']} configurations, "
+        f"{board['ranked']} measures ranked. "
+        f"Their intervals tell {apart} of {pairs} pairs apart ({percent(apart, pairs)}); with four times the "
+        f"fits, intervals half as wide, it would be {more} ({percent(more, pairs)})."
+    )
+    if is_small(board):
+        facts = f"**Too small to rank.** {facts} Read the ranges of ranks, not the order of the rows."
+    body = [f"{facts}", "", _ranking(board, table["measures"])]
+    body += [f"- {escaped(each)}" for each in board["notes"]]
+    if is_open:
+        return [f"### Target: {title}", "", *body, ""]
+    return [f"<details><summary>Target: {title}</summary>", "", *body, "", "</details>", ""]
+
+
+def _ranking(board: Mapping[str, Any], measures: Mapping[str, Mapping[str, Any]]) -> str:
+    header = ["measure", "rank", "score", "95 %", "τ", "CMI", "±", "family", "fits", "ms", "class", "plugin"]
+    return _grid(header, [_row(each, measures.get(each["measure"], {})) for each in board["rows"]])
+
+
+def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    interval = (
+        f"{signed(row['score_low'])} … {signed(row['score_high'])}" if row["score_low"] is not None else ""
+    )
+    rank = rank_text({**row, "held_out": row["group"] == "held-out"})
+    return [
+        escaped(row["measure"]) + (f" ({HEADS[row['group']]})" if HEADS[row["group"]] else ""),
+        rank,
+        signed(row["score"]),
+        interval,
+        signed(row["tau"]),
+        signed(row["cmi"], 3),
+        {"-": "−"}.get(row["direction"], row["direction"]),
+        escaped(row["family"] or ""),
+        str(row["n"]),
+        "".join(milliseconds(row["seconds"])),
+        known.get("cost_class", ""),
+        _plugin(known),
+    ]
+
+
+def _plugin(known: Mapping[str, Any]) -> str:
+    if not known or known["plugin"] == "core":
+        return ""
+    return escaped(f"{known['plugin']} {known['plugin_version']}".strip())
+
+
+def _grid(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already."""
+    lines = [header, ["--:" if each in NUMBERS else ":--" for each in header], *body]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+# Signs that Markdown or HTML give a meaning; as entities they have none.
+ACTIVE = re.compile(r"[&<>|`*\[\]()#!~\\@$]|(?<!\w)_|_(?!\w)|://|^[-+=]")
+
+
+def escaped(text: str) -> str:
+    """Any text in one line, such that Markdown shows it as it is."""
+    line = " ".join(str(text).split())
+    return ACTIVE.sub(lambda found: "".join(f"&#{ord(sign)};" for sign in found.group()), line)

@@ -1,0 +1,324 @@
+"""Making an entry of a run folder: a small folder of plain files that anybody can read and check."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import genbench
+from genbench import training
+from genbench.canonical import digest
+from genbench.components import Component, Kind
+from genbench.errors import InvalidInput, UsageError
+from genbench.files import as_json, write_atomically
+from genbench.identity import identity_digest, identity_of, value_key
+from genbench.leaderboard.files import as_lines, compressed
+from genbench.leaderboard.schema import FORMAT, FitLine
+from genbench.plugin import CORE
+from genbench.settings import parse_variant
+from genbench.store import Folder
+from genbench.toml import as_toml
+
+if TYPE_CHECKING:
+    from genbench.host import Host
+    from genbench.plan import Trial
+    from genbench.probing import Battery, Request
+    from genbench.suite import Suite
+
+__all__ = ["entry_files", "pack", "write_entry"]
+
+LARGE = 1 << 20
+"""Bytes from which on a file of records is compressed."""
+
+# Names that say nothing of a person or a machine, and words of this field besides.
+COMMON_NAMES = frozenset({"root", "user", "admin", "runner", "ubuntu", "debian", "localhost", "test", "data"})
+PATH = re.compile(r"(?<![\w.<])(?:[A-Za-z]:)?(?:[\\/][\w.+@~-]+){2,}[\\/]?")
+
+
+def pack(
+    run: Path, out: Path, host: Host, *, submitter: str = "", warn: Any = lambda line: None
+) -> dict[str, int]:
+    """Write the entry of a run.
+
+    Parameters
+    ----------
+    run, out : Path
+        The run folder; a folder that does not exist yet, or that holds an entry, which is replaced.
+    host : Host
+        With the plugins whose components the run used.
+    submitter : str
+        Who answers for the entry: a name or a handle to be published.
+
+    Returns
+    -------
+    dict
+        Size of each file in bytes.
+
+    Raises
+    ------
+    InvalidInput
+        No run folder, a suite that names files of this machine, components that are not installed.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError(f"--out {out}: is no folder")
+    if out.exists() and any(out.iterdir()) and not (out / "entry.json").is_file():
+        raise UsageError(f"--out {out}: holds something else than an entry")
+    files = entry_files(Folder(run, warn), host, submitter, warn)
+    write_entry(out, files)
+    return {each.name: each.stat().st_size for each in sorted(out.iterdir())}
+
+
+def write_entry(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of an entry, large ones compressed, in place of what was there."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = set()
+    for name, content in files.items():
+        packed = name.endswith(".jsonl") and len(content) > LARGE
+        path = out / (f"{name}.gz" if packed else name)
+        write_atomically(path, compressed(content) if packed else content)
+        written.add(path)
+    for path in set(out.iterdir()) - written:
+        path.unlink()
+
+
+def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[str, bytes]:
+    """The content of each file of a run's entry: the same bytes for the same run."""
+    from genbench.suite import load_suite
+
+    content = folder.suite_content()
+    suite = load_suite(folder.suite_file, host, name=content.get("name", "suite"))
+    _refuse_paths(content)
+    trials = _trials(folder, suite, host)
+    battery = _battery(folder, suite, host, trials)
+    fits = {key: fit.record for key in trials if (fit := folder.fit(key)) is not None}
+    failures = {key: found for key in trials if key not in fits and (found := folder.failure(key))}
+    values, held_out, left_out = _values(folder, battery, fits, trials)
+    if left_out:
+        warn(
+            f"{left_out} values were made by other versions of their measures or probes and are left out; "
+            f"'genbench measure {folder.path}' computes them anew"
+        )
+    used = {record["environment"] for record in fits.values()}
+    environments = {name: each for name, each in folder.environments().items() if name in used}
+    files = {
+        "entry.json": as_json(_header(suite, host, trials.values(), submitter)),
+        "suite.toml": as_toml({"name": suite.name, **suite.content}).encode(),
+        "environments.jsonl": as_lines([_environment(environments[name]) for name in sorted(environments)]),
+        "measures.jsonl": as_lines(
+            [_measure(host, battery, each, each.spelling in held_out) for each in _sorted(battery.requests)]
+        ),
+        "fits.jsonl": as_lines([_fit(fits[key]) for key in sorted(fits)]),
+        "values.jsonl": as_lines(values),
+    }
+    if failures:
+        files["failures.jsonl"] = as_lines([_failure(failures[key]) for key in sorted(failures)])
+    return files
+
+
+def _sorted(requests: Iterable[Request]) -> list[Request]:
+    return sorted(requests, key=lambda each: each.spelling)
+
+
+def _trials(folder: Folder, suite: Suite, host: Host) -> dict[str, Trial]:
+    """The trials of the suite that the folder knows, by key."""
+    from genbench.api import plan_suite
+
+    there = set(folder.fit_keys())
+    planned = plan_suite(suite, host)
+    found = {each.key: each for each in planned.trials if each.key in there}
+    if not found:
+        raise InvalidInput(
+            f"'{folder.path}': none of its {len(there)} fits is one of the suite as installed here; "
+            "their components, or the trainer, have newer versions"
+        )
+    return found
+
+
+def _battery(folder: Folder, suite: Suite, host: Host, trials: Mapping[str, Trial]) -> Battery:
+    """What the suite asks for, and what was computed beyond that."""
+    from genbench.api import select
+    from genbench.probing import Battery, Request
+
+    wanted = {each.spelling: each for each in select(suite.measures, host).requests}
+    for spelling in sorted({name for key in trials for name in folder.measured(key).values} - set(wanted)):
+        name, settings = parse_variant(spelling)
+        component = host.lookup(Kind.MEASURE, name)
+        if component is None:
+            raise InvalidInput(
+                f"measure '{spelling}' was computed in this run, but no plugin here has it; "
+                "give its plugin with --plugin"
+            )
+        request = Request.of(component, settings)
+        wanted[request.spelling] = request
+    return Battery.resolve(wanted.values(), host.probe_lookup)
+
+
+def _values(
+    folder: Folder, battery: Battery, fits: Mapping[str, Any], trials: Mapping[str, Trial]
+) -> tuple[list[dict[str, Any]], set[str], int]:
+    """The lines of all values with the keys that they must have; held-out measures; how many have others."""
+    identities = {each.spelling: identity_digest(identity_of(battery, each)) for each in battery.requests}
+    related = {each.spelling for each in battery.requests if battery.needs_siblings(each)}
+    configurations: dict[str, list[str]] = {}
+    for key in fits:
+        configurations.setdefault(trials[key].configuration, []).append(key)
+    lines: list[dict[str, Any]] = []
+    held_out: set[str] = set()
+    others = 0
+    for key in sorted(fits):
+        siblings = [each for each in configurations[trials[key].configuration] if each != key]
+        wanted = {
+            name: value_key(key, identity, siblings if name in related else ())
+            for name, identity in identities.items()
+        }
+        found = folder.measured(key, wanted).values
+        others += len(folder.measured(key).values.keys() - found.keys())
+        for name in sorted(found):
+            lines.append(_value(key, found[name]))
+            if found[name]["held_out"]:
+                held_out.add(name)
+    return lines, held_out, others
+
+
+def _value(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    line = {"fit": key, **{name: value[name] for name in ("measure", "key", "status", "value", "seconds")}}
+    if value.get("infinite"):
+        line["infinite"] = value["infinite"]
+    if value["reason"]:
+        line["reason"] = _line(value["reason"])
+    return line
+
+
+def _fit(record: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: record[name] for name in FitLine.model_fields if name in record}
+    for name, kind in (("gap", "error"), ("loss_gap", "loss")):
+        high, low = record[f"test_{kind}"], record[f"train_{kind}"]
+        kept[name] = None if high is None or low is None else high - low
+    kept["stop_note"] = _line(record["stop_note"])
+    return kept
+
+
+def _failure(record: Mapping[str, Any]) -> dict[str, Any]:
+    reason = _line(record["reason"]) or "no reason was recorded"
+    return {"key": record["key"], "trial": record["trial"], "status": record["status"], "reason": reason}
+
+
+def _environment(stored: Mapping[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in stored.items() if name not in ("format", "sha256")}
+    return {"hash": digest(content), "content": content}
+
+
+def _measure(host: Host, battery: Battery, request: Request, held_out: bool) -> dict[str, Any]:
+    from genbench.measuring import describe_measure
+
+    described = describe_measure(battery, request)
+    return {
+        **described,
+        "identity": identity_of(battery, request),
+        "plugin_version": _plugin_version(host, described),
+        "held_out": described["held_out"] or held_out,
+        "siblings": battery.needs_siblings(request),
+        "summary": request.component.summary[:500],
+    }
+
+
+def _plugin_version(host: Host, described: Mapping[str, Any]) -> str:
+    """The version of a plugin, or for a file, which has none, the hash of its source."""
+    if described["plugin"] == CORE:
+        return genbench.__version__
+    versions = {each.name: each.source.version for each in host.plugins}
+    return versions.get(described["plugin"]) or f"source {described['source'][:12]}"
+
+
+def _header(suite: Suite, host: Host, trials: Iterable[Trial], submitter: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "suite": {"name": suite.name, "version": suite.version},
+        "submitter": submitter,
+        "genbench": genbench.__version__,
+        "trainer": training.VERSION,
+        "components": [_declared(*each) for each in _spellings(suite, host)],
+    }
+
+
+def _spellings(suite: Suite, host: Host) -> list[tuple[Component, list[str]]]:
+    """The components that the suite names, with the words it names them by."""
+    found: dict[tuple[str, str], tuple[Component, dict[str, None]]] = {}
+    tables = suite.content.get("grid", [{}])
+    for kind in (Kind.DATASET, Kind.MODEL, Kind.PROTOCOL, Kind.REGULARIZER):
+        for given in _named([suite.content, *tables], kind):
+            name = parse_variant(given)[0] if isinstance(given, str) else given["name"]
+            component = host.find(kind, name)
+            words = found.setdefault((str(kind), component.full_name), (component, {}))[1]
+            words[name] = None
+    return [(component, sorted(words)) for _, (component, words) in sorted(found.items())]
+
+
+def _named(tables: Sequence[Mapping[str, Any]], kind: Kind) -> Iterator[Any]:
+    from genbench.grid import DEFAULT_PROTOCOL
+
+    if kind is Kind.REGULARIZER:
+        for table in tables:
+            for stack in table.get("regularizers", []):
+                yield from stack
+        return
+    if kind is Kind.PROTOCOL:
+        yield DEFAULT_PROTOCOL
+    for table in tables:
+        given = table.get(str(kind), [])
+        yield from given if isinstance(given, list) else [given]
+
+
+def _declared(component: Component, spelled: list[str]) -> dict[str, Any]:
+    return {
+        "kind": str(component.kind),
+        "name": component.full_name,
+        "spelled": spelled,
+        "version": component.version,
+        "defaults": component.defaults(),
+        "lists": sorted(name for name, each in component.settings.items() if _is_list(each.annotation)),
+    }
+
+
+def _is_list(annotation: Any) -> bool:
+    parts = (annotation, *get_args(annotation))
+    return annotation in (list, tuple) or any(get_origin(each) in (list, tuple) for each in parts)
+
+
+def _refuse_paths(content: Any, where: str = "suite.toml") -> None:
+    """A suite that names files of this machine means nothing elsewhere."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            _refuse_paths(value, f"{where}: {key}")
+    elif isinstance(content, list):
+        for value in content:
+            _refuse_paths(value, where)
+    elif isinstance(content, str) and _anonymous(content) != content:
+        raise InvalidInput(
+            f"{where}: holds a path, or the name of this machine or its user, which an entry must not"
+        )
+
+
+def _anonymous(text: str) -> str:
+    """A text without absolute paths and without the names of this machine and its user."""
+    text = PATH.sub("<path>", text)
+    for name, word in ((_user(), "<user>"), (socket.gethostname(), "<host>")):
+        if len(name) > 2 and name.lower() not in COMMON_NAMES:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text)
+    return text
+
+
+def _line(text: str) -> str:
+    """What a record says of a fault, in one line that names no place and nobody."""
+    return _anonymous(" ".join(text.split()))[:1000]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

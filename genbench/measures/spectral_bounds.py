@@ -1,0 +1,109 @@
+"""Bounds on the test error by products of norms over a margin, whole, constants included: vacuous numbers.
+
+A value of 1 or more says nothing about an error rate. What they are for is their order over networks, which
+the constants change where depth, width or the number of examples do. γ is a low quantile of the training
+margins, m the number of examples.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Fraction, Risk
+from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, MARGIN, SPECTRAL
+from genbench.probes.layers import Layer
+from genbench.probes.margins import MarginSign
+from genbench.probes.normalization import Norm
+from genbench.probes.spectra import Kernel
+
+__all__ = ["log_rademacher", "spec_init", "spec_orig"]
+
+Form = Literal["theorem", "program"]
+
+_LOG_RHO = genbench.need(
+    "log_rho",
+    norm=genbench.setting("norm"),
+    fold=genbench.setting("fold"),
+    first_bias=genbench.setting("first_bias"),
+)
+
+
+@genbench.measure(
+    family="bound", direction="+", source="Pitas et al. 2017; Jiang et al. 2020, section C.2",
+    formula="q + √{[C² Π_l σ_l² Σ_l ‖W_l − W_l⁰‖_F²/σ_l² + ln(m/δ)] / (γ² m)}, "
+    "C = 84 B Σ_l k_l √c_l + √ln(4 n² d)",
+)  # fmt: skip
+def spec_init(
+    inputs, task, layers=LAYERS, norms=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=MARGIN,
+    *, form: Form = "theorem", delta: Risk = 0.01, fold: bool = True, kernel: Kernel = "operator",
+    quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
+) -> Tensor:  # fmt: skip
+    """Spectrally normalized margin bound on the test error, distances taken from initialization.
+
+    The whole of the bound whose main term is `log_spec_init_main`. k_l is the side of the kernel of layer l
+    (1 of a linear layer), c_l the number of its units or channels, n the side of the input images, B the
+    largest norm of a training input. Infinite where γ is zero.
+
+    Parameters
+    ----------
+    form : {"theorem", "program"}
+        As stated, the margins below γ counting as errors, or as a published program has it: C in place of C²,
+        and ln(m/δ)/γ² not divided by m.
+    quantile : float
+        q, of which γ is the quantile.
+    """
+    return _margin_bound(form, layers, inputs, task, norms, spectral, margin, quantile, delta)
+
+
+@genbench.measure(
+    family="bound", direction="+", source="Pitas et al. 2017; Jiang et al. 2020, section C.2",
+    formula="q + √{[C² Π_l σ_l² Σ_l ‖W_l‖_F²/σ_l² + ln(m/δ)] / (γ² m)}",
+)  # fmt: skip
+def spec_orig(
+    inputs, task, layers=LAYERS, norms=FROBENIUS, spectral=SPECTRAL, margin=MARGIN,
+    *, form: Form = "theorem", delta: Risk = 0.01, fold: bool = True, kernel: Kernel = "operator",
+    quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
+) -> Tensor:  # fmt: skip
+    """Spectrally normalized margin bound on the test error, norms taken from the origin; see `spec_init`."""
+    return _margin_bound(form, layers, inputs, task, norms, spectral, margin, quantile, delta)
+
+
+@genbench.measure(
+    family="bound", direction="+",
+    source="Liao et al. 2020 (Generalization puzzles), eq. 5; Golowich, Rakhlin & Shamir 2018, theorem 1",
+    formula="ln ρ + ln[(√(2 d ln 2) + 1) √(Σ_i ‖x_i‖²) / m]",
+)  # fmt: skip
+def log_rademacher(
+    inputs, layers=LAYERS, log_rho=_LOG_RHO,
+    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
+) -> Tensor:  # fmt: skip
+    """Logarithm of the bound ρ R on the loss gap by the Rademacher complexity R of the normalized networks.
+
+    The paper leaves R open, the same for all networks of one shape on one sample; here it is the bound for d
+    layers of Frobenius norm 1, without the factors for the number of classes and the Lipschitz constant of
+    the loss. With ``norm="l1"`` ρ is another and R stays, since the L1 norm is the larger one.
+    """
+    depth, sizes = len(layers), inputs.double().flatten(1).square().sum(1)
+    log_complexity = math.log(math.sqrt(2 * math.log(2) * depth) + 1) - math.log(len(inputs))
+    return log_rho + log_complexity + (0.5 * sizes.sum().log()).to(log_rho.device)
+
+
+def _margin_bound(
+    form: Form, layers: tuple[Layer, ...], inputs: Tensor, task: Any, norms: Tensor, spectral: Tensor,
+    margin: Tensor, quantile: float, delta: float,
+) -> Tensor:  # fmt: skip
+    count, side = len(inputs), task.input_shape[-1]
+    largest = inputs.double().flatten(1).square().sum(1).max().sqrt().to(spectral.device)
+    widths = sum(math.sqrt(layer.weight[0, 0].numel() * len(layer.weight)) for layer in layers)
+    factor = 84 * largest * widths + math.sqrt(math.log(4 * side**2 * len(layers)))
+    ranks = (norms / spectral).square().sum()
+    main = (2 * spectral.log().sum() + ranks.log() - 2 * margin.log()).exp()
+    rest = math.log(count / delta) / margin.square()
+    if form == "program":
+        return quantile + torch.sqrt(factor * main / count + rest)
+    return quantile + torch.sqrt((factor.square() * main + rest) / count)

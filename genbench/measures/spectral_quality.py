@@ -1,0 +1,177 @@
+"""Quality of layers by their singular values, of the weights as they are or of what stands above noise.
+
+After the code published by Hosseini et al. as GenProb: each layer is unfolded into a matrix with a row for
+each of its N input channels, and one for its output channels; the values of the two are averaged, batch norm
+stays outside. s_1 ≥ s_2 ≥ ... are the singular values. Layers of which nothing stands
+above noise have none, and are left out where that leaves no value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import genbench
+from genbench.probes.low_rank import Unfolded, Unfolding
+
+__all__ = ["condition_number", "effective_rank", "fro_lr", "kg", "spec_lr", "stable_quality"]
+
+Aggregate = Literal["mean", "rms", "geomean", "weighted_mean", "weighted_geomean"]
+"""Over layers: mean, root of the mean square, geometric mean; the last two weigh layers by their channels."""
+
+_SPECTRA = genbench.need(
+    "unfolded_spectra",
+    fold=genbench.setting("fold"),
+    low_rank=genbench.setting("low_rank"),
+    unfolding=genbench.setting("unfolding"),
+)
+_ABOVE_NOISE = genbench.need(
+    "unfolded_spectra", low_rank=True, fold=genbench.setting("fold"), unfolding=genbench.setting("unfolding")
+)
+_SOURCE = "Hosseini et al. (GenProb, published code)"
+
+
+@genbench.measure(
+    family="spectral-quality", direction="?", source=f"Roy & Vetterli 2007; {_SOURCE}",
+    formula="mean_l H(s_l / Σ s_l)", version=2,
+)  # fmt: skip
+def effective_rank(
+    spectra=_SPECTRA,
+    *, low_rank: bool = False, unfolding: Unfolding = "out", aggregate: Aggregate = "mean",
+    fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Entropy, in nats, of the singular values as shares of their sum: ln of the effective rank.
+
+    A falling rank is seen with training of any outcome, so that no direction is claimed.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that stands above noise.
+    """
+    return _over_layers(spectra, _entropy, aggregate, empty=None)
+
+
+@genbench.measure(
+    family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l Σ_i s_i / (N s_1)",
+    aliases=("knowledge_gain",),
+)  # fmt: skip
+def kg(
+    spectra=_SPECTRA,
+    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
+    fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Knowledge gain: singular values over the largest, for each channel; 0 of a layer that is all noise.
+
+    It was reported by the size of its correlation, so that no direction is claimed.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that stands above noise.
+    """
+    return _over_layers(spectra, _gain, aggregate, empty=0.0)
+
+
+@genbench.measure(family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l s_1 / s_last")
+def condition_number(
+    spectra=_SPECTRA,
+    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
+    fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Ratio of the largest and the smallest singular value; infinite where a layer is singular.
+
+    It was reported by the size of its correlation, so that no direction is claimed.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that stands above noise.
+    """
+    return _over_layers(spectra, lambda each: each.values[0] / each.values[-1], aggregate, empty=None)
+
+
+@genbench.measure(
+    family="spectral-quality", direction="-", source=_SOURCE,
+    formula="mean_l arctan2(KG, 1 − 1/κ), KG = Σ_i s_i / (N s_1), κ = s_1 / s_last", aliases=("sq",),
+)  # fmt: skip
+def stable_quality(
+    spectra=_SPECTRA,
+    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
+    fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Much gain with little spread of the singular values, as an angle: said to go with a high test accuracy.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that stands above noise.
+    """
+
+    def angle(each: Unfolded) -> Tensor:
+        return torch.arctan2(_gain(each), 1 - each.values[-1] / each.values[0])
+
+    return _over_layers(spectra, angle, aggregate, empty=None)
+
+
+@genbench.measure(
+    family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l s_1 of the part above noise"
+)
+def spec_lr(
+    spectra=_ABOVE_NOISE,
+    *, unfolding: Unfolding = "both", aggregate: Aggregate = "mean", fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Spectral norm of what stands above noise, 0 of a layer that is all noise.
+
+    Norms are said to raise the gap, but this one vanishes before training; no direction is claimed.
+    """
+    return _over_layers(spectra, lambda each: each.values[0], aggregate, empty=0.0)
+
+
+@genbench.measure(
+    family="spectral-quality",
+    direction="?",
+    source=_SOURCE,
+    formula="mean_l √Σ_i s_i² of the part above noise",
+)
+def fro_lr(
+    spectra=_ABOVE_NOISE,
+    *, unfolding: Unfolding = "both", aggregate: Aggregate = "mean", fold: bool = False,
+) -> Tensor:  # fmt: skip
+    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`."""
+    return _over_layers(spectra, lambda each: torch.linalg.vector_norm(each.values), aggregate, empty=0.0)
+
+
+def _entropy(each: Unfolded) -> Tensor:
+    return torch.special.entr(each.values / each.values.sum()).sum()
+
+
+def _gain(each: Unfolded) -> Tensor:
+    return each.values.sum() / (each.rows * each.values[0])
+
+
+def _over_layers(
+    spectra: tuple[Unfolded, ...], value: Callable[[Unfolded], Tensor], aggregate: Aggregate,
+    empty: float | None,
+) -> Tensor:  # fmt: skip
+    """A value of each spectrum, averaged over the unfoldings of a layer, then put together over layers."""
+    by_layer: dict[int, list[tuple[Tensor, int]]] = {}
+    for each in spectra:
+        if len(each.values) and each.values[0] > 0:
+            by_layer.setdefault(each.layer, []).append((value(each), each.rows))
+        elif empty is not None:
+            by_layer.setdefault(each.layer, []).append((each.values.new_tensor(empty), each.rows))
+    if not by_layer:
+        raise genbench.NotApplicable("no layer has a singular value that stands above noise")
+    values = torch.stack([torch.stack([one for one, _ in both]).mean() for both in by_layer.values()])
+    channels = values.new_tensor([math.fsum(rows for _, rows in both) for both in by_layer.values()])
+    weights = channels / channels.sum() if "weighted" in aggregate else torch.ones_like(values) / len(values)
+    if aggregate == "rms":
+        return (weights * values.square()).sum().sqrt()
+    if "geomean" in aggregate:
+        return (weights * values.log()).sum().exp()
+    return (weights * values).sum()

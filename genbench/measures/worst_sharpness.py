@@ -1,0 +1,74 @@
+"""Sharpness in the worst direction: how far the loss can be raised within a ball around the weights.
+
+Unlike in `genbench.measures.sharpness`, where Jiang et al. ask how large a ball may be, its size is given.
+Parameters are all of the network's, batch norm as it is in evaluation mode.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+import genbench
+from genbench.constraints import Count, Positive
+from genbench.probes.worst_case import Logits, Shape, Weighting
+
+__all__ = ["sharpness", "worst_sharpness"]
+
+_SAMPLE = {name: genbench.setting(name) for name in ("radius", "steps", "fold", "biases", "examples")}
+_WORST = genbench.need(
+    "raised_losses",
+    **{name: genbench.setting(name) for name in ("shape", "weighting", "logits", "batch")},
+    **_SAMPLE,
+)
+_KESKAR = genbench.need("raised_losses", shape="box", weighting="magnitude_plus_one", batch=None, **_SAMPLE)
+
+
+@genbench.measure(
+    family="sharpness", direction="+", aliases=("m_sharpness",),
+    source="Andriushchenko et al. 2023, section 3 (worst-case sharpness); Foret et al. 2021, section 4.2",
+    formula="mean over batches of max_{‖δ / c‖_p ≤ ρ} L_batch(w + δ) − L_batch(w)",
+)  # fmt: skip
+def worst_sharpness(
+    raised=_WORST,
+    *, shape: Shape = "euclidean", weighting: Weighting = "magnitude", radius: Positive = 0.5,
+    logits: Logits = "raw", batch: Count = 128, steps: Count = 20, fold: bool = False, biases: bool = True,
+    examples: Count = 256,
+) -> Tensor:  # fmt: skip
+    """By how much the worst perturbation raises the loss of a batch of m examples (m-sharpness).
+
+    Parameters
+    ----------
+    shape : {"euclidean", "box"}
+        p = 2 or p = ∞. A box of the radius of a ball is far larger: the source takes 0.25 to 2 for balls and
+        0.001 to 0.008 for boxes.
+    weighting : {"magnitude", "none", "magnitude_plus_one"}
+        c = |w|, the adaptive sharpness that stays when layers are rescaled; 1; or |w| + 1.
+    radius : float
+        ρ.
+    logits : {"raw", "normalized"}
+        ``normalized``: centred over the classes and divided by their Euclidean norm before the loss.
+    batch : int
+        m; the last batches may have an example less.
+    steps : int
+        Steps of ascent.
+    """
+    return (raised.sizes * (raised.after - raised.before)).sum() / raised.sizes.sum()
+
+
+@genbench.measure(
+    family="sharpness", direction="+", source="Keskar et al. 2017, metric 2.1",
+    formula="100 (max_{|δ_i| ≤ ε (|w_i| + 1)} L(w + δ) − L(w)) / (1 + L(w))",
+)  # fmt: skip
+def sharpness(
+    raised=_KESKAR,
+    *, radius: Positive = 5e-4, steps: Count = 20, fold: bool = False, biases: bool = True,
+    examples: Count = 256,
+) -> Tensor:  # fmt: skip
+    """By how many percent of itself plus one the loss can be raised in a small box around the weights.
+
+    Parameters
+    ----------
+    radius : float
+        ε. The source takes 5e-4 and 1e-3.
+    """
+    return 100 * ((raised.after - raised.before) / (1 + raised.before)).sum()

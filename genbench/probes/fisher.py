@@ -1,0 +1,155 @@
+"""What the Fisher information of the trained network says of its weights, example by example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+import genbench
+from genbench.constraints import Count
+from genbench.probes.gradient_products import gradient_pieces
+from genbench.probes.gradients import loss_derivatives, squared_norms
+from genbench.probes.layers import Layer
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import chunks, evenly_spaced, forward
+
+__all__ = ["Labels", "fisher_norms", "radial_derivatives", "relative_curvature"]
+
+Labels = Literal["model", "given"]
+
+_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
+
+
+@genbench.probe(cost="C")
+def radial_derivatives(
+    objective=genbench.need("objective", **_SAMPLE),
+    *, fold: bool = False, biases: bool = True, examples: Count = 2000,
+) -> Tensor:  # fmt: skip
+    """⟨w, ∇_w ℓ_i⟩ of the examples' losses, shape (s,), double: how each changes when all weights grow alike.
+
+    One forward pass that carries the derivative along.
+
+    Parameters
+    ----------
+    fold, biases, examples
+        As of `objective`.
+    """
+    # Neither the fast kernels of attention nor those of recurrent layers carry a derivative along.
+    recurrent = any(isinstance(module, nn.RNNBase) for module in objective.model.modules())
+    plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
+    with forward_ad.dual_level(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), plain:
+        # As variables, for the kernels that inference alone is given cannot carry a derivative.
+        moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
+        parts = []
+        for losses in objective.losses(moving, copies=2):
+            derivative = forward_ad.unpack_dual(losses).tangent
+            parts.append(torch.zeros_like(losses) if derivative is None else derivative)
+    return torch.cat(parts).detach()
+
+
+@genbench.probe(cost="D")
+def fisher_norms(
+    model, inputs, targets, task, device, *, labels: Labels = "model", examples: Count = 200
+) -> Tensor:
+    """Each example's share of the trace of the Fisher information, shape (s,), double.
+
+    Parameters
+    ----------
+    labels : {"model", "given"}
+        E ‖∇ℓ(x, y)‖² with y as the network predicts it, a sum over the classes with their probabilities; in
+        regression y is normal around the output with the variance, outputs / 2, of which the loss is the
+        negative logarithm. Or with the label that was trained on: the empirical Fisher information.
+    examples : int
+        At most this many training examples, evenly spaced over the training split. With labels of the
+        network the cost is that of as many backward passes as there are outputs.
+    """
+    chosen = evenly_spaced(len(inputs), examples)
+    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+    if labels == "given":
+        return _squared(
+            model, picked, device, lambda outputs, part: loss_derivatives(outputs, wanted[part], task)
+        )
+    total: Tensor = torch.zeros(len(picked), dtype=torch.float64, device=device)
+    for output in range(task.outputs):
+        total += _squared(
+            model, picked, device, lambda outputs, part, one=output: _surprise(outputs, one, task)
+        )
+    return total
+
+
+def _squared(model: nn.Module, inputs: Tensor, device: torch.device, cotangents) -> Tensor:
+    norms = []
+    for scale, pieces in gradient_pieces(model, inputs, cotangents, device):
+        norms.append(sum(squared_norms(piece) for _, piece in pieces) * scale**2)
+    return torch.cat(norms)
+
+
+def _surprise(outputs: Tensor, output: int, task) -> Tensor:
+    """√q ∂ℓ/∂f for one of the labels that the network may draw, q being its probability."""
+    one = torch.full((len(outputs),), output, device=outputs.device)
+    if task.kind != "classification":
+        return F.one_hot(one, outputs.shape[1]).double() * (2 / outputs.shape[1]) ** 0.5
+    return outputs.softmax(1)[:, output : output + 1].sqrt() * loss_derivatives(outputs, one, task)
+
+
+@genbench.probe(cost="B")
+def relative_curvature(
+    model, inputs, task, device, layers=genbench.need("layers", fold=False), *, examples: Count = 2000
+) -> Tensor:
+    """Σ_{s,s'} ⟨w_s, w_s'⟩ Tr ∂²ℓ_i/∂w_s∂w_s' of each example, shape (s,), w_s being rows of the last layer.
+
+    With φ what enters the last layer, W its weight and S = ∂²ℓ/∂f², which is diag(p) − ppᵀ for cross-entropy
+    and 2/outputs for squared errors, it is ‖φ‖² tr(S W Wᵀ).
+
+    Parameters
+    ----------
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+
+    Raises
+    ------
+    NotApplicable
+        The outputs are not those of a linear layer.
+    """
+    last = layers[-1]
+    products = last.matrix @ last.matrix.T
+    chosen = evenly_spaced(len(inputs), examples)
+    parts = []
+    for features, outputs in _at_the_top(model, inputs[chosen.to(inputs.device)], device, last):
+        if task.kind == "classification":
+            require_classes(task, outputs)
+            probabilities = outputs.softmax(1)
+            # tr((diag p − ppᵀ) W Wᵀ) as a sum over pairs of classes has no difference that could vanish.
+            squares = products.diagonal()
+            distances = squares.unsqueeze(1) + squares - 2 * products
+            curvature = ((probabilities @ distances.clamp_min(0)) * probabilities).sum(1) / 2
+        else:
+            curvature = 2 * products.trace() / outputs.shape[1]
+        parts.append(features.square().sum(1) * curvature)
+    return torch.cat(parts)
+
+
+def _at_the_top(
+    model: nn.Module, inputs: Tensor, device: torch.device, last: Layer
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What enters the last layer and what leaves it, double, a chunk of examples after the other."""
+    module = model.get_submodule(last.module)
+    seen: list[tuple[Tensor, Tensor]] = []
+    handle = module.register_forward_hook(lambda _, given, left: seen.append((given[0], left)))
+    try:
+        for part in chunks(inputs, device):
+            outputs = forward(model, inputs[part].to(device))
+            calls = seen.copy()
+            seen.clear()
+            if len(calls) != 1 or calls[0][1] is not outputs or not isinstance(module, nn.Linear):
+                raise genbench.NotApplicable("the outputs are not those of one linear layer, called once")
+            yield calls[0][0].double(), outputs.double()
+    finally:
+        handle.remove()

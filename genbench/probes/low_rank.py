@@ -1,0 +1,130 @@
+"""Singular values of layers unfolded along their channels, whole or of the part that stands above noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+import genbench
+from genbench.probes.eigenvalues import finite
+
+__all__ = ["Unfolded", "Unfolding", "above_noise", "unfolded_spectra"]
+
+Unfolding = Literal["both", "in", "out"]
+"""A kernel as a matrix with a row for each input channel, for each output channel, or both one by one."""
+
+# Variances of the noise that are tried before the least free energy is closed in on.
+_GRID = 33
+
+_LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """Spectrum of one unfolding of one layer.
+
+    Attributes
+    ----------
+    layer : int
+        Place of the layer.
+    rows : int
+        Channels along which the weight is unfolded.
+    values : Tensor, shape (r,), double
+        Singular values, falling; none where nothing stands above noise.
+    """
+
+    layer: int
+    rows: int
+    values: Tensor
+
+
+@genbench.probe
+def unfolded_spectra(
+    layers=_LAYERS, *, fold: bool = False, low_rank: bool = False, unfolding: Unfolding = "both"
+) -> tuple[Unfolded, ...]:
+    """Singular values of each layer as a matrix (in, out · kernel), (out, in · kernel), or each of the two.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that `above_noise` leaves.
+    """
+    found = []
+    for place, layer in enumerate(layers):
+        weight = finite(layer.weight)
+        values: dict[int, Tensor] = {}
+        for side in {"in": [1], "out": [0], "both": [1, 0]}[unfolding]:
+            # The two unfoldings of a linear layer are transposes of each other.
+            same = side if weight.ndim > 2 else 0
+            if same not in values:
+                values[same] = _values(weight.movedim(side, 0).flatten(1), low_rank)
+            found.append(Unfolded(place, weight.shape[side], values[same]))
+    return tuple(found)
+
+
+def _values(matrix: Tensor, low_rank: bool) -> Tensor:
+    values = torch.linalg.svdvals(matrix)
+    return above_noise(values, max(matrix.shape)) if low_rank else values
+
+
+def above_noise(values: Tensor, longer: int) -> Tensor:
+    """Singular values of a matrix without its noise, those that vanish left out; falling.
+
+    The empirical variational Bayesian matrix factorization of Nakajima, Sugiyama, Babacan & Tomioka 2013,
+    "Global analytic solution of fully-observed variational Bayesian matrix factorization", with their
+    approximation of the threshold; the variance σ² of the noise minimizes their free energy, which may have
+    several minima and is therefore searched on a grid first.
+
+    Parameters
+    ----------
+    values : Tensor, shape (L,)
+        Singular values of an L × M matrix, falling.
+    longer : int
+        M, at least L.
+    """
+    count = len(values)
+    squares = values.square()
+    if not squares.sum() > 0:
+        return values[:0]
+    ratio = count / longer
+    edge = 2.5129 * math.sqrt(ratio)
+    edge = (1 + edge) * (1 + ratio / edge)
+    spare = min(math.ceil(count / (1 + ratio)) - 1, count - 1)
+    highest = float(squares.sum()) / (count * longer)
+    lowest = max(float(squares[spare]) / (longer * edge), float(squares[spare:].mean()) / longer)
+    variance = highest
+    if 0 < lowest < highest:
+        variance = _least_free_energy(squares, longer, edge, lowest, highest)
+    kept = values[squares > longer * variance * edge]
+    shrink = 1 - (count + longer) * variance / kept.square()
+    root = (shrink.square() - 4 * count * longer * variance**2 / kept.pow(4)).clamp_min(0).sqrt()
+    return kept / 2 * (shrink + root)
+
+
+def _least_free_energy(squares: Tensor, longer: int, edge: float, lowest: float, highest: float) -> float:
+    ratio = len(squares) / longer
+    scaled = squares.clamp_min(float(squares[0]) * 1e-30).cpu().numpy() / longer
+
+    def energy(logarithms: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Of each of several variances, given as logarithms."""
+        ratios = scaled / np.exp(logarithms)[..., None]
+        moved = np.maximum(ratios, edge) - 1 - ratio
+        signal = (moved + np.sqrt(np.maximum(moved**2 - 4 * ratio, 0))) / 2
+        above = np.log(signal + 1) + ratio * np.log(signal / ratio + 1) - signal
+        return np.sum(ratios - np.log(ratios) + np.where(ratios > edge, above, 0), axis=-1)
+
+    grid = np.linspace(math.log(lowest), math.log(highest), _GRID)
+    energies = energy(grid)
+    best = int(np.argmin(energies))
+    bounds = (grid[max(0, best - 1)], grid[min(_GRID - 1, best + 1)])
+    found = minimize_scalar(
+        lambda point: float(energy(np.asarray(point))), bounds=bounds, method="bounded",
+        options={"xatol": 1e-8},
+    )  # fmt: skip
+    return math.exp(found.x if found.fun <= energies[best] else grid[best])

@@ -1,0 +1,153 @@
+"""The way of the weights through training: the length of each step, and distances between the last points.
+
+Weights themselves are kept at a few steps only. What measures of the trajectory need of every step is small:
+one number a step, and for a window at the end the distances between all pairs of points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Snapshots", "Walk", "WalkKeeper", "distances_between", "walk_through"]
+
+# Coordinates whose products are summed at a time.
+_COLUMNS = 2**20
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Points that the trained parameters went through, by their distances.
+
+    All tensors lie on the CPU.
+
+    Attributes
+    ----------
+    steps : Tensor, shape (n,), int64
+        Updates made when each point was reached, increasing.
+    lengths : Tensor, shape (n - 1,), double
+        Euclidean distances between successive points.
+    distance : float
+        From the first point to the last one.
+    last : Tensor, shape (k, k), double
+        Distances between all pairs of the last k points.
+    """
+
+    steps: Tensor
+    lengths: Tensor
+    distance: float
+    last: Tensor
+
+    def state(self) -> dict[str, Tensor]:
+        """As tensors that are kept beside the weights; single precision, each pair once."""
+        upper = torch.triu_indices(len(self.last), len(self.last), 1)
+        return {
+            "steps": self.steps,
+            "lengths": self.lengths.float(),
+            "distance": torch.tensor([self.distance]),
+            "last": self.last[upper[0], upper[1]].float(),
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor]) -> Walk:
+        """The inverse of `state`."""
+        pairs = state["last"].double()
+        points = (1 + math.isqrt(1 + 8 * len(pairs))) // 2
+        last = torch.zeros(points, points, dtype=torch.float64)
+        upper = torch.triu_indices(points, points, 1)
+        last[upper[0], upper[1]] = pairs
+        return cls(state["steps"], state["lengths"].double(), float(state["distance"]), last + last.T)
+
+
+class Snapshots(list[tuple[int, Mapping[str, Tensor]]]):
+    """Weights along a training, as the run kept them: (step, state dict), in order.
+
+    Attributes
+    ----------
+    walk : Walk or None
+        What was recorded at every step.
+    """
+
+    def __init__(self, states: Iterable[tuple[int, Mapping[str, Tensor]]], walk: Walk | None = None):
+        super().__init__(states)
+        self.walk = walk
+
+
+class WalkKeeper:
+    """Follows the trained parameters step by step; 0 for `last` keeps nothing.
+
+    Parameters
+    ----------
+    model : Module
+    last : int
+        Between how many points, the last ones, distances will be known: they are held until the end.
+    """
+
+    def __init__(self, model: nn.Module, last: int):
+        self._parameters = [each for each in model.parameters() if each.requires_grad]
+        self._last = last
+        self._points: list[Tensor] = []
+        self._lengths: list[Tensor] = []
+
+    def offer(self) -> None:
+        """Take the present weights as the next point."""
+        if not self._last:
+            return
+        held = len(self._points)
+        if held < self._last + 2:  # the first, those wanted, and the one before the next
+            self._points.append(torch.cat([each.detach().flatten() for each in self._parameters]))
+        else:
+            point = self._points.pop(1)
+            torch.cat([each.detach().flatten() for each in self._parameters], out=point)
+            self._points.append(point)
+        if held:
+            # Not asked for its value, so that on CUDA no step waits for the device.
+            self._lengths.append(torch.linalg.vector_norm(self._points[-1] - self._points[-2]))
+
+    def walk(self) -> Walk | None:
+        """What was followed; None where nothing was."""
+        if not self._points:
+            return None
+        lengths = torch.stack(self._lengths).double().cpu() if self._lengths else torch.zeros(0).double()
+        distance = torch.linalg.vector_norm(self._points[-1].double() - self._points[0].double())
+        last = distances_between(torch.stack(self._points[-self._last :]))
+        return Walk(torch.arange(len(lengths) + 1), lengths, float(distance), last.cpu())
+
+
+def walk_through(snapshots: Iterable[tuple[int, Mapping[str, Tensor]]], names: Iterable[str]) -> Walk:
+    """The walk from one snapshot straight to the next.
+
+    Parameters
+    ----------
+    snapshots : iterable of (step, state dict)
+        At least one.
+    names : iterable of str
+        Of the parameters that count.
+    """
+    ordered = sorted(snapshots, key=lambda each: each[0])
+    wanted = list(names)
+    points = torch.stack(
+        [torch.cat([state[name].detach().flatten().double() for name in wanted]) for _, state in ordered]
+    )
+    return Walk(
+        torch.tensor([step for step, _ in ordered]),
+        torch.linalg.vector_norm(points[1:] - points[:-1], dim=1).cpu(),
+        float(torch.linalg.vector_norm(points[-1] - points[0])),
+        distances_between(points).cpu(),
+    )
+
+
+def distances_between(points: Tensor) -> Tensor:
+    """Euclidean distances between all pairs of rows, shape (n, n), double."""
+    squares = torch.zeros(len(points), len(points), dtype=torch.float64, device=points.device)
+    for part in points.split(max(1, _COLUMNS // max(1, len(points))), dim=1):
+        # Seen from the last point, numbers are as small as the distances, and few digits cancel.
+        moved = part.double() - part[-1].double()
+        squares += moved @ moved.T
+    own = squares.diagonal()
+    distances = (own + own.unsqueeze(1) - 2 * squares).clamp_min(0).sqrt()
+    return distances.fill_diagonal_(0)

@@ -1,0 +1,56 @@
+"""Numbers that travel: short, and still told apart where a figure tells them apart."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genbench.report.numbers import VISIBLE, column, rounded, thinned
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.123456, 0.1235),
+        (-1234567.0, -1235000),
+        (0.0, 0),
+        (3.0, 3),
+        (1e-300, 1e-300),
+        (math.nan, None),
+        (None, None),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_a_number_is_rounded_to_significant_digits(value, expected):
+    assert rounded(value) == expected
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), max_size=30))
+def test_a_column_keeps_what_can_be_seen(values):
+    short = column(values)
+    finite = [each for each in values if math.isfinite(each)]
+    spread = max(finite) - min(finite) if finite else 0.0
+    for value, kept in zip(values, short, strict=True):
+        if math.isnan(value):
+            assert kept is None
+        elif math.isinf(value):
+            assert kept == ("inf" if value > 0 else "-inf")
+        else:
+            allowed = spread / VISIBLE if math.isfinite(spread) else 1e-3 * abs(value)
+            assert abs(kept - value) <= max(allowed, 1e-12 * abs(value), 1e-3 * abs(value) * (spread == 0))
+
+
+def test_close_values_stay_apart():
+    values = [1 - 1e-9 * place for place in range(100)]
+    assert len(set(column(values))) == 100
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 12), (5, 12), (12, 12), (13, 12), (500, 60), (100_000, 12)])
+def test_thinning_keeps_both_ends(count, most):
+    chosen = list(thinned(count, most))
+    assert len(chosen) == min(count, most)
+    assert chosen == sorted(set(chosen))
+    if count:
+        assert (chosen[0], chosen[-1]) == (0, count - 1)
