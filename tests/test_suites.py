@@ -1,5 +1,6 @@
 """The built-in suites: each plans without data, trains two steps, and is what its quick twin stands for."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from genbench import api
 from genbench.components import Kind
+from genbench.data import Split
 from genbench.fitting import network, parts
 from genbench.host import Host
 from genbench.plan import Plan, Trial
@@ -19,6 +21,7 @@ SUITES = sorted(name for name, path in HOST.suites().items() if path.parent.name
 NEED_FULL_GRIDS = ("cifar10", "cifar100", "cifar10-jpeg")
 
 
+@cache
 def plan_of(name: str) -> Plan:
     return api.plan_suite(read_suite(name, HOST), HOST)
 
@@ -53,16 +56,17 @@ def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_example
     distinct = {what_differs(trial): trial for trial in plan_of(name).trials}
     for trial in distinct.values():
         settings = {
-            **trial.protocol.settings, "batch_size": 4, "max_epochs": 1, "pretrain_epochs": 0,
+            **trial.protocol.settings, "batch_size": 6, "max_epochs": 1, "pretrain_epochs": 0,
             "target_loss": None, "target_rule": "reached",
         }  # fmt: skip
         protocol = type(parts(trial, HOST)[0])(**settings)
-        inputs = torch.rand(8, *trial.task.input_shape)
-        targets = torch.arange(8) % trial.task.outputs
+        inputs = torch.rand(12, *trial.task.input_shape)
+        targets = inputs if trial.task.kind == "regression" else torch.arange(12) % trial.task.outputs
+        held_out = Split(inputs, targets)
 
         outcome = train(
             network(trial, HOST), trial.task, inputs, targets, targets, protocol, parts(trial, HOST)[1],
-            trial.seeds(), device="cpu", milestones=False,
+            trial.seeds(), device="cpu", milestones=False, validation=held_out,
         )  # fmt: skip
 
         assert (outcome.steps, outcome.stop_reason) == (2, "max_epochs"), trial.model

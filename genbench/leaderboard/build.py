@@ -126,11 +126,7 @@ def _table(group: Sequence[Checked], bootstrap: int) -> dict[str, Any]:
         "own": installed is None,
         "superseded": next((each.outdated for each in group if each.outdated), ""),
         "entries": [_described(each, of) for each, of in zip(entries, group, strict=True) if not of.missing],
-        **(
-            board.as_dict()
-            if board
-            else {"targets": {}, "refused": {}, "measures": {}, "data": "", "notes": []}
-        ),
+        **(board.as_dict() if board else _NOTHING),
         "below": [
             {
                 **_described(each, of),

@@ -15,6 +15,7 @@ from genbench.leaderboard.markdown import escaped
 __all__ = ["Move", "as_json", "as_markdown", "as_text", "diff", "entry_lines", "read_state"]
 
 LARGEST = 1 << 26
+KEYS = {"suite", "version", "identity", "own", "entries", "below", "targets", "measures", "data"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,16 @@ def read_state(source: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
         raise InvalidInput(f"'{source}': cannot be read: {fault.strerror}") from None
     except ValueError as fault:
         raise InvalidInput(f"'{source}': {fault}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "tables" not in content:
+    if not _is_leaderboard(content):
         raise InvalidInput(f"'{source}': is no leaderboard.json of format {FORMAT}")
     return content
+
+
+def _is_leaderboard(content: Any) -> bool:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return False
+    tables = content.get("tables")
+    return isinstance(tables, list) and all(isinstance(each, dict) and each.keys() >= KEYS for each in tables)
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Move]:

@@ -13,6 +13,7 @@ from genbench.canonical import canonical_json, digest
 from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
 from genbench.leaderboard.schema import FORMAT, check_line
 from genbench.store import Measured, StoredFit
+from genbench.suite import TARGETS
 
 __all__ = ["SUITE_WORDING", "Entry", "EntryFolder", "read_entry", "records_digest", "suite_identity"]
 
@@ -177,6 +178,8 @@ def _suite(content: bytes, problems: list[str]) -> dict[str, Any]:
         listed = words if isinstance(words, list) else [words]
         if not all(isinstance(each, str) and not unsafe_text(each) for each in listed):
             problems.append(f"suite.toml: {key}: must be a list of texts")
+        elif key == "targets" and (isinstance(words, str) or not set(words) <= {*TARGETS}):
+            problems.append(f"suite.toml: targets: must be a list of {', '.join(TARGETS)}")
     return suite
 
 

@@ -37,11 +37,15 @@ _OBJECTIVE = genbench.need(
 )
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
-# The search for the noise: where it begins below the largest one, how many examples its first, coarse part
-# keeps at least, and the relative error at which it ends.
+# The search for the noise begins this far below the largest one. It is coarse first: few directions and an
+# eighth of the examples, but so many at least; then all directions, at both ends of an interval of ln σ.
 _SMALLEST = 2.0**-20
-_COARSE = 200
-_TOLERANCE = 0.003
+_FEW_DRAWS = 3
+_FEWEST = 100
+_INTERVAL = 0.5
+# With all examples it ends with a step of ln σ that is no longer than the first of these, or, once two points
+# have shown the slope, than the second.
+_LAST_STEPS = (0.005, 0.05)
 
 
 @genbench.probe
@@ -80,8 +84,8 @@ def tolerated_noise(
 ) -> float:  # fmt: skip
     """The largest σ at which normal noise on the weights costs no more than `drop` of training accuracy.
 
-    The accuracy lost is a mean over `draws` directions, which are the same at every σ. A bisection on some of
-    the examples comes near it; secant steps on all of them end within 0.3 %.
+    The accuracy lost is a mean over `draws` directions, which are the same at every σ. A bisection with some
+    of the directions and examples comes near it; secant steps with all of them end within 1 %.
 
     Parameters
     ----------
@@ -109,56 +113,61 @@ def tolerated_noise(
     weights = objective.weights
     clean: dict[int, float] = {}
 
-    def lost(sigma: float, stride: int) -> float:
+    def lost(logarithm: float, stride: int, some: tuple[int, ...] = seeds) -> float:
         if stride not in clean:
             clean[stride] = objective.accuracy(weights, stride)
-        deviation = spread(weights, sigma, scaling, epsilon, compat)
-        moved = (weights + deviation * normal_direction(seed, weights) for seed in seeds)
-        return clean[stride] - sum(objective.accuracy(each, stride) for each in moved) / len(seeds)
+        deviation = spread(weights, math.exp(logarithm), scaling, epsilon, compat)
+        moved = (weights + deviation * normal_direction(seed, weights) for seed in some)
+        return clean[stride] - sum(objective.accuracy(each, stride) for each in moved) / len(some)
 
-    count = len(objective.inputs)
-    stride = max(1, count // max(_COARSE, count // 8))
-    return _crossing(lost, drop, largest, stride)
-
-
-def _crossing(lost: Callable[[float, int], float], drop: float, largest: float, stride: int) -> float:
-    """Where the accuracy lost crosses `drop`."""
-    low, high = math.log(largest * _SMALLEST), math.log(largest)
-    if lost(largest, stride) <= drop and lost(largest, 1) <= drop:
+    coarse = max(1, min(8, len(objective.inputs) // _FEWEST))
+    top = math.log(largest)
+    bottom = top + math.log(_SMALLEST)
+    if lost(top, coarse) <= drop and lost(top, 1) <= drop:
         return largest
-    point, slope = _near(lambda logarithm: lost(math.exp(logarithm), stride), drop, low, high)
-    below, above, before = low, high, None
+    near = _bisected(lambda point: lost(point, coarse, seeds[:_FEW_DRAWS]), drop, bottom, top, _INTERVAL)
+    low, high = max(bottom, near - _INTERVAL / 2), min(top, near + _INTERVAL / 2)
+    at_low, at_high = lost(low, coarse), lost(high, coarse)
+    slope = max(0.1, (at_high - at_low) / (high - low))
+    near = min(top, max(bottom, low + _step(drop - at_low, slope)))
+    return math.exp(_secant(lambda point: lost(point, 1), drop, near, slope, bottom, top))
+
+
+def _bisected(lost: Callable[[float], float], drop: float, low: float, high: float, width: float) -> float:
+    """Middle of an interval of at most that width in which a rising function crosses `drop`."""
+    while high - low > width:
+        middle = (low + high) / 2
+        low, high = (middle, high) if lost(middle) <= drop else (low, middle)
+    return (low + high) / 2
+
+
+def _step(missing: float, slope: float) -> float:
+    return min(0.4, max(-0.4, missing / slope))
+
+
+def _secant(
+    lost: Callable[[float], float], drop: float, point: float, slope: float, bottom: float, top: float
+) -> float:
+    """Where the accuracy lost crosses `drop`, from a point near it and the slope there."""
+    below, above, before = bottom, top, None
     for _ in range(20):
-        value = lost(math.exp(point), 1)
+        value = lost(point)
         if value <= drop:
             below = max(below, point)
         else:
             above = min(above, point)
-        if before is not None and (value - before[1]) / (point - before[0]) > 0.02:
+        if before is not None and (value - before[1]) / (point - before[0]) > 0.05:
             slope = (value - before[1]) / (point - before[0])
-        proposed = point + min(0.4, max(-0.4, (drop - value) / slope))
+        proposed = point + _step(drop - value, slope)
         if not below <= proposed <= above:
             proposed = (below + above) / 2
-        if abs(proposed - point) < _TOLERANCE:
+        allowed = _LAST_STEPS[before is not None]
+        before, moved, point = (point, value), abs(proposed - point), proposed
+        if moved < allowed:
             break
-        before, point = (point, value), proposed
-    if below == low and lost(math.exp(low), 1) > drop:
+    if below == bottom and lost(bottom) > drop:
         raise genbench.NotApplicable(f"the smallest noise costs more than {drop} of training accuracy")
-    return math.exp(proposed)
-
-
-def _near(lost: Callable[[float], float], drop: float, low: float, high: float) -> tuple[float, float]:
-    """A point near the crossing and the slope there, by bisection down to a fifth and interpolation."""
-    at_low, at_high = 0.0, max(drop, lost(high))
-    while high - low > 0.2:
-        middle = (low + high) / 2
-        value = lost(middle)
-        if value <= drop:
-            low, at_low = middle, value
-        else:
-            high, at_high = middle, value
-    slope = max(0.1, (at_high - at_low) / (high - low))
-    return min(high, low + max(0.0, drop - at_low) / slope), slope
+    return point
 
 
 @genbench.probe(cost="E")

@@ -2,6 +2,9 @@
 "use strict";
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+// Rows that are equal stand as they first stood.
+const places = new Map(all("table.board tbody tr").map((row, place) => [row, place]));
+
 // A cell says what it is sorted by; rows without a value come last whichever way the others go.
 function keyOf(row, column) {
   const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent.trim();
@@ -15,7 +18,7 @@ function sortBy(table, column, descending) {
     else head.removeAttribute("aria-sort");
   });
   for (const body of table.tBodies) {
-    const rows = [...body.rows].filter((row) => row.cells.length > 1).map((row, place) => [keyOf(row, column), place, row]);
+    const rows = [...body.rows].filter((row) => row.cells.length > 1).map((row) => [keyOf(row, column), places.get(row), row]);
     rows.sort(([a, first], [b, second]) => {
       const absent = (a === null) - (b === null);
       if (absent || a === null) return absent || first - second;

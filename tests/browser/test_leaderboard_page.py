@@ -1,0 +1,126 @@
+"""The page of a leaderboard as a reader uses it, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import DIRECTIONS, LEVELS, invented
+
+from genbench import ranking
+from genbench.leaderboard.page import as_page
+from genbench.report.standing import standing
+
+pytestmark = pytest.mark.browser
+
+TAKEN = "</script><script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+
+
+def entry(name: str, **changed: Any) -> dict[str, Any]:
+    """An entry as `leaderboard.json` describes it."""
+    described = {
+        "name": name, "submitter": TAKEN, "fits": 24, "failures": 0, "computed": 6, "genbench": "0.1.0",
+        "machines": ["a processor, cpu"], "badge": "spot-checked", "attesters": ["carol"],
+    }  # fmt: skip
+    return described | changed
+
+
+def table(name: str, **changed: Any) -> dict[str, Any]:
+    """A table of a leaderboard, ranked from invented fits."""
+    frame = invented()
+    boards = {
+        target: ranking.rank(
+            frame, list(DIRECTIONS), target, axes=list(LEVELS), directions=DIRECTIONS, bootstrap=0,
+            families=dict.fromkeys(DIRECTIONS, TAKEN), statistics=["tau", "psi"],
+            held_out=["held"],
+        )
+        for target in ("gap", "test_error")
+    }  # fmt: skip
+    known = {"plugin": "mine", "plugin_version": "2.1", "summary": TAKEN}
+    described = {
+        "suite": name, "version": 1, "identity": name.encode().hex().ljust(32, "0"), "title": TAKEN, "own": True,
+        "superseded": "", "entries": [entry("of-alice")], "refused": {}, "notes": [TAKEN], "below": [],
+        "measures": dict.fromkeys(DIRECTIONS, known),
+        "targets": {
+            target: {**standing(board), "apart_with_four_times": board.summary["pairs"]["apart_with_four_times"]}
+            for target, board in boards.items()
+        },
+    }  # fmt: skip
+    return described | changed
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    small = table("small")
+    for board in small["targets"].values():
+        board["apart"] = 0
+    below = {
+        **entry("half", badge="self-reported"),
+        "reasons": ["12 of 24 points of the grid"],
+        **table("half"),
+    }
+    tables = [table("large", below=[below | entry("half")]), small]
+    path = tmp_path_factory.mktemp("leaderboard") / "index.html"
+    path.write_text(as_page({"tables": tables}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def page(visit: Any, file: Path) -> Any:
+    return visit(file)
+
+
+def ranked(page: Any) -> list[str]:
+    """The ranked measures of the first table that are shown, from the top."""
+    return page.locator("table.board").first.locator("tbody.ranked tr:visible th").all_inner_texts()
+
+
+def test_the_first_screen_says_which_tables_are_too_small(page):
+    rows = page.locator("table.suites tbody tr")
+    assert rows.count() == 2
+    assert "ranked" in rows.nth(0).inner_text()
+    verdict = rows.nth(1).get_by_text("too small to rank")
+    assert verdict.bounding_box()["y"] < 900
+    assert page.locator(".warning:visible").count() == 1
+
+
+def test_rows_are_sorted_by_the_heads_of_the_columns(page):
+    before = ranked(page)
+    assert len(before) > 3
+    head = page.locator("table.board").first.get_by_role("button", name="measure", exact=True)
+    head.click()
+    assert ranked(page) == sorted(before)
+    head.focus()
+    page.keyboard.press("Enter")
+    assert ranked(page) == sorted(before, reverse=True)
+    page.locator("table.board").first.get_by_role("button", name="score", exact=True).click()
+    assert ranked(page) == before
+
+
+def test_words_choose_rows_in_all_tables(page):
+    page.get_by_label("Search").fill("mine reversed")
+    assert ranked(page) == ["good_reversed"]
+    assert "rows" in page.locator("#shown").inner_text()
+    page.get_by_label("Search").fill("")
+    assert len(ranked(page)) > 3
+
+
+def test_incomplete_entries_stand_below_with_their_reasons(page):
+    below = page.locator(".below")
+    assert below.count() == 1
+    assert "12 of 24 points of the grid" in below.inner_text()
+
+
+def test_what_entries_brought_in_is_shown_as_text(page):
+    assert page.title() == "Generalization measures, ranked · genbench"
+    assert page.locator("img").count() == 0
+    assert TAKEN in page.locator("p.lede").first.inner_text()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "dark")])
+def test_it_fits_narrow_screens_and_dark_rooms(visit, file, width, scheme):
+    page = visit(file, width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgba()").split(",")
+    assert (sum(float(each) for each in light[:3]) < 384) == (scheme == "dark")

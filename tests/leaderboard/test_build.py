@@ -1,0 +1,395 @@
+"""Building tables: ranks as `genbench rank` gives them, incomplete entries below the line, versions apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leaderboard.conftest import edit, read, write
+from running import command, strict_json
+
+from genbench.api import Run
+from genbench.identity import identity_digest, value_key
+from genbench.leaderboard import diff
+from genbench.leaderboard.build import badge, read_leaderboard
+from genbench.leaderboard.diff import read_state
+from genbench.leaderboard.entry import read_entry
+from genbench.leaderboard.pool import pool
+
+NAME = "tiny-alice"
+
+
+def entries(root: Path) -> Path:
+    return root / "entries"
+
+
+def copied(root: Path, name: str) -> Path:
+    return Path(shutil.copytree(entries(root) / NAME, entries(root) / name))
+
+
+def table(root: Path) -> dict[str, Any]:
+    (found,) = read_leaderboard(root, bootstrap=0)["tables"]
+    return found
+
+
+def on_another_machine(entry: Path) -> None:
+    """As if training had come out with one more test example wrong everywhere."""
+
+    def change(line):
+        line["test_error"] += 1 / line["test_examples"]
+        line["gap"] = line["test_error"] - line["train_error"]
+
+    edit(entry / "fits.jsonl", change)
+
+
+def test_one_entry_is_ranked_as_its_run_is(root, finished):
+    assert command("leaderboard", "build", root).code == 0
+    content = strict_json((root / "leaderboard.json").read_text())
+    (built,) = content["tables"]
+    assert (built["suite"], built["version"], built["own"], built["below"]) == ("tiny", 1, True, [])
+    assert list(built["targets"]) == ["gap", "test_error"]
+    for target, standing in built["targets"].items():
+        board = Run(finished).rank(target)
+        assert [row["measure"] for row in standing["rows"]] == [
+            row["measure"] for row in (*board.rows, *board.controls)
+        ]
+        for shown, row in zip(standing["rows"], board.rows, strict=False):
+            assert shown["score"] == pytest.approx(row["psi"], abs=1e-3)
+            assert (shown["rank_low"], shown["rank_high"]) == (row["rank_low"], row["rank_high"])
+        assert standing["pairs"] == board.summary["pairs"]["all"]
+        assert standing["apart"] == board.summary["pairs"]["apart"]
+        assert standing["apart_with_four_times"] == board.summary["pairs"]["apart_with_four_times"]
+
+
+def test_building_twice_gives_the_same_bytes_and_loads_no_torch(root):
+    names = ("README.md", "index.html", "leaderboard.csv", "leaderboard.json")
+    program = (
+        "import sys; from pathlib import Path; from genbench.leaderboard.build import build\n"
+        f"build(Path({str(root)!r})); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    first = {name: (root / name).read_bytes() for name in names}
+    assert command("leaderboard", "build", root).code == 0
+    assert {name: (root / name).read_bytes() for name in names} == first
+
+
+def test_a_table_that_tells_little_apart_is_headed_so_on_the_first_screen(root):
+    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    markdown = (root / "README.md").read_text()
+    assert "**too small to rank**" in "\n".join(markdown.splitlines()[:12])
+    assert "0 of 1 pairs apart (0 %); with four times the fits, intervals half as wide" in markdown
+    head = (root / "index.html").read_text().partition("<header")[2].partition("</header>")[0]
+    assert "<strong>too small to rank</strong>" in head
+
+
+def test_the_csv_has_a_row_for_each_row_of_each_table(root):
+    content = command("leaderboard", "build", root, "--bootstrap", 0, "--json").json
+    rows = list(csv.DictReader(io.StringIO((root / "leaderboard.csv").read_text())))
+    expected = [
+        (target, row["measure"])
+        for each in content["tables"]
+        for target, board in each["targets"].items()
+        for row in board["rows"]
+    ]
+    assert [(row["target"], row["measure"]) for row in rows] == expected
+    assert {row["entries"] for row in rows if row["measure"] == "param_norm"} == {NAME}
+
+
+def test_without_entries_the_tables_are_empty_and_say_so(tmp_path):
+    (tmp_path / "entries").mkdir()
+    assert command("leaderboard", "build", tmp_path).code == 0
+    assert "There are no entries yet." in (tmp_path / "README.md").read_text()
+    assert "There are no entries yet." in (tmp_path / "index.html").read_text()
+    assert command("leaderboard", "build", tmp_path / "nowhere").code == 3
+
+
+# --- several entries ---------------------------------------------------------------------------------------
+
+
+def test_an_incomplete_entry_stands_below_the_line_and_moves_no_rank(root):
+    before = table(root)
+    bob = copied(root, "tiny-bob")
+    gone = read(bob / "fits.jsonl")[0]["key"]
+    edit(bob / "fits.jsonl", lambda line: False, which=0)
+    edit(bob / "values.jsonl", lambda line: line["fit"] != gone)
+    after = table(root)
+    assert after["targets"] == before["targets"]
+    assert [each["name"] for each in after["entries"]] == [NAME]
+    (below,) = after["below"]
+    assert below["name"] == "tiny-bob"
+    assert below["reasons"] == ["1 of 4 points of the grid have neither a fit nor a reason"]
+    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    for file in ("README.md", "index.html"):
+        _, line, under = (root / file).read_text().partition("Below the line")
+        assert line
+        assert below["reasons"][0] in under
+
+
+def test_equal_fits_of_two_entries_are_one_row(root):
+    alone = table(root)
+    copied(root, "tiny-bob")
+    both = table(root)
+    assert both["targets"] == alone["targets"]
+    assert both["measures"]["param_norm"]["entries"] == [NAME, "tiny-bob"]
+    assert both["measures"]["param_norm"]["data"] == alone["measures"]["param_norm"]["data"]
+
+
+def test_fits_that_came_out_otherwise_are_compared_with_each_other_alone(root):
+    on_another_machine(copied(root, "tiny-bob"))
+    read_both = [read_entry(each)[0] for each in sorted(entries(root).iterdir())]
+    pooled = pool([each for each in read_both if each is not None])
+    assert len(pooled.frame) == 8
+    assert sorted(map(str, pooled.frame["seed"].unique())) == ["0", "0 of tiny-bob", "1", "1 of tiny-bob"]
+    board = pooled.rank("gap", 0)
+    assert board.summary["configurations"] == 2  # no more than before: intervals do not become narrower
+    alone = pool([each for each in read_both if each is not None][:1]).rank("gap", 0)
+    assert board["param_norm"]["psi"] == pytest.approx(alone["param_norm"]["psi"])
+
+
+def test_a_measure_that_one_entry_adds_joins_the_table_with_its_plugin(root):
+    bob = copied(root, "tiny-bob")
+    lines = read(bob / "measures.jsonl")
+    extra = json.loads(json.dumps(next(each for each in lines if each["measure"] == "param_norm")))
+    extra.update(measure="mine:norm", plugin="mine", plugin_version="2.1")
+    extra["identity"]["measure"]["name"] = "mine:norm"
+    write(bob / "measures.jsonl", [*lines, extra])
+    values = read(bob / "values.jsonl")
+    added = [
+        {**each, "measure": "mine:norm", "key": value_key(each["fit"], identity_digest(extra["identity"]))}
+        for each in values
+        if each["measure"] == "param_norm"
+    ]
+    write(bob / "values.jsonl", [*values, *added])
+    built = table(root)
+    assert built["measures"]["mine:norm"]["entries"] == ["tiny-bob"]
+    rows = {row["measure"]: row for row in built["targets"]["gap"]["rows"]}
+    assert rows["mine:norm"]["score"] == rows["param_norm"]["score"]
+    assert rows["mine:norm"]["coverage"] == 1
+    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert "mine 2.1" in (root / "README.md").read_text()
+    assert "mine 2.1" in (root / "index.html").read_text()
+
+
+def newer(entry: Path, measure: str) -> None:
+    """Raise the version of a measure, with all keys that depend on it, and change its values."""
+    identity = {}
+
+    def raise_version(line):
+        if line["measure"] == measure:
+            line["version"] = line["identity"]["measure"]["version"] = 2
+            identity["digest"] = identity_digest(line["identity"])
+
+    def value(line):
+        if line["measure"] == measure:
+            line.update(key=value_key(line["fit"], identity["digest"]), value=-line["value"])
+
+    edit(entry / "measures.jsonl", raise_version)
+    edit(entry / "values.jsonl", value)
+
+
+def test_of_two_versions_of_a_measure_the_newer_counts(root):
+    newer(copied(root, "tiny-bob"), "param_norm")
+    built = table(root)
+    assert built["measures"]["param_norm"]["version"] == 2
+    assert built["measures"]["param_norm"]["entries"] == ["tiny-bob"]
+    assert built["notes"] == [f"param_norm: values of other versions are left out, those of {NAME}"]
+
+
+def of_version(entry: Path, version: int) -> None:
+    suite = (entry / "suite.toml").read_text()
+    (entry / "suite.toml").write_text(suite.replace('"version" = 1', f'"version" = {version}'))
+    header = json.loads((entry / "entry.json").read_text())
+    header["suite"]["version"] = version
+    (entry / "entry.json").write_text(json.dumps(header))
+
+
+def test_tables_never_mix_versions(root):
+    of_version(copied(root, "tiny-bob"), 2)
+    tables = read_leaderboard(root, bootstrap=0)["tables"]
+    assert [(each["version"], [entry["name"] for entry in each["entries"]]) for each in tables] == [
+        (2, ["tiny-bob"]),
+        (1, [NAME]),
+    ]
+
+
+# --- what moved, and why -----------------------------------------------------------------------------------
+
+
+def changed_data(root: Path) -> None:
+    edit(
+        entries(root) / NAME / "values.jsonl",
+        lambda line: line.update(value=-line["value"]) if line["measure"] == "param_norm" else None,
+    )
+
+
+def measure_version(root: Path) -> None:
+    newer(entries(root) / NAME, "param_norm")
+
+
+def suite_version(root: Path) -> None:
+    of_version(entries(root) / NAME, 2)
+    changed_data(root)
+
+
+def new_entry(root: Path) -> None:
+    bob = copied(root, "tiny-bob")
+    edit(bob / "fits.jsonl", _reversed_gap)
+    newer(bob, "random")
+
+
+def _reversed_gap(line: dict[str, Any]) -> None:
+    wrong = round(line["test_error"] * line["test_examples"])
+    line["test_error"] = (line["test_examples"] - wrong) / line["test_examples"]
+    line["gap"] = line["test_error"] - line["train_error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (changed_data, "data: other values of the measure"),
+        (measure_version, "the measure's version: 1 → 2"),
+        (suite_version, "the suite's version: 1 → 2"),
+        (new_entry, "new entries: tiny-bob"),
+    ],
+)
+def test_every_rank_that_moved_has_its_cause(root, tmp_path, change, cause):
+    old = tmp_path / "old"
+    shutil.copytree(root, old)
+    change(root)
+    states = [read_state(each, bootstrap=0) for each in (old, root)]
+    moves = diff.diff(*states)
+    assert any(cause in move.causes for move in moves if move.measure == "param_norm")
+    assert all(move.causes for move in moves)
+    lines = diff.as_text(moves)
+    assert len(lines) == len(moves)
+    assert any(cause in line and "→" in line for line in lines)
+    markdown = diff.as_markdown(moves, diff.entry_lines(*states))
+    assert markdown.count("| tiny ") == len(moves)
+
+
+def test_a_measure_that_is_pushed_names_who_pushed_it(root):
+    before = table(root)
+    board = before["targets"]["gap"]
+    after = json.loads(json.dumps(before))
+    after["measures"]["param_norm"]["data"] = "other"
+    for row in after["targets"]["gap"]["rows"]:
+        if row["measure"] in ("param_norm", "train_loss"):
+            row["rank_low"], row["rank_high"] = row["rank_low"] + 1, row["rank_high"] + 1
+    moves = {each.measure: each for each in diff.diff({"tables": [before]}, {"tables": [after]})}
+    assert moves["param_norm"].causes == ("data: other values of the measure",)
+    assert moves["train_loss"].causes == ("other measures that are new, gone or changed: param_norm",)
+    low, high = next(
+        (row["rank_low"], row["rank_high"]) for row in board["rows"] if row["measure"] == "train_loss"
+    )
+    assert (moves["train_loss"].before, moves["train_loss"].after) == ([low, high], [low + 1, high + 1])
+
+
+def test_the_command_prints_what_moved_in_three_forms(root, tmp_path):
+    built = command("leaderboard", "build", root, "--bootstrap", 0, "--json").json
+    for row in built["tables"][0]["targets"]["gap"]["rows"][:1]:
+        row["rank_low"], row["rank_high"] = 5, 6
+    (tmp_path / "old.json").write_text(json.dumps(built))
+    ended = [
+        command("leaderboard", "diff", tmp_path / "old.json", root / "leaderboard.json", *form)
+        for form in ([], ["--json"], ["--markdown"])
+    ]
+    assert [each.code for each in ended] == [0, 0, 0]
+    assert "5–6 → 1–2" in ended[0].out
+    assert ended[1].json["moves"][0]["before"] == [5, 6]
+    assert "| suite | target | measure | before | after | because of |" in ended[2].out
+
+
+def test_nothing_moves_where_nothing_changed(root):
+    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    ended = command(
+        "leaderboard", "diff", root / "leaderboard.json", root, "--bootstrap", 0
+    )  # a file, a folder
+    assert (ended.code, ended.out) == (0, "no rank moved\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"format": 1, "tables": [{}]}', '{"format": 9, "tables": []}', '{"format": NaN}']
+)
+def test_what_is_no_leaderboard_cannot_be_compared(root, tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+    ended = command("leaderboard", "diff", tmp_path / "other.json", root)
+    assert ended.code == 3
+    assert len(ended.err.splitlines()) == 1
+
+
+# --- reruns ------------------------------------------------------------------------------------------------
+
+
+def attestation(entry: Path, keys: list[str], *, agrees: bool = True) -> dict[str, Any]:
+    found = read_entry(entry)[0]
+    assert found is not None
+    return {
+        "format": 1, "records": found.digest, "attester": "carol", "seed": 0, "same_machine_class": True,
+        "tolerance": {"error": 0.0}, "environment": {}, "left_out": [], "agrees": agrees,
+        "fits": [
+            {
+                "key": key,
+                "outcome": [{"name": "test_error", "recorded": found.fits[key]["test_error"],
+                             "found": found.fits[key]["test_error"] if agrees else 0.5, "agrees": agrees}],
+                "values": [],
+            }
+            for key in keys
+        ],
+    }  # fmt: skip
+
+
+def attest(entry: Path, content: dict[str, Any]) -> None:
+    (entry / "attestation-0123456789ab.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("count", "agrees", "said"),
+    [
+        (0, True, "self-reported"),
+        (2, True, "spot-checked"),
+        (4, True, "reproduced"),
+        (1, False, "not reproduced"),
+    ],
+)
+def test_the_badge_says_how_far_an_entry_was_checked(root, count, agrees, said):
+    entry = entries(root) / NAME
+    keys = [each["key"] for each in read(entry / "fits.jsonl")]
+    if count:
+        attest(entry, attestation(entry, keys[:count], agrees=agrees))
+    found = read_entry(entry)[0]
+    assert found is not None
+    assert badge(found) == said
+    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    for file in ("README.md", "index.html"):
+        assert said in (root / file).read_text().partition("How to read")[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content.update(records="0" * 64), "an attestation is of other records than these"),
+        (
+            lambda content: content["fits"][0].update(key="0" * 32),
+            "says of fit 00000000000000000000000000000000",
+        ),
+        (lambda content: content["fits"][0]["outcome"][0].update(recorded=0.5), "what the entry does not"),
+        (lambda content: content["fits"][0]["outcome"][0].update(agrees=False), "its comparisons do not"),
+        (lambda content: content.update(fits=[]), "its comparisons do not"),
+        (lambda content: content.update(agrees="yes"), "'agrees': should be a valid boolean"),
+    ],
+)
+def test_an_attestation_that_does_not_fit_is_a_fault(root, change, said):
+    entry = entries(root) / NAME
+    content = attestation(entry, [read(entry / "fits.jsonl")[0]["key"]])
+    change(content)
+    attest(entry, content)
+    ended = command("leaderboard", "validate", entry)
+    assert ended.code == 3
+    assert said in ended.err
