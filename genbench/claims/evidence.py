@@ -12,6 +12,7 @@ from genbench.claims.claim import HISTORY_COLUMNS, OUTCOME_COLUMNS, RECIPROCAL
 from genbench.plan import ABSENT, Trial, axis_named
 from genbench.ranking.targets import DERIVED
 from genbench.results import read_table
+from genbench.training.outcome import StopReason
 
 if TYPE_CHECKING:
     from genbench.store import Folder
@@ -35,6 +36,8 @@ class Evidence:
     axes : tuple of str
         Those that change.
     seeds : (n,) array
+    diverged : (n,) array of bool
+        Fits whose training diverged: they have no value in any column.
     spelled : callable
         From a word to the column that it means: a measure may have aliases.
     """
@@ -43,6 +46,7 @@ class Evidence:
     coordinates: Mapping[str, Sequence[Any]]
     axes: tuple[str, ...]
     seeds: np.ndarray
+    diverged: np.ndarray
     spelled: Callable[[str], str] = str
 
     def axis(self, word: str) -> str:
@@ -100,11 +104,13 @@ def read_evidence(folder: Folder) -> Evidence:
             name: np.array([each.get(name, np.nan) for each in found], dtype=float)
             for name in HISTORY_COLUMNS
         }
+    diverged = (frame["stop_reason"] == StopReason.DIVERGED).to_numpy(dtype=bool)
     return Evidence(
-        columns=columns,
+        columns={name: np.where(diverged, np.nan, values) for name, values in columns.items()},
         coordinates={name: [each.get(name, ABSENT) for each in each_one] for name in names},
         axes=results.axes,
         seeds=frame["seed"].to_numpy(),
+        diverged=diverged,
         spelled=results.column,
     )
 

@@ -153,7 +153,10 @@ class _Seed:
 
         assert self.claim.axis is not None
         levels = self.evidence.coordinates[self.evidence.axis(self.claim.axis)]
-        listed = list(self.claim.levels or sorted({each for each in levels if each != ABSENT}))
+        known = sorted(
+            {each for each in levels if each != ABSENT}, key=lambda each: (isinstance(each, str), each)
+        )
+        listed = list(self.claim.levels or known)
         taus = []
         for _, members in self._cells(rows, _pairing_axes(self.claim, self.evidence)):
             means = [

@@ -13,6 +13,7 @@ import numpy as np
 from genbench.claims.claim import BOUNDS, Claim
 from genbench.claims.evidence import BEST, Evidence, read_evidence
 from genbench.claims.statistics import Untestable, per_seed
+from genbench.errors import UsageError
 
 if TYPE_CHECKING:
     from genbench.store import Folder
@@ -79,12 +80,13 @@ def judge(claim: Claim, evidence: Evidence) -> Judgement:
     *Reproduced*: the whole interval lies on the claimed side of `than` and, where a number is published,
     reaches into its tolerance; of a claim that nothing changes, the whole interval lies within the tolerance.
     *Direction only*: it lies on that side, but the number is another one or was found in other circumstances.
-    *Not reproduced*: it does not lie on that side. *Not tested here*: too few seeds have a value.
+    *Not reproduced*: it does not lie on that side. *Not tested here*: too few seeds have a value. Fits that
+    diverged have none; the reason says how many these are.
     """
     try:
         values = per_seed(claim, evidence, claim.column)
     except Untestable as fault:
-        return Judgement(claim, Verdict.NOT_TESTED, str(fault))
+        return Judgement(claim, Verdict.NOT_TESTED, str(fault) + _diverged(claim, evidence))
     estimate, low, high = interval(claim, values)
     best = _best(claim, evidence)
     seeds = len(values)
@@ -92,7 +94,19 @@ def judge(claim: Claim, evidence: Evidence) -> Judgement:
         verdict, reason = Verdict.NOT_TESTED, f"{seeds} of at least {claim.seeds} seeds have a value"
     else:
         verdict, reason = _verdict(claim, low, high)
+    reason += _diverged(claim, evidence)
     return Judgement(claim, verdict, reason, estimate, low, high, *best, seeds=seeds)
+
+
+def _diverged(claim: Claim, evidence: Evidence) -> str:
+    try:
+        rows = evidence.chosen(claim.where)
+        if claim.arm is not None:
+            rows &= evidence.chosen(claim.arm) | evidence.chosen(claim.against)
+    except UsageError:
+        return ""
+    count, whole = int(evidence.diverged[rows].sum()), int(rows.sum())
+    return f"; {count} of {whole} fits diverged and are left out" if count else ""
 
 
 def interval(claim: Claim, values: np.ndarray) -> tuple[float, float, float]:

@@ -9,6 +9,15 @@ import click
 
 from genbench.cli import options
 
+# Without intervals everything would seem to be told apart.
+bootstrap = click.option(
+    "--bootstrap",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=100),
+    help="Replicates for the intervals.",
+)
+
 
 @click.group("leaderboard")
 def command() -> None:
@@ -75,7 +84,7 @@ def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
 
 @command.command("build")
 @click.argument("root", default="leaderboard", type=click.Path(path_type=Path))
-@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@bootstrap
 @options.as_json
 def build(root: Path, bootstrap: int, json_: bool) -> None:
     """Rank the entries in ROOT/entries anew; write ROOT/README.md, index.html, leaderboard.csv and .json.
@@ -99,7 +108,7 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
 @command.command("diff")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@bootstrap
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
 def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:

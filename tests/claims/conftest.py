@@ -23,6 +23,7 @@ def evidence() -> Callable[..., Evidence]:
             coordinates=coordinates,
             axes=tuple(name for name in names if len(set(coordinates[name]) - {"-"}) > 1),
             seeds=np.array([seed for seed, *_ in fits]),
+            diverged=np.zeros(len(fits), dtype=bool),
         )
 
     return make

@@ -1,5 +1,7 @@
 """`genbench claims` on a run, and the test history that some claims are about."""
 
+import json
+import math
 import shutil
 from pathlib import Path
 
@@ -125,3 +127,15 @@ def test_the_untrained_network_is_no_epoch_and_lost_rows_do_not_count():
         {"best_test_error": 0.4, "test_error_rise": 0.1, "best_test_loss": 1.0, "test_loss_rise": 1.0}
     )
     assert history_columns({"test_error": 0.5, "test_loss": 2.0}) == {}
+
+
+def test_a_fit_that_diverged_has_no_value(run, tmp_path):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    key = Folder(copy).fit_keys()[0]
+    record = copy / "fits" / key / "fit.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "stop_reason": "diverged"}))
+    found = read_evidence(Folder(copy))
+    assert found.diverged.sum() == 1
+    for values in found.columns.values():
+        assert math.isnan(values[found.diverged][0])

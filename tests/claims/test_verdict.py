@@ -86,6 +86,14 @@ def test_the_best_epoch_stands_beside_the_last_and_moves_no_verdict(of_seeds, cl
     assert found.verdict == "reproduced"
 
 
+def test_fits_that_diverged_are_counted_in_the_reason(of_seeds, claim):
+    run = of_seeds([*STEADY, math.nan])
+    run.diverged[5] = True
+    found = judge(claim(than=0.0), run)
+    assert found.verdict == "reproduced"
+    assert found.reason.endswith("; 1 of 6 fits diverged and are left out")
+
+
 def test_one_seed_has_no_interval(of_seeds, claim):
     found = judge(claim(than=0.0, seeds=1), of_seeds([1.0]))
     assert found.verdict == "not tested here"

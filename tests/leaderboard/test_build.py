@@ -81,7 +81,7 @@ def test_building_twice_gives_the_same_bytes_and_loads_no_torch(root):
 
 
 def test_a_table_that_tells_little_apart_is_headed_so_on_the_first_screen(root):
-    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     markdown = (root / "README.md").read_text()
     assert "**too small to rank**" in "\n".join(markdown.splitlines()[:12])
     assert "0 of 1 pairs apart (0 %); with four times the fits, intervals half as wide" in markdown
@@ -90,7 +90,7 @@ def test_a_table_that_tells_little_apart_is_headed_so_on_the_first_screen(root):
 
 
 def test_the_csv_has_a_row_for_each_row_of_each_table(root):
-    content = command("leaderboard", "build", root, "--bootstrap", 0, "--json").json
+    content = command("leaderboard", "build", root, "--bootstrap", 100, "--json").json
     rows = list(csv.DictReader(io.StringIO((root / "leaderboard.csv").read_text())))
     expected = [
         (target, row["measure"])
@@ -125,7 +125,7 @@ def test_an_incomplete_entry_stands_below_the_line_and_moves_no_rank(root):
     (below,) = after["below"]
     assert below["name"] == "tiny-bob"
     assert below["reasons"] == ["1 of 4 points of the grid have neither a fit nor a reason"]
-    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     for file in ("README.md", "index.html"):
         _, line, under = (root / file).read_text().partition("Below the line")
         assert line
@@ -172,7 +172,7 @@ def test_a_measure_that_one_entry_adds_joins_the_table_with_its_plugin(root):
     rows = {row["measure"]: row for row in built["targets"]["gap"]["rows"]}
     assert rows["mine:norm"]["score"] == rows["param_norm"]["score"]
     assert rows["mine:norm"]["coverage"] == 1
-    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     assert "mine 2.1" in (root / "README.md").read_text()
     assert "mine 2.1" in (root / "index.html").read_text()
 
@@ -292,7 +292,7 @@ def test_a_measure_that_is_pushed_names_who_pushed_it(root):
 
 
 def test_the_command_prints_what_moved_in_three_forms(root, tmp_path):
-    built = command("leaderboard", "build", root, "--bootstrap", 0, "--json").json
+    built = command("leaderboard", "build", root, "--bootstrap", 100, "--json").json
     for row in built["tables"][0]["targets"]["gap"]["rows"][:1]:
         row["rank_low"], row["rank_high"] = 5, 6
     (tmp_path / "old.json").write_text(json.dumps(built))
@@ -307,9 +307,9 @@ def test_the_command_prints_what_moved_in_three_forms(root, tmp_path):
 
 
 def test_nothing_moves_where_nothing_changed(root):
-    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     ended = command(
-        "leaderboard", "diff", root / "leaderboard.json", root, "--bootstrap", 0
+        "leaderboard", "diff", root / "leaderboard.json", root, "--bootstrap", 100
     )  # a file, a folder
     assert (ended.code, ended.out) == (0, "no rank moved\n")
 
@@ -366,7 +366,7 @@ def test_the_badge_says_how_far_an_entry_was_checked(root, count, agrees, said):
     found = read_entry(entry)[0]
     assert found is not None
     assert badge(found) == said
-    assert command("leaderboard", "build", root, "--bootstrap", 0).code == 0
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     for file in ("README.md", "index.html"):
         assert said in (root / file).read_text().partition("How to read")[0]
 

@@ -1,0 +1,245 @@
+"""What the measures cost on real data, in passes: one pass is forward and backward over the same examples.
+
+Everything stands under ``extra_info`` of the results, ratios from one and the same run. Nothing here fails because
+of a time: what is compared must agree. Run with ``pytest tests/benchmarks/test_measure_speed.py -m "slow or not
+slow" --benchmark-enable --benchmark-json=FILE``.
+"""
+
+import math
+import resource
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import genbench
+from genbench.components import COST_CLASSES, Kind
+from genbench.datasets.images import cifar10_jpeg_small
+from genbench.datasets.mnist import mnist
+from genbench.host import Host
+from genbench.models.mlp import mlp
+from genbench.models.resnet import resnet
+from genbench.models.wide_resnet import wide_resnet
+from genbench.probes.curvature import hessian_krylov
+from genbench.probes.folding import folded_model
+from genbench.probes.gradients import gradient_gram, gradient_moments
+from genbench.probes.hessian import Hessian
+from genbench.probes.jacobians import input_jacobians, projected_jacobians
+from genbench.probes.layers import input_shapes, layers
+from genbench.probes.objective import objective
+from genbench.probes.perturbation import direction_seeds, tolerated_noise
+from genbench.probes.spectra import spectral_norms
+from genbench.probing import Battery
+from genbench.selection import select_measures
+
+CPU = torch.device("cpu")
+ROUNDS = 3
+
+
+class Fit:
+    """A network trained for a moment on real images, and the unit of all costs."""
+
+    def __init__(self, build, images, examples, epochs):
+        torch.manual_seed(0)
+        inputs = images.train.inputs[:examples].float() / 255
+        self.inputs = (inputs - inputs.mean()) / inputs.std()
+        self.targets = images.train.targets[:examples]
+        self.task = images.task
+        self.initial_model, self.model = build(self.task).eval(), build(self.task)
+        optimizer = torch.optim.SGD(self.model.parameters(), 0.05, momentum=0.9)
+        for _ in range(epochs):
+            for some in torch.randperm(examples).split(50):
+                optimizer.zero_grad()
+                self.loss(some).backward()
+                optimizer.step()
+        self.model.eval()
+        self.run_pass()
+        self.pass_seconds = seconds(self.run_pass, rounds=10)
+
+    def loss(self, some):
+        return F.cross_entropy(self.model(self.inputs[some]), self.targets[some])
+
+    def run_pass(self):
+        for some in torch.arange(len(self.inputs)).split(250):
+            self.loss(some).backward()
+        self.model.zero_grad()
+
+    @property
+    def sample(self):
+        return self.model, self.inputs, self.targets, self.task, CPU
+
+    def objective(self, fold):
+        folded = folded_model(self.model, fold=fold)
+        return objective(*self.sample, folded, fold=fold, examples=len(self.inputs))
+
+    def passes(self, function):
+        return seconds(function) / self.pass_seconds
+
+
+def seconds(function, rounds=ROUNDS) -> float:
+    best = math.inf
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+@pytest.fixture(scope="module")
+def small(shared_data, request):
+    """The MLP 784-128-128-10 with 2,000 digits; few of them where nothing is timed."""
+    enabled = request.config.getoption("benchmark_enable")
+    return Fit(lambda task: mlp(task, width=128, depth=2), mnist(shared_data), 2000 if enabled else 300, 10)
+
+
+@pytest.fixture(scope="module")
+def residual(shared_data):
+    """ResNet-20 with 500 photos (JPEG copies of CIFAR-10)."""
+    return Fit(lambda task: resnet(task, depth=20), cifar10_jpeg_small(shared_data), 500, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["small", "residual"])
+def test_the_battery(benchmark, request, which):
+    """Passes per cost class, where they go, and what sharing saves."""
+    if benchmark.disabled:
+        pytest.skip("a battery takes minutes and is for timing")
+    fit = request.getfixturevalue(which)
+    host = Host.load(rooms={"probes", "measures"})
+    measures = [each for each in host.components(Kind.MEASURE) if each.plugin == "core"]
+    found = {}
+    for part in [f"cost:{letter}" for letter in COST_CLASSES if letter != "F"] + ["cost:B-C", "cost:A-E"]:
+        battery = Battery.resolve(select_measures(part, measures, host.probe_lookup), host.probe_lookup)
+        roots = {
+            "model": fit.model, "initial_model": fit.initial_model, "inputs": fit.inputs,
+            "targets": fit.targets, "task": fit.task, "device": CPU,
+        }  # fmt: skip
+        spent: dict[str, float] = {}
+        start = time.perf_counter()
+        values = battery.compute(
+            roots,
+            lambda component, settings: 0,
+            spent=lambda name, kind, cost, memory, spent=spent: spent.update({name: cost}),
+        )
+        alone = sum(value.seconds for value in values)
+        total = time.perf_counter() - start
+        dearest = sorted(spent, key=spent.get, reverse=True)[:12]
+        found[part] = {
+            "seconds": total,
+            "passes": total / fit.pass_seconds,
+            "over_the_sum_alone": total / alone,
+            "dearest_in_passes": {name: round(spent[name] / fit.pass_seconds, 2) for name in dearest},
+        }
+    benchmark.extra_info["cost"] = found
+    benchmark.extra_info["peak_gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    benchmark.pedantic(fit.run_pass, rounds=ROUNDS)
+
+
+def test_moments_of_gradients(benchmark, small):
+    found = benchmark.pedantic(gradient_moments, small.sample, {"examples": 2000}, rounds=ROUNDS)
+    assert found.squared_norms.mean() >= found.mean.square().sum()
+    benchmark.extra_info["passes"] = benchmark.stats.stats.min / small.pass_seconds if benchmark.stats else 0
+
+
+@pytest.mark.slow
+def test_gram_matrix_of_a_residual_network(benchmark, residual):
+    if benchmark.disabled:
+        pytest.skip("half a minute, and for timing")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    benchmark.pedantic(gradient_gram, residual.sample, {"examples": 500}, rounds=1)
+    benchmark.extra_info["grown_by_gigabytes"] = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    ) / 1e6
+    benchmark.extra_info["passes"] = benchmark.stats.stats.min / residual.pass_seconds
+
+
+def test_largest_eigenvalues_of_the_hessian(benchmark, small):
+    """Thirty products against power iteration with deflation on the same operator."""
+    moved = small.objective(fold=False)
+    with torch.no_grad():
+        krylov = benchmark.pedantic(
+            hessian_krylov, (torch.Generator().manual_seed(0), moved), {"steps": 30}, rounds=1
+        )
+        long = hessian_krylov(torch.Generator().manual_seed(1), moved, steps=80)
+        hessian = Hessian(moved)
+        vector, value, products = torch.randn_like(moved.weights), 0.0, 0
+        while products < 200:
+            vector = vector / vector.norm()
+            image = hessian.product(vector)
+            products, before, value = products + 1, value, float(vector @ image)
+            vector = image
+            if products > 1 and abs(value - before) < 1e-3 * abs(value):
+                break
+        needed = next(
+            steps
+            for steps in range(2, 40)
+            if abs(
+                hessian_krylov(torch.Generator().manual_seed(0), moved, steps=steps).values[0]
+                - long.values[0]
+            )
+            < 1e-3 * long.values[0]
+        )
+    torch.testing.assert_close(krylov.values[:10], long.values[:10], rtol=0.01, atol=0)
+    benchmark.extra_info["products_of_power_iteration"] = products
+    benchmark.extra_info["products_of_lanczos_for_the_largest"] = needed
+    benchmark.extra_info["passes_of_a_product"] = small.passes(lambda: hessian.product(vector))
+
+
+def test_norms_of_input_jacobians(benchmark, small):
+    exact = input_jacobians(*small.sample, examples=2000).gram.diagonal(dim1=1, dim2=2).sum(1).mean()
+
+    def projected(seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        return projected_jacobians(small.model, small.inputs, CPU, generator, examples=2000).mean()
+
+    errors = [float(projected(seed) / exact - 1) for seed in range(20)]
+    benchmark.extra_info["error_of_projections"] = float(np.sqrt(np.mean(np.square(errors))))
+    assert np.sqrt(np.mean(np.square(errors))) < 0.05
+    benchmark.pedantic(input_jacobians, small.sample, {"examples": 2000}, rounds=ROUNDS)
+    benchmark.extra_info["passes_of_projections"] = small.passes(projected)
+    benchmark.extra_info["passes"] = benchmark.stats.stats.min / small.pass_seconds if benchmark.stats else 0
+
+
+@pytest.mark.slow
+def test_operator_norms_of_a_wide_residual_network(benchmark):
+    """Against a singular value decomposition of every frequency, which holds for circular padding only."""
+    if benchmark.disabled:
+        pytest.skip("half a minute, and for timing")
+    model = wide_resnet(genbench.Task("classification", (3, 32, 32), 10), depth=16, width=4).eval()
+    found = layers(folded_model(model, fold=False))
+    shapes = input_shapes(model, torch.randn(1, 3, 32, 32))
+    convolutions = [layer for layer in found if layer.convolution is not None]
+
+    def by_frequency():
+        for layer in convolutions:
+            kernel = layer.weight.numpy()
+            transformed = np.fft.fft2(kernel, shapes[layer.module][1:], axes=(2, 3)).transpose(2, 3, 0, 1)
+            np.linalg.svd(transformed, compute_uv=False).max()
+
+    slow = seconds(by_frequency, rounds=1)
+    benchmark.pedantic(
+        spectral_norms, (shapes, torch.Generator().manual_seed(0), tuple(convolutions)), rounds=2
+    )
+    benchmark.extra_info["numpy_over_ours"] = slow / benchmark.stats.stats.min
+
+
+def test_tolerated_noise(benchmark, small):
+    """Against a bisection that evaluates all directions on all examples."""
+    moved = small.objective(fold=True)
+    seeds = direction_seeds(torch.Generator().manual_seed(0), draws=10)
+    with torch.no_grad():
+        found = benchmark.pedantic(tolerated_noise, (moved, seeds), rounds=1)
+        whole = moved.__class__(**{**vars(moved)})
+        low, high = 1e-3, 2.0
+        for _ in range(15):
+            middle = math.sqrt(low * high)
+            drawn = [
+                torch.randn(len(moved.weights), generator=torch.Generator().manual_seed(s)) for s in seeds
+            ]
+            kept = np.mean([whole.accuracy(moved.weights + middle * each) for each in drawn])
+            low, high = (middle, high) if whole.accuracy(moved.weights) - kept <= 0.1 else (low, middle)
+    assert found == pytest.approx(low, rel=0.03)
+    benchmark.extra_info["error"] = found / low - 1
+    benchmark.extra_info["passes"] = benchmark.stats.stats.min / small.pass_seconds if benchmark.stats else 0
