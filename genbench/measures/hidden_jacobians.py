@@ -107,7 +107,7 @@ def hidden_jacobian_norm(
 def interlayer_jacobian(
     jacobians=_INTERLAYER,
     *, over_pairs: Literal["max", "mean"] = "max", over_examples: Literal["max", "mean"] = "max",
-    examples: Count = 50,
+    examples: Count = 20,
 ) -> Tensor:  # fmt: skip
     """Largest Jacobian between two hidden layers, the outputs counted as the last, at training examples."""
     norms = jacobians.norms
