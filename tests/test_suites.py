@@ -18,6 +18,10 @@ from genbench.training.loop import train
 
 HOST = Host.load()
 SUITES = sorted(name for name, path in HOST.suites().items() if path.parent.name == "suites")
+# The quick twins have the same models; those of the full suites are large.
+QUICK_FIRST = [
+    pytest.param(each, marks=() if each.endswith("-quick") else pytest.mark.slow) for each in SUITES
+]
 NEED_FULL_GRIDS = ("cifar10", "cifar100", "cifar10-jpeg")
 
 
@@ -31,7 +35,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_a_suite_plans_without_data_and_its_predicted_time_is_the_one_written_in_it(name):
     plan = plan_of(name)
 
@@ -51,7 +55,7 @@ def what_differs(trial: Trial) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_examples(name):
     distinct = {what_differs(trial): trial for trial in plan_of(name).trials}
     for trial in distinct.values():

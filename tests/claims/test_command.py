@@ -1,10 +1,9 @@
 """`genbench claims` on a run, and the test history that some claims are about."""
 
-import json
-import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import TINY, command
 
@@ -130,12 +129,12 @@ def test_the_untrained_network_is_no_epoch_and_lost_rows_do_not_count():
 
 
 def test_a_fit_that_diverged_has_no_value(run, tmp_path):
-    copy = Path(shutil.copytree(run, tmp_path / "run"))
-    key = Folder(copy).fit_keys()[0]
-    record = copy / "fits" / key / "fit.json"
-    content = json.loads(record.read_text())
-    record.write_text(json.dumps({**content, "stop_reason": "diverged"}))
-    found = read_evidence(Folder(copy))
+    shutil.copy(run / "suite.toml", tmp_path)
+    for number, key in enumerate(Folder(run).fit_keys()):
+        record = Folder(run).fit(key).record
+        ended = {"stop_reason": "diverged"} if number == 0 else {}
+        Folder(tmp_path).write_fit(key, {**record, **ended}, {})
+    found = read_evidence(Folder(tmp_path))
     assert found.diverged.sum() == 1
-    for values in found.columns.values():
-        assert math.isnan(values[found.diverged][0])
+    assert np.isnan(found.columns["test_error"]).tolist() == found.diverged.tolist()
+    assert np.isnan(found.columns["best_test_loss"]).tolist() == found.diverged.tolist()
