@@ -13,7 +13,7 @@ import genbench
 from genbench.constraints import Count, Positive
 from genbench.probes.adversarial import require_movable
 from genbench.probes.gradients import loss_derivatives
-from genbench.probes.margins import low_quantile
+from genbench.probes.margins import low_quantile, median
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
@@ -57,7 +57,7 @@ def geometric_margin(
     if signed:
         values = torch.where(distances.correct, values, -values)
     if aggregate != "mean":
-        return low_quantile(values, 0.5 if aggregate == "median" else 0.1)
+        return median(values) if aggregate == "median" else low_quantile(values, 0.1)
     if not values.isfinite().all():
         lost = int((~values.isfinite()).sum())
         raise genbench.NotApplicable(f"from {lost} of {len(values)} examples no other prediction was reached")

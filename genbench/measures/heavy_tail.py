@@ -96,4 +96,6 @@ def weight_tail_kurtosis(
 
 def _excess_kurtosis(sample: Tensor) -> Tensor:
     centred = sample - sample.mean()
+    if not centred.any():
+        raise genbench.NotApplicable("all weights of a layer are the same")
     return centred.pow(4).mean() / centred.square().mean().square() - 3

@@ -42,7 +42,8 @@ def margin_jacobian_sum(
     threshold : float
         τ; the authors take 0.1, 0 adds up all.
     at : {"blocks", "normalizations", "both"}
-        The hidden layers: outputs of blocks, of normalizations, or both as the authors do.
+        The hidden layers: outputs of blocks, of normalizations, or both as the authors do. In a network that
+        has normalizations but no blocks ``both`` are the normalizations alone.
     """
     require_classes(task, jacobians.outputs)
     squares = jacobians.margin.square()

@@ -13,7 +13,7 @@ from torch import Tensor
 import genbench
 from genbench.constraints import Fraction
 from genbench.measures.conventions import MARGIN, SPECTRAL, per_example
-from genbench.probes.margins import MarginSign, low_quantile
+from genbench.probes.margins import MarginSign, low_quantile, median
 from genbench.probes.spectra import Kernel
 
 __all__ = [
@@ -60,7 +60,7 @@ def margin_p10(margins) -> Tensor:
 )  # fmt: skip
 def margin_median(margins) -> Tensor:
     """Median of the training margins, with its sign."""
-    return low_quantile(margins, 0.5)
+    return median(margins)
 
 
 @genbench.measure(

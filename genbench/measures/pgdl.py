@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.constraints import Count
-from genbench.measures.robustness import _partners, _require_numbers
+from genbench.measures.robustness import _paired, _partners, _require_numbers
 from genbench.probes.hidden import LayerChoice, captured, chosen_place
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward
@@ -39,10 +39,12 @@ def manifold_mixup(
 ) -> Tensor:
     """`label_wise_mixup` with the midpoints taken in a hidden layer h: the share not given the class.
 
-    Each example is paired with another, drawn at random, of its class.
+    Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
+    out.
     """
     _require_numbers(inputs)
     partner = _partners(targets.to(device), generator)
+    paired = _paired(partner)
     place = chosen_place(model, layer)
 
     def mix(values: Tensor) -> Tensor:
@@ -61,10 +63,10 @@ def manifold_mixup(
             both = torch.cat([inputs[part], inputs[partner[part].to(inputs.device)]])
             outputs = forward(model, both.to(device))[: len(both) // 2]
             require_classes(task, outputs)
-            wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
+            wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
     finally:
         handle.remove()
-    return wrong / len(inputs)
+    return wrong / paired.sum()
 
 
 @genbench.measure(
@@ -78,7 +80,8 @@ def pgdl_mixup_margin(
     """Minus the margin, to first order, in a hidden layer h at midpoints between examples of one class.
 
     The margin is f_y − max_{j≠y} f_j, negative where the midpoint is not given the class. Variances of the
-    units of h are over the midpoints; 5 % of the units are left out at each end.
+    units of h are over the midpoints; 5 % of the units are left out at each end. Examples that are alone in
+    their class have no midpoint.
 
     Parameters
     ----------
@@ -87,7 +90,8 @@ def pgdl_mixup_margin(
     """
     _require_numbers(inputs)
     partner = _partners(targets.to(device), generator)
-    chosen = evenly_spaced(len(inputs), examples)
+    paired = _paired(partner).nonzero().squeeze(1).cpu()
+    chosen = paired[evenly_spaced(len(paired), examples)]
     others = inputs[partner[chosen.to(partner.device)].to(inputs.device)]
     middle = (inputs[chosen.to(inputs.device)] + others) / 2
     return _hidden_margin(model, middle, targets[chosen.to(targets.device)], task, device, layer, summary)
@@ -223,6 +227,8 @@ def _hidden_margin(
         )
         features.append(hidden[0].detach().flatten(1).double())
     spread = trim_mean(torch.cat(features).var(0, correction=0).cpu().numpy(), 0.05) ** 0.5
+    if spread == 0:
+        raise genbench.NotApplicable("the hidden layer does not vary over the points taken")
     found = torch.cat(distances) / spread
     return -(found.mean() if summary == "mean" else _fences_and_quartiles(found).mean())
 

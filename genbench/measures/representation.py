@@ -117,6 +117,8 @@ def calinski_harabasz(
     if count <= classes:
         raise genbench.NotApplicable("needs more examples than classes")
     between, within = _scatter(clusters)
+    if between.sum() + within.sum() == 0:
+        raise genbench.NotApplicable("the layer does not vary over the training examples")
     return (between.sum() / (classes - 1)) / (within.sum() / (count - classes))
 
 
@@ -252,7 +254,9 @@ def _davies_bouldin(clusters: _Clusters, over_pairs: str) -> Tensor:
     residuals = torch.linalg.vector_norm(clusters.features - clusters.members @ clusters.centres, dim=1)
     spread = clusters.members.T @ residuals / clusters.sizes
     distances = torch.cdist(clusters.centres, clusters.centres, compute_mode="donot_use_mm_for_euclid_dist")
-    ratios = (spread.unsqueeze(0) + spread.unsqueeze(1)) / distances
-    ratios.fill_diagonal_(0)
+    sums = spread.unsqueeze(0) + spread.unsqueeze(1)
+    if ((sums == 0) & (distances == 0)).fill_diagonal_(False).any():
+        raise genbench.NotApplicable("two classes are one and the same point in this layer")
+    ratios = (sums / distances).fill_diagonal_(0)
     others = len(clusters.sizes) - 1
     return (ratios.amax(1) if over_pairs == "max" else ratios.sum(1) / others).mean()

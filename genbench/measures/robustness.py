@@ -46,17 +46,19 @@ def perturbation_robustness(
 def label_wise_mixup(model, inputs, targets, task, device, generator) -> Tensor:
     """Share of the midpoints between training examples of one class that are not given that class.
 
-    Each example is paired with another, drawn at random, of its class.
+    Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
+    out.
     """
     _require_numbers(inputs)
     partner = _partners(targets.to(device), generator)
+    paired = _paired(partner)
     wrong = 0
     for part in chunks(inputs, device):
         others = inputs[partner[part].to(inputs.device)]
         outputs = forward(model, ((inputs[part] + others) / 2).to(device))
         require_classes(task, outputs)
-        wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
-    return torch.as_tensor(wrong / len(inputs))
+        wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
+    return torch.as_tensor(wrong / paired.sum())
 
 
 def _require_numbers(inputs: Tensor) -> None:
@@ -80,3 +82,11 @@ def _partners(targets: Tensor, generator: torch.Generator) -> Tensor:
     partners = torch.empty_like(ordered)
     partners[ordered] = following
     return partners
+
+
+def _paired(partners: Tensor) -> Tensor:
+    """Which examples have a partner other than themselves."""
+    paired = partners != torch.arange(len(partners), device=partners.device)
+    if not paired.any():
+        raise genbench.NotApplicable("needs two examples of one class")
+    return paired

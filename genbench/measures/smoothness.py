@@ -15,7 +15,7 @@ import genbench
 from genbench.constraints import Count
 from genbench.measures.conventions import SPECTRAL
 from genbench.probes.jacobians import InputJacobians
-from genbench.probes.margins import low_quantile
+from genbench.probes.margins import low_quantile, median
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import evenly_spaced
 from genbench.probes.spectra import Kernel
@@ -52,7 +52,7 @@ def geometric_complexity_projected(
         projections=genbench.setting("projections"),
         examples=genbench.setting("examples"),
     ),
-    *, projections: Count = 2, examples: Count = 2000,
+    *, projections: Count = 1, examples: Count = 2000,
 ) -> Tensor:  # fmt: skip
     """`geometric_complexity` of more examples at the price of few backward passes, by random projections."""
     return squares.mean()
@@ -94,9 +94,11 @@ def input_margin_linearised(
     require_classes(task, jacobians.outputs)
     margin, squares = _runner_up(jacobians)
     distances = margin / squares.clamp_min(0).sqrt()
+    if ((margin == 0) & (squares <= 0)).any():
+        raise genbench.NotApplicable("some margin and its derivatives by the input are all zero")
     if aggregate == "mean":
         return distances.mean()
-    return low_quantile(distances, 0.5 if aggregate == "median" else 0.1)
+    return median(distances) if aggregate == "median" else low_quantile(distances, 0.1)
 
 
 @genbench.measure(

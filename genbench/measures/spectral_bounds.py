@@ -46,8 +46,8 @@ def spec_init(
     """Spectrally normalized margin bound on the test error, distances taken from initialization.
 
     The whole of the bound whose main term is `log_spec_init_main`. k_l is the side of the kernel of layer l
-    (1 of a linear layer), c_l the number of its units or channels, n the side of the input images, B the
-    largest norm of a training input. Infinite where γ is zero.
+    (1 of a linear layer), c_l the number of its units or channels, n the side of the input images (the
+    length of vectors), B the largest norm of a training input. Infinite where γ is zero.
 
     Parameters
     ----------
@@ -97,6 +97,8 @@ def _margin_bound(
     form: Form, layers: tuple[Layer, ...], inputs: Tensor, task: Any, norms: Tensor, spectral: Tensor,
     margin: Tensor, quantile: float, delta: float,
 ) -> Tensor:  # fmt: skip
+    if not spectral.all():
+        raise genbench.NotApplicable("the weights of a layer are all zero")
     count, side = len(inputs), task.input_shape[-1]
     largest = inputs.double().flatten(1).square().sum(1).max().sqrt().to(spectral.device)
     widths = sum(math.sqrt(layer.weight[0, 0].numel() * len(layer.weight)) for layer in layers)

@@ -66,7 +66,7 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 5
 
 @genbench.probe(cost="C")
 def projected_jacobians(
-    model, inputs, device, generator, *, projections: Count = 2, examples: Count = 2000
+    model, inputs, logits, device, generator, *, projections: Count = 1, examples: Count = 2000
 ) -> Tensor:
     """Estimates of ‖∂f/∂x‖_F² of s training examples, shape (s,), double, each unbiased.
 
@@ -88,14 +88,15 @@ def projected_jacobians(
     """
     if not inputs.is_floating_point():
         raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    chosen = evenly_spaced(len(inputs), examples)
+    picked = inputs[chosen.to(inputs.device)]
+    outputs = logits[chosen.to(logits.device)]
+    directions = torch.stack([_in_turn(outputs, generator) for _ in range(projections)])
     squares = []
     for part in chunks(picked, device, copies=1 + projections):
         with torch.enable_grad():
             point = picked[part].to(device, copy=True).requires_grad_()
-            values = forward(model, point)
-            directions = torch.stack([_in_turn(values, generator) for _ in range(projections)])
-            pulled = _pulled_back(values, point, directions)
+            pulled = _pulled_back(forward(model, point), point, directions[:, part])
         squares.append(pulled.flatten(2).double().square().sum(2).mean(0))
     return torch.cat(squares)
 
@@ -105,7 +106,7 @@ def _in_turn(values: Tensor, generator: torch.Generator) -> Tensor:
     n, k = values.shape
     drawn = torch.randn(-(-n // k), k, k, generator=generator, device=generator.device, dtype=torch.float64)
     rows = torch.linalg.qr(drawn).Q.flatten(0, 1)[:n].to(values.device, values.dtype) * k**0.5
-    order = values.detach().argmax(1).argsort(stable=True)
+    order = values.argmax(1).argsort(stable=True)
     return torch.empty_like(rows).index_copy_(0, order, rows)
 
 

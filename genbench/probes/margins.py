@@ -11,7 +11,7 @@ import genbench
 from genbench.constraints import Fraction
 from genbench.probes.outputs import require_classes
 
-__all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "reference_margin"]
+__all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "median", "reference_margin"]
 
 MarginSign = Literal["absolute", "signed"]
 """What becomes of a negative margin: its absolute value, as published, or zero."""
@@ -58,3 +58,9 @@ def reference_margin(margins, *, quantile: Fraction = 0.1, margin_sign: MarginSi
 def low_quantile(values: Tensor, quantile: float) -> Tensor:
     """The ⌊q n⌋-th smallest of n values, the smallest where that is none; shape ()."""
     return values.kthvalue(max(1, int(quantile * len(values)))).values
+
+
+def median(values: Tensor) -> Tensor:
+    """The middle value, halfway between the two middle ones of an even number; shape ()."""
+    ordered, n = values.sort().values, len(values)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2

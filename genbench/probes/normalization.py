@@ -67,7 +67,7 @@ def _require_homogeneous(model: nn.Module, layers: tuple[Layer, ...], inputs: Te
         product *= factor
         parameters[layer.name].mul_(factor)
         if layer.bias is not None:
-            parameters[f"{layer.module}.bias"].mul_(product)
+            parameters[f"{layer.module}.bias".lstrip(".")].mul_(product)
     before, after = forward(model, inputs), forward(scaled, inputs)
     unlike = (after - product * before).abs().max()
     if not unlike <= _TOLERANCE * after.abs().max():

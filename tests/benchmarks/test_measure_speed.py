@@ -29,6 +29,7 @@ from genbench.probes.hessian import Hessian
 from genbench.probes.jacobians import input_jacobians, projected_jacobians
 from genbench.probes.layers import input_shapes, layers
 from genbench.probes.objective import objective
+from genbench.probes.outputs import logits
 from genbench.probes.perturbation import direction_seeds, tolerated_noise
 from genbench.probes.spectra import spectral_norms
 from genbench.probing import Battery
@@ -192,7 +193,8 @@ def test_norms_of_input_jacobians(benchmark, small):
 
     def projected(seed=0):
         generator = torch.Generator().manual_seed(seed)
-        return projected_jacobians(small.model, small.inputs, CPU, generator, examples=2000).mean()
+        outputs = logits(small.model, small.inputs, CPU)
+        return projected_jacobians(small.model, small.inputs, outputs, CPU, generator, examples=2000).mean()
 
     errors = [float(projected(seed) / exact - 1) for seed in range(20)]
     benchmark.extra_info["error_of_projections"] = float(np.sqrt(np.mean(np.square(errors))))

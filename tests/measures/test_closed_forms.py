@@ -1,6 +1,7 @@
 """Measures of a network of three linear layers against their formulas, written out."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -135,11 +136,20 @@ def test_margins(small_fit, logits, weights, gamma):
     assert small_fit["margin_p10"] == pytest.approx(gamma)
     assert small_fit["margin_min"] == pytest.approx(min(margins))
     assert small_fit["margin_mean"] == pytest.approx(sum(margins) / 40)
-    assert small_fit["margin_median"] == pytest.approx(sorted(margins)[19])
+    assert small_fit["margin_median"] == pytest.approx(statistics.median(margins))
     assert small_fit["exponential_margin"] == pytest.approx(math.exp(-gamma))
     assert small_fit["normalized_margin"] == pytest.approx(gamma / rho)
     assert small_fit["spectrally_normalized_margin"] == pytest.approx(gamma / sigmas)
     assert small_fit["margin_surrogate_bound"] == math.inf
+
+
+@pytest.mark.parametrize(("examples", "middle"), [(1, 1.0), (4, 2.5), (5, 3.0)])
+def test_median_of_odd_and_even_numbers_of_margins(fit, examples, middle):
+    model = torch.nn.Sequential(torch.nn.Linear(1, 2, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0], [0.0]]))
+    inputs = 1.0 + torch.arange(examples)[:, None]
+    assert fit(model, inputs, torch.zeros(examples, dtype=torch.long))["margin_median"] == middle
 
 
 def test_margin_bound_where_all_examples_are_right(fit):
@@ -318,7 +328,7 @@ def test_smoothness_of_a_linear_network_is_that_of_its_matrix(fit):
     assert found["pullback_lambda_max[aggregate=max]"] == pytest.approx(max(pulled))
     assert found["pullback_lambda_max[trace=true]"] == pytest.approx(sum(traces) / 12)
     assert found["input_margin_linearised"] == pytest.approx(sum(distances) / 12)
-    assert found["input_margin_linearised[aggregate=median]"] == pytest.approx(sorted(distances)[5])
+    assert found["input_margin_linearised[aggregate=median]"] == pytest.approx(statistics.median(distances))
 
 
 def test_the_pullback_of_squared_errors_is_the_gram_matrix(fit):

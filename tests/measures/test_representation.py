@@ -146,3 +146,11 @@ def test_classes_are_needed(fit):
     assert "classification" in regression.value("dbi_x_mixup").reason
     assert regression.value("feature_norm").status == "ok"
     assert "two classes" in fit(model, inputs, torch.zeros(9).long()).value("silhouette").reason
+
+
+@pytest.mark.parametrize("name", ["davies_bouldin", "calinski_harabasz", "dbi_x_mixup", "pgdl_mixup_margin"])
+def test_no_value_of_a_layer_that_is_dead(fit, name):
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    nn.init.zeros_(model[0].weight)
+    nn.init.constant_(model[0].bias, -1.0)
+    assert fit(model, torch.randn(12, 6), torch.arange(12) % 3).value(name).status == "not_applicable"

@@ -205,3 +205,27 @@ def test_mixup_of_a_class_in_two_clusters_leaves_the_class(fit):
     found = fit(model, inputs, torch.tensor([0, 0, 0, 0, 1, 1]))
     assert found["train_error"] == 0
     assert 0 < found["label_wise_mixup"] <= 4 / 6
+
+
+@pytest.mark.parametrize("name", ["label_wise_mixup", "manifold_mixup"])
+def test_an_example_alone_in_its_class_has_no_midpoint(fit, name):
+    # Nothing is given class 2: were its only example paired with itself, it would count as wrong.
+    model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]))
+        model[0].bias.zero_()
+        model[2].weight.copy_(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0] * 4]))
+        model[2].bias.copy_(torch.tensor([0.0, 0.0, -1.0]))
+    inputs = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 2.0], [0.0, 3.0]])
+    found = fit(model, inputs, torch.tensor([0, 0, 1, 1, 2]))
+    assert found["train_error"] == pytest.approx(1 / 5)
+    assert found[name] == 0
+    assert "two examples of one class" in fit(model, inputs[::2], torch.tensor([0, 1, 2])).value(name).reason
+
+
+@pytest.mark.parametrize("name", ["weight_tail_kurtosis", "input_margin_linearised"])
+def test_a_network_of_zeros_has_neither_tails_nor_a_boundary(fit, name):
+    model = nn.Linear(2, 2)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    assert fit(model, torch.eye(2), torch.arange(2)).value(name).status == "not_applicable"

@@ -77,3 +77,18 @@ def test_the_product_of_spectral_norms_bounds_every_jacobian(small_fit, weights)
     product = math.prod(torch.linalg.svdvals(each)[0].item() for each in weights[0])
     assert small_fit["lipschitz_upper"] == pytest.approx(product, rel=1e-8)
     assert small_fit["lipschitz_lower"] <= product
+
+
+@pytest.mark.parametrize("name", ["log_rademacher", "spec_orig"])
+def test_a_network_that_is_one_layer(fit, name):
+    torch.manual_seed(0)
+    alone, wrapped = nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3))
+    wrapped[0].load_state_dict(alone.state_dict())
+    inputs, targets = torch.randn(9, 3), torch.arange(9) % 3
+    assert fit(alone, inputs, targets)[name] == fit(wrapped, inputs, targets)[name]
+
+
+def test_no_margin_bound_of_zero_weights(fit):
+    model = nn.Linear(3, 3)
+    nn.init.zeros_(model.weight)
+    assert "all zero" in fit(model, torch.eye(3), torch.arange(3)).value("spec_orig").reason

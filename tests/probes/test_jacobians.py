@@ -43,7 +43,7 @@ def test_projections_of_one_jacobian_add_up_to_its_norm():
     torch.manual_seed(0)
     model = nn.Linear(6, 4).double()
     inputs = torch.randn(20, 6, dtype=torch.float64)
-    found = projected_jacobians(model, inputs, CPU, torch.Generator().manual_seed(1))
+    found = projected_jacobians(model, inputs, model(inputs).detach(), CPU, torch.Generator().manual_seed(1))
     assert found.shape == (20,)
     assert found.mean().item() == pytest.approx(model.weight.square().sum().item(), rel=1e-12)
     assert found.std() > 0
@@ -55,7 +55,8 @@ def test_projections_are_unbiased_for_every_example():
     inputs, targets = torch.randn(4, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.long)
     task = genbench.Task("classification", (4,), 3)
     exact = input_jacobians(model, inputs, targets, task, CPU).gram.diagonal(dim1=1, dim2=2).sum(1)
-    found = projected_jacobians(model, inputs, CPU, torch.Generator().manual_seed(1), projections=4000)
+    generator = torch.Generator().manual_seed(1)
+    found = projected_jacobians(model, inputs, model(inputs).detach(), CPU, generator, projections=4000)
     torch.testing.assert_close(found, exact, rtol=0.05, atol=0)
 
 
