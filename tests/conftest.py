@@ -50,6 +50,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch computes with one thread while the test runs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def inline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Jobs are done in this process, without workers of their own, where isolation is not the point."""
     import torch

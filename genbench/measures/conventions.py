@@ -12,6 +12,7 @@ __all__ = [
     "FROBENIUS",
     "FROBENIUS_DISTANCES",
     "LAYERS",
+    "LOG_RHO",
     "MARGIN",
     "SPECTRAL",
     "per_example",
@@ -25,6 +26,13 @@ FROBENIUS_DISTANCES = genbench.need("frobenius_distances", fold=genbench.setting
 SPECTRAL = genbench.need("spectral_norms", fold=genbench.setting("fold"), kernel=genbench.setting("kernel"))
 MARGIN = genbench.need(
     "reference_margin", quantile=genbench.setting("quantile"), margin_sign=genbench.setting("margin_sign")
+)
+
+LOG_RHO = genbench.need(
+    "log_rho",
+    norm=genbench.setting("norm"),
+    fold=genbench.setting("fold"),
+    first_bias=genbench.setting("first_bias"),
 )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Fraction
-from genbench.measures.conventions import MARGIN, SPECTRAL, per_example
+from genbench.measures.conventions import LOG_RHO, MARGIN, SPECTRAL, per_example
 from genbench.probes.margins import MarginSign, low_quantile, median
 from genbench.probes.spectra import Kernel
 
@@ -27,13 +27,6 @@ __all__ = [
     "normalized_margin",
     "spectrally_normalized_margin",
 ]
-
-_LOG_RHO = genbench.need(
-    "log_rho",
-    norm=genbench.setting("norm"),
-    fold=genbench.setting("fold"),
-    first_bias=genbench.setting("first_bias"),
-)
 
 
 @genbench.measure(family="margin", direction="+", source="Jiang et al. 2020, eq. 22", formula="1 / γ²")
@@ -103,7 +96,7 @@ def exponential_margin(margins, *, quantile: Fraction = 0.1, shift: float = 0.0)
     formula="γ / ρ, ρ = Π_l ‖W_l‖",
 )  # fmt: skip
 def normalized_margin(
-    margins, log_rho=_LOG_RHO,
+    margins, log_rho=LOG_RHO,
     *, quantile: Fraction = 0.1, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True,
     first_bias: bool = True,
 ) -> Tensor:  # fmt: skip
@@ -127,7 +120,7 @@ def spectrally_normalized_margin(
     formula="ρ / min_i γ_i",
 )  # fmt: skip
 def margin_surrogate_bound(
-    margins, log_rho=_LOG_RHO,
+    margins, log_rho=LOG_RHO,
     *, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True, first_bias: bool = True,
 ) -> Tensor:  # fmt: skip
     """One over the smallest normalized margin; infinite where a training example is misclassified."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Positive
+from genbench.measures.conventions import LOG_RHO
 from genbench.probes.normalization import Norm
 from genbench.probes.outputs import require_classes
 
@@ -25,20 +26,13 @@ __all__ = [
     "output_normalized_cross_entropy",
 ]
 
-_LOG_RHO = genbench.need(
-    "log_rho",
-    norm=genbench.setting("norm"),
-    fold=genbench.setting("fold"),
-    first_bias=genbench.setting("first_bias"),
-)
-
 
 @genbench.measure(
     family="normalized-loss", direction="+", source="Liao et al. 2020 (Generalization puzzles), section 2",
     formula="mean_i −ln softmax(f(x_i) / ρ)_{y_i}",
 )  # fmt: skip
 def normalized_cross_entropy(
-    logits, targets, task, log_rho=_LOG_RHO,
+    logits, targets, task, log_rho=LOG_RHO,
     *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True, scale: Positive = 1.0,
     minus_chance: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -81,7 +75,7 @@ def output_normalized_cross_entropy(
     formula="mean_i (f_{y_i}(x_i) − mean_j f_j(x_i)) / ρ",
 )  # fmt: skip
 def normalized_mean_margin(
-    logits, targets, task, log_rho=_LOG_RHO,
+    logits, targets, task, log_rho=LOG_RHO,
     *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
 ) -> Tensor:  # fmt: skip
     """First-order part of `normalized_cross_entropy`, which is ln k minus this where ρ is large."""
@@ -96,7 +90,7 @@ def normalized_mean_margin(
     formula="mean_i max_j f_j(x_i) / ρ",
 )  # fmt: skip
 def normalized_top_output(
-    logits, task, log_rho=_LOG_RHO, *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True
+    logits, task, log_rho=LOG_RHO, *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True
 ) -> Tensor:
     """Mean of the largest output of the normalized network."""
     require_classes(task, logits)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.constraints import Count
-from genbench.measures.robustness import _paired, _partners, _require_numbers
+from genbench.probes.class_pairs import partners_of_class, require_movable, with_partner
 from genbench.probes.hidden import LayerChoice, captured, chosen_place
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward
@@ -42,9 +42,9 @@ def manifold_mixup(
     Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
     out.
     """
-    _require_numbers(inputs)
-    partner = _partners(targets.to(device), generator)
-    paired = _paired(partner)
+    require_movable(inputs)
+    partner = partners_of_class(targets.to(device), generator)
+    paired = with_partner(partner)
     place = chosen_place(model, layer)
 
     def mix(values: Tensor) -> Tensor:
@@ -88,9 +88,9 @@ def pgdl_mixup_margin(
     summary : {"mean", "quartiles"}
         What stands for the margins.
     """
-    _require_numbers(inputs)
-    partner = _partners(targets.to(device), generator)
-    paired = _paired(partner).nonzero().squeeze(1).cpu()
+    require_movable(inputs)
+    partner = partners_of_class(targets.to(device), generator)
+    paired = with_partner(partner).nonzero().squeeze(1).cpu()
     chosen = paired[evenly_spaced(len(paired), examples)]
     others = inputs[partner[chosen.to(partner.device)].to(inputs.device)]
     middle = (inputs[chosen.to(inputs.device)] + others) / 2
@@ -243,6 +243,6 @@ def _fences_and_quartiles(values: Tensor) -> Tensor:
 
 
 def _require_images(inputs: Tensor) -> None:
-    _require_numbers(inputs)
+    require_movable(inputs)
     if inputs.ndim != 4 or min(inputs.shape[2:]) < 2:
         raise genbench.NotApplicable(f"needs images, not inputs of shape {tuple(inputs.shape[1:])}")

@@ -7,6 +7,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Positive
+from genbench.probes.class_pairs import partners_of_class, require_movable, with_partner
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, forward
 
@@ -27,7 +28,7 @@ def perturbation_robustness(
     noise : float
         Standard deviation γ of the noise, on the inputs as the network gets them (normalized ones).
     """
-    _require_numbers(inputs)
+    require_movable(inputs)
     # Drawn for all examples at once: the value does not depend on how many fit into a pass.
     shift = torch.randn(inputs.shape, generator=generator, device=device, dtype=torch.float32)
     wrong = 0
@@ -49,9 +50,9 @@ def label_wise_mixup(model, inputs, targets, task, device, generator) -> Tensor:
     Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
     out.
     """
-    _require_numbers(inputs)
-    partner = _partners(targets.to(device), generator)
-    paired = _paired(partner)
+    require_movable(inputs)
+    partner = partners_of_class(targets.to(device), generator)
+    paired = with_partner(partner)
     wrong = 0
     for part in chunks(inputs, device):
         others = inputs[partner[part].to(inputs.device)]
@@ -59,34 +60,3 @@ def label_wise_mixup(model, inputs, targets, task, device, generator) -> Tensor:
         require_classes(task, outputs)
         wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
     return torch.as_tensor(wrong / paired.sum())
-
-
-def _require_numbers(inputs: Tensor) -> None:
-    if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"inputs of type {inputs.dtype} cannot be moved a little")
-
-
-def _partners(targets: Tensor, generator: torch.Generator) -> Tensor:
-    """For each example the next of its class in a random order, the last one's being the first."""
-    if targets.is_floating_point():
-        raise genbench.NotApplicable("defined for classification only")
-    shuffled = torch.randperm(len(targets), generator=generator, device=targets.device)
-    ordered = shuffled[targets[shuffled].argsort(stable=True)]
-    following = ordered.roll(-1)
-    classes = targets[ordered]
-    starts = torch.ones_like(classes, dtype=torch.bool)
-    starts[1:] = classes[1:] != classes[:-1]
-    first_of_class = ordered[starts]
-    ends = starts.roll(-1)
-    following[ends] = first_of_class
-    partners = torch.empty_like(ordered)
-    partners[ordered] = following
-    return partners
-
-
-def _paired(partners: Tensor) -> Tensor:
-    """Which examples have a partner other than themselves."""
-    paired = partners != torch.arange(len(partners), device=partners.device)
-    if not paired.any():
-        raise genbench.NotApplicable("needs two examples of one class")
-    return paired

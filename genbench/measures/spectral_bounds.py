@@ -15,7 +15,14 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Fraction, Risk
-from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, MARGIN, SPECTRAL
+from genbench.measures.conventions import (
+    FROBENIUS,
+    FROBENIUS_DISTANCES,
+    LAYERS,
+    LOG_RHO,
+    MARGIN,
+    SPECTRAL,
+)
 from genbench.probes.layers import Layer
 from genbench.probes.margins import MarginSign
 from genbench.probes.normalization import Norm
@@ -24,13 +31,6 @@ from genbench.probes.spectra import Kernel
 __all__ = ["log_rademacher", "spec_init", "spec_orig"]
 
 Form = Literal["theorem", "program"]
-
-_LOG_RHO = genbench.need(
-    "log_rho",
-    norm=genbench.setting("norm"),
-    fold=genbench.setting("fold"),
-    first_bias=genbench.setting("first_bias"),
-)
 
 
 @genbench.measure(
@@ -79,7 +79,7 @@ def spec_orig(
     formula="ln ρ + ln[(√(2 d ln 2) + 1) √(Σ_i ‖x_i‖²) / m]",
 )  # fmt: skip
 def log_rademacher(
-    inputs, layers=LAYERS, log_rho=_LOG_RHO,
+    inputs, layers=LAYERS, log_rho=LOG_RHO,
     *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the bound ρ R on the loss gap by the Rademacher complexity R of the normalized networks.

@@ -7,8 +7,10 @@ their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low
 `gradients` and `tangent_kernel` by the weights, example by example, `minibatches` batch by batch, and
 `trajectory` at the weights along training.
 `objective` is the training loss as a function of the weights, which `perturbation`, `ascent` and `worst_case`
-move and `curvature`, `spectral_density` and `stability` differentiate twice; `fisher` has the Fisher
-information, `adversarial` moves the inputs.
+move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of `hessian`;
+`fisher` has the Fisher information, `adversarial` moves the inputs.
+`hidden` looks at the layers between, `layer_chain` at all Jacobians of a network without branches, and
+`class_pairs` pairs the examples of a class.
 `stiffness` reads pairs of examples off the Gram matrix of `gradients`, `validation` looks at examples held
 out of training, `siblings` at the fits with other seeds.
 """

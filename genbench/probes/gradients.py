@@ -34,6 +34,7 @@ __all__ = [
     "batch_gradients",
     "gradient_gram",
     "gradient_moments",
+    "gradient_of_batch",
     "gram_of",
     "loss_derivatives",
     "squared_norms",
@@ -181,21 +182,29 @@ def batch_gradients(
     batches = len(taken) // batch
     if batches < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
-    parameters = list(trained_parameters(model).values())
     order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
     norms, mean = [], torch.zeros((), dtype=torch.float64)
     for chosen in order[: batches * batch].split(batch):
-        with torch.enable_grad():
-            outputs = forward(model, inputs[chosen.to(inputs.device)].to(device))
-        wanted = targets[chosen.to(targets.device)]
-        cotangents, scale = common_scale(loss_derivatives(outputs.detach().double(), wanted, task))
-        entries = torch.autograd.grad(
-            outputs, parameters, cotangents.to(outputs.dtype), allow_unused=True, materialize_grads=True
-        )
-        gradient = torch.cat([each.flatten() for each in entries]).double() * scale / batch
+        total, scale = gradient_of_batch(model, inputs, targets, chosen, task, device)
+        gradient = total * scale / batch
         norms.append(gradient.square().sum())
         mean = mean.to(gradient.device) + gradient / batches
     return BatchGradients(torch.stack(norms), mean.square().sum(), batch)
+
+
+def gradient_of_batch(
+    model, inputs: Tensor, targets: Tensor, chosen: Tensor, task, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Gradient of the chosen examples' summed losses over a scale, shape (parameters,), and that scale."""
+    parameters = list(trained_parameters(model).values())
+    with torch.enable_grad():
+        outputs = forward(model, inputs[chosen.to(inputs.device)].to(device))
+    wanted = targets[chosen.to(targets.device)]
+    cotangents, scale = common_scale(loss_derivatives(outputs.detach().double(), wanted, task))
+    entries = torch.autograd.grad(
+        outputs, parameters, cotangents.to(outputs.dtype), allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([each.flatten() for each in entries]).double(), scale
 
 
 def loss_derivatives(outputs: Tensor, targets: Tensor, task) -> Tensor:

@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 import genbench
 from genbench.constraints import Count
 from genbench.models.roles import module_roles
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.probes.sample import chunks, evenly_spaced, forward, require_differentiable
 
 __all__ = [
     "At",
@@ -152,7 +152,7 @@ def hidden_jacobians(
         At most this many training examples, evenly spaced over the training split. The cost is that of as
         many backward passes as there are outputs.
     """
-    _require_numbers(inputs)
+    require_differentiable(inputs)
     chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
     picked, labels = inputs[chosen], targets[chosen.to(targets.device)].to(device)
     places = hidden_places(model, at)
@@ -188,7 +188,7 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
         At most this many training examples, evenly spaced over the training split. For each pair of layers
         the cost is that of some tens of backward passes over them.
     """
-    _require_numbers(inputs)
+    require_differentiable(inputs)
     picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
     places = hidden_places(model, "blocks")
     pairs = tuple((early, late) for late in range(1, len(places) + 1) for early in range(late))
@@ -351,11 +351,6 @@ def jacobian_norms(
         following = torch.where(going_on, 1 / length, torch.zeros_like(length)).unsqueeze(1) * rest
         basis = torch.cat([basis, following.unsqueeze(1)], 1)
     return values.sqrt()
-
-
-def _require_numbers(inputs: Tensor) -> None:
-    if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
 
 
 def _margin_direction(values: Tensor, labels: Tensor, task: Any) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.probes.sample import chunks, evenly_spaced, forward, require_differentiable
 
 __all__ = ["InputJacobians", "input_jacobians", "projected_jacobians"]
 
@@ -48,8 +48,7 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 5
     NotApplicable
         The inputs are not numbers that one can differentiate by.
     """
-    if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
+    require_differentiable(inputs)
     chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
     picked = inputs[chosen]
     grams, outputs = [], []
@@ -86,8 +85,7 @@ def projected_jacobians(
     NotApplicable
         The inputs are not numbers that one can differentiate by.
     """
-    if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
+    require_differentiable(inputs)
     chosen = evenly_spaced(len(inputs), examples)
     picked = inputs[chosen.to(inputs.device)]
     outputs = logits[chosen.to(logits.device)]
@@ -128,6 +126,6 @@ def _pulled_back(values: Tensor, point: Tensor, directions: Tensor) -> Tensor:
     directions = directions.to(values.dtype).expand(-1, *values.shape)
     try:
         return torch.autograd.grad(values, point, directions, retain_graph=True, is_grads_batched=True)[0]
-    except (RuntimeError, NotImplementedError):  # a layer without a rule for batches, such as recurrent ones
+    except RuntimeError:  # a layer without a rule for batches, such as recurrent ones
         rows = [torch.autograd.grad(values, point, each, retain_graph=True)[0] for each in directions]
         return torch.stack(rows)

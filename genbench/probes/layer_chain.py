@@ -20,7 +20,7 @@ import genbench
 from genbench.constraints import Count
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.hidden import jacobian_norms
-from genbench.probes.sample import chunks, evenly_spaced
+from genbench.probes.sample import chunks, evenly_spaced, require_differentiable
 
 __all__ = ["Kinks", "LayerChain", "layer_chain"]
 
@@ -92,8 +92,7 @@ def layer_chain(
         The network is no chain of linear layers with at most one activation between two of them; or an
         activation has no Lipschitz derivative.
     """
-    if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
+    require_differentiable(inputs)
     picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
     network = copy.deepcopy(model)
     for module in network.modules():

@@ -9,9 +9,9 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.gradient_products import common_scale, trained_parameters
-from genbench.probes.gradients import loss_derivatives
-from genbench.probes.sample import evenly_spaced, forward
+from genbench.probes.gradient_products import trained_parameters
+from genbench.probes.gradients import gradient_of_batch
+from genbench.probes.sample import evenly_spaced
 
 __all__ = ["MinibatchMoments", "minibatch_moments"]
 
@@ -56,20 +56,12 @@ def minibatch_moments(
     taken = evenly_spaced(len(inputs), examples)
     if batch >= len(taken):
         raise genbench.NotApplicable(f"batches of {batch} from {len(taken)} examples are all the same")
-    parameters = list(trained_parameters(model).values())
-    size = sum(each.numel() for each in parameters)
+    size = sum(each.numel() for each in trained_parameters(model).values())
     mean, second, third, fourth = (torch.zeros(size, dtype=torch.float64, device=device) for _ in range(4))
     for n in range(1, batches + 1):
         drawn = torch.randperm(len(taken), generator=generator, device=generator.device)[:batch].cpu()
-        chosen = taken[drawn]
-        with torch.enable_grad():
-            outputs = forward(model, inputs[chosen.to(inputs.device)].to(device))
-        wanted = targets[chosen.to(targets.device)]
-        cotangents, scale = common_scale(loss_derivatives(outputs.detach().double(), wanted, task))
-        entries = torch.autograd.grad(
-            outputs, parameters, cotangents.to(outputs.dtype), allow_unused=True, materialize_grads=True
-        )
-        gradient = torch.cat([each.flatten() for each in entries]).double() * (scale / batch)
+        total, scale = gradient_of_batch(model, inputs, targets, taken[drawn], task, device)
+        gradient = total * (scale / batch)
         # One batch more in the sums of powers of the deviations from the mean (Pébay 2008).
         delta = gradient - mean
         part = delta / n

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import genbench
 
-__all__ = ["at_most", "chunks", "evenly_spaced", "forward", "sample_size"]
+__all__ = ["at_most", "chunks", "evenly_spaced", "forward", "require_differentiable", "sample_size"]
 
 # Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
 # network; these sizes keep a chunk near the processor's caches, and near one gigabyte on an accelerator.
@@ -38,6 +38,12 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise genbench.NotApplicable(f"the network returns {got}, not one row of outputs for each example")
     return outputs
+
+
+def require_differentiable(inputs: Tensor) -> None:
+    """Raise NotApplicable for inputs that are no real numbers, such as indices of an embedding."""
+    if not inputs.is_floating_point():
+        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
 
 
 def _as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:

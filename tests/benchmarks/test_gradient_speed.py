@@ -30,14 +30,6 @@ def fit():
     return model, torch.randn(EXAMPLES, 784), torch.randint(10, (EXAMPLES,))
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def written_out(model, inputs, targets):
     parameters = {name: each.detach() for name, each in model.named_parameters()}
 

@@ -30,14 +30,6 @@ def digits_like():
     return inputs, torch.randint(10, (800,), generator=generator)
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def network() -> nn.Module:
     def build(task: Task) -> nn.Module:
         return nn.Sequential(

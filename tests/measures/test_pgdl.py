@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from genbench.measures.pgdl import _changed, _edges, _erased, _fences_and_quartiles, _saturated
-from genbench.measures.robustness import _partners
+from genbench.probes.class_pairs import partners_of_class
 
 PENALTIES = [6, 1, 2, 3, 1, 12, 2]
 
@@ -31,7 +31,7 @@ def parts(found):
 
 def test_manifold_mixup(images):
     model, inputs, targets = parts(images)
-    partner = _partners(targets, seeded())
+    partner = partners_of_class(targets, seeded())
     wrong = {"first": 0, "penultimate": 0}
     for example, label in enumerate(targets.tolist()):
         pair = inputs[[example, int(partner[example])]]
@@ -68,7 +68,7 @@ def slow_margins(model, points, targets):
 
 def test_margins_at_midpoints(images):
     model, inputs, targets = parts(images)
-    partner = _partners(targets, seeded())
+    partner = partners_of_class(targets, seeded())
     expected = slow_margins(model, (inputs + inputs[partner]) / 2, targets)
     assert images["pgdl_mixup_margin"] == pytest.approx(-sum(expected) / 20, rel=1e-9)
     five = _fences_and_quartiles(torch.tensor(expected, dtype=torch.float64))

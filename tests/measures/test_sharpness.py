@@ -9,32 +9,6 @@ from torch import nn
 EPSILON = 1e-3
 
 
-@pytest.fixture
-def fitted(fit):
-    """Three clusters, a network that tells them apart, and the network that it started as."""
-    torch.manual_seed(0)
-    targets = torch.arange(60) % 3
-    inputs = torch.randn(60, 5, dtype=torch.float64) + 3 * torch.eye(5, dtype=torch.float64)[targets]
-    networks = [nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).double() for _ in range(2)]
-    networks[1].load_state_dict(networks[0].state_dict())
-    optimizer = torch.optim.SGD(networks[0].parameters(), 0.3)
-    for _ in range(200):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(networks[0](inputs), targets).backward()
-        optimizer.step()
-    return fit(networks[0], inputs, targets, initial_model=networks[1])
-
-
-@pytest.fixture
-def entries(fitted):
-    """Weights without biases, and their distances from the initial ones, as numbers."""
-    now, then = (
-        [entry for place in (0, 2) for entry in fitted.roots[name][place].weight.flatten().tolist()]
-        for name in ("model", "initial_model")
-    )
-    return now, [new - old for new, old in zip(now, then, strict=True)]
-
-
 @pytest.mark.parametrize("ball", ["box", "euclidean"])
 def test_bounds(fitted, entries, ball):
     alpha = fitted[f"sharpness_flatness[ball={ball}]"] ** -0.5

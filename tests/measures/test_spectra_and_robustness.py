@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.measures.robustness import _partners
+from genbench.probes.class_pairs import partners_of_class
 from genbench.probes.eigenvalues import eigenvalues, fit_power_law, layer_spectra
 from genbench.probes.folding import folded_model
 from genbench.probes.layers import layers
@@ -186,7 +186,7 @@ def test_noise_of_any_size_leaves_a_third_of_three_classes(fit):
 
 def test_partners_are_of_the_same_class_and_everybody_is_one():
     targets = torch.tensor([0, 1, 1, 0, 2, 1, 0, 3, 3])
-    partners = _partners(targets, torch.Generator().manual_seed(0))
+    partners = partners_of_class(targets, torch.Generator().manual_seed(0))
     assert torch.equal(targets[partners], targets)
     assert partners.sort().values.tolist() == list(range(9))
     alone = [place for place in range(9) if partners[place] == place]

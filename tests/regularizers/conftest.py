@@ -81,11 +81,8 @@ def _objects(variants: Any) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def as_a_worker_trains(one_thread):
+    """With one thread the bits do not depend on the machine's cores."""
 
 
 def three_classes() -> Problem:

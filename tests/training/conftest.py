@@ -73,12 +73,8 @@ class Problem:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """As a worker trains; with one thread the bits do not depend on the machine's cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def as_a_worker_trains(one_thread):
+    """With one thread the bits do not depend on the machine's cores."""
 
 
 def three_classes() -> Problem:
