@@ -27,7 +27,7 @@ _TOGETHER = 100
 def mc_dropout_variance(
     model, inputs, task, device, generator,
     *, rate: Probability = 0.1, draws: Count = 10,
-    of: Literal["probabilities", "predictions"] = "probabilities", examples: Count = 500,
+    of: Literal["probabilities", "predictions"] = "probabilities", examples: Count = 200,
 ) -> Tensor:  # fmt: skip
     """Variance of the class probabilities, in regression of the outputs, over networks with units left out.
 

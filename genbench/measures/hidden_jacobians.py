@@ -19,10 +19,8 @@ from genbench.probes.outputs import require_classes
 
 __all__ = ["hidden_jacobian_norm", "interlayer_jacobian", "jac_hidden_over_margin", "margin_jacobian_sum"]
 
-_JACOBIANS = genbench.need(
-    "hidden_jacobians", at=genbench.setting("at"), examples=genbench.setting("examples")
-)
-_BLOCKS = genbench.need("hidden_jacobians", at="blocks", examples=genbench.setting("examples"))
+_MARGIN = genbench.need("margin_jacobians", at=genbench.setting("at"), examples=genbench.setting("examples"))
+_OUTPUTS = genbench.need("hidden_jacobians", examples=genbench.setting("examples"))
 _INTERLAYER = genbench.need("interlayer_jacobians", examples=genbench.setting("examples"))
 
 
@@ -32,7 +30,7 @@ _INTERLAYER = genbench.need("interlayer_jacobians", examples=genbench.setting("e
     formula="mean_x Σ_i 1[‖J_i‖² ≥ τ] ‖J_i‖², J_i = ∂(f_y − max_{j≠y} f_j)/∂h_i",
 )  # fmt: skip
 def margin_jacobian_sum(
-    task, jacobians=_JACOBIANS,
+    jacobians=_MARGIN,
     *, threshold: NonNegative = 0.1, at: At = "both", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Squared derivatives of the margin by hidden layers, those that reach a threshold, summed over layers.
@@ -45,8 +43,7 @@ def margin_jacobian_sum(
         The hidden layers: outputs of blocks, of normalizations, or both as the authors do. In a network that
         has normalizations but no blocks ``both`` are the normalizations alone.
     """
-    require_classes(task, jacobians.outputs)
-    squares = jacobians.margin.square()
+    squares = jacobians.norms.square()
     return torch.where(squares < threshold, torch.zeros_like(squares), squares).sum(1).mean()
 
 
@@ -56,7 +53,7 @@ def margin_jacobian_sum(
     formula="mean over the largest of ln(Σ_i ‖h_i‖ ‖∂f/∂h_i‖ / γ(x))",
 )  # fmt: skip
 def jac_hidden_over_margin(
-    task, jacobians=_BLOCKS,
+    task, jacobians=_OUTPUTS,
     *, largest: Count = 100, norm: Literal["operator", "frobenius"] = "operator",
     margin_sign: MarginSign = "absolute", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
@@ -93,7 +90,7 @@ def jac_hidden_over_margin(
     formula="mean_x Σ_i ln ‖∂f/∂h_i‖ / L",
 )  # fmt: skip
 def hidden_jacobian_norm(
-    jacobians=_BLOCKS,
+    jacobians=_OUTPUTS,
     *, norm: Literal["operator", "frobenius"] = "operator", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Logarithm of the norm of the Jacobian of the outputs by a hidden layer, over layers and examples."""

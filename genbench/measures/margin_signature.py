@@ -9,9 +9,9 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.hidden import HiddenJacobians, Representation
+from genbench.probes.hidden import Representation
+from genbench.probes.hidden_jacobians import MarginJacobians
 from genbench.probes.margins import margins_of
-from genbench.probes.outputs import require_classes
 
 __all__ = ["margin_distribution"]
 
@@ -24,7 +24,7 @@ Statistic = Literal["lower_fence", "q1", "median", "q3", "upper_fence", "mean", 
     formula="a statistic of (f_y − max_{j≠y} f_j) / (‖∇_h (f_y − f_j)‖ √(mean ‖h − mean h‖²))",
 )  # fmt: skip
 def margin_distribution(
-    task, jacobians=genbench.need("hidden_jacobians", examples=genbench.setting("examples")),
+    jacobians=genbench.need("margin_jacobians", examples=genbench.setting("examples")),
     features=genbench.need(
         "representation", layer=genbench.setting("layer"), pool=1, examples=genbench.setting("examples")
     ),
@@ -56,7 +56,6 @@ def margin_distribution(
         The layer is the same at all examples; the margin does not depend on it at one; no example is left;
         or the logarithm does not exist.
     """
-    require_classes(task, jacobians.outputs)
     distances = _distances(jacobians, features, layer)
     if only_right:
         distances = distances[distances > 0]
@@ -68,9 +67,9 @@ def margin_distribution(
     return value.log() if log else value
 
 
-def _distances(jacobians: HiddenJacobians, features: Representation, layer: str) -> Tensor:
-    places = jacobians.margin.shape[1]
-    slopes = jacobians.margin[:, {"first": 0, "middle": (places - 1) // 2, "last": places - 1}[layer]]
+def _distances(jacobians: MarginJacobians, features: Representation, layer: str) -> Tensor:
+    places = jacobians.norms.shape[1]
+    slopes = jacobians.norms[:, {"first": 0, "middle": (places - 1) // 2, "last": places - 1}[layer]]
     margins = margins_of(jacobians.outputs, jacobians.targets)
     deviation = (features.features - features.features.mean(0)).square().sum(1).mean().sqrt()
     if deviation == 0:

@@ -9,8 +9,8 @@ their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low
 `objective` is the training loss as a function of the weights, which `perturbation`, `ascent` and `worst_case`
 move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of `hessian`;
 `fisher` has the Fisher information, `adversarial` moves the inputs.
-`hidden` looks at the layers between, `layer_chain` at all Jacobians of a network without branches, and
-`class_pairs` pairs the examples of a class.
+`hidden` looks at the layers between, `hidden_jacobians` at the derivatives by them, `layer_chain` at all
+Jacobians of a network without branches, and `class_pairs` pairs the examples of a class.
 `stiffness` reads pairs of examples off the Gram matrix of `gradients`, `validation` looks at examples held
 out of training, `siblings` at the fits with other seeds.
 """
@@ -25,6 +25,7 @@ from genbench.probes import (
     gradient_products,
     gradients,
     hidden,
+    hidden_jacobians,
     jacobians,
     layer_chain,
     layer_gradients,
@@ -63,6 +64,7 @@ __all__ = [
     "gradient_products",
     "gradients",
     "hidden",
+    "hidden_jacobians",
     "jacobians",
     "layer_chain",
     "layer_gradients",

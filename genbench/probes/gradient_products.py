@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 import genbench
 from genbench.probes.folding import is_batch_norm
@@ -19,7 +20,14 @@ from genbench.probes.layer_gradients import Calls, Factors, captured, factors_or
 from genbench.probes.sample import chunks, forward
 from genbench.training.per_example import per_example_gradients
 
-__all__ = ["common_scale", "gradient_pieces", "gradient_products", "outputs_of", "trained_parameters"]
+__all__ = [
+    "common_scale",
+    "gradient_pieces",
+    "gradient_products",
+    "has_small_factors",
+    "outputs_of",
+    "trained_parameters",
+]
 
 # At most this many numbers are kept of gradients, or of their factors, at a time.
 _KEPT = 2**26
@@ -64,6 +72,8 @@ def gradient_pieces(
     inputs: Tensor,
     cotangents: Callable[[Tensor, slice], Tensor],
     device: torch.device,
+    *,
+    together: int = 1,
 ) -> Iterator[tuple[Tensor, Iterable[tuple[str, Factors | Tensor]]]]:
     """The gradients of ⟨u_i, f(x_i)⟩ of all examples, a chunk of examples after the other.
 
@@ -74,6 +84,8 @@ def gradient_pieces(
     cotangents : callable
         From the outputs of a chunk, double, and the chunk to its u_i.
     device : torch.device
+    together : int
+        So many examples that follow each other count as one, whose gradient is the sum of theirs.
 
     Yields
     ------
@@ -83,18 +95,36 @@ def gradient_pieces(
     """
     layers = _layers(model, inputs)
     size = sum(each.numel() for each in trained_parameters(model).values())
-    limit = max(1, _KEPT // size) if layers is None else len(inputs)
-    for part in _limited(chunks(inputs, device, copies=2), len(inputs), limit):
+    limit = max(1, _KEPT // size // together) * together if layers is None else len(inputs)
+    for part in _limited(chunks(inputs, device, copies=2, together=together), len(inputs), limit):
         if layers is None:
             scaled, scale = common_scale(cotangents(outputs_of(model, inputs[part], device), part))
-            yield scale, [("all", _written_out(model, inputs[part], scaled, device))]
+            yield scale, [("all", _together(_written_out(model, inputs[part], scaled, device), together))]
             continue
         with captured(layers) as gradients:
             with torch.enable_grad():
                 outputs = forward(model, inputs[part].to(device))
             scaled, scale = common_scale(cotangents(outputs.detach().double(), part))
             calls = gradients(outputs, scaled)
-        yield scale, ((name, factors_or_gradients(layers[name], pairs)) for name, pairs in calls.items())
+        yield (
+            scale,
+            (
+                (name, _together(factors_or_gradients(layers[name], pairs), together))
+                for name, pairs in calls.items()
+            ),
+        )
+
+
+def _together(piece: Factors | Tensor, count: int) -> Factors | Tensor:
+    if isinstance(piece, Factors):
+        return piece.together(count)
+    return piece.reshape(-1, count, piece.shape[1]).sum(1)
+
+
+def has_small_factors(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether gradients are larger than their factors: the formulas hold, and none is of patches."""
+    layers = _layers(model, inputs)
+    return layers is not None and not any(isinstance(layer, _ConvNd) for layer in layers.values())
 
 
 def common_scale(cotangents: Tensor) -> tuple[Tensor, Tensor]:

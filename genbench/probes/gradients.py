@@ -20,6 +20,7 @@ from genbench.probes.gradient_products import (
     common_scale,
     gradient_pieces,
     gradient_products,
+    has_small_factors,
     outputs_of,
     trained_parameters,
 )
@@ -139,6 +140,14 @@ def gradient_moments(
         The mean square of each entry too.
     """
     chosen = evenly_spaced(len(inputs), examples)
+    return _moments(model, inputs, targets, task, device, chosen, coordinates=coordinates)
+
+
+def _moments(
+    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor,
+    *, together: int = 1, coordinates: bool = False,
+) -> GradientMoments:  # fmt: skip
+    """Moments of the gradients of the chosen examples' losses, or of the sums of so many of them."""
     picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
 
     def derivatives(outputs: Tensor, part: slice) -> Tensor:
@@ -147,7 +156,7 @@ def gradient_moments(
     norms: list[Tensor] = []
     sums: dict[str, Tensor] = {}
     squares: dict[str, Tensor] = {}
-    for scale, pieces in gradient_pieces(model, picked, derivatives, device):
+    for scale, pieces in gradient_pieces(model, picked, derivatives, device, together=together):
         of_examples = torch.zeros_like(scale)
         for name, piece in pieces:
             of_examples = of_examples + squared_norms(piece)
@@ -155,8 +164,9 @@ def gradient_moments(
             if coordinates:
                 squares[name] = squares.get(name, 0) + _total_square(piece) * scale**2
         norms.append(of_examples * scale**2)
-    mean = torch.cat(list(sums.values())) / len(picked)
-    mean_square = torch.cat(list(squares.values())) / len(picked) if coordinates else None
+    count = len(picked) // together
+    mean = torch.cat(list(sums.values())) / count
+    mean_square = torch.cat(list(squares.values())) / count if coordinates else None
     return GradientMoments(torch.cat(norms), mean, mean_square)
 
 
@@ -164,7 +174,7 @@ def gradient_moments(
 def batch_gradients(
     model, inputs, targets, task, device, generator, *, batch: Count = 10, examples: Count = 2000
 ) -> BatchGradients:
-    """Gradients of batches, by ordinary backward passes.
+    """Gradients of batches: where the layers allow it from one pass, else a backward pass for each.
 
     Parameters
     ----------
@@ -183,13 +193,19 @@ def batch_gradients(
     if batches < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
     order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
-    norms, mean = [], torch.zeros((), dtype=torch.float64)
-    for chosen in order[: batches * batch].split(batch):
-        total, scale = gradient_of_batch(model, inputs, targets, chosen, task, device)
-        gradient = total * scale / batch
-        norms.append(gradient.square().sum())
-        mean = mean.to(gradient.device) + gradient / batches
-    return BatchGradients(torch.stack(norms), mean.square().sum(), batch)
+    chosen = order[: batches * batch]
+    if has_small_factors(model, inputs):
+        moments = _moments(model, inputs, targets, task, device, chosen, together=batch)
+        squared_norms, mean = moments.squared_norms, moments.mean
+    else:
+        norms, mean = [], torch.zeros((), dtype=torch.float64)
+        for some in chosen.split(batch):
+            total, scale = gradient_of_batch(model, inputs, targets, some, task, device)
+            gradient = total * scale
+            norms.append(gradient.square().sum())
+            mean = mean.to(gradient.device) + gradient / batches
+        squared_norms = torch.stack(norms)
+    return BatchGradients(squared_norms / batch**2, mean.square().sum() / batch**2, batch)
 
 
 def gradient_of_batch(

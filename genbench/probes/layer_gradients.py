@@ -66,6 +66,13 @@ class Factors:
         weight = (self.deltas.transpose(1, 2) @ self.inputs).flatten(1)
         return torch.cat([weight, self.deltas.sum(1)], 1) if self.bias else weight
 
+    def together(self, count: int) -> Factors:
+        """The summed gradients of each `count` examples that follow each other, as those of one example."""
+        inputs, deltas = (
+            each.reshape(-1, count * each.shape[1], each.shape[2]) for each in (self.inputs, self.deltas)
+        )
+        return Factors(inputs, deltas, self.bias)
+
     def total(self) -> Tensor:
         """Sum of the gradients over the examples, shape (out · in,) or (out · in + out,)."""
         deltas = self.deltas.flatten(0, 1)

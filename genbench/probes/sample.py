@@ -54,7 +54,7 @@ def _as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
     return inputs
 
 
-def chunks(inputs: Tensor, device: torch.device, copies: int = 1) -> Iterator[slice]:
+def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:
     """Slices that together cover the examples.
 
     Parameters
@@ -64,10 +64,13 @@ def chunks(inputs: Tensor, device: torch.device, copies: int = 1) -> Iterator[sl
         Where the work is done.
     copies : int
         How many times the memory of one forward pass each example takes.
+    together : int
+        Each slice begins at a multiple of this, so that groups of so many examples are not cut.
     """
     numbers = max(1, inputs[:1].numel() * copies)
     size = max(1, _CHUNK.get(device.type, _CHUNK["cpu"]) // numbers)
     size = min(size, _LIMIT.get() or size)
+    size = max(together, size - size % together)
     for start in range(0, len(inputs), size):
         yield slice(start, start + size)
 

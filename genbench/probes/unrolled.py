@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import genbench
 from genbench.constraints import Count
 from genbench.models.rnn import RecurrentLayer
-from genbench.probes.hidden import jacobian_norms
+from genbench.probes.hidden_jacobians import jacobian_norms
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["Unrolled", "unrolled"]

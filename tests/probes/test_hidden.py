@@ -12,11 +12,14 @@ from genbench.probes.hidden import (
     Place,
     captured,
     chosen_place,
-    hidden_jacobians,
     hidden_places,
+    representation,
+)
+from genbench.probes.hidden_jacobians import (
+    hidden_jacobians,
     interlayer_jacobians,
     jacobian_norms,
-    representation,
+    margin_jacobians,
 )
 
 CPU = torch.device("cpu")
@@ -82,7 +85,9 @@ def slow_jacobian(later, hidden):
 
 def test_jacobians_by_hidden_layers_are_torchs_own():
     network, (inputs, targets) = plain(), data()
-    found = hidden_jacobians(network, inputs, targets, genbench.Task("classification", (6,), 3), CPU)
+    task = genbench.Task("classification", (6,), 3)
+    found = hidden_jacobians(network, inputs, targets, task, CPU)
+    margins = margin_jacobians(network, inputs, targets, task, CPU)
     for example in range(7):
         for place, start in enumerate((2, 4)):
             hidden = network[:start](inputs[example : example + 1])[0]
@@ -95,11 +100,13 @@ def test_jacobians_by_hidden_layers_are_torchs_own():
                 "norms": hidden.norm(),
                 "operator": torch.linalg.svdvals(jacobian)[0],
                 "frobenius": jacobian.norm(),
-                "margin": (jacobian[own] - jacobian[best]).norm(),
             }
+            slope = (jacobian[own] - jacobian[best]).norm().item()
+            assert margins.norms[example, place].item() == pytest.approx(slope, rel=1e-6)
             for name, value in expected.items():
                 assert getattr(found, name)[example, place].item() == pytest.approx(value.item(), rel=1e-6)
-    torch.testing.assert_close(found.outputs, network(inputs).detach())
+    for each in (found, margins):
+        torch.testing.assert_close(each.outputs, network(inputs).detach())
 
 
 def test_jacobians_of_a_linear_network_are_products_of_its_weights():
@@ -145,10 +152,12 @@ def test_equal_singular_values_and_zeros_do_no_harm():
 def test_chunks_change_nothing(monkeypatch):
     network, (inputs, targets) = plain(), data()
     task = genbench.Task("classification", (6,), 3)
-    whole = hidden_jacobians(network, inputs, targets, task, CPU)
+    probes = (hidden_jacobians, margin_jacobians)
+    whole = [probe(network, inputs, targets, task, CPU).norms for probe in probes]
     features = representation(network, inputs, targets, CPU)
     monkeypatch.setitem(hidden_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 12)
-    torch.testing.assert_close(hidden_jacobians(network, inputs, targets, task, CPU).margin, whole.margin)
+    for probe, norms in zip(probes, whole, strict=True):
+        torch.testing.assert_close(probe(network, inputs, targets, task, CPU).norms, norms)
     torch.testing.assert_close(representation(network, inputs, targets, CPU).features, features.features)
 
 
