@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ MANY_TIES = 0.02
 
 FEW_CONFIGURATIONS = 20
 """Below this many the intervals held the truth in 85 to 92 % of simulated tables."""
+
+MANY_NAMES = 12
+"""As many names stand in a note; those left out stand in the columns."""
 
 WITH_INTERVAL = ("tau", "psi")
 """Columns whose interval stands beside them; those of the others follow behind the fixed keys."""
@@ -117,10 +120,10 @@ def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]
         notes.append("No axis has two values: granulated tau does not exist.")
     assumed = [name for name in study.measures if name not in (directions or {})]
     if assumed:
-        notes.append(f"No direction given, + assumed: {', '.join(assumed)}.")
+        notes.append(f"No direction given, + assumed: {_listed(assumed)}.")
     unknown = sorted(set(directions or {}) - set(study.measures))
     if unknown:
-        notes.append(f"Directions given for measures that are not ranked: {', '.join(unknown)}.")
+        notes.append(f"Directions given for measures that are not ranked: {_listed(unknown)}.")
     return notes
 
 
@@ -156,12 +159,19 @@ def result_notes(
                 f"[{low:.3f}, {high:.3f}], as one draw in twenty does."
             )
     proxies = [f"{row['measure']} ({row['tracks']})" for row in rows if row.get("tracks")]
-    if proxies:
-        notes.append(f"Mostly track one axis, which explains most of their ranks: {', '.join(proxies)}.")
+    if proxies and study.design.n_configurations >= FEW_CONFIGURATIONS:
+        notes.append(f"Mostly track one axis, which explains most of their ranks: {_listed(proxies)}.")
     apart = sorted(row["measure"] for row in rows if row["held_out"])
     if apart:
-        notes.append(f"Ranked apart, for they use data held out from training: {', '.join(apart)}.")
+        notes.append(f"Ranked apart, for they use data held out from training: {_listed(apart)}.")
     flagged = sorted(row["measure"] for row in rows if row["coverage"] < FEW)
     if flagged:
-        notes.append(f"Measures without a value on more than 5 % of the fits: {', '.join(flagged)}.")
+        notes.append(f"Measures without a value on more than 5 % of the fits: {_listed(flagged)}.")
     return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names, where they are many the first of them and how many follow: columns of the table have all."""
+    if len(names) <= MANY_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:MANY_NAMES])} and {len(names) - MANY_NAMES} others"

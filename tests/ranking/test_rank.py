@@ -249,6 +249,18 @@ def test_proxies_are_flagged_and_axes_told_apart(board):
     assert {each["verdict"] for each in wrong.why("opposite")} == {"reversed"}
 
 
+def test_long_lists_in_notes_are_cut_and_few_configurations_track_nothing():
+    table = planted()
+    for copy in range(14):
+        table[f"copy{copy}"] = table["proxy"]
+    copies = [f"copy{copy}" for copy in range(14)]
+    (note,) = [each for each in _rank(table, copies).notes if "Mostly track" in each]
+    assert note.endswith("and 2 others.")
+    assert note.count("(a0)") == 12
+    few = _rank(table[table.index < 10], copies)
+    assert not [each for each in few.notes if "Mostly track" in each]
+
+
 def test_other_columns_can_rank():
     for column, best in (("tau", "perfect"), ("gain", "perfect"), ("regret", "perfect")):
         assert _rank(planted(), ["perfect", "noise", "proxy"], rank_by=column).rows[0]["measure"] == best
