@@ -72,7 +72,7 @@ def hessian_density(
 @genbench.probe(cost="D")
 def layer_curvatures(
     generator, objective=_OBJECTIVE,
-    *, steps: Count = 8, fold: bool = False, biases: bool = True, examples: Count = 200,
+    *, steps: Count = 6, fold: bool = False, biases: bool = True, examples: Count = 100,
 ) -> Tensor:  # fmt: skip
     """Largest eigenvalue of each layer's own block of the Hessian, shape (layers,), double.
 
