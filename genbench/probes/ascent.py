@@ -23,8 +23,9 @@ _OBJECTIVE = genbench.need(
     examples=genbench.setting("examples"),
 )
 
-# Radii are doubled from this share of the largest one on; the search ends within the given ratio.
-_SMALLEST = 2.0**-20
+# Radii grow from this share of the largest one on; the search ends within the given ratio.
+_SMALLEST = 4.0**-10
+_GROWTH = 4.0
 _RATIO = 1.01
 
 
@@ -36,7 +37,7 @@ def loss_gradient(
     return objective.gradient(objective.weights)
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def tolerated_ascent(
     objective=_OBJECTIVE,
     *, ball: Ball = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
@@ -44,9 +45,10 @@ def tolerated_ascent(
 ) -> float:  # fmt: skip
     """The largest α within which gradient ascent finds no weights that cost more than `drop` of accuracy.
 
-    One ascent of the training loss, starting at the trained weights, goes on while the ball is doubled, until
-    the accuracy is lost; the last doubling is bisected to 1 %, each time with `steps` steps that start from
-    the perturbation of the largest ball in which nothing was lost. There is no chance in it.
+    One ascent of the training loss, starting at the trained weights, goes on while the ball grows fourfold,
+    until the accuracy is lost. Between the last two radii a bisection finds it to 1 %, each time with `steps`
+    steps that start from the perturbation of the largest ball in which nothing was lost. There is no chance
+    in it.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def tolerated_ascent(
         reached.append((radius, direction))
         if radius >= largest:
             return largest
-        radius = min(largest, 2 * radius)
+        radius = min(largest, _GROWTH * radius)
     # One step at each radius may have passed over one at which more steps do harm.
     high = radius
     low, direction = reached.pop()
