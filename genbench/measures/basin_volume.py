@@ -31,7 +31,8 @@ def local_volume(
 
     A region that holds the way to each of its points has the volume ∫ r^ω / ω over all directions. Of so many
     weights a few directions show its order of size only: the longest radius decides, `flatness_radius` is the
-    mean. Rescaling of ReLU units changes it.
+    mean. Rescaling of ReLU units changes it. On small networks chance moves it by 0.12 of the spread across
+    models; twice the draws and searches leave 0.10.
 
     Parameters
     ----------

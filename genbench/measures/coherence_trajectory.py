@@ -174,7 +174,8 @@ def gradient_kurtosis(
 
     The source sees it near 0 for batches that are neither very small nor very large, which makes stochastic
     gradient descent resemble a Langevin equation. It claims no sign. Parameters whose gradient is the same in
-    all batches are left out.
+    all batches are left out. Fourth moments are noisy: on small networks chance moves the default by 0.1
+    to 0.2 of the spread across models, and four times the batches leave more than a tenth.
 
     Parameters
     ----------

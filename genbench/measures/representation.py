@@ -15,7 +15,6 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
-from genbench.measures.robustness import label_wise_mixup
 from genbench.probes.hidden import LayerChoice, Representation
 
 __all__ = [
@@ -36,6 +35,8 @@ _FEATURES = genbench.need(
     pool=genbench.setting("pool"),
     examples=genbench.setting("examples"),
 )
+
+_MIDPOINT_ERROR = genbench.need("midpoint_error", midpoints=genbench.setting("midpoints"))
 
 _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
 
@@ -64,20 +65,24 @@ def davies_bouldin(
 
 @genbench.measure(
     family="representation", direction="+", source=f"{_NATEKAR}, score 22.92",
-    formula="davies_bouldin · mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i]", cost="B",
+    formula="davies_bouldin · mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i]", cost="B", version=2,
 )  # fmt: skip
 def dbi_x_mixup(
-    model, inputs, targets, task, device, generator, features=_FEATURES,
+    task, features=_FEATURES, error=_MIDPOINT_ERROR,
     *, over_pairs: Literal["max", "mean"] = "max", layer: LayerChoice = "first", pool: Count = 4,
-    examples: Count = 500,
+    examples: Count = 500, midpoints: Count = 2500,
 ) -> Tensor:  # fmt: skip
     """`davies_bouldin` at the first hidden layer times the error on midpoints, see `label_wise_mixup`.
 
     It is zero for all networks that take no midpoint for another class.
+
+    Parameters
+    ----------
+    midpoints : int
+        As of `label_wise_mixup`.
     """
     index = _davies_bouldin(_clusters(features, task), over_pairs)
-    mixup = label_wise_mixup(model, inputs, targets, task, device, generator)
-    return index * mixup.to(index.device)
+    return index * error.to(index.device)
 
 
 @genbench.measure(

@@ -6,20 +6,22 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Positive
-from genbench.probes.class_pairs import partners_of_class, require_movable, with_partner
+from genbench.constraints import Count, Positive
+from genbench.probes.class_pairs import require_movable
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, forward
 
 __all__ = ["label_wise_mixup", "perturbation_robustness"]
 
+_MIDPOINT_ERROR = genbench.need("midpoint_error", midpoints=genbench.setting("midpoints"))
+
 
 @genbench.measure(
     family="robustness", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 44",
-    formula="mean_i 1[argmax f(x_i + γ ε_i) ≠ y_i]", cost="B",
+    formula="mean_i 1[argmax f(x_i + γ ε_i) ≠ y_i]", cost="B", version=2,
 )  # fmt: skip
 def perturbation_robustness(
-    model, inputs, targets, task, device, generator, *, noise: Positive = 0.25
+    model, inputs, targets, task, device, generator, *, noise: Positive = 0.25, points: Count = 2500
 ) -> Tensor:
     """Training error under Gaussian noise on the inputs.
 
@@ -27,36 +29,39 @@ def perturbation_robustness(
     ----------
     noise : float
         Standard deviation γ of the noise, on the inputs as the network gets them (normalized ones).
+    points : int
+        Fewer examples than these are moved several times, until there are as many points: of few, chance
+        decides how many go wrong.
     """
     require_movable(inputs)
-    # Drawn for all examples at once: the value does not depend on how many fit into a pass.
-    shift = torch.randn(inputs.shape, generator=generator, device=device, dtype=torch.float32)
+    draws = -(-points // len(inputs))
     wrong = 0
-    for part in chunks(inputs, device):
-        clean = inputs[part].to(device)
-        outputs = forward(model, clean + noise * shift[part].to(clean.dtype))
-        require_classes(task, outputs)
-        wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
-    return torch.as_tensor(wrong / len(inputs))
+    for _ in range(draws):
+        # Drawn for all examples at once: the value does not depend on how many fit into a pass.
+        shift = torch.randn(inputs.shape, generator=generator, device=device, dtype=torch.float32)
+        for part in chunks(inputs, device):
+            clean = inputs[part].to(device)
+            outputs = forward(model, clean + noise * shift[part].to(clean.dtype))
+            require_classes(task, outputs)
+            wrong += (outputs.argmax(1) != targets[part].to(device)).sum()
+    return torch.as_tensor(wrong / (draws * len(inputs)))
 
 
 @genbench.measure(
     family="robustness", direction="+", source="Natekar & Sharma 2020 (PGDL winner), label-wise mixup",
     formula="mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
+    version=2,
 )  # fmt: skip
-def label_wise_mixup(model, inputs, targets, task, device, generator) -> Tensor:
+def label_wise_mixup(error=_MIDPOINT_ERROR, *, midpoints: Count = 2500) -> Tensor:
     """Share of the midpoints between training examples of one class that are not given that class.
 
     Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
     out.
+
+    Parameters
+    ----------
+    midpoints : int
+        Fewer examples than these are paired several times, until there are as many midpoints: of few, chance
+        decides how many go wrong.
     """
-    require_movable(inputs)
-    partner = partners_of_class(targets.to(device), generator)
-    paired = with_partner(partner)
-    wrong = 0
-    for part in chunks(inputs, device):
-        others = inputs[partner[part].to(inputs.device)]
-        outputs = forward(model, ((inputs[part] + others) / 2).to(device))
-        require_classes(task, outputs)
-        wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
-    return torch.as_tensor(wrong / paired.sum())
+    return error

@@ -10,7 +10,7 @@ their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low
 move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of `hessian`;
 `fisher` has the Fisher information, `adversarial` moves the inputs.
 `hidden` looks at the layers between, `hidden_jacobians` at the derivatives by them, `layer_chain` at all
-Jacobians of a network without branches, and `class_pairs` pairs the examples of a class.
+Jacobians of a network without branches, and `class_pairs` looks between examples of a class.
 `stiffness` reads pairs of examples off the Gram matrix of `gradients`, `validation` looks at examples held
 out of training, `siblings` at the fits with other seeds.
 """
@@ -18,6 +18,7 @@ out of training, `siblings` at the fits with other seeds.
 from genbench.probes import (
     adversarial,
     ascent,
+    class_pairs,
     curvature,
     eigenvalues,
     fisher,
@@ -57,6 +58,7 @@ from genbench.probes import (
 __all__ = [
     "adversarial",
     "ascent",
+    "class_pairs",
     "curvature",
     "eigenvalues",
     "fisher",

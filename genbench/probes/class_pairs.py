@@ -6,8 +6,33 @@ import torch
 from torch import Tensor
 
 import genbench
+from genbench.constraints import Count
+from genbench.probes.outputs import require_classes
+from genbench.probes.sample import chunks, forward
 
-__all__ = ["partners_of_class", "require_movable", "with_partner"]
+__all__ = ["midpoint_error", "partners_of_class", "repeated_partners", "require_movable", "with_partner"]
+
+
+@genbench.probe(cost="B")
+def midpoint_error(model, inputs, targets, task, device, generator, *, midpoints: Count = 2500) -> Tensor:
+    """Share of the midpoints between training examples of one class that are not given that class.
+
+    Parameters
+    ----------
+    midpoints : int
+        As of `repeated_partners`.
+    """
+    require_movable(inputs)
+    partners = repeated_partners(targets.to(device), generator, midpoints)
+    paired = with_partner(partners[0])
+    wrong = 0
+    for partner in partners:
+        for part in chunks(inputs, device):
+            others = inputs[partner[part].to(inputs.device)]
+            outputs = forward(model, ((inputs[part] + others) / 2).to(device))
+            require_classes(task, outputs)
+            wrong += ((outputs.argmax(1) != targets[part].to(device)) & paired[part]).sum()
+    return torch.as_tensor(wrong / (len(partners) * paired.sum()))
 
 
 def require_movable(inputs: Tensor) -> None:
@@ -32,6 +57,11 @@ def partners_of_class(targets: Tensor, generator: torch.Generator) -> Tensor:
     partners = torch.empty_like(ordered)
     partners[ordered] = following
     return partners
+
+
+def repeated_partners(targets: Tensor, generator: torch.Generator, midpoints: int) -> list[Tensor]:
+    """`partners_of_class` in as many orders as make no fewer than so many pairs; of many examples in one."""
+    return [partners_of_class(targets, generator) for _ in range(-(-midpoints // len(targets)))]
 
 
 def with_partner(partners: Tensor) -> Tensor:

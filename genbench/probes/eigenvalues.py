@@ -18,8 +18,10 @@ __all__ = [
     "fit_power_law",
     "layer_spectra",
     "long_enough",
+    "pooled",
     "pooled_eigenvalues",
     "power_laws",
+    "scaled_slices",
 ]
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
@@ -124,13 +126,20 @@ def fit_power_law(values: Tensor) -> PowerLaw:
 
 def pooled_eigenvalues(layer: Layer) -> Tensor:
     """Eigenvalues of one layer that are not zero, pooled over the slices of its kernel and scaled, rising."""
+    return pooled(torch.linalg.svdvals(scaled_slices(layer)).square())
+
+
+def scaled_slices(layer: Layer) -> Tensor:
+    """The matrices whose squared singular values are pooled, shape (slices, out, in)."""
     weight = finite(layer.weight)
     kernel = weight[0, 0].numel()
     slices = weight.reshape(*weight.shape[:2], kernel).movedim(2, 0)
-    spectrum = torch.linalg.svdvals(slices).flatten().square()
-    if layer.convolution is not None:
-        spectrum = spectrum * (kernel / 2)
-    spectrum = spectrum.sort().values
+    return slices if layer.convolution is None else slices * (kernel / 2) ** 0.5
+
+
+def pooled(values: Tensor) -> Tensor:
+    """Eigenvalues of all slices as one spectrum, rising, without those that are zero."""
+    spectrum = values.flatten().sort().values
     # What is left of an eigenvalue of zero is the rounding of single-precision weights, not a tail.
     return spectrum[spectrum > spectrum[-1] * 1e-12]
 

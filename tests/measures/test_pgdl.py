@@ -29,24 +29,32 @@ def parts(found):
     return found.roots["model"], found.roots["inputs"], found.roots["targets"]
 
 
-def test_manifold_mixup(images):
+@pytest.mark.parametrize(("midpoints", "rounds"), [(20, 1), (41, 3)])
+def test_manifold_mixup(images, midpoints, rounds):
     model, inputs, targets = parts(images)
-    partner = partners_of_class(targets, seeded())
+    generator = seeded()
     wrong = {"first": 0, "penultimate": 0}
-    for example, label in enumerate(targets.tolist()):
-        pair = inputs[[example, int(partner[example])]]
-        for layer, split in (("first", 2), ("penultimate", 4)):
-            middle = model[:split](pair).mean(0, keepdim=True)
-            wrong[layer] += int(model[split:](middle).argmax()) != label
-    assert 0 < wrong["first"] < 20
-    assert images["manifold_mixup"] == wrong["first"] / 20
-    assert images["manifold_mixup[layer=penultimate]"] == wrong["penultimate"] / 20
+    for _ in range(rounds):
+        partner = partners_of_class(targets, generator)
+        for example, label in enumerate(targets.tolist()):
+            pair = inputs[[example, int(partner[example])]]
+            for layer, split in (("first", 2), ("penultimate", 4)):
+                middle = model[:split](pair).mean(0, keepdim=True)
+                wrong[layer] += int(model[split:](middle).argmax()) != label
+    assert 0 < wrong["first"] < 20 * rounds
+    for layer, count in wrong.items():
+        found = images[f"manifold_mixup[layer={layer},midpoints={midpoints}]"]
+        assert found == pytest.approx(count / (20 * rounds), rel=1e-12)
 
 
 def test_in_a_linear_network_it_does_not_matter_where_one_mixes(fit):
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.Linear(5, 3))
     found = fit(model, torch.randn(30, 6), torch.arange(30) % 3)
-    assert found["manifold_mixup"] == pytest.approx(found["label_wise_mixup"], rel=1e-6)
+    for midpoints in (30, 61):
+        hidden, plain = (
+            found[f"{name}[midpoints={midpoints}]"] for name in ("manifold_mixup", "label_wise_mixup")
+        )
+        assert hidden == pytest.approx(plain, rel=1e-6)
 
 
 def slow_margins(model, points, targets):
@@ -95,6 +103,20 @@ def test_margins_of_augmented_images(fit):
     found = fit(model, inputs, torch.arange(12) % 3)
     expected = slow_margins(found.roots["model"], inputs, torch.arange(12) % 3)
     assert found["pgdl_augment_margin"] == pytest.approx(-sum(expected) / 12, rel=1e-9)
+
+
+def test_every_image_is_augmented_as_it_is_and_mirrored(images):
+    _, inputs, _ = parts(images)
+    before = images["pgdl_augment_margin"]
+    inputs.copy_(inputs.flip(3))
+    with torch.no_grad():
+        for place in (0, 2):
+            kernel = parts(images)[0][place].weight
+            kernel.copy_(kernel.flip(3))
+        last = parts(images)[0][4].weight
+        last.copy_(last.unflatten(1, (2, 4, 4)).flip(3).flatten(1))
+    # The mirrored network at mirrored images: as it was, whatever is drawn.
+    assert images["pgdl_augment_margin"] == pytest.approx(before, rel=1e-9)
 
 
 def test_consistency_under_changes(images):

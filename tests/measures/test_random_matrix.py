@@ -10,7 +10,9 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import jensenshannon
 from torch import nn
 
-from genbench.probes.random_matrices import bulk_of
+from genbench.measures.random_matrix import ww_num_rand_spikes
+from genbench.probes.layers import Layer
+from genbench.probes.random_matrices import bulk_of, shuffled_eigenvalues
 from genbench.probes.truncated_power_laws import fit_truncated_power_law
 
 
@@ -72,6 +74,36 @@ def test_shuffling_takes_the_spikes_out(spiked):
     # The shuffled layer is a random matrix of the variance of all its entries.
     variance = spiked.roots["model"][0].weight.var().item()
     assert random == pytest.approx(variance * (math.sqrt(60) + math.sqrt(40)) ** 2, rel=0.15)
+
+
+def shuffled_alone(weight, seed, **settings):
+    layer = Layer("only.weight", weight, None, None, "only")
+    spectra = (torch.linalg.svdvals(weight.flatten(2)[..., 0]),)
+    return shuffled_eigenvalues(torch.Generator().manual_seed(seed), (layer,), spectra, **settings)[0]
+
+
+def test_spectra_of_shuffled_layers_by_singular_values():
+    torch.manual_seed(0)
+    weight = torch.randn(12, 30, 1, 1, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    for found in shuffled_alone(weight, 3, draws=4):
+        order = torch.randperm(360, generator=generator).numpy()
+        matrix = weight.numpy().flatten()[order].reshape(12, 30)
+        assert found.numpy() == pytest.approx(np.linalg.svd(matrix)[1][::-1] ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("size", "draws", "taken"), [(20, 40, 40), (64, 40, 40), (128, 40, 20), (128, 4, 3), (128, 2, 2)]
+)
+def test_large_layers_are_shuffled_less_often(size, draws, taken):
+    assert len(shuffled_alone(torch.randn(size, size, 1, 1), 0, draws=draws)) == taken
+
+
+def test_the_spikes_are_a_mean_over_the_orders():
+    spectra = (torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 5]))
+    tops = ((0.5, 2.5, 9.0), (4.0, 4.0))
+    shuffled = tuple(tuple(torch.tensor([0.1, top]) for top in each) for each in tops)
+    assert float(ww_num_rand_spikes(spectra, shuffled)) == ((4 + 2 + 0) / 3 + 1) / 2
 
 
 def test_the_distance_from_the_shuffled_spectrum(spiked, fit):

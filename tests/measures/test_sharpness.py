@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from genbench.probes.perturbation import direction_seeds, normal_direction
+
 EPSILON = 1e-3
 
 
@@ -63,12 +65,35 @@ def test_a_bowl_is_as_sharp_as_its_trace(bowl):
     weights = found.roots["model"].weight.detach()[0]
     trace = sum(matrix[place, place].item() for place in range(4))
     weighted = sum(matrix[place, place].item() * weights[place].item() ** 2 for place in range(4))
-    many = "draws=1000,radius=0.3"
+    many = "draws=1000,parts=1,radius=0.3"
     # Noise of variance v on each weight raises the loss by v tr A; uniform noise has variance ρ²/3.
     assert found[f"avg_sharpness[adaptive=false,{many}]"] == pytest.approx(0.09 * trace, rel=0.15)
     assert found[f"avg_sharpness[{many}]"] == pytest.approx(0.09 * weighted, rel=0.15)
     box = found[f"avg_sharpness[adaptive=false,shape=box,{many}]"]
     assert box == pytest.approx(0.03 * trace, rel=0.15)
+
+
+@pytest.mark.parametrize(("parts", "draws"), [(1, 3), (3, 7)])
+def test_each_direction_is_tried_on_a_part_of_the_examples(fitted, parts, draws):
+    model, inputs, targets = (fitted.roots[name] for name in ("model", "inputs", "targets"))
+    names, shapes = zip(*((name, p.shape) for name, p in model.named_parameters()), strict=True)
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    def losses(moved, some):
+        pieces = moved.split([shape.numel() for shape in shapes])
+        named = {name: p.view(shape) for name, p, shape in zip(names, pieces, shapes, strict=True)}
+        outputs = torch.func.functional_call(model, named, (inputs[some],))
+        return nn.functional.cross_entropy(outputs, targets[some], reduction="none").tolist()
+
+    raised = []
+    for number, seed in enumerate(direction_seeds(torch.Generator().manual_seed(1), draws=draws)):
+        moved = weights + 0.1 * weights.abs() * normal_direction(seed, weights)
+        some = range(number % parts, len(inputs), parts)
+        raised += [
+            after - before for after, before in zip(losses(moved, some), losses(weights, some), strict=True)
+        ]
+    expected = sum(raised) / len(raised)
+    assert fitted[f"avg_sharpness[draws={draws},parts={parts}]"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_radius_of_a_bowl_lies_between_those_of_its_axes(bowl):

@@ -184,6 +184,17 @@ def test_noise_of_any_size_leaves_a_third_of_three_classes(fit):
     assert found["perturbation_robustness[noise=1e6]"] == pytest.approx(2 / 3, abs=0.03)
 
 
+def test_few_examples_are_moved_several_times(small_fit):
+    model, inputs, targets = (small_fit.roots[name] for name in ("model", "inputs", "targets"))
+    generator = torch.Generator().manual_seed(1)
+    wrong = 0
+    for _ in range(3):
+        shift = torch.randn(inputs.shape, generator=generator)
+        for point, noise, label in zip(inputs, shift, targets, strict=True):
+            wrong += int(model((point + noise).unsqueeze(0)).argmax()) != label
+    assert small_fit["perturbation_robustness[noise=1.0,points=81]"] == pytest.approx(wrong / 120)
+
+
 def test_partners_are_of_the_same_class_and_everybody_is_one():
     targets = torch.tensor([0, 1, 1, 0, 2, 1, 0, 3, 3])
     partners = partners_of_class(targets, torch.Generator().manual_seed(0))
@@ -191,6 +202,18 @@ def test_partners_are_of_the_same_class_and_everybody_is_one():
     assert partners.sort().values.tolist() == list(range(9))
     alone = [place for place in range(9) if partners[place] == place]
     assert alone == [4]
+
+
+def test_few_examples_are_paired_several_times(small_fit):
+    model, inputs, targets = (small_fit.roots[name] for name in ("model", "inputs", "targets"))
+    generator = torch.Generator().manual_seed(1)
+    wrong = 0
+    for _ in range(3):
+        for example, partner in enumerate(partners_of_class(targets, generator).tolist()):
+            middle = (inputs[[example]] + inputs[[partner]]) / 2
+            wrong += int(model(middle).argmax()) != targets[example]
+    assert 0 < wrong < 120
+    assert small_fit["label_wise_mixup[midpoints=81]"] == pytest.approx(wrong / 120)
 
 
 def test_mixup_of_a_class_in_two_clusters_leaves_the_class(fit):
