@@ -144,8 +144,8 @@ def pgdl_augment_margin(
     zoom[:, 0, 0] = zoom[:, 1, 1] = scale
     grid = F.affine_grid(zoom, list(images.shape), align_corners=True)
     images = F.grid_sample(images, grid, align_corners=True)
-    both = targets[chosen.to(targets.device)].repeat(2)
-    return _hidden_margin(model, images, both, task, device, layer, summary)
+    labels = targets[chosen.to(targets.device)]
+    return _hidden_margin(model, images, torch.cat([labels, labels]), task, device, layer, summary)
 
 
 @genbench.measure(
