@@ -142,7 +142,14 @@ def _check(model: nn.Module, trial: Trial, protocol: Protocol, regularizers: Seq
 
 
 # Sizes of the training splits of the named data sets; anything else counts as this many examples.
-_TRAIN_SIZES = {"digits": 899, "mnist": 60_000, "fashion-mnist": 60_000, "svhn": 73_257, "polynomial": 100}
+_TRAIN_SIZES = {
+    "digits": 899,
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "svhn": 73_257,
+    "polynomial": 100,
+    "noisy-zeros": 100,
+}
 _USUAL_TRAIN_SIZE = 50_000
 
 

@@ -20,6 +20,7 @@ from genbench.models import (
     rnn,
     timm,
     torchvision,
+    walkers,
     wide_resnet,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "rnn",
     "timm",
     "torchvision",
+    "walkers",
     "wide_resnet",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge
 from torch import Tensor, nn
 
 import genbench
@@ -46,7 +47,7 @@ def residual_mlp(
     *,
     width: Count = 17,
     depth: Count = 119,
-    skip: Count = 2,
+    skip: Annotated[int, Ge(0)] = 2,
     activation: Activation = "relu",
     normalization: Normalization = "none",
     initialization: Literal["uniform", "he"] = "uniform",
@@ -56,9 +57,10 @@ def residual_mlp(
     As it stands it is the regressor of figure 2, 119 hidden layers of 17 units and 36,160 parameters;
     ``skip=7`` is that of figure 4 and ``depth=90`` that of figure 7, with its 45 skips. The first hidden
     layer has none, because its input has another width; where the others are no multiple of `skip`, the
-    last skip is shorter. The two other regressors of figure 2 are plain: ``mlp[depth=1,width=11999]`` with
+    last skip is shorter. The two other regressors of figure 2 are plain: ``depth=1,width=11999,skip=0`` with
     the published 35,998 parameters, and seven layers with 35,989, which equal widths cannot have (76 units
-    give 35,341 and 77 give 36,268).
+    give 35,341 and 77 give 36,268). A plain `mlp` is no stand-in on inputs of one dimension: its biases
+    start at zero, so that all units of the first layer bend at the same input.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def residual_mlp(
     depth : int
         Number of hidden layers.
     skip : int
-        Layers that a skip leads over.
+        Layers that a skip leads over; 0 is a plain network without any.
     activation : str
         Within a block, and after each sum.
     normalization : {"batch", "layer", "group", "none"}
@@ -80,17 +82,25 @@ def residual_mlp(
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         flatten=nn.Flatten(),
-        layer1=nn.Sequential(
-            OrderedDict(
-                linear=nn.Linear(math.prod(task.input_shape), width),
-                normalization=normalization_layer(normalization, width, spatial=False),
-                activation=activation_layer(activation),
-            )
-        ),
+        layer1=_layer(math.prod(task.input_shape), width, activation, normalization),
     )
-    for index, first in enumerate(range(1, depth, skip), 1):
-        layers[f"block{index}"] = SkipBlock(width, min(skip, depth - first), activation, normalization)
+    if skip:
+        for index, first in enumerate(range(1, depth, skip), 1):
+            layers[f"block{index}"] = SkipBlock(width, min(skip, depth - first), activation, normalization)
+    else:
+        for index in range(2, depth + 1):
+            layers[f"layer{index}"] = _layer(width, width, activation, normalization)
     network = MLP(nn.Sequential(layers), nn.Linear(width, task.outputs))
     if initialization == "he":
         initialize(network, network.classifier, activation)
     return network
+
+
+def _layer(inputs: int, width: int, activation: Activation, normalization: Normalization) -> nn.Sequential:
+    return nn.Sequential(
+        OrderedDict(
+            linear=nn.Linear(inputs, width),
+            normalization=normalization_layer(normalization, width, spatial=False),
+            activation=activation_layer(activation),
+        )
+    )

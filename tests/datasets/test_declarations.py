@@ -17,7 +17,7 @@ def components():
 def test_all_data_sets_are_there():
     assert set(components()) == {
         "cifar10", "cifar10-crops", "cifar10-jpeg", "cifar10-jpeg-crops", "cifar10-jpeg-small", "cifar100",
-        "digits", "fashion-mnist", "images", "mnist", "polynomial", "sequential-digits", "sequential-mnist",
+        "digits", "fashion-mnist", "images", "mnist", "noisy-zeros", "polynomial", "sequential-digits", "sequential-mnist",
         "svhn",
     }  # fmt: skip
 

@@ -16,8 +16,8 @@ from genbench.settings import spell
 from genbench.training.protocol import Protocol
 
 HOST = Host.load(rooms={"probes", "measures"})
-# Of recurrent networks only.
-ELSEWHERE = ("rnn_lipaug_bound",)
+# Of recurrent networks only, and of walkers.
+ELSEWHERE = ("rnn_lipaug_bound", "wide_well_share")
 MEASURES = [
     each for each in HOST.components(Kind.MEASURE) if each.plugin == "core" and each.name not in ELSEWHERE
 ]
