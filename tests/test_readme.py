@@ -72,3 +72,13 @@ def test_the_ranking_shown_is_of_this_version():
     import genbench
 
     assert f"genbench {genbench.__version__}" in README.read_text(encoding="utf-8")
+
+
+def test_every_method_that_a_regularizer_may_override_is_named():
+    from genbench.training.regularizer import Regularizer
+
+    own = {name for name, each in vars(Regularizer).items() if callable(each) and not name.startswith("_")}
+
+    named = set(re.findall(r"`(\w+)`", README.read_text(encoding="utf-8")))
+
+    assert own - {"refuse"} <= named

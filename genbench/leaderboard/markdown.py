@@ -24,6 +24,9 @@ NUMBERS = frozenset(
 )
 """Columns that are aligned to the right."""
 
+SHOWN = 30
+"""Rows of a ranking, beside its controls, that are not folded away."""
+
 INTRODUCTION = """\
 # Generalization measures, ranked
 
@@ -175,7 +178,17 @@ def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, 
 
 def _ranking(board: Mapping[str, Any], measures: Mapping[str, Mapping[str, Any]]) -> str:
     header = ["measure", "rank", "score", "95 %", "τ", "CMI", "±", "family", "fits", "ms", "class", "plugin"]
-    return _grid(header, [_row(each, measures.get(each["measure"], {})) for each in board["rows"]])
+    rows = board["rows"]
+    shown = [each for place, each in enumerate(rows) if place < SHOWN or each["group"] == "control"]
+    others = [each for place, each in enumerate(rows) if place >= SHOWN and each["group"] != "control"]
+    tables = [
+        _grid(header, [_row(each, measures.get(each["measure"], {})) for each in part])
+        for part in (shown, others)
+    ]
+    if not others:
+        return tables[0]
+    folded = f"<details><summary>{len(others)} other measures</summary>\n\n{tables[1]}\n</details>\n"
+    return f"{tables[0]}\n{folded}"
 
 
 def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from running import command, strict_json
 
 from genbench.api import Run
 from genbench.identity import identity_digest, value_key
-from genbench.leaderboard import diff
+from genbench.leaderboard import diff, markdown
 from genbench.leaderboard.build import badge, read_leaderboard
 from genbench.leaderboard.diff import read_state
 from genbench.leaderboard.entry import read_entry
@@ -82,11 +82,23 @@ def test_building_twice_gives_the_same_bytes_and_loads_no_torch(root):
 
 def test_a_table_that_tells_little_apart_is_headed_so_on_the_first_screen(root):
     assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
-    markdown = (root / "README.md").read_text()
-    assert "**too small to rank**" in "\n".join(markdown.splitlines()[:12])
-    assert "0 of 1 pairs apart (0 %); with four times the fits, intervals half as wide" in markdown
+    text = (root / "README.md").read_text()
+    assert "**too small to rank**" in "\n".join(text.splitlines()[:12])
+    assert "0 of 1 pairs apart (0 %); with four times the fits, intervals half as wide" in text
     head = (root / "index.html").read_text().partition("<header")[2].partition("</header>")[0]
     assert "<strong>too small to rank</strong>" in head
+
+
+def test_long_tables_are_folded_behind_their_first_rows_and_controls(root, monkeypatch):
+    monkeypatch.setattr(markdown, "SHOWN", 1)
+    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
+    first = (
+        (root / "README.md").read_text().partition("### Target")[2].partition("<details><summary>Target")[0]
+    )
+    shown, _, folded = first.partition("<details><summary>1 other measures</summary>\n\n")
+    assert shown.count("(control)") == first.count("(control)") > 0
+    assert folded.startswith("| measure |")
+    assert folded.partition("\n</details>")[0].count("\n") == 3  # the header, the line below it, one row
 
 
 def test_the_csv_has_a_row_for_each_row_of_each_table(root):
