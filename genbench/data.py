@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
@@ -12,7 +13,7 @@ from genbench.constraints import Count
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Data", "Split", "SplitSettings", "Task"]
+__all__ = ["NEUTRAL_SPLITS", "Data", "Split", "SplitSettings", "Task"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Data:
     checksum: str
 
 
+NEUTRAL_SPLITS: Mapping[str, Any] = {"subset_seed": None}
+"""Settings of splits that enter the key of a fit only where they differ from this, see
+`genbench.training.protocol.NEUTRAL`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitSettings:
     """What a suite may set for every data set, beside the data set's own settings.
@@ -82,9 +88,13 @@ class SplitSettings:
     normalize : bool
         Subtract the mean of the training examples and divide by their standard deviation, for each channel
         of an image and each feature of a vector.
+    subset_seed : int or None
+        Seed index whose training examples and label noise all seeds get, so that they are minima of one
+        empirical loss; None means that each seed draws its own.
     """
 
     train_size: Count | None = None
     validation_size: Annotated[int, Ge(0)] = 0
     test_size: Count | None = None
     normalize: bool = True
+    subset_seed: Annotated[int, Ge(0)] | None = None

@@ -73,7 +73,7 @@ def training_data(
     )
     data = splits.load_training(
         prepared,
-        seed_index=trial.seed,
+        seed_index=trial.data_seed,
         train_size=trial.splits["train_size"],
         validation_size=trial.splits["validation_size"],
         label_noise=protocol.label_noise,

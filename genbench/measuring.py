@@ -109,7 +109,7 @@ def _sibling(
 
 def sees_other_examples(trial: Trial) -> bool:
     """Whether fits with other seeds were trained on other examples: on parts of the data, each its own."""
-    return trial.splits["train_size"] is not None
+    return trial.splits["train_size"] is not None and trial.splits.get("subset_seed") is None
 
 
 def _snapshots(states: Mapping[str, Mapping[str, torch.Tensor]], last: int) -> Snapshots | NotApplicable:

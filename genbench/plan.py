@@ -10,7 +10,7 @@ from typing import Any
 from genbench import training
 from genbench.canonical import canonical_json, digest, stream_seed
 from genbench.components import Component
-from genbench.data import SplitSettings, Task
+from genbench.data import NEUTRAL_SPLITS, SplitSettings, Task
 from genbench.errors import InvalidInput, UsageError, nearest
 from genbench.grid import Alternative, Grid
 from genbench.suite import Suite
@@ -86,12 +86,22 @@ class Trial:
 
     def _determining(self) -> dict[str, Any]:
         return {
-            "dataset": {**asdict(self.dataset), "splits": self.splits, "checksum": self.checksum},
+            "dataset": {
+                **asdict(self.dataset),
+                "splits": _without(NEUTRAL_SPLITS, self.splits),
+                "checksum": self.checksum,
+            },
             "model": asdict(self.model),
-            "protocol": {**asdict(self.protocol), "settings": _without_neutral(self.protocol.settings)},
+            "protocol": {**asdict(self.protocol), "settings": _without(NEUTRAL, self.protocol.settings)},
             "regularizers": [asdict(each) for each in self.regularizers],
             "trainer": {"version": training.VERSION, "threads": self.threads},
         }
+
+    @property
+    def data_seed(self) -> int:
+        """Seed index by which training examples and label noise are drawn: its own, or one for all seeds."""
+        shared = self.splits.get("subset_seed")
+        return self.seed if shared is None else shared
 
     def seeds(self) -> dict[str, int]:
         """Seeds of the streams of random numbers that training draws from, by stream.
@@ -104,8 +114,8 @@ class Trial:
         data = [self.dataset.name, self.dataset.settings]
         order = [*data, self.splits["train_size"], self.protocol.settings["batch_size"]]
         return {
-            "subset": stream_seed("subset", self.seed, data),
-            "noise": stream_seed("noise", self.seed, data),
+            "subset": stream_seed("subset", self.data_seed, data),
+            "noise": stream_seed("noise", self.data_seed, data),
             "initialization": stream_seed(
                 "initialization", self.seed, self.model.name, self.model.settings, asdict(self.task)
             ),
@@ -149,8 +159,8 @@ class Trial:
         )
 
 
-def _without_neutral(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in NEUTRAL or value != NEUTRAL[name]}
+def _without(neutral: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in neutral or value != neutral[name]}
 
 
 def _level(value: Any) -> Any:

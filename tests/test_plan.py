@@ -271,6 +271,21 @@ def test_settings_that_came_later_enter_the_key_where_they_change_something(plan
     assert changed.coordinates()["protocol.pretrain_epochs"] == 3
 
 
+def test_one_draw_of_the_data_for_all_seeds_enters_the_key_where_it_is_asked_for(plan):
+    text = 'dataset = { name = "made"%s }\nmodel = "deep"\nprotocol = "plain"\nseeds = [3, 5]'
+    own, none, shared = (
+        plan(text % words).trials for words in ("", ', subset_seed = "none"', ", subset_seed = 0")
+    )
+    assert [each.key for each in none] == [each.key for each in own]
+    assert not {each.key for each in shared} & {each.key for each in own}
+    assert [each.data_seed for each in own] == [3, 5]
+    assert [each.data_seed for each in shared] == [0, 0]
+    recorded = own[0].as_dict()
+    del recorded["splits"]["subset_seed"]
+    assert Trial.from_dict(recorded).key == own[0].key
+    assert Trial.from_dict(recorded).data_seed == 3
+
+
 def test_keys_depend_on_neither_order_nor_path_nor_other_levels(plan):
     turned = """
     seeds = [1, 0]
@@ -400,6 +415,7 @@ def seeds_of(plan, change: tuple[str, str] = ("", ""), **options) -> dict[str, i
         (("batch_size = 10", "batch_size = 20"), {"order", "augmentation", "dropout"}),
         (("width = 8", "width = 16"), {"initialization"}),
         (("examples = 100", "examples = 200"), {"subset", "noise", "order", "augmentation", "dropout"}),
+        (("examples = 100", "examples = 100, subset_seed = 4"), {"subset", "noise"}),
         (
             ("seeds = [0]", "seeds = [1]"),
             {"subset", "noise", "initialization", "order", "augmentation", "dropout", "regularizer"},

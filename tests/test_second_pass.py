@@ -9,7 +9,7 @@ from running import InlineProcess, command, values
 
 from genbench import splits
 from genbench.datasets.digits import digits
-from genbench.fitting import network
+from genbench.fitting import network, training_data
 from genbench.host import Host
 from genbench.measuring import roots
 from genbench.plan import Trial
@@ -141,6 +141,27 @@ def test_with_two_seeds_and_no_validation_split_the_reasons_are_said(tmp_path):
         # All seeds were trained on all digits: nothing is held out from any of them.
         assert not measured["seed_disagreement"]["held_out"]
         assert measured["interpolation_barrier"]["status"] == measured["seed_disagreement"]["status"] == "ok"
+
+
+def test_seeds_that_share_their_examples_are_minima_of_one_empirical_loss(tmp_path):
+    suite = written(tmp_path, 3, "train_size = 100, subset_seed = 1")
+    suite.write_text(suite.read_text().replace("max_epochs = 3", "max_epochs = 3, label_noise = 0.5"))
+    run("run", "--suite", suite, "--out", tmp_path / "run")
+    folder, host = Folder(tmp_path / "run"), Host.load()
+    alone = splits.load_training(
+        splits.prepare(describe(digits, "core"), {}, None), seed_index=1, train_size=100, label_noise=0.5
+    )
+    starts = []
+    for key in folder.fit_keys():
+        stored = folder.fit(key)
+        _, data = training_data(Trial.from_dict(stored.record["trial"]), host, None, opened=["train"])
+        assert torch.equal(data.inputs, alone.inputs)
+        assert torch.equal(data.targets, alone.targets)
+        starts.append(stored.load_states()["initial"]["classifier.weight"])
+    assert len({tuple(each.flatten().tolist()) for each in starts}) == 3  # two rates for each of three seeds
+    measured = [each for each in values(tmp_path / "run") if each["measure"] in GROUP]
+    assert {each["status"] for each in measured} == {"ok"}
+    assert not any(each["held_out"] for each in measured)
 
 
 def test_one_seed_has_no_siblings(tmp_path):

@@ -121,6 +121,7 @@ def test_every_point_has_all_settings(read, host):
         "validation_size": 0,
         "test_size": None,
         "normalize": True,
+        "subset_seed": None,
     }
 
 

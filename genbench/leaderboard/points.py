@@ -26,7 +26,7 @@ def point_of(trial: Mapping[str, Any]) -> Point:
     """What tells a trial from the others of its suite: components and their settings, splits, the seed."""
     stack = [_text(each["name"], each["settings"]) for each in trial["regularizers"]]
     return (
-        _text(trial["dataset"]["name"], {**trial["dataset"]["settings"], **trial["splits"]}),
+        _text(trial["dataset"]["name"], {**trial["dataset"]["settings"], **SPLITS, **trial["splits"]}),
         _text(trial["model"]["name"], trial["model"]["settings"]),
         _text(trial["protocol"]["name"], trial["protocol"]["settings"]),
         canonical_json(stack),

@@ -190,7 +190,7 @@ def test_every_normalization_fits(family, normalization):
         (resnet, {"depth": -3}, r"6n \+ 2, such as 8 or 14"),
         (wide_resnet, {"depth": 18}, r"6n \+ 4, such as 16 or 22"),
         (rnn, {"cell": "lstmm"}, "did you mean 'lstm'"),
-        (residual_mlp, {"skip": 0}, "greater than or equal to 1"),
+        (residual_mlp, {"skip": -1}, "greater than or equal to 0"),
         (residual_mlp, {"initialization": "uniorm"}, "did you mean 'uniform'"),
         (three_layer_convnet, {"biases": "frist"}, "did you mean 'first'"),
         (small_alexnet, {"normalization": "local-respons"}, "did you mean 'local-response'"),

@@ -43,7 +43,7 @@ def parameters(model: nn.Module) -> int:
         (three_layer_convnet, CIFAR, {"width": 64, "stride": 2, "padding": 2, "biases": "none"}, 148_160),
         (residual_mlp, CURVE, {}, 36_160),
         (residual_mlp, CURVE, {"skip": 7}, 36_160),
-        (mlp, CURVE, {"depth": 1, "width": 11_999}, 35_998),
+        (residual_mlp, CURVE, {"depth": 1, "width": 11_999, "skip": 0}, 35_998),
     ],
 )
 def test_published_number_of_parameters(build, task, settings, count):
@@ -54,8 +54,8 @@ def test_published_number_of_parameters(build, task, settings, count):
     ("build", "task", "settings", "published", "count"),
     [
         (five_layer_convnet, CIFAR, {}, 188_810, 193_194),
-        (mlp, CURVE, {"depth": 7, "width": 76}, 35_989, 35_341),
-        (mlp, CURVE, {"depth": 7, "width": 77}, 35_989, 36_268),
+        (residual_mlp, CURVE, {"depth": 7, "width": 76, "skip": 0}, 35_989, 35_341),
+        (residual_mlp, CURVE, {"depth": 7, "width": 77, "skip": 0}, 35_989, 36_268),
     ],
 )
 def test_counts_that_cannot_be_met_are_near(build, task, settings, published, count):
@@ -164,6 +164,17 @@ def test_a_skip_leads_over_its_layers():
     hidden = torch.relu(hidden + inner)
     hidden = torch.relu(hidden + linear[5](torch.relu(linear[4](hidden))))
     torch.testing.assert_close(model(x), model.classifier(hidden))
+
+
+def test_without_skips_the_network_is_plain_and_its_units_bend_at_many_inputs():
+    torch.manual_seed(0)
+    model, x = residual_mlp(CURVE, width=4, depth=3, skip=0), torch.randn(5, 1)
+    hidden = x
+    for linear in [each for each in model.encoder.modules() if isinstance(each, nn.Linear)]:
+        hidden = torch.relu(linear(hidden))
+    torch.testing.assert_close(model(x), model.classifier(hidden))
+    first = model.encoder.layer1.linear
+    assert len((-first.bias / first.weight[:, 0]).unique()) == 4
 
 
 def test_the_deepest_residual_network_keeps_its_scale():

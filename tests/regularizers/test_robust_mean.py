@@ -53,7 +53,7 @@ def test_half_is_the_median_and_zero_the_mean():
 def test_columns_are_taken_in_parts(monkeypatch):
     values = torch.randn(9, 10)
     whole = winsorized_mean(values, 20)
-    monkeypatch.setattr(robust_mean, "COLUMNS", 3)
+    monkeypatch.setattr(robust_mean, "CPU_COLUMNS", 3)
     torch.testing.assert_close(winsorized_mean(values, 20), whole)
 
 
