@@ -87,6 +87,12 @@ def compiled():
     rank(table_of(1_000).iloc[:200, :10], bootstrap=2)
 
 
+@pytest.fixture(autouse=True)
+def large_tables_only_for_the_clock(request, benchmark):
+    if benchmark.disabled and request.node.callspec.params["n"] > 1_000:
+        pytest.skip("minutes, and for timing; what it computes is tested with 1,000 networks")
+
+
 @pytest.mark.parametrize("n", [1_000, BIG])
 def test_everything_but_the_bootstrap(benchmark, n):
     table = table_of(n)
