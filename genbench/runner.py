@@ -47,7 +47,7 @@ class Progress:
         """A fit is on disk."""
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
-        """The values of a fit are on disk."""
+        """Values of a fit are on disk; for those that compare it with its siblings there is a second call."""
 
     def say(self, line: str) -> None:
         """Something that the user should know."""

@@ -24,24 +24,42 @@ def progress() -> Progress:
     return Live(console) if console.is_terminal else Lines()
 
 
-class Lines(Progress):
+class Counter(Progress):
+    """Counts trials, each once however often it is measured."""
+
+    def __init__(self) -> None:
+        self._before, self._keys = 0, set[str]()
+        self.total = 0
+
+    @property
+    def done(self) -> int:
+        return self._before + len(self._keys)
+
+    def started(self, total: int, done: int) -> None:
+        self.total, self._before = total, done
+
+    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        self._keys.add(trial.key)
+
+
+class Lines(Counter):
     """Plain lines, at most one each ten seconds, for logs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._console = Console(stderr=True, width=200, highlight=False, markup=False)
-        self._total = self._done = 0
         self._last = self._began = time.monotonic()
 
     def started(self, total: int, done: int) -> None:
-        self._total, self._done = total, done
+        super().started(total, done)
         self.say(f"{total} trials, {done} of them done before")
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
-        self._done += 1
+        super().measured(trial, values)
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            self.say(f"{self._done}/{self._total} trials, {now - self._began:.0f} s")
+            self.say(f"{self.done}/{self.total} trials, {now - self._began:.0f} s")
 
     def say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
@@ -50,10 +68,11 @@ class Lines(Progress):
         self.say(f"finished after {time.monotonic() - self._began:.0f} s")
 
 
-class Live(Progress):
+class Live(Counter):
     """A bar with counts, elapsed and remaining time."""
 
     def __init__(self, console: Console):
+        super().__init__()
         self._bar = Bar(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -69,6 +88,7 @@ class Live(Progress):
         self._task = self._bar.add_task("trials", total=None, last="")
 
     def started(self, total: int, done: int) -> None:
+        super().started(total, done)
         self._bar.update(self._task, total=total, completed=done)
         self._bar.start()
 
@@ -78,7 +98,8 @@ class Live(Progress):
         self._bar.update(self._task, last=last)
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
-        self._bar.advance(self._task)
+        super().measured(trial, values)
+        self._bar.update(self._task, completed=self.done)
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from genbench.canonical import canonical_json, digest
+from genbench.data import NEUTRAL_SPLITS
 from genbench.errors import InvalidInput
 from genbench.identity import identity_digest, value_key
 from genbench.leaderboard.entry import Entry
@@ -44,7 +45,7 @@ class _Check:
 
     def unusable(self) -> Iterator[str]:
         for key, line in self._lines:
-            if set(line["trial"]["splits"]) != set(SPLITS):
+            if not SPLITS.keys() - NEUTRAL_SPLITS.keys() <= line["trial"]["splits"].keys() <= SPLITS.keys():
                 yield f"{self._where(key)}: trial.splits must have {', '.join(SPLITS)} and nothing else"
             if "batch_size" not in line["trial"]["protocol"]["settings"]:
                 yield f"{self._where(key)}: trial.protocol.settings has no batch_size"

@@ -33,6 +33,11 @@ def test_a_sound_entry_passes(packed):
     assert (found["fits"], found["measures"], found["missing"]) == (4, 3, [])
 
 
+def test_a_setting_of_splits_that_came_later_may_be_missing(entry):
+    edit(entry / FITS, lambda line: line["trial"]["splits"].pop("subset_seed"))
+    assert command("leaderboard", "validate", entry).code == 0
+
+
 def test_checking_loads_neither_torch_nor_plugins(packed):
     program = (
         "import sys; from pathlib import Path; from genbench.leaderboard.validate import check_entry\n"
