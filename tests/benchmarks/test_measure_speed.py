@@ -140,8 +140,8 @@ def test_the_battery(benchmark, request, which):
         battery, spent=lambda name, kind, cost, _: spent.update({f"{kind} {name}": cost})
     )
     total = time.perf_counter() - start
-    classes = {f"{Kind.MEASURE} {each.spelling}": each.own_cost for each in battery.requests}
-    classes |= {f"{Kind.PROBE} {each.spelling}": each.own_cost for each in battery.probes.values()}
+    classes = {f"{Kind.MEASURE} {name}": node.own_cost for name, node in battery.measures.items()}
+    classes |= {f"{Kind.PROBE} {name}": node.own_cost for name, node in battery.probes.items()}
     for part in ("A", "BC", "D", "E"):
         passes = {name: spent[name] / fit.pass_seconds for name in spent if classes[name] in part}
         dearest = sorted(passes, key=passes.get, reverse=True)[:12]
