@@ -178,17 +178,15 @@ def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, 
 
 def _ranking(board: Mapping[str, Any], measures: Mapping[str, Mapping[str, Any]]) -> str:
     header = ["measure", "rank", "score", "95 %", "τ", "CMI", "±", "family", "fits", "ms", "class", "plugin"]
-    rows = board["rows"]
-    shown = [each for place, each in enumerate(rows) if place < SHOWN or each["group"] == "control"]
-    others = [each for place, each in enumerate(rows) if place >= SHOWN and each["group"] != "control"]
-    tables = [
+    first, rest = board["rows"][:SHOWN], board["rows"][SHOWN:]
+    others = [each for each in rest if each["group"] != "control"]
+    shown, folded = (
         _grid(header, [_row(each, measures.get(each["measure"], {})) for each in part])
-        for part in (shown, others)
-    ]
+        for part in ([*first, *(each for each in rest if each["group"] == "control")], others)
+    )
     if not others:
-        return tables[0]
-    folded = f"<details><summary>{len(others)} other measures</summary>\n\n{tables[1]}\n</details>\n"
-    return f"{tables[0]}\n{folded}"
+        return shown
+    return f"{shown}\n<details><summary>{len(others)} other measures</summary>\n\n{folded}\n</details>\n"
 
 
 def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:

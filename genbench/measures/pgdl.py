@@ -23,7 +23,7 @@ from genbench.probes.class_pairs import (
     require_movable,
     with_partner,
 )
-from genbench.probes.hidden import LayerChoice, captured, chosen_place
+from genbench.probes.hidden import LayerChoice, chosen_place, differentiable_pass
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
@@ -41,16 +41,9 @@ _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
     version=2,
 )  # fmt: skip
 def manifold_mixup(
-    model,
-    inputs,
-    targets,
-    task,
-    device,
-    generator,
-    *,
-    layer: LayerChoice = "first",
-    midpoints: Count = 2500,
-) -> Tensor:
+    model, inputs, targets, task, device, generator,
+    *, layer: LayerChoice = "first", midpoints: Count = 2500,
+) -> Tensor:  # fmt: skip
     """`label_wise_mixup` with the midpoints taken in a hidden layer h: the share not given the class.
 
     Parameters
@@ -237,8 +230,7 @@ def _hidden_margin(
     for part in chunks(points, device, copies=4):
         column = targets[part].to(device).unsqueeze(1)
         with torch.enable_grad():
-            with captured(model, [place]) as hidden:
-                outputs = forward(model, points[part].to(device, copy=True).requires_grad_())
+            outputs, hidden = differentiable_pass(model, points[part], [place], device)
             require_classes(task, outputs)
             margins = (
                 outputs.gather(1, column) - outputs.scatter(1, column, -torch.inf).amax(1, True)

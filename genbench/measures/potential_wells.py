@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 import genbench
@@ -23,5 +22,4 @@ def wide_well_share(model) -> Tensor:
     at_the_second = getattr(model, "at_the_second", None)
     if at_the_second is None:
         raise genbench.NotApplicable("needs the model 'walkers'")
-    with torch.no_grad():
-        return at_the_second().double().mean()
+    return at_the_second().double().mean()

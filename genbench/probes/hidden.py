@@ -28,6 +28,7 @@ __all__ = [
     "Representation",
     "captured",
     "chosen_place",
+    "differentiable_pass",
     "hidden_places",
     "representation",
 ]
@@ -124,6 +125,15 @@ def chosen_place(model: nn.Module, layer: LayerChoice) -> Place:
         return Place(classifier[0], "input")
     places = hidden_places(model, "blocks")
     return places[{"first": 0, "middle": (len(places) - 1) // 2, "last": -1}[layer]]
+
+
+def differentiable_pass(
+    model: nn.Module, inputs: Tensor, places: list[Place], device: torch.device
+) -> tuple[Tensor, list[Tensor]]:
+    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs."""
+    with torch.enable_grad(), captured(model, places) as hidden:
+        outputs = forward(model, inputs.to(device, copy=True).requires_grad_())
+    return outputs, hidden
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.hidden import At, captured, hidden_places
+from genbench.probes.hidden import At, differentiable_pass, hidden_places
 from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward, require_differentiable
+from genbench.probes.sample import chunks, evenly_spaced, require_differentiable
 
 __all__ = [
     "HiddenJacobians",
@@ -99,8 +99,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     rows: dict[str, list[Tensor]] = {name: [] for name in ("norms", "operator", "frobenius", "outputs")}
     for part in chunks(picked, device, copies=2 + task.outputs * len(places)):
         with torch.enable_grad():
-            with captured(model, places) as hidden:
-                values = forward(model, picked[part].to(device, copy=True).requires_grad_())
+            values, hidden = differentiable_pass(model, picked[part], places, device)
             gradients = [
                 torch.autograd.grad(row.sum(), hidden, retain_graph=True, materialize_grads=True)
                 for row in values.unbind(1)
@@ -138,8 +137,7 @@ def margin_jacobians(
     places = hidden_places(model, at)
     norms, outputs = [], []
     for part in chunks(picked, device, copies=2):
-        with torch.enable_grad(), captured(model, places) as hidden:
-            values = forward(model, picked[part].to(device, copy=True).requires_grad_())
+        values, hidden = differentiable_pass(model, picked[part], places, device)
         require_classes(task, values)
         direction = _margin_direction(values.detach(), labels[part])
         norms.append(_lengths(torch.autograd.grad(values, hidden, direction, materialize_grads=True)))
@@ -163,8 +161,7 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
     pairs = tuple((early, late) for late in range(1, len(places) + 1) for early in range(late))
     norms = []
     for part in chunks(picked, device, copies=20):
-        with torch.enable_grad(), captured(model, places) as hidden:
-            values = forward(model, picked[part].to(device, copy=True).requires_grad_())
+        values, hidden = differentiable_pass(model, picked[part], places, device)
         layers = [*hidden, values]
         norms.append(
             torch.stack([jacobian_norms(layers[late], layers[early], generator) for early, late in pairs], 1)
