@@ -7,7 +7,7 @@ seed that it is drawn from, so that memory holds one at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -38,14 +38,15 @@ _OBJECTIVE = genbench.need(
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 # The search for the noise begins this far below the largest one. It is coarse first: few directions and an
-# eighth of the examples, but so many at least; then all directions, at both ends of an interval of ln σ.
+# eighth of the examples, but so many at least, down to an interval of ln σ. At its ends all examples tell what
+# they lose in the few directions, and between them an eighth tells how much more or less it is in all.
 _SMALLEST = 2.0**-20
 _FEW_DRAWS = 3
 _FEWEST = 100
 _INTERVAL = 0.5
-# With all examples it ends with a step of ln σ that is no longer than the first of these, or, once two points
-# have shown the slope, than the second.
-_LAST_STEPS = (0.005, 0.05)
+# With all examples and directions it ends with a step of ln σ no longer than this: the power of σ that the
+# accuracy lost grows with is known to a tenth or so.
+_LAST_STEP = 0.04
 
 
 @genbench.probe
@@ -75,7 +76,7 @@ def spread(
     return variance.sqrt() if compat == "none" else variance
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def tolerated_noise(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, scaling: Scaling = "isotropic", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
@@ -84,8 +85,9 @@ def tolerated_noise(
 ) -> float:  # fmt: skip
     """The largest σ at which normal noise on the weights costs no more than `drop` of training accuracy.
 
-    The accuracy lost is a mean over `draws` directions, which are the same at every σ. A bisection with some
-    of the directions and examples comes near it; secant steps with all of them end within 1 %.
+    The accuracy lost is a mean over `draws` directions, which are the same at every σ. A search with some of
+    the directions and examples comes so near that one evaluation with all of them, and a last step along the
+    power of σ that the loss of accuracy follows, ends within 1 %.
 
     Parameters
     ----------
@@ -113,24 +115,34 @@ def tolerated_noise(
     weights = objective.weights
     clean: dict[int, float] = {}
 
-    def lost(logarithm: float, stride: int, some: tuple[int, ...] = seeds) -> float:
+    def lost(points: Sequence[float], stride: int, directions: Sequence[Tensor] | None = None) -> list[float]:
+        """Accuracy lost on every `stride`-th example at each ln σ, in all directions if not in these."""
         if stride not in clean:
             clean[stride] = objective.accuracy(weights, stride)
-        deviation = spread(weights, math.exp(logarithm), scaling, epsilon, compat)
-        moved = (weights + deviation * normal_direction(seed, weights) for seed in some)
-        return clean[stride] - sum(objective.accuracy(each, stride) for each in moved) / len(some)
+        deviations = [spread(weights, math.exp(point), scaling, epsilon, compat) for point in points]
+        kept = [0.0] * len(points)
+        for direction in directions or (normal_direction(seed, weights) for seed in seeds):
+            for i, deviation in enumerate(deviations):
+                kept[i] += objective.accuracy(weights + deviation * direction, stride)
+        return [clean[stride] - each / len(directions or seeds) for each in kept]
 
+    few = [normal_direction(seed, weights) for seed in seeds[:_FEW_DRAWS]]
     coarse = max(1, min(8, len(objective.inputs) // _FEWEST))
     top = math.log(largest)
     bottom = top + math.log(_SMALLEST)
-    if lost(top, coarse) <= drop and lost(top, 1) <= drop:
+    if lost([top], coarse, few)[0] <= drop and lost([top], 1)[0] <= drop:
         return largest
-    near = _bisected(lambda point: lost(point, coarse, seeds[:_FEW_DRAWS]), drop, bottom, top, _INTERVAL)
+    if lost([bottom], coarse, few)[0] > drop and lost([bottom], 1)[0] > drop:
+        raise genbench.NotApplicable(f"the smallest noise costs more than {drop} of training accuracy")
+    near = _bisected(lambda point: lost([point], coarse, few)[0], drop, bottom, top, _INTERVAL)
     low, high = max(bottom, near - _INTERVAL / 2), min(top, near + _INTERVAL / 2)
-    at_low, at_high = lost(low, coarse), lost(high, coarse)
-    slope = max(0.1, (at_high - at_low) / (high - low))
-    near = min(top, max(bottom, low + _step(drop - at_low, slope)))
-    return math.exp(_secant(lambda point: lost(point, 1), drop, near, slope, bottom, top))
+    at_low, at_high = lost([low, high], 1, few)
+    power = _power(at_low, at_high, high - low)
+    near = min(top, max(bottom, high + _step(at_high, drop, power)))
+    (in_few,), (in_all,) = lost([near], coarse, few), lost([near], coarse)
+    if min(in_few, in_all) > 0:
+        near = min(top, max(bottom, near + _step(in_all, in_few, power)))
+    return math.exp(_refined(lambda point: lost([point], 1)[0], drop, near, power, bottom, top))
 
 
 def _bisected(lost: Callable[[float], float], drop: float, low: float, high: float, width: float) -> float:
@@ -141,32 +153,42 @@ def _bisected(lost: Callable[[float], float], drop: float, low: float, high: flo
     return (low + high) / 2
 
 
-def _step(missing: float, slope: float) -> float:
-    return min(0.4, max(-0.4, missing / slope))
+def _power(at_low: float, at_high: float, distance: float, otherwise: float = 2.0) -> float:
+    """p of an accuracy lost that grows as σ^p, from two values and the distance of their ln σ."""
+    if at_low <= 0 or at_high <= at_low:
+        return otherwise
+    return min(8.0, max(0.5, math.log(at_high / at_low) / distance))
 
 
-def _secant(
-    lost: Callable[[float], float], drop: float, point: float, slope: float, bottom: float, top: float
+def _step(value: float, drop: float, power: float) -> float:
+    """From the ln σ of a value to that of `drop`, at most the length of an interval."""
+    ratio = drop / value if value > 0 else math.inf
+    return min(_INTERVAL, max(-_INTERVAL, math.log(ratio) / power if ratio > 0 else -math.inf))
+
+
+def _refined(
+    lost: Callable[[float], float], drop: float, point: float, power: float, bottom: float, top: float
 ) -> float:
-    """Where the accuracy lost crosses `drop`, from a point near it and the slope there."""
-    below, above, before = bottom, top, None
+    """Where the accuracy lost crosses `drop`, from a point near it and the power there."""
+    below, above = bottom, top
+    before: tuple[float, float] | None = None
     for _ in range(20):
         value = lost(point)
+        if before is not None and point != before[0]:
+            (first, at_first), (last, at_last) = sorted([before, (point, value)])
+            power = _power(at_first, at_last, last - first, power)
+        before = point, value
         if value <= drop:
             below = max(below, point)
         else:
             above = min(above, point)
-        if before is not None and (value - before[1]) / (point - before[0]) > 0.05:
-            slope = (value - before[1]) / (point - before[0])
-        proposed = point + _step(drop - value, slope)
-        if not below <= proposed <= above:
+        proposed = point + _step(value, drop, power)
+        inside = below <= proposed <= above
+        if not inside:
             proposed = (below + above) / 2
-        allowed = _LAST_STEPS[before is not None]
-        before, moved, point = (point, value), abs(proposed - point), proposed
-        if moved < allowed:
+        moved, point = abs(proposed - point), proposed
+        if moved < (_LAST_STEP if inside else _LAST_STEP / 10):
             break
-    if below == bottom and lost(bottom) > drop:
-        raise genbench.NotApplicable(f"the smallest noise costs more than {drop} of training accuracy")
     return point
 
 
