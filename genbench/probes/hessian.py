@@ -26,54 +26,67 @@ class Hessian:
     Parameters
     ----------
     objective : Objective
-    blocks : sequence of slice, optional
-        Ranges of the weights, rising and apart; weights in none of them are constants. One block with all
-        weights where left out.
+    blocks : sequence of sequences of int, optional
+        Places of the parameters of each block in `objective.shapes`; parameters in none are constants. One
+        block with all of them where left out.
     """
 
-    def __init__(self, objective: Objective, blocks: Sequence[slice] = (slice(None),)):
-        self._weights = objective.weights.detach()
-        self._bounds = [each.indices(len(self._weights))[:2] for each in blocks]
-        self._points = [self._weights[first:last].clone().requires_grad_() for first, last in self._bounds]
+    def __init__(self, objective: Objective, blocks: Sequence[Sequence[int]] | None = None):
+        self._blocks = [range(len(objective.shapes))] if blocks is None else blocks
+        moved = [place for block in self._blocks for place in block]
+        # Each parameter is a leaf of its own, so that the product of a block does nothing for the others.
+        self._pieces = [piece.detach().clone() for piece in objective.pieces(objective.weights)]
+        for place in moved:
+            self._pieces[place].requires_grad_()
         self._count = len(objective.inputs)
         self._parts = [
             replace(objective, inputs=objective.inputs[part], targets=objective.targets[part])
             for part in chunks(objective.inputs, objective.device, copies=4)
         ]
-        self._kept: list[tuple[Tensor, ...]] = []
+        self._kept: list[dict[int, Tensor]] = []
         room, largest = _KEPT, 0
         for part in self._parts:
             if largest > room:
                 break
             saved = _Saved()
             with saved:
-                self._kept.append(self._slopes(part, range(len(self._points))))
+                self._kept.append(self._slopes(part, moved))
             room -= saved.bytes
             largest = max(largest, saved.bytes)
 
     def product(self, vector: Tensor, block: int = 0) -> Tensor:
         """H v for a vector of the size of the block, in its shape."""
+        places = self._blocks[block]
+        points = [self._pieces[place] for place in places]
+        split = vector.split([point.numel() for point in points])
+        directions = dict(zip(places, split, strict=True))
         result = torch.zeros_like(vector)
-        for place, part in enumerate(self._parts):
-            kept = place < len(self._kept)
-            slope = self._kept[place][block] if kept else self._slopes(part, [block])[0]
-            if slope.requires_grad:  # the loss of a linear function has no second derivative
-                # The fast kernels of attention have no second derivative.
-                with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-                    result += torch.autograd.grad(slope @ vector, self._points[block], retain_graph=kept)[0]
+        for index, part in enumerate(self._parts):
+            kept = index < len(self._kept)
+            slopes = self._kept[index] if kept else self._slopes(part, places)
+            # The loss of a linear function has no second derivative.
+            curved = [place for place in places if slopes[place].requires_grad]
+            if not curved:
+                continue
+            # The fast kernels of attention have no second derivative.
+            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+                images = torch.autograd.grad(
+                    [slopes[place] for place in curved],
+                    points,
+                    [directions[place].view_as(slopes[place]) for place in curved],
+                    retain_graph=kept,
+                    materialize_grads=True,
+                )
+            result += torch.cat([image.flatten() for image in images])
         return result
 
-    def _slopes(self, part: Objective, blocks: Sequence[int]) -> tuple[Tensor, ...]:
-        """The part's share of the gradient by each of the blocks, to be differentiated again."""
-        points = [self._points[block] for block in blocks]
+    def _slopes(self, part: Objective, places: Sequence[int]) -> dict[int, Tensor]:
+        """The part's share of the gradient by some of the parameters, to be differentiated again."""
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-            pieces, reached = [], 0
-            for (first, last), point in zip([self._bounds[block] for block in blocks], points, strict=True):
-                pieces += [self._weights[reached:first], point]
-                reached = last
-            weights = torch.cat([*pieces, self._weights[reached:]])
-            loss = torch.stack([losses.sum() for losses in part.losses(weights)]).sum() / self._count
-            return torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
+            loss = torch.stack([losses.sum() for losses in part.losses(self._pieces)]).sum() / self._count
+            points = [self._pieces[place] for place in places]
+            slopes = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
+        return dict(zip(places, slopes, strict=True))
 
 
 class _Saved(saved_tensors_hooks):

@@ -7,7 +7,7 @@ the network itself is never touched.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,12 +55,15 @@ class Objective:
     classification: bool
     device: torch.device
 
-    def losses(self, weights: Tensor, *, normalized: bool = False, copies: int = 1) -> Iterator[Tensor]:
+    def losses(
+        self, weights: Tensor | Sequence[Tensor], *, normalized: bool = False, copies: int = 1
+    ) -> Iterator[Tensor]:
         """Losses of the examples of each chunk, double: their sum over chunks, divided by s, is the loss.
 
         Parameters
         ----------
         weights : Tensor, shape (parameters,)
+            Or a tensor of each of `shapes`.
         normalized : bool
             Centre the logits of each example and divide them by their Euclidean norm first.
         copies : int
@@ -124,10 +127,16 @@ class Objective:
         if not self.classification:
             raise genbench.NotApplicable("accuracy is defined for classification only")
 
-    def _passes(self, weights: Tensor, stride: int, copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        sizes = [shape.numel() for shape in self.shapes]
-        pieces = zip(self.names, weights.split(sizes), self.shapes, strict=True)
-        named = {name: piece.view(shape) for name, piece, shape in pieces}
+    def pieces(self, weights: Tensor) -> list[Tensor]:
+        """Views of a vector of weights in the parameters' shapes."""
+        parts = weights.split([shape.numel() for shape in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def _passes(
+        self, weights: Tensor | Sequence[Tensor], stride: int, copies: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        pieces = self.pieces(weights) if isinstance(weights, Tensor) else weights
+        named = dict(zip(self.names, pieces, strict=True))
         inputs, targets = self.inputs[::stride], self.targets[::stride]
         for part in chunks(inputs, self.device, copies):
             outputs = functional_call(self.model, named, (inputs[part].to(self.device),))

@@ -38,8 +38,8 @@ _OBJECTIVE = genbench.need(
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 # The search for the noise begins this far below the largest one. It is coarse first: few directions and an
-# eighth of the examples, but so many at least, down to an interval of ln σ. At its ends all examples tell what
-# they lose in the few directions, and between them an eighth tells how much more or less it is in all.
+# eighth of the examples, but so many at least, down to an interval of ln σ. At its ends all examples tell
+# what they lose in the few directions, and between them an eighth tells how much more or less it is in all.
 _SMALLEST = 2.0**-20
 _FEW_DRAWS = 3
 _FEWEST = 100
@@ -47,6 +47,8 @@ _INTERVAL = 0.5
 # With all examples and directions it ends with a step of ln σ no longer than this: the power of σ that the
 # accuracy lost grows with is known to a tenth or so.
 _LAST_STEP = 0.04
+# Radii end where the change of the loss is as wanted to this part of it, by the precision of the weights.
+_LAST_CHANGE = {torch.float32: 1e-4, torch.float64: 1e-8}
 
 
 @genbench.probe
@@ -215,42 +217,47 @@ def flatness_radii(
     weights = objective.weights
     base = objective.loss(weights)
     start = objective.top if scope == "top" else 0
+    tolerance = _LAST_CHANGE[weights.dtype]
     radii: list[float] = []
     for seed in seeds:
         direction = normal_direction(seed, weights)
         direction[:start] = 0
         direction /= torch.linalg.vector_norm(direction)
 
-        def excess(radius: float, direction: Tensor = direction) -> float:
-            return abs(objective.loss(weights + radius * direction) - base) - increase
+        def change(radius: float, direction: Tensor = direction) -> float:
+            return abs(objective.loss(weights + radius * direction) - base) / increase
 
-        radii.append(_first_root(excess, radii[-1] if radii else 1.0))
+        radii.append(_first_crossing(change, radii[-1] if radii else 1.0, tolerance))
     return torch.tensor(radii, dtype=torch.float64)
 
 
-def _first_root(excess: Callable[[float], float], start: float) -> float:
-    """A positive root of a function that is negative at zero: the first that steps of a factor 1.5 find.
+def _first_crossing(change: Callable[[float], float], start: float, tolerance: float) -> float:
+    """Where a function that is zero at zero reaches one: the first place that steps of a factor 1.5 find.
 
-    Within the last step the root is closed in on by false position, in its Illinois form.
+    Within the last step it is closed in on by false position, in its Illinois form, in logarithms: the change
+    of a loss is nearly a power of the distance.
     """
-    low, high = 0.0, start
-    at_low, at_high = excess(low), excess(high)
+
+    def height(radius: float) -> float:
+        return math.log(max(change(radius), 1e-9))
+
+    low, at_low, high, at_high = 0.0, -math.inf, start, height(start)
     while at_high <= 0:
         low, at_low, high = high, at_high, 1.5 * high
-        at_high = excess(high)
+        at_high = height(high)
         if high > 1e9:
             raise genbench.NotApplicable("along a random direction the loss does not change enough")
     while low == 0 and high > 1e-12:
-        value = excess(high / 1.5)
+        value = height(high / 1.5)
         if value <= 0:
             low, at_low = high / 1.5, value
         else:
             high, at_high = high / 1.5, value
     side = 0
-    while high - low > 1e-9 * high:
-        middle = high - at_high * (high - low) / (at_high - at_low)
-        value = excess(middle)
-        if value == 0 or abs(middle - (low if value < 0 else high)) < 1e-5 * high:
+    while high - low > 1e-9 * high and low > 0:
+        middle = high * (low / high) ** (at_high / (at_high - at_low))
+        value = height(middle)
+        if abs(value) < tolerance:
             return middle
         if value < 0:
             low, at_low, at_high, side = middle, value, at_high / 2 if side < 0 else at_high, -1

@@ -86,8 +86,9 @@ def layer_curvatures(
     tops = []
     blocks = _blocks(objective)
     hessian = Hessian(objective, blocks)
+    sizes = [shape.numel() for shape in objective.shapes]
     for place, block in enumerate(blocks):
-        start = torch.zeros_like(objective.weights[block])
+        start = objective.weights.new_zeros(sum(sizes[each] for each in block))
         space = lanczos(partial(hessian.product, block=place), start, steps, generator)
         tops.append(space.values[0])
     return torch.stack(tops)
@@ -115,15 +116,10 @@ def rescaled_krylov(
     return lanczos(lambda vector: scale * hessian.product(scale * vector), start, steps, generator)
 
 
-def _blocks(objective: Objective) -> list[slice]:
-    """Where each module's parameters lie, for the modules that have a matrix."""
-    blocks: dict[str, slice] = {}
-    matrices: set[str] = set()
-    end = 0
-    for name, shape in zip(objective.names, objective.shapes, strict=True):
-        module = name.rpartition(".")[0]
-        begin, end = end, end + shape.numel()
-        blocks[module] = slice(blocks[module].start if module in blocks else begin, end)
-        if len(shape) > 1:
-            matrices.add(module)
-    return [block for module, block in blocks.items() if module in matrices]
+def _blocks(objective: Objective) -> list[list[int]]:
+    """Places of each module's parameters, for the modules that have a matrix."""
+    owners = [name.rpartition(".")[0] for name in objective.names]
+    matrices = [owner for owner, shape in zip(owners, objective.shapes, strict=True) if len(shape) > 1]
+    return [
+        [place for place, other in enumerate(owners) if other == owner] for owner in dict.fromkeys(matrices)
+    ]

@@ -38,20 +38,24 @@ def krylov_of(found, steps):
         return hessian_krylov(torch.Generator().manual_seed(0), found, steps=steps)
 
 
-@pytest.mark.parametrize("kept", [2**30, 20_000, 0], ids=["all graphs kept", "some", "one"])
+@pytest.mark.parametrize("kept", [2**30, 10_000, 0], ids=["all graphs kept", "some", "one"])
 def test_products_are_those_of_the_dense_matrix(monkeypatch, kept):
     found = network()
     dense = dense_hessian(found)
     vector = torch.randn(len(found.weights), dtype=torch.float64)
     monkeypatch.setitem(hessian.chunks.__globals__["_CHUNK"], "cpu", 100)
     monkeypatch.setattr(hessian, "_KEPT", kept)
+    ends = torch.tensor([shape.numel() for shape in found.shapes]).cumsum(0).tolist()
     with torch.no_grad():
         whole = hessian.Hessian(found)
-        blocks = hessian.Hessian(found, [slice(3, 20), slice(30, None)])
+        blocks = hessian.Hessian(found, [[0], [1, 3]])
+        first, others = torch.arange(ends[0]), torch.arange(ends[3])
+        others = others[((others >= ends[0]) & (others < ends[1])) | (others >= ends[2])]
         for _ in range(2):
             torch.testing.assert_close(whole.product(vector), dense @ vector)
-            torch.testing.assert_close(blocks.product(vector[3:20], 0), dense[3:20, 3:20] @ vector[3:20])
-            torch.testing.assert_close(blocks.product(vector[30:], 1), dense[30:, 30:] @ vector[30:])
+            for block, places in enumerate([first, others]):
+                expected = dense[places][:, places] @ vector[places]
+                torch.testing.assert_close(blocks.product(vector[places], block), expected)
     assert (len(whole._kept) == len(whole._parts)) == (kept == 2**30)
 
 
