@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import genbench
 from genbench.constraints import Count
@@ -51,14 +51,13 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 5
     require_differentiable(inputs)
     chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
     picked = inputs[chosen]
+    entrance = _Entrance(model, picked[:1].to(device))
     grams, outputs = [], []
     for part in chunks(picked, device, copies=1 + task.outputs // 2):
-        with torch.enable_grad():
-            point = picked[part].to(device, copy=True).requires_grad_()
-            values = forward(model, point)
-            jacobian = _pulled_back(values, point, torch.eye(values.shape[1], device=device)).flatten(2)
+        values, point = entrance.enter(picked[part].to(device))
+        jacobian = _pulled_back(values, point, torch.eye(values.shape[1], device=device)).flatten(2)
         jacobian = jacobian.transpose(0, 1)
-        grams.append((jacobian @ jacobian.transpose(1, 2)).double())
+        grams.append((entrance.times_metric(jacobian) @ jacobian.transpose(1, 2)).double())
         outputs.append(values.detach().double())
     return InputJacobians(torch.cat(grams), torch.cat(outputs), targets[chosen.to(targets.device)])
 
@@ -90,13 +89,71 @@ def projected_jacobians(
     picked = inputs[chosen.to(inputs.device)]
     outputs = logits[chosen.to(logits.device)]
     directions = torch.stack([_in_turn(outputs, generator) for _ in range(projections)])
+    entrance = _Entrance(model, picked[:1].to(device))
     squares = []
     for part in chunks(picked, device, copies=1 + projections):
-        with torch.enable_grad():
-            point = picked[part].to(device, copy=True).requires_grad_()
-            pulled = _pulled_back(forward(model, point), point, directions[:, part])
-        squares.append(pulled.flatten(2).double().square().sum(2).mean(0))
+        values, point = entrance.enter(picked[part].to(device))
+        pulled = _pulled_back(values, point, directions[:, part]).flatten(2)
+        squares.append((entrance.times_metric(pulled) * pulled).double().sum(2).mean(0))
     return torch.cat(squares)
+
+
+class _Entrance:
+    """Where derivatives by the input may end early: at the linear layer, if any, that alone reads the input.
+
+    With z = W x + b, the Jacobian by x is that by z times W. Its Gram matrix needs W Wᵀ only, which is the
+    smaller where the layer has fewer units than inputs.
+    """
+
+    def __init__(self, model: nn.Module, example: Tensor):
+        self._model = model
+        self._layer: nn.Linear | None = None
+        self._metric: Tensor | None = None
+        linear = [layer for layer in model.modules() if type(layer) is nn.Linear]
+        for layer in linear:
+            fewer = layer.out_features <= layer.in_features == example.numel()
+            if fewer and _reads_alone(layer, model, example):
+                weight = layer.weight.detach()
+                self._layer, self._metric = layer, weight @ weight.T
+                break
+
+    def enter(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs for examples and what to differentiate them by: the layer's outputs, or the input."""
+        return _cut_behind(self._layer, self._model, inputs.clone().requires_grad_())
+
+    def times_metric(self, derivatives: Tensor) -> Tensor:
+        """What, times the derivatives themselves, makes products of the derivatives by the input."""
+        return derivatives if self._metric is None else derivatives @ self._metric
+
+
+def _reads_alone(layer: nn.Linear, model: nn.Module, example: Tensor) -> bool:
+    """Whether the layer reads the input as it is, and nothing else does."""
+    point = example.clone().requires_grad_()
+    values, leaf = _cut_behind(layer, model, point)
+    if leaf is point or not values.requires_grad:
+        return False
+    return torch.autograd.grad(values, point, torch.ones_like(values), allow_unused=True)[0] is None
+
+
+def _cut_behind(layer: nn.Linear | None, model: nn.Module, point: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs at a point and what they are a function of: the layer's outputs, if it reads the point."""
+    leaf = point
+
+    def cut(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        nonlocal leaf
+        if leaf is not point or arguments[0].data_ptr() != point.data_ptr():
+            return output
+        leaf = output.detach().requires_grad_()
+        return leaf
+
+    handle = layer.register_forward_hook(cut) if layer is not None else None
+    try:
+        with torch.enable_grad():
+            values = forward(model, point)
+    finally:
+        if handle is not None:
+            handle.remove()
+    return values, leaf
 
 
 def _in_turn(values: Tensor, generator: torch.Generator) -> Tensor:

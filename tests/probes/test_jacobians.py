@@ -27,6 +27,44 @@ def test_gram_matrices_are_those_of_the_jacobian():
     assert torch.equal(found.targets, targets)
 
 
+class Wired(nn.Module):
+    """A linear layer that is not the only way from the input, or not the first, or used twice."""
+
+    def __init__(self, wiring, units):
+        super().__init__()
+        self.wiring = wiring
+        self.first, self.last = nn.Linear(8, units), nn.Linear(units, 3)
+        self.beside = nn.Linear(8, 3)
+
+    def forward(self, inputs):
+        flat = inputs.flatten(1)
+        if self.wiring == "scaled":
+            flat = flat.tanh()
+        hidden = self.first(flat)
+        if self.wiring == "again":
+            hidden = hidden + self.first(flat.square())
+        outputs = self.last(hidden.tanh())
+        return outputs + self.beside(flat).tanh() if self.wiring == "beside" else outputs
+
+
+@pytest.mark.parametrize("units", [5, 12])
+@pytest.mark.parametrize("wiring", ["chain", "scaled", "again", "beside"])
+def test_however_a_linear_layer_reads_the_input(wiring, units):
+    torch.manual_seed(0)
+    model, inputs = Wired(wiring, units).double(), torch.randn(6, 2, 2, 2, dtype=torch.float64)
+    task = genbench.Task("classification", (2, 2, 2), 3)
+    with torch.no_grad():
+        exact = input_jacobians(model, inputs, torch.zeros(6, dtype=torch.long), task, CPU).gram
+    projected = projected_jacobians(
+        model, inputs, model(inputs).detach(), CPU, torch.Generator().manual_seed(0), projections=2000
+    )
+    torch.testing.assert_close(projected, exact.diagonal(dim1=1, dim2=2).sum(1), rtol=0.1, atol=0)
+    for place in range(6):
+        jacobian = torch.func.jacrev(lambda x: model(x.unsqueeze(0))[0])(inputs[place]).flatten(1).detach()
+        torch.testing.assert_close(exact[place], jacobian @ jacobian.T)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 def test_chunks_change_nothing(monkeypatch):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
