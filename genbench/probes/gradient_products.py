@@ -96,7 +96,8 @@ def gradient_pieces(
     layers = _layers(model, inputs)
     size = sum(each.numel() for each in trained_parameters(model).values())
     limit = max(1, _KEPT // size // together) * together if layers is None else len(inputs)
-    for part in _limited(chunks(inputs, device, copies=2, together=together), len(inputs), limit):
+    copies = 8 if layers is None or _has_patches(layers) else 2
+    for part in _limited(chunks(inputs, device, copies, together=together), len(inputs), limit):
         if layers is None:
             scaled, scale = common_scale(cotangents(outputs_of(model, inputs[part], device), part))
             yield scale, [("all", _together(_written_out(model, inputs[part], scaled, device), together))]
@@ -124,7 +125,11 @@ def _together(piece: Factors | Tensor, count: int) -> Factors | Tensor:
 def has_small_factors(model: nn.Module, inputs: Tensor) -> bool:
     """Whether gradients are larger than their factors: the formulas hold, and none is of patches."""
     layers = _layers(model, inputs)
-    return layers is not None and not any(isinstance(layer, _ConvNd) for layer in layers.values())
+    return layers is not None and not _has_patches(layers)
+
+
+def _has_patches(layers: Mapping[str, nn.Module]) -> bool:
+    return any(isinstance(layer, _ConvNd) for layer in layers.values())
 
 
 def common_scale(cotangents: Tensor) -> tuple[Tensor, Tensor]:

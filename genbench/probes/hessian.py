@@ -17,7 +17,7 @@ __all__ = ["Hessian"]
 
 # A product costs about half as much where the gradient need not be computed anew. Its graph is kept for
 # as many chunks of examples as fit in this many bytes.
-_KEPT = 512 * 2**20
+_KEPT = 384 * 2**20
 
 
 class Hessian:
@@ -41,7 +41,7 @@ class Hessian:
         self._count = len(objective.inputs)
         self._parts = [
             replace(objective, inputs=objective.inputs[part], targets=objective.targets[part])
-            for part in chunks(objective.inputs, objective.device, copies=4)
+            for part in chunks(objective.inputs, objective.device, copies=8)
         ]
         self._kept: list[dict[int, Tensor]] = []
         room, largest = _KEPT, 0
