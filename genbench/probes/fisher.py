@@ -47,7 +47,7 @@ def radial_derivatives(
     plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
     # As variables, for the kernels that inference alone is given cannot carry a derivative; but nothing is
     # kept for a backward pass.
-    forgetful = saved_tensors_hooks(lambda _: None, lambda _: None)
+    forgetful = saved_tensors_hooks(lambda kept: kept.new_empty(0), lambda kept: kept)
     with forward_ad.dual_level(), torch.enable_grad(), forgetful, sdpa_kernel(SDPBackend.MATH), plain:
         moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
         parts = []
