@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # Decomposing the small matrices of the Lanczos method costs more than a step of it.
-_CHECK_EVERY = 6
+_CHECK_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,8 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     places = hidden_places(model, "blocks")
     rows: dict[str, list[Tensor]] = {name: [] for name in ("norms", "operator", "frobenius", "outputs")}
     for part in chunks(picked, device, copies=2 + task.outputs * len(places)):
-        with torch.enable_grad():
-            values, hidden = differentiable_pass(model, picked[part], places, device)
-            gradients = [
-                torch.autograd.grad(row.sum(), hidden, retain_graph=True, materialize_grads=True)
-                for row in values.unbind(1)
-            ]
-        sizes = [_sizes([each[place] for each in gradients]) for place in range(len(places))]
+        values, hidden = differentiable_pass(model, picked[part], places, device)
+        sizes = _of_outputs(values, hidden)
         for name, columns in zip(("operator", "frobenius"), zip(*sizes, strict=True), strict=True):
             rows[name].append(torch.stack(columns, 1))
         rows["norms"].append(_lengths(hidden))
@@ -162,10 +157,14 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
     norms = []
     for part in chunks(picked, device, copies=20):
         values, hidden = differentiable_pass(model, picked[part], places, device)
-        layers = [*hidden, values]
-        norms.append(
-            torch.stack([jacobian_norms(layers[late], layers[early], generator) for early, late in pairs], 1)
-        )
+        columns = [
+            jacobian_norms(hidden[late], hidden[early], generator)
+            for early, late in pairs
+            if late < len(places)
+        ]
+        # Rows of the outputs' Jacobians come for all layers at once.
+        columns += [operator for operator, _ in _of_outputs(values, hidden)]
+        norms.append(torch.stack(columns, 1))
     return InterlayerJacobians(torch.cat(norms), pairs)
 
 
@@ -256,6 +255,16 @@ def _lengths(layers: Sequence[Tensor]) -> Tensor:
     return torch.stack(
         [torch.linalg.vector_norm(each.detach().flatten(1).double(), dim=1) for each in layers], 1
     )
+
+
+def _of_outputs(values: Tensor, hidden: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Operator norm and Frobenius norm of ∂values/∂h for each of the hidden layers."""
+    with torch.enable_grad():
+        gradients = [
+            torch.autograd.grad(row.sum(), hidden, retain_graph=True, materialize_grads=True)
+            for row in values.unbind(1)
+        ]
+    return [_sizes([each[place] for each in gradients]) for place in range(len(hidden))]
 
 
 def _sizes(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
