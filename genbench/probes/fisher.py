@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -44,17 +43,17 @@ def radial_derivatives(
     """
     # Neither the fast kernels of attention nor those of recurrent layers carry a derivative along.
     recurrent = any(isinstance(module, nn.RNNBase) for module in objective.model.modules())
-    plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
-    # As variables, for the kernels that inference alone is given cannot carry a derivative; but nothing is
-    # kept for a backward pass.
-    forgetful = saved_tensors_hooks(lambda kept: kept.new_empty(0), lambda kept: kept)
-    with forward_ad.dual_level(), torch.enable_grad(), forgetful, sdpa_kernel(SDPBackend.MATH), plain:
-        moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
-        parts = []
-        for losses in objective.losses(moving, copies=6):
-            derivative = forward_ad.unpack_dual(losses).tangent
-            parts.append(torch.zeros_like(losses) if derivative is None else derivative.detach())
-    return torch.cat(parts)
+    found = []
+    for part in objective.parts(copies=8):
+        plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
+        # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
+        with forward_ad.dual_level(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), plain:
+            # As variables, for the kernels that inference alone is given cannot carry a derivative.
+            moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
+            for losses in part.losses(moving, copies=8):
+                derivative = forward_ad.unpack_dual(losses).tangent
+                found.append(torch.zeros_like(losses) if derivative is None else derivative.detach())
+    return torch.cat(found).detach()
 
 
 @genbench.probe(cost="D")

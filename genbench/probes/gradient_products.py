@@ -29,8 +29,12 @@ __all__ = [
     "trained_parameters",
 ]
 
-# At most this many numbers are kept of gradients, or of their factors, at a time.
+# At most this many bytes of gradients, or of their factors, are kept for their products: each further group
+# of layers costs a pass. And at most this many numbers at a time elsewhere.
+_KEPT_BYTES = 576 * 2**20
 _KEPT = 2**26
+# Rows of a symmetric product that are computed together.
+_BLOCK = 128
 _TRIED_EXAMPLES = 3
 
 
@@ -182,7 +186,7 @@ class _Unit:
 
 def _groups(model: nn.Module, layers: Mapping[str, nn.Module], one: Tensor, n: int) -> Iterator[list[_Unit]]:
     """Work that fits in memory at a time, each group for a pass over the data of its own."""
-    limit = max(1, _KEPT // n)
+    limit = max(1, _KEPT_BYTES // (n * next(model.parameters()).element_size()))
     group: list[_Unit] = []
     for unit in _units(layers, _calls_of(model, layers, one), limit):
         if group and sum(each.numbers for each in group) + unit.numbers > limit:
@@ -217,37 +221,46 @@ def _add_products(
     products: Tensor, model: nn.Module, layers: Mapping[str, nn.Module], group: list[_Unit],
     inputs: Tensor, cotangents: Tensor, device: torch.device,
 ) -> None:  # fmt: skip
-    kept: list[list[Factors | Tensor]] = [[] for _ in group]
+    written: dict[int, Tensor] = {}
+    factors: dict[int, list[Factors]] = {}
     with captured({unit.layer: layers[unit.layer] for unit in group}) as gradients:
-        for part in chunks(inputs, device, copies=4):
+        for part in chunks(inputs, device, copies=8):
             with torch.enable_grad():
                 outputs = forward(model, inputs[part].to(device))
             calls = gradients(outputs, cotangents[part])
             layer: str | None = None  # "" is the name of a network that is one layer
             whole: Factors | Tensor = inputs[:0]
-            for unit, found in zip(group, kept, strict=True):
+            for place, unit in enumerate(group):
                 if unit.layer != layer:  # the parts of a layer follow each other
                     layer, whole = unit.layer, factors_or_gradients(layers[unit.layer], calls.pop(unit.layer))
-                if isinstance(whole, Factors) and not whole.smaller_as_products:
-                    found.append(whole.rows(unit.rows).written_out())
-                else:
-                    found.append(whole)
-    for found in kept:
-        joined = _joined(found)
-        found.clear()
-        if isinstance(joined, Tensor):
-            products += joined @ joined.T
-            continue
-        rows = max(1, _KEPT // (len(products) * joined.inputs.shape[1] ** 2))
-        for start in range(0, len(products), rows):
-            some = slice(start, start + rows)
+                if isinstance(whole, Factors) and whole.smaller_as_products:
+                    factors.setdefault(place, []).append(whole)
+                    continue
+                rows = whole.rows(unit.rows).written_out() if isinstance(whole, Factors) else whole
+                if place not in written:
+                    written[place] = rows.new_empty(len(inputs), rows.shape[1])
+                written[place][part] = rows
+    for gradients_of_unit in written.values():
+        _add_symmetric(products, gradients_of_unit)
+    for pieces in factors.values():
+        joined = _joined(pieces)
+        rows_at_once = max(1, _KEPT // (len(products) * joined.inputs.shape[1] ** 2))
+        for start in range(0, len(products), rows_at_once):
+            some = slice(start, start + rows_at_once)
             few = Factors(joined.inputs[some], joined.deltas[some], joined.bias)
             products[some] += few.products(joined)
 
 
-def _joined(pieces: list[Any]) -> Factors | Tensor:
-    if isinstance(pieces[0], Tensor):
-        return torch.cat(pieces)
+def _add_symmetric(products: Tensor, rows: Tensor) -> None:
+    """Add the products of all rows with each other; of two blocks that mirror each other one is computed."""
+    for start in range(0, len(rows), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        block = rows[some] @ rows[start:].T
+        products[some, start:] += block
+        products[start + _BLOCK :, some] += block[:, _BLOCK:].T
+
+
+def _joined(pieces: list[Factors]) -> Factors:
     inputs, deltas = ([getattr(each, name) for each in pieces] for name in ("inputs", "deltas"))
     return Factors(torch.cat(inputs), torch.cat(deltas), pieces[0].bias)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from genbench.probes.objective import Objective
-from genbench.probes.sample import chunks
 
 __all__ = ["Hessian"]
 
@@ -39,10 +37,7 @@ class Hessian:
         for place in moved:
             self._pieces[place].requires_grad_()
         self._count = len(objective.inputs)
-        self._parts = [
-            replace(objective, inputs=objective.inputs[part], targets=objective.targets[part])
-            for part in chunks(objective.inputs, objective.device, copies=8)
-        ]
+        self._parts = list(objective.parts(copies=8))
         self._kept: list[dict[int, Tensor]] = []
         room, largest = _KEPT, 0
         for part in self._parts:

@@ -212,6 +212,9 @@ def _patches(layer: Any, entered: Tensor) -> Tensor:
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     entered = F.pad(entered, layer._reversed_padding_repeated_twice, mode=mode)
     dimensions = len(layer.kernel_size)
+    if dimensions == 2:  # several times as fast as in general
+        columns = F.unfold(entered, layer.kernel_size, layer.dilation, 0, layer.stride)
+        return columns.transpose(1, 2).unflatten(2, (entered.shape[1], -1))
     for place, (kernel, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     ):

@@ -111,6 +111,11 @@ class Objective:
                 loss += float(share.detach())
         return loss, total
 
+    def parts(self, copies: int) -> Iterator[Objective]:
+        """The objectives of chunks of examples, one behind the other; `copies` as in `chunks`."""
+        for part in chunks(self.inputs, self.device, copies):
+            yield replace(self, inputs=self.inputs[part], targets=self.targets[part])
+
     def batches(self, size: int) -> Iterator[Objective]:
         """The objectives of batches of up to `size` examples, which lie apart as the examples do.
 

@@ -10,6 +10,7 @@ from genbench.probes.curvature import hessian_krylov, hessian_remainder
 from genbench.probes.folding import folded_model
 from genbench.probes.objective import objective
 from genbench.probes.perturbation import normal_direction
+from genbench.probes.sample import chunks
 
 
 def objective_of(model, inputs, targets, kind="classification"):
@@ -43,7 +44,7 @@ def test_products_are_those_of_the_dense_matrix(monkeypatch, kept):
     found = network()
     dense = dense_hessian(found)
     vector = torch.randn(len(found.weights), dtype=torch.float64)
-    monkeypatch.setitem(hessian.chunks.__globals__["_CHUNK"], "cpu", 100)
+    monkeypatch.setitem(chunks.__globals__["_CHUNK"], "cpu", 100)
     monkeypatch.setattr(hessian, "_KEPT", kept)
     ends = torch.tensor([shape.numel() for shape in found.shapes]).cumsum(0).tolist()
     with torch.no_grad():

@@ -173,6 +173,8 @@ def test_neither_chunks_nor_groups_of_layers_change_anything(name, monkeypatch):
     whole = gradient_gram(model, inputs, targets, task(), CPU)
     moments = gradient_moments(model, inputs, targets, task(), CPU, coordinates=True)
     monkeypatch.setattr(engine, "_KEPT", 2000)
+    monkeypatch.setattr(engine, "_KEPT_BYTES", 2000 * 8)
+    monkeypatch.setattr(engine, "_BLOCK", 4)
     monkeypatch.setattr(layer_gradients, "_WRITTEN_OUT", 500)
     monkeypatch.setitem(engine.chunks.__globals__["_CHUNK"], "cpu", 4 * 4 * 50)
     again = gradient_gram(model, inputs, targets, task(), CPU)
@@ -185,7 +187,7 @@ def test_neither_chunks_nor_groups_of_layers_change_anything(name, monkeypatch):
 
 def test_large_layers_are_split_between_passes(monkeypatch):
     model, inputs, _ = built(STRUCTURED["strides"])
-    monkeypatch.setattr(engine, "_KEPT", 9 * 60)
+    monkeypatch.setattr(engine, "_KEPT_BYTES", 9 * 60 * inputs.element_size())
     layers = layer_gradients.trained_layers(model, inputs[:3])
     groups = list(engine._groups(model, layers, inputs[:1], 9))
     assert len(groups) > len(layers)
