@@ -141,10 +141,10 @@ def _cut_behind(layer: nn.Linear | None, model: nn.Module, point: Tensor) -> tup
 
     def cut(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
         nonlocal leaf
-        if leaf is not point or arguments[0].data_ptr() != point.data_ptr():
+        if leaf is not point or not arguments or arguments[0].data_ptr() != point.data_ptr():
             return output
         leaf = output.detach().requires_grad_()
-        return leaf
+        return leaf.clone()  # an activation may overwrite it
 
     handle = layer.register_forward_hook(cut) if layer is not None else None
     try:

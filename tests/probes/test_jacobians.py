@@ -40,15 +40,15 @@ class Wired(nn.Module):
         flat = inputs.flatten(1)
         if self.wiring == "scaled":
             flat = flat.tanh()
-        hidden = self.first(flat)
+        hidden = self.first(input=flat) if self.wiring == "by keyword" else self.first(flat)
         if self.wiring == "again":
             hidden = hidden + self.first(flat.square())
-        outputs = self.last(hidden.tanh())
+        outputs = self.last(hidden.tanh_() if self.wiring == "in place" else hidden.tanh())
         return outputs + self.beside(flat).tanh() if self.wiring == "beside" else outputs
 
 
 @pytest.mark.parametrize("units", [5, 12])
-@pytest.mark.parametrize("wiring", ["chain", "scaled", "again", "beside"])
+@pytest.mark.parametrize("wiring", ["chain", "scaled", "again", "beside", "in place", "by keyword"])
 def test_however_a_linear_layer_reads_the_input(wiring, units):
     torch.manual_seed(0)
     model, inputs = Wired(wiring, units).double(), torch.randn(6, 2, 2, 2, dtype=torch.float64)
