@@ -239,7 +239,8 @@ def _first_crossing(change: Callable[[float], float], start: float, tolerance: f
     """
 
     def height(radius: float) -> float:
-        return math.log(max(change(radius), 1e-9))
+        ratio = change(radius)
+        return math.log(max(ratio, 1e-9) if ratio < 1e9 else 1e9)  # also where the loss overflows
 
     low, at_low, high, at_high = 0.0, -math.inf, start, height(start)
     while at_high <= 0:
