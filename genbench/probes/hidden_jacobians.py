@@ -131,7 +131,7 @@ def margin_jacobians(
     picked, labels = inputs[chosen], targets[chosen.to(targets.device)].to(device)
     places = hidden_places(model, at)
     norms, outputs = [], []
-    for part in chunks(picked, device, copies=2):
+    for part in chunks(picked, device, copies=8):
         values, hidden = differentiable_pass(model, picked[part], places, device)
         require_classes(task, values)
         direction = _margin_direction(values.detach(), labels[part])
