@@ -50,10 +50,10 @@ def radial_derivatives(
         with forward_ad.dual_level(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), plain:
             # As variables, for the kernels that inference alone is given cannot carry a derivative.
             moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
-            for losses in part.losses(moving, copies=8):
+            for losses in part.losses(moving):
                 derivative = forward_ad.unpack_dual(losses).tangent
                 found.append(torch.zeros_like(losses) if derivative is None else derivative.detach())
-    return torch.cat(found).detach()
+    return torch.cat(found)
 
 
 @genbench.probe(cost="D")

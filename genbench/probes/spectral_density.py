@@ -86,9 +86,8 @@ def layer_curvatures(
     tops = []
     blocks = _blocks(objective)
     hessian = Hessian(objective, blocks)
-    sizes = [shape.numel() for shape in objective.shapes]
     for place, block in enumerate(blocks):
-        start = objective.weights.new_zeros(sum(sizes[each] for each in block))
+        start = objective.weights.new_zeros(sum(objective.shapes[each].numel() for each in block))
         space = lanczos(partial(hessian.product, block=place), start, steps, generator)
         tops.append(space.values[0])
     return torch.stack(tops)
@@ -108,9 +107,8 @@ def rescaled_krylov(
     fold, biases, examples
         As of `objective`.
     """
-    sizes = [shape.numel() for shape in objective.shapes]
-    norms = [torch.linalg.vector_norm(each) for each in objective.weights.split(sizes)]
-    scale = torch.cat([norm.expand(size) for norm, size in zip(norms, sizes, strict=True)])
+    pieces = objective.pieces(objective.weights)
+    scale = torch.cat([torch.linalg.vector_norm(piece).expand(piece.numel()) for piece in pieces])
     start = torch.zeros_like(objective.weights)
     hessian = Hessian(objective)
     return lanczos(lambda vector: scale * hessian.product(scale * vector), start, steps, generator)

@@ -170,11 +170,9 @@ def stability_space(
 
 def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
     """H v and (1/s) Σ_i H_i (H_i v), shape (parameters,) each."""
-    sizes = [shape.numel() for shape in objective.shapes]
 
     def loss(weights: Tensor, one_input: Tensor, one_target: Tensor) -> Tensor:
-        pieces = zip(objective.names, weights.split(sizes), objective.shapes, strict=True)
-        named = {name: piece.view(shape) for name, piece, shape in pieces}
+        named = dict(zip(objective.names, objective.pieces(weights), strict=True))
         outputs = functional_call(objective.model, named, (one_input.unsqueeze(0),)).double()
         if objective.classification:
             return F.cross_entropy(outputs, one_target.unsqueeze(0))

@@ -16,15 +16,16 @@ all over their sum    0.46                                     0.46
 peak memory           0.9 GB, with the libraries               1.95 GB, with the libraries
 ====================  =======================================  =======================================
 
-A pass takes 10 to 12 ms of the MLP, on a machine whose speed changes by a third from minute to minute, and 1.1
-s of ResNet-20 (1.8 s of processor time on one core, by which its column was taken). In passes of the MLP:
-norms and mean of the gradients 1.2 to 1.4; exact input Jacobians 1.8; their mean norm by projections 0.9 to
-1.1 with the shared forward pass, error 0.7 %; tolerated noise 8, 0.6 % off a bisection over all data. Ten
-eigenvalues of the Hessian are within 1 % after 30 products. The largest is within 0.1 % after 7 or 8, by
+A pass takes 10 to 12 ms of the MLP, on a machine whose speed changes by a third from minute to minute, and
+1.1 s of ResNet-20 (1.8 s of processor time on one core, by which its column was taken). In passes of the MLP:
+norms and mean of the gradients 1.2 to 1.7; exact input Jacobians 1.8 to 2.2; their mean norm by projections
+0.85 to 1.13 with the shared forward pass, error 0.7 %; tolerated noise 8, 0.6 % off a bisection over all data.
+Ten eigenvalues of the Hessian are within 1 % after 30 products. The largest is within 0.1 % after 7 or 8, by
 power iteration after 33 to 149; stopped where a step changes it by less than 0.1 %, power iteration is up to
-5 % low. On ResNet-20, where it stands alone, that is 5 and 10. The norms of the convolutions of WRN-16-4 take 1.4 to 2.4 s, a fifth to an eighth of the decompositions
-of all frequencies in NumPy, which hold for circular padding only. The Gram matrix of ResNet-20 takes 3 passes,
-1.0 to 1.2 times as long as vmap(grad) and a product of matrices.
+5 % low. On ResNet-20, where it stands alone, that is 5 and 10 products, with 60 of the photos. The norms of
+the convolutions of WRN-16-4 take 1.4 to 3.1 s, a third to an eighth of the decompositions of all frequencies
+in NumPy, which hold for circular padding only. The Gram matrix of ResNet-20 takes 3 passes, 1.0 to 1.2 times
+as long as vmap(grad) and a product of matrices.
 
 Two cores of a virtual machine (AMD EPYC), Python 3.11, torch 2.15; best of 10 rounds.
 Everything stands under ``extra_info`` of the results, ratios from one and the same run. Nothing here fails

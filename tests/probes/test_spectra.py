@@ -106,7 +106,7 @@ def test_matrix_norms_at_any_shape_and_scale(rows, columns, scale, seed):
 
 
 @settings(max_examples=20, deadline=None)
-@given(rank=st.integers(0, 5), size=st.sampled_from([5, 12, 300]), seed=st.integers(0, 2**16))
+@given(rank=st.integers(0, 5), size=st.integers(5, 12) | st.just(300), seed=st.integers(0, 2**16))
 def test_lanczos_finds_the_norm_of_matrices_of_low_rank(rank, size, seed):
     generator = torch.Generator().manual_seed(seed)
     left = torch.randn(size, rank, generator=generator, dtype=torch.float64)
@@ -117,9 +117,10 @@ def test_lanczos_finds_the_norm_of_matrices_of_low_rank(rank, size, seed):
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-12)
 
 
-def test_weights_that_are_not_finite_have_no_norm():
-    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(48, 2))
+@pytest.mark.parametrize("size", [6, 14], ids=["written out", "searched"])
+def test_weights_that_are_not_finite_have_no_norm(size):
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(3 * (size - 2) ** 2, 2))
     with torch.no_grad():
         model[0].weight.fill_(torch.nan)
         model[2].weight.fill_(torch.inf)
-    assert norms_of(model, torch.zeros(1, 2, 6, 6)).isnan().all()
+    assert norms_of(model, torch.zeros(1, 2, size, size)).isnan().all()
