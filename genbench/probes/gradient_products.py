@@ -177,10 +177,10 @@ def _layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | None:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A layer, or the part of it that belongs to some of its outputs."""
+    """A layer, or a part of it: some of its outputs, or where gradients are written out some entries."""
 
     layer: str
-    rows: slice
+    part: slice
     numbers: int
 
 
@@ -201,7 +201,9 @@ def _units(layers: Mapping[str, nn.Module], calls: Mapping[str, Calls], limit: i
     for name, pairs in calls.items():
         piece = factors_or_gradients(layers[name], pairs)
         if isinstance(piece, Tensor):
-            yield _Unit(name, slice(None), piece.shape[1])
+            entries = piece.shape[1]
+            for start in range(0, entries, limit):
+                yield _Unit(name, slice(start, start + limit), min(limit, entries - start))
         elif piece.smaller_as_products:
             yield _Unit(name, slice(None), piece.inputs.numel() + piece.deltas.numel())
         else:
@@ -236,7 +238,10 @@ def _add_products(
                 if isinstance(whole, Factors) and whole.smaller_as_products:
                     factors.setdefault(place, []).append(whole)
                     continue
-                rows = whole.rows(unit.rows).written_out() if isinstance(whole, Factors) else whole
+                if isinstance(whole, Factors):
+                    rows = whole.rows(unit.part).written_out()
+                else:
+                    rows = whole[:, unit.part]
                 if place not in written:
                     written[place] = rows.new_empty(len(inputs), rows.shape[1])
                 written[place][part] = rows

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ Calls = list[tuple[Tensor, Tensor]]
 
 # At most this many numbers of gradients are written out at a time.
 _WRITTEN_OUT = 2**24
+# With fewer channels the products of `_by_shifts` are too thin to be faster than those of patches.
+_SHIFTED_CHANNELS = 16
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -183,16 +186,18 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Callable[[Tensor, Tens
 def factors_or_gradients(layer: Any, calls: Calls) -> Factors | Tensor:
     """The gradients of one layer, as factors where that saves anything, else written out, shape (n, size)."""
     trained = [name for name, each in layer.named_parameters(recurse=False) if each.requires_grad]
-    if isinstance(layer, (nn.Linear, *_CONVOLUTIONS)) and getattr(layer, "groups", 1) == 1:
+    if all(_smaller_written_out(layer, entered, delta) for entered, delta in calls) and "weight" in trained:
+        of_calls = [_by_shifts(layer, entered, delta) for entered, delta in calls]
+    elif isinstance(layer, (nn.Linear, *_CONVOLUTIONS)) and getattr(layer, "groups", 1) == 1:
         pairs = [_positions(layer, entered, delta) for entered, delta in calls]
         inputs, deltas = pairs[0] if len(pairs) == 1 else map(_side_by_side, zip(*pairs, strict=True))
         return Factors(inputs, deltas, "bias" in trained) if "weight" in trained else deltas.sum(1)
-    if isinstance(layer, _CONVOLUTIONS):
+    elif isinstance(layer, _CONVOLUTIONS):
         of_calls = [_grouped(layer, entered, delta) for entered, delta in calls]
     else:
         of_calls = [_normalization(layer, entered, delta) for entered, delta in calls]
-    columns = [torch.stack([each[name] for each in of_calls]).sum(0) for name in trained]
-    return torch.cat(columns, 1)
+    columns = [reduce(torch.add, (each[name] for each in of_calls)) for name in trained]
+    return columns[0] if len(columns) == 1 else torch.cat(columns, 1)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
@@ -209,8 +214,7 @@ def _positions(layer: Any, entered: Tensor, delta: Tensor) -> tuple[Tensor, Tens
 
 def _patches(layer: Any, entered: Tensor) -> Tensor:
     """What a convolution sees at each position, shape (n, positions, channels, kernel)."""
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    entered = F.pad(entered, layer._reversed_padding_repeated_twice, mode=mode)
+    entered = _padded(layer, entered)
     dimensions = len(layer.kernel_size)
     if dimensions == 2:  # several times as fast as in general
         columns = F.unfold(entered, layer.kernel_size, layer.dilation, 0, layer.stride)
@@ -224,6 +228,45 @@ def _patches(layer: Any, entered: Tensor) -> Tensor:
     kernels = range(2 + dimensions, 2 + 2 * dimensions)
     moved = entered.permute(0, *places, 1, *kernels)
     return moved.reshape(len(entered), -1, entered.shape[1], math.prod(layer.kernel_size))
+
+
+def _padded(layer: Any, entered: Tensor) -> Tensor:
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return F.pad(entered, layer._reversed_padding_repeated_twice, mode=mode)
+
+
+def _smaller_written_out(layer: Any, entered: Tensor, delta: Tensor) -> bool:
+    """Whether the gradients take less room than the patches, and no patch is needed for them."""
+    return (
+        isinstance(layer, nn.Conv2d)
+        and layer.groups == 1
+        and set(layer.stride) == {1}
+        and delta[0, 0].numel() >= delta.shape[1]
+        and entered.shape[1] >= _SHIFTED_CHANNELS
+    )
+
+
+def _by_shifts(layer: Any, entered: Tensor, delta: Tensor) -> dict[str, Tensor]:
+    """Gradients of a convolution with stride 1, an entry of the kernel after the other.
+
+    With images as long as their rows laid end to end, and the rows of δ filled up with zeros to the length
+    of those of the padded input, each entry of the kernel sees the input shifted by a number of places: its
+    gradient is a product with a view, and no patch is ever copied.
+    """
+    padded = _padded(layer, entered)
+    width = padded.shape[3]
+    (_, columns), (down, right) = layer.kernel_size, layer.dilation
+    beyond = width - delta.shape[3]
+    images = padded.flatten(2)
+    rows = F.pad(delta, (0, beyond)).flatten(2)[:, :, : delta.shape[2] * width - beyond]
+    entries = math.prod(layer.kernel_size)
+    gradients = delta.new_empty(entries, len(delta), delta.shape[1], entered.shape[1])
+    for entry in range(entries):
+        start = entry // columns * down * width + entry % columns * right
+        seen = images[:, :, start : start + rows.shape[2]]
+        torch.bmm(rows, seen.transpose(1, 2), out=gradients[entry])
+    weight = gradients.permute(1, 2, 3, 0).flatten(1)
+    return {"weight": weight, "bias": delta.sum((2, 3))} if layer.bias is not None else {"weight": weight}
 
 
 def _grouped(layer: Any, entered: Tensor, delta: Tensor) -> dict[str, Tensor]:

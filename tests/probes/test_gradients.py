@@ -31,6 +31,20 @@ class Residual(nn.Module):
         return self.out(self.twice(F.avg_pool2d(x, 2)).mean((2, 3)))
 
 
+class Twice(nn.Module):
+    """A wide convolution that is called at two sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 16, 1)
+        self.twice = nn.Conv2d(16, 16, 3, padding=1)
+        self.out = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = torch.tanh(self.twice(self.first(x)))
+        return self.out(self.twice(F.pad(x, (0, 2, 0, 0))).mean((2, 3)))
+
+
 class Functional(nn.Module):
     """A weight that is used otherwise than by calling its layer."""
 
@@ -83,6 +97,15 @@ STRUCTURED = {
         nn.Flatten(),
         nn.Linear(4, 3),
     ),
+    "shifted": lambda: nn.Sequential(
+        nn.Conv2d(2, 16, 1),
+        nn.Tanh(),
+        nn.Conv2d(16, 16, (3, 2), padding="same", dilation=(1, 2), padding_mode="circular"),
+        nn.Tanh(),
+        nn.Conv2d(16, 6, (2, 3), padding=(2, 0), bias=False),
+        nn.Flatten(),
+        nn.Linear(144, 3),
+    ),
     "groups": lambda: nn.Sequential(
         nn.Conv2d(2, 6, 3, groups=2), nn.Tanh(), nn.Conv2d(6, 6, 3, groups=6), nn.Flatten(), nn.Linear(6, 3)
     ),
@@ -93,6 +116,7 @@ STRUCTURED = {
     "large kernel": lambda: nn.Sequential(nn.Conv2d(2, 64, 4), nn.Flatten(), nn.Linear(256, 3)),
     "recurrent": lambda: rnn(genbench.Task("classification", (2, 5, 5), 3), cell="gru", width=6),
     "residual": Residual,
+    "shifted twice": Twice,
     "frozen": frozen,
 }
 OTHERS = {
@@ -167,7 +191,7 @@ def test_regression_differentiates_the_mean_squared_error():
     torch.testing.assert_close(gram.products, gradients @ gradients.T)
 
 
-@pytest.mark.parametrize("name", ["strides", "large kernel", "recurrent", "tied"])
+@pytest.mark.parametrize("name", ["strides", "shifted", "large kernel", "recurrent", "tied"])
 def test_neither_chunks_nor_groups_of_layers_change_anything(name, monkeypatch):
     model, inputs, targets = built((STRUCTURED | OTHERS)[name])
     whole = gradient_gram(model, inputs, targets, task(), CPU)
