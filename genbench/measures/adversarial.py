@@ -89,8 +89,7 @@ def adversarial_margin(
         Of length 2.5 ε / steps, but at most ε: 1 makes it the fast gradient sign method.
     """
     require_movable(inputs)
-    chosen = evenly_spaced(len(inputs), examples)
-    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+    picked, wanted = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
     lost: Tensor = torch.zeros((), dtype=torch.float64, device=device)
     for part in chunks(picked, device, copies=2):
         start, labels = picked[part].to(device), wanted[part].to(device)

@@ -54,7 +54,7 @@ def mc_dropout_variance(
     if of == "predictions" and task.kind != "classification":
         raise genbench.NotApplicable("defined for classification only")
     thinned = _with_dropout(model, rate, task)
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -87,7 +87,7 @@ def linear_regions(model, inputs, device, *, segments: Count = 50, steps: Count 
     """
     if not inputs.is_floating_point():
         raise genbench.NotApplicable(f"there are no points between inputs of type {inputs.dtype}")
-    ends = inputs[evenly_spaced(len(inputs), segments).to(inputs.device)]
+    ends = evenly_spaced(inputs, segments)
     following = ends.roll(-1, 0)
     shares = torch.arange(steps + 1, dtype=torch.float64, device=inputs.device) / steps
     shares = shares.to(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
@@ -122,7 +122,7 @@ def inverse_preactivation(
     examples : int
         At most this many training examples, evenly spaced over the training split.
     """
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     parts = [_pre_activations(model, picked[part].to(device)) for part in chunks(picked, device)]
     layers = [torch.cat(each).abs().flatten().double() for each in zip(*parts, strict=True)]
     return -torch.stack([low_quantile(layer, quantile) for layer in layers]).log().sum()

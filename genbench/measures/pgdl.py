@@ -103,7 +103,7 @@ def pgdl_mixup_margin(
     require_movable(inputs)
     partner = partners_of_class(targets.to(device), generator)
     paired = with_partner(partner).nonzero().squeeze(1).cpu()
-    chosen = paired[evenly_spaced(len(paired), examples)]
+    chosen = evenly_spaced(paired, examples)
     others = inputs[partner[chosen.to(partner.device)].to(inputs.device)]
     middle = (inputs[chosen.to(inputs.device)] + others) / 2
     return _hidden_margin(model, middle, targets[chosen.to(targets.device)], task, device, layer, summary)
@@ -125,8 +125,7 @@ def pgdl_augment_margin(
     and in half of the cases a central part of 0.85 to 1 of the sides enlarged to the whole.
     """
     _require_images(inputs)
-    chosen = evenly_spaced(len(inputs), examples)
-    images = inputs[chosen.to(inputs.device)].to(device)
+    images = evenly_spaced(inputs, examples).to(device)
     images = torch.cat([images, images.flip(3)])
     draws = torch.rand(3, len(images), 1, 1, 1, generator=generator, device=device, dtype=torch.float64)
     contrast, enlarge, side = draws.to(images.dtype)
@@ -137,7 +136,7 @@ def pgdl_augment_margin(
     zoom[:, 0, 0] = zoom[:, 1, 1] = scale
     grid = F.affine_grid(zoom, list(images.shape), align_corners=True)
     images = F.grid_sample(images, grid, align_corners=True)
-    labels = targets[chosen.to(targets.device)]
+    labels = evenly_spaced(targets, examples)
     return _hidden_margin(model, images, torch.cat([labels, labels]), task, device, layer, summary)
 
 
@@ -154,7 +153,7 @@ def augmentation_consistency(model, inputs, task, device, generator, *, examples
     over 12,864 of them.
     """
     _require_images(inputs)
-    images = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)].to(device)
+    images = evenly_spaced(inputs, examples).to(device)
     before = _top(model, images, task)
     total = torch.zeros((), dtype=torch.float64, device=device)
     # Drawn for all images at once: the value does not depend on how many fit into a pass.

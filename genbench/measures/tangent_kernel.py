@@ -153,7 +153,7 @@ def tk_residual_alignment(task, logits, kernel=_KERNEL, *, top: Count = 10, exam
         The loss has no gradient; or eigenvalues k and k + 1 are equal, so that the k largest are not defined.
     """
     targets = kernel.targets.to(logits.device)
-    outputs = logits[evenly_spaced(len(logits), examples).to(logits.device)]
+    outputs = evenly_spaced(logits, examples)
     if task.kind == "classification":
         require_classes(task, logits)
         gradient = outputs.softmax(1) - F.one_hot(targets, task.outputs)

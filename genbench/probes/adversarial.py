@@ -63,8 +63,7 @@ def adversarial_distances(
         The inputs are not numbers, or the task is not classification.
     """
     require_movable(inputs)
-    chosen = evenly_spaced(len(inputs), examples)
-    picked = inputs[chosen.to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     found, predictions = [], []
     for part in chunks(picked, device, copies=4 * task.outputs):
         start = picked[part].to(device)
@@ -73,7 +72,7 @@ def adversarial_distances(
         search = _Search(model, start, outputs.argmax(1))
         found.append(search.nearest(steps, refinements))
         predictions.append(search.labels)
-    correct = torch.cat(predictions) == targets[chosen.to(targets.device)].to(device)
+    correct = torch.cat(predictions) == evenly_spaced(targets, examples).to(device)
     return AdversarialDistances(torch.cat(found), correct)
 
 

@@ -72,8 +72,7 @@ def fisher_norms(
         At most this many training examples, evenly spaced over the training split. With labels of the
         network the cost is that of as many backward passes as there are outputs.
     """
-    chosen = evenly_spaced(len(inputs), examples)
-    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+    picked, wanted = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
     if labels == "given":
         return _squared(
             model, picked, device, lambda outputs, part: loss_derivatives(outputs, wanted[part], task)
@@ -122,9 +121,8 @@ def relative_curvature(
     """
     last = layers[-1]
     products = last.matrix @ last.matrix.T
-    chosen = evenly_spaced(len(inputs), examples)
     parts = []
-    for features, outputs in _at_the_top(model, inputs[chosen.to(inputs.device)], device, last):
+    for features, outputs in _at_the_top(model, evenly_spaced(inputs, examples), device, last):
         if task.kind == "classification":
             require_classes(task, outputs)
             probabilities = outputs.softmax(1)

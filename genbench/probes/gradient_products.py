@@ -35,7 +35,7 @@ _KEPT_BYTES = 576 * 2**20
 _KEPT = 2**26
 # Rows of a symmetric product that are computed together.
 _BLOCK = 128
-_TRIED_EXAMPLES = 3
+_TRIED_EXAMPLES = 2
 
 
 def gradient_products(model: nn.Module, inputs: Tensor, cotangents: Tensor, device: torch.device) -> Tensor:
@@ -100,7 +100,7 @@ def gradient_pieces(
     layers = _layers(model, inputs)
     size = sum(each.numel() for each in trained_parameters(model).values())
     limit = max(1, _KEPT // size // together) * together if layers is None else len(inputs)
-    copies = 8 if layers is None or _has_patches(layers) else 2
+    copies = 8 if layers is None or _has_patches(layers) else 1
     for part in _limited(chunks(inputs, device, copies, together=together), len(inputs), limit):
         if layers is None:
             scaled, scale = common_scale(cotangents(outputs_of(model, inputs[part], device), part))

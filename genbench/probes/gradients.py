@@ -112,8 +112,7 @@ def gradient_gram(model, inputs, targets, task, device, *, examples: Count = 500
     examples : int
         At most this many training examples, evenly spaced over the training split.
     """
-    chosen = evenly_spaced(len(inputs), examples)
-    return gram_of(model, inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)], task, device)
+    return gram_of(model, evenly_spaced(inputs, examples), evenly_spaced(targets, examples), task, device)
 
 
 def gram_of(model, inputs: Tensor, targets: Tensor, task, device: torch.device) -> GradientGram:
@@ -139,35 +138,40 @@ def gradient_moments(
     coordinates : bool
         The mean square of each entry too.
     """
-    chosen = evenly_spaced(len(inputs), examples)
-    return _moments(model, inputs, targets, task, device, chosen, coordinates=coordinates)
+    some = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
+    return _moments(model, *some, task, device, coordinates=coordinates)
 
 
 def _moments(
-    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor,
+    model, inputs: Tensor, targets: Tensor, task, device: torch.device,
     *, together: int = 1, coordinates: bool = False,
 ) -> GradientMoments:  # fmt: skip
-    """Moments of the gradients of the chosen examples' losses, or of the sums of so many of them."""
-    picked, wanted = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+    """Moments of the gradients of the examples' losses, or of the sums of so many of them."""
 
     def derivatives(outputs: Tensor, part: slice) -> Tensor:
-        return loss_derivatives(outputs, wanted[part], task)
+        return loss_derivatives(outputs, targets[part], task)
 
     norms: list[Tensor] = []
     sums: dict[str, Tensor] = {}
     squares: dict[str, Tensor] = {}
-    for scale, pieces in gradient_pieces(model, picked, derivatives, device, together=together):
+    for scale, pieces in gradient_pieces(model, inputs, derivatives, device, together=together):
         of_examples = torch.zeros_like(scale)
         for name, piece in pieces:
             of_examples = of_examples + squared_norms(piece)
-            sums[name] = sums.get(name, 0) + _total(piece).double() * scale
+            _add(sums, name, _total(piece), float(scale))
             if coordinates:
-                squares[name] = squares.get(name, 0) + _total_square(piece) * scale**2
+                _add(squares, name, _total_square(piece), float(scale) ** 2)
         norms.append(of_examples * scale**2)
-    count = len(picked) // together
+    count = len(inputs) // together
     mean = torch.cat(list(sums.values())) / count
     mean_square = torch.cat(list(squares.values())) / count if coordinates else None
     return GradientMoments(torch.cat(norms), mean, mean_square)
+
+
+def _add(sums: dict[str, Tensor], name: str, value: Tensor, scale: float) -> None:
+    if name not in sums:
+        sums[name] = torch.zeros_like(value, dtype=torch.float64)
+    sums[name].add_(value, alpha=scale)
 
 
 @genbench.probe(cost="C")
@@ -188,14 +192,15 @@ def batch_gradients(
     NotApplicable
         There are not enough examples for two batches.
     """
-    taken = evenly_spaced(len(inputs), examples)
+    taken = evenly_spaced(torch.arange(len(inputs)), examples)
     batches = len(taken) // batch
     if batches < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
     order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
     chosen = order[: batches * batch]
     if has_small_factors(model, inputs):
-        moments = _moments(model, inputs, targets, task, device, chosen, together=batch)
+        some = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
+        moments = _moments(model, *some, task, device, together=batch)
         squared_norms, mean = moments.squared_norms, moments.mean
     else:
         norms, mean = [], torch.zeros((), dtype=torch.float64)

@@ -79,8 +79,7 @@ def representation(
     examples : int
         At most this many training examples, evenly spaced over the training split.
     """
-    chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
-    picked = inputs[chosen]
+    picked = evenly_spaced(inputs, examples)
     place = chosen_place(model, layer)
     features = []
     for part in chunks(picked, device):
@@ -90,7 +89,7 @@ def representation(
         if values.ndim == 4 and pool > 1:
             values = F.max_pool2d(values, [min(pool, size) for size in values.shape[2:]])
         features.append(values.flatten(1).double())
-    return Representation(torch.cat(features), targets[chosen.to(targets.device)].to(device))
+    return Representation(torch.cat(features), evenly_spaced(targets, examples).to(device))
 
 
 def hidden_places(model: nn.Module, at: At) -> list[Place]:

@@ -93,8 +93,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
         many backward passes as there are outputs.
     """
     require_differentiable(inputs)
-    chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
-    picked = inputs[chosen]
+    picked = evenly_spaced(inputs, examples)
     places = hidden_places(model, "blocks")
     rows: dict[str, list[Tensor]] = {name: [] for name in ("norms", "operator", "frobenius", "outputs")}
     for part in chunks(picked, device, copies=2 + task.outputs * len(places)):
@@ -105,7 +104,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
         rows["norms"].append(_lengths(hidden))
         rows["outputs"].append(values.detach().double())
     tables = {name: torch.cat(parts) for name, parts in rows.items()}
-    return HiddenJacobians(**tables, targets=targets[chosen.to(targets.device)].to(device))
+    return HiddenJacobians(**tables, targets=evenly_spaced(targets, examples).to(device))
 
 
 @genbench.probe(cost="C")
@@ -127,8 +126,7 @@ def margin_jacobians(
         In regression, and with a single output.
     """
     require_differentiable(inputs)
-    chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
-    picked, labels = inputs[chosen], targets[chosen.to(targets.device)].to(device)
+    picked, labels = evenly_spaced(inputs, examples), evenly_spaced(targets, examples).to(device)
     places = hidden_places(model, at)
     norms, outputs = [], []
     for part in chunks(picked, device, copies=8):
@@ -151,7 +149,7 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
         the cost is that of some tens of backward passes over them.
     """
     require_differentiable(inputs)
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     places = hidden_places(model, "blocks")
     pairs = tuple((early, late) for late in range(1, len(places) + 1) for early in range(late))
     norms = []

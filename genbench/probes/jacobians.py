@@ -49,8 +49,7 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 5
         The inputs are not numbers that one can differentiate by.
     """
     require_differentiable(inputs)
-    chosen = evenly_spaced(len(inputs), examples).to(inputs.device)
-    picked = inputs[chosen]
+    picked = evenly_spaced(inputs, examples)
     entrance = _Entrance(model, picked[:1].to(device))
     grams, outputs = [], []
     for part in chunks(picked, device, copies=1 + task.outputs // 2):
@@ -59,7 +58,7 @@ def input_jacobians(model, inputs, targets, task, device, *, examples: Count = 5
         jacobian = jacobian.transpose(0, 1)
         grams.append((entrance.times_metric(jacobian) @ jacobian.transpose(1, 2)).double())
         outputs.append(values.detach().double())
-    return InputJacobians(torch.cat(grams), torch.cat(outputs), targets[chosen.to(targets.device)])
+    return InputJacobians(torch.cat(grams), torch.cat(outputs), evenly_spaced(targets, examples))
 
 
 @genbench.probe(cost="C")
@@ -85,9 +84,8 @@ def projected_jacobians(
         The inputs are not numbers that one can differentiate by.
     """
     require_differentiable(inputs)
-    chosen = evenly_spaced(len(inputs), examples)
-    picked = inputs[chosen.to(inputs.device)]
-    outputs = logits[chosen.to(logits.device)]
+    picked = evenly_spaced(inputs, examples)
+    outputs = evenly_spaced(logits, examples)
     directions = torch.stack([_in_turn(outputs, generator) for _ in range(projections)])
     entrance = _Entrance(model, picked[:1].to(device))
     squares = []

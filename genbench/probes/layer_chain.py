@@ -93,7 +93,7 @@ def layer_chain(
         activation has no Lipschitz derivative.
     """
     require_differentiable(inputs)
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     network = copy.deepcopy(model)
     for module in network.modules():
         if hasattr(module, "inplace"):

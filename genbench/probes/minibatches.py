@@ -53,7 +53,7 @@ def minibatch_moments(
     NotApplicable
         A batch would hold all examples.
     """
-    taken = evenly_spaced(len(inputs), examples)
+    taken = evenly_spaced(torch.arange(len(inputs)), examples)
     if batch >= len(taken):
         raise genbench.NotApplicable(f"batches of {batch} from {len(taken)} examples are all the same")
     size = sum(each.numel() for each in trained_parameters(model).values())

@@ -47,7 +47,7 @@ def log_rho(
     NotApplicable
         The function is not homogeneous in each layer, as with skip connections or smooth activations.
     """
-    _require_homogeneous(model, layers, inputs[evenly_spaced(len(inputs), _EXAMPLES)])
+    _require_homogeneous(model, layers, evenly_spaced(inputs, _EXAMPLES))
     logarithms = []
     for place, layer in enumerate(layers):
         entries = layer.weight.flatten()

@@ -188,8 +188,7 @@ def objective(
     weights = torch.cat([parameter.detach().flatten() for parameter in moved.values()]).to(precision)
     if not weights.isfinite().all():
         raise genbench.NotApplicable("the weights are not finite")
-    chosen = evenly_spaced(len(inputs), examples)
-    picked = inputs[chosen.to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     if task.kind == "classification":
         require_classes(task, forward(model, inputs[:1]))
     last = matrices[-1].rpartition(".")[0]
@@ -202,7 +201,7 @@ def objective(
         names=names,
         shapes=tuple(parameter.shape for parameter in moved.values()),
         inputs=picked.to(precision) if picked.is_floating_point() else picked,
-        targets=targets[chosen.to(targets.device)],
+        targets=evenly_spaced(targets, examples),
         classification=task.kind == "classification",
         device=device,
     )

@@ -135,7 +135,7 @@ def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, exa
         As `squared_paths`; and the network has activations that are not ReLUs.
     """
     squared = _squared(folded)
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     found = []
     with torch.no_grad():
         for part in chunks(picked, device, copies=2):

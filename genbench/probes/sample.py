@@ -85,6 +85,9 @@ def at_most(examples: int) -> Iterator[None]:
         _LIMIT.reset(before)
 
 
-def evenly_spaced(total: int, wanted: int) -> Tensor:
-    """Up to `wanted` indices spread over all examples, so that sorted classes are all represented."""
-    return torch.linspace(0, total - 1, min(wanted, total), dtype=torch.float64).round().long()
+def evenly_spaced(rows: Tensor, wanted: int) -> Tensor:
+    """Up to `wanted` rows spread over all, so that sorted classes are all represented; all are not copied."""
+    if wanted >= len(rows):
+        return rows
+    places = torch.linspace(0, len(rows) - 1, wanted, dtype=torch.float64).round().long()
+    return rows[places.to(rows.device)]

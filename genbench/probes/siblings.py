@@ -154,8 +154,7 @@ def _predicted(
 
 
 def _sample(inputs: Tensor, targets: Tensor, examples: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    chosen = evenly_spaced(len(inputs), examples)
-    return inputs[chosen.to(inputs.device)].to(device), targets[chosen.to(targets.device)].to(device)
+    return evenly_spaced(inputs, examples).to(device), evenly_spaced(targets, examples).to(device)
 
 
 def _interpolate(

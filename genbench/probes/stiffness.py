@@ -206,7 +206,7 @@ def stiffness_profile(
     block = all_pairs(gram)
     if not inputs.is_floating_point():
         raise genbench.NotApplicable("the inputs are whole numbers, which have no angles")
-    chosen = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    chosen = evenly_spaced(inputs, examples)
     rows = chosen.flatten(1).to(block.cosines.device, torch.float64)
     lengths = torch.linalg.vector_norm(rows, dim=1)
     wanted = torch.outer(lengths > 0, lengths > 0).triu(1)

@@ -40,11 +40,11 @@ def tangent_kernel(model, inputs, targets, task, device, *, examples: Count = 50
         At most this many training examples, evenly spaced over the training split. Each counts as many times
         as there are outputs.
     """
-    chosen = evenly_spaced(len(inputs), examples)
-    picked = inputs[chosen.to(inputs.device)].repeat_interleave(task.outputs, 0)
-    directions = torch.eye(task.outputs, dtype=torch.float64, device=device).repeat(len(chosen), 1)
+    picked = evenly_spaced(inputs, examples)
+    directions = torch.eye(task.outputs, dtype=torch.float64, device=device).repeat(len(picked), 1)
+    picked = picked.repeat_interleave(task.outputs, 0)
     matrix = gradient_products(model, picked, directions, device)
-    return TangentKernel(matrix, targets[chosen.to(targets.device)])
+    return TangentKernel(matrix, evenly_spaced(targets, examples))
 
 
 @genbench.probe

@@ -158,9 +158,9 @@ def tangent_features_along(
     NotApplicable
         The run kept no snapshots, or they do not fit the network.
     """
-    chosen = evenly_spaced(len(inputs), examples)
-    picked = inputs[chosen.to(inputs.device)].repeat_interleave(task.outputs, 0)
-    directions = torch.eye(task.outputs, dtype=torch.float64, device=device).repeat(len(chosen), 1)
+    picked = evenly_spaced(inputs, examples)
+    directions = torch.eye(task.outputs, dtype=torch.float64, device=device).repeat(len(picked), 1)
+    picked = picked.repeat_interleave(task.outputs, 0)
     steps, totals = [], []
     for step, network in _networks(model, snapshots):
         total = torch.zeros((), dtype=torch.float64, device=device)

@@ -72,7 +72,7 @@ def unrolled(inputs, device, generator, model=_MODEL, *, places: Count = 3, exam
     others = [each for each in model.modules() if isinstance(each, nn.Linear) and id(each) not in inside]
     if len(others) != 1:
         raise genbench.NotApplicable("the network is more than recurrent layers and one linear layer")
-    picked = inputs[evenly_spaced(len(inputs), examples).to(inputs.device)]
+    picked = evenly_spaced(inputs, examples)
     sigma = largest = 0.0
     for part in chunks(picked, device, copies=20):
         with torch.enable_grad(), _states(layers) as (sequences, states):
@@ -80,7 +80,7 @@ def unrolled(inputs, device, generator, model=_MODEL, *, places: Count = 3, exam
         sizes = [*sequences, *(state for each in states for state in each)]
         largest = max(largest, *(float(torch.linalg.vector_norm(each, dim=-1).max()) for each in sizes))
         for each in states:
-            chosen = [each[place] for place in evenly_spaced(len(each), places).tolist()]
+            chosen = [each[place] for place in evenly_spaced(torch.arange(len(each)), places).tolist()]
             for late, image in enumerate([*chosen, outputs]):
                 for point in chosen[:late]:
                     norms = jacobian_norms(image, point, generator, only_largest=True, tolerance=_TOLERANCE)

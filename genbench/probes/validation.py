@@ -69,11 +69,7 @@ def held_out_gram(model, inputs, targets, validation, task, device, *, examples:
     examples : int
         At most this many of either, evenly spaced over their splits.
     """
-    parts = []
-    for some_inputs, some_targets in ((inputs, targets), (validation.inputs, validation.targets)):
-        chosen = evenly_spaced(len(some_inputs), examples)
-        parts.append(
-            (some_inputs[chosen.to(some_inputs.device)], some_targets[chosen.to(some_targets.device)])
-        )
-    picked, wanted = (torch.cat([each.to(device) for each in column]) for column in zip(*parts, strict=True))
+    splits = ((inputs, targets), (validation.inputs, validation.targets))
+    parts = [[evenly_spaced(each, examples).to(device) for each in split] for split in splits]
+    picked, wanted = (torch.cat(column) for column in zip(*parts, strict=True))
     return HeldOutGram(gram_of(model, picked, wanted, task, device), len(parts[0][0]))

@@ -121,9 +121,10 @@ def test_layers_without_a_rule_for_batches_of_cotangents_are_differentiated_one_
 
 
 def test_a_sample_is_spread_over_all_examples():
-    assert evenly_spaced(10, 4).tolist() == [0, 3, 6, 9]
-    assert evenly_spaced(3, 10).tolist() == [0, 1, 2]
-    assert evenly_spaced(5, 1).tolist() == [0]
+    rows = torch.arange(10)
+    assert evenly_spaced(rows, 4).tolist() == [0, 3, 6, 9]
+    assert evenly_spaced(rows, 1).tolist() == [0]
+    assert evenly_spaced(rows, 11) is rows
 
 
 def test_whole_numbers_cannot_be_differentiated_by():
