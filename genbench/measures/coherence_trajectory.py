@@ -7,10 +7,8 @@ snapshots that the run kept, which include the initial network, the end of the f
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
 from torch import Tensor
 
 import genbench
@@ -23,17 +21,11 @@ __all__ = [
     "coherence_late",
     "grad_cosine_init",
     "grad_noise_epoch1",
-    "gradient_kurtosis",
 ]
 
 _ALONG = genbench.need("gradients_along", examples=genbench.setting("examples"))
 _FINAL = genbench.need("gradient_moments", examples=genbench.setting("examples"))
 _INITIAL = genbench.need("initial_gradient_moments", examples=genbench.setting("examples"))
-_MINIBATCHES = genbench.need(
-    "minibatch_moments",
-    batch=genbench.setting("batch"), batches=genbench.setting("batches"),
-    examples=genbench.setting("examples"),
-)  # fmt: skip
 
 
 @genbench.measure(
@@ -159,42 +151,6 @@ def grad_cosine_init(final=_FINAL, initial=_INITIAL, *, examples: Count = 2000) 
     if norms == 0:
         raise genbench.NotApplicable("the gradient of the training loss vanishes")
     return final.mean @ initial.mean.to(final.mean.device) / norms
-
-
-@genbench.measure(
-    family="gradient_interaction", direction="?",
-    source="Zhang et al. 2017 (Theory of deep learning III), figure 5",
-    formula="median_p (mean_b (g_bp − mean g_p)⁴ / (mean_b (g_bp − mean g_p)²)² − 3)",
-)  # fmt: skip
-def gradient_kurtosis(
-    moments=_MINIBATCHES,
-    *, batch: Count = 16, batches: Annotated[int, Ge(4)] = 64, unbiased: bool = True, examples: Count = 2000,
-) -> float:  # fmt: skip
-    """Median over the parameters of the excess kurtosis of minibatch gradients: 0 where they are Gaussian.
-
-    The source sees it near 0 for batches that are neither very small nor very large, which makes stochastic
-    gradient descent resemble a Langevin equation. It claims no sign. Parameters whose gradient is the same in
-    all batches are left out. Fourth moments are noisy: on small networks chance moves the default by 0.1
-    to 0.2 of the spread across models, and four times the batches leave more than a tenth.
-
-    Parameters
-    ----------
-    batch : int
-        Examples in a batch.
-    batches : int
-        How many batches are drawn.
-    unbiased : bool
-        Corrected for the number n of batches, (n − 1) ((n + 1) κ + 6) / ((n − 2) (n − 3)), so that it is 0 on
-        average for Gaussian gradients; else κ, the plain ratio of the sample's moments.
-    """
-    moving = moments.second > 0
-    if not moving.any():
-        raise genbench.NotApplicable("the gradients of all batches are the same")
-    excess = moments.fourth[moving] / moments.second[moving].square() - 3
-    if unbiased:
-        n = moments.batches
-        excess = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6)
-    return float(np.median(excess.cpu().numpy()))
 
 
 def _coherence(along: GradientsAlong) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ __all__ = [
     "grad_noise_final",
     "grad_norm_train",
     "gradient_confusion",
+    "gradient_kurtosis",
     "gsnr",
     "noise_scale",
 ]
@@ -35,7 +37,10 @@ _MOMENTS = genbench.need("gradient_moments", examples=genbench.setting("examples
 _BATCHES = genbench.need(
     "batch_gradients", batch=genbench.setting("batch"), examples=genbench.setting("examples")
 )
-_COORDINATES = genbench.need("gradient_moments", examples=genbench.setting("examples"), coordinates=True)
+_POWERS = genbench.need("gradient_moments", examples=genbench.setting("examples"), powers=4)
+
+# Central moments from powers keep eight digits where the variance is this part of the mean square.
+_LEAST_VARIANCE = 1e-4
 
 
 @genbench.measure(
@@ -140,14 +145,50 @@ def noise_scale(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
     family="gradient_interaction", direction="-", source="Liu et al. 2020, definition 1",
     formula="mean_p (mean_i g_ip)² / var_i g_ip",
 )  # fmt: skip
-def gsnr(moments=_COORDINATES, *, examples: Count = 2000) -> Tensor:
+def gsnr(moments=_POWERS, *, examples: Count = 2000) -> Tensor:
     """Gradient signal-to-noise ratio, averaged over the parameters whose mean gradient is not zero."""
     moved = moments.mean != 0
     if not moved.any():
         raise genbench.NotApplicable("the mean gradient vanishes")
     squares = moments.mean[moved].square()
-    variances = (moments.mean_square[moved] - squares).clamp_min(0)
+    variances = (moments.powers[1, moved] - squares).clamp_min(0)
     return (squares / variances).mean()
+
+
+@genbench.measure(
+    family="gradient_interaction", direction="?",
+    source="Zhang et al. 2017 (Theory of deep learning III), figure 5",
+    formula="median_p (E_b (g_bp − ḡ_p)⁴ / (E_b (g_bp − ḡ_p)²)² − 3), E_b over all batches", version=2,
+)  # fmt: skip
+def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16, examples: Count = 2000) -> float:
+    """Median over the parameters of the excess kurtosis of minibatch gradients: 0 where they are Gaussian.
+
+    The source sees it near 0 for batches that are neither very small nor very large, which makes stochastic
+    gradient descent resemble a Langevin equation. It claims no sign. No batch is drawn: the moments over all
+    batches without replacement follow from those of the examples' gradients. Parameters whose gradient
+    varies by less than a hundredth of its mean are left out, where the difference of powers is rounding.
+
+    Parameters
+    ----------
+    batch : int
+        Examples in a batch.
+
+    Raises
+    ------
+    NotApplicable
+        A batch would hold all examples; or no parameter's gradient varies.
+    """
+    total = len(moments.squared_norms)
+    if batch >= total:
+        raise genbench.NotApplicable(f"batches of {batch} from {total} examples are all the same")
+    mean, square, cube, fourth = moments.powers
+    variance = square - mean.square()
+    moving = variance > _LEAST_VARIANCE * square
+    if not moving.any():
+        raise genbench.NotApplicable("the gradients of all batches are the same")
+    central = fourth - 4 * mean * cube + 6 * mean.square() * square - 3 * mean.pow(4)
+    kurtosis = (central[moving] / variance[moving].square()).clamp_min(1)
+    return float(np.median(_excess_of_sums(kurtosis, batch, total).cpu().numpy()))
 
 
 @genbench.measure(
@@ -175,3 +216,18 @@ def _norms(moments: GradientMoments) -> tuple[Tensor, Tensor]:
 
 def _variance(moments: GradientMoments) -> Tensor:
     return (moments.squared_norms.mean() - moments.mean.square().sum()).clamp_min(0)
+
+
+def _excess_of_sums(kurtosis: Tensor, drawn: int, total: int) -> Tensor:
+    """Excess kurtosis of the sum of some of `total` numbers, drawn without replacement, from that of one.
+
+    Of centred numbers z with Σ z² = A, E S² = (π₁ − π₂) A, and E S⁴ = (π₁ − 7 π₂ + 12 π₃ − 6 π₄) Σ z⁴ +
+    3 (π₂ − 2 π₃ + π₄) A², π_k being the probability that k given numbers are all drawn.
+    """
+    chances, chance = [], 1.0
+    for k in range(4):
+        chance = chance * (drawn - k) / (total - k) if drawn > k else 0.0
+        chances.append(chance)
+    one, two, three, four = chances
+    alone = (one - 7 * two + 12 * three - 6 * four) * kurtosis / total
+    return (alone + 3 * (two - 2 * three + four)) / (one - two) ** 2 - 3

@@ -4,8 +4,8 @@
 batch norm folded in by `folding`; `norms`, `normalization` and `spectra` take their norms, `eigenvalues`
 their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low_rank` fit laws of their own;
 `unrolled` is a recurrent network over time; `paths` sums over paths; `jacobians` differentiates by the input,
-`gradients` and `tangent_kernel` by the weights, example by example, `minibatches` batch by batch, and
-`trajectory` at the weights along training.
+`gradients` and `tangent_kernel` by the weights, example by example, and `trajectory` at the weights along
+training.
 `objective` is the training loss as a function of the weights, which `perturbation`, `ascent` and `worst_case`
 move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of `hessian`;
 `fisher` has the Fisher information, `adversarial` moves the inputs.
@@ -33,7 +33,6 @@ from genbench.probes import (
     layers,
     low_rank,
     margins,
-    minibatches,
     normalization,
     norms,
     objective,
@@ -73,7 +72,6 @@ __all__ = [
     "layers",
     "low_rank",
     "margins",
-    "minibatches",
     "normalization",
     "norms",
     "objective",

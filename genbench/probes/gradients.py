@@ -24,7 +24,7 @@ from genbench.probes.gradient_products import (
     outputs_of,
     trained_parameters,
 )
-from genbench.probes.layer_gradients import Factors
+from genbench.probes.layer_gradients import Factors, power_sums
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import evenly_spaced, forward
 
@@ -35,7 +35,6 @@ __all__ = [
     "batch_gradients",
     "gradient_gram",
     "gradient_moments",
-    "gradient_of_batch",
     "gram_of",
     "loss_derivatives",
     "squared_norms",
@@ -73,15 +72,17 @@ class GradientMoments:
     ----------
     squared_norms : Tensor, shape (s,)
         ‖g_i‖², double.
-    mean : Tensor, shape (parameters,)
-        Mean gradient, double, a layer after the other.
-    mean_square : Tensor, shape (parameters,), or None
-        Mean of the squared entries, in the same order.
+    powers : Tensor, shape (k, parameters)
+        Means of the first k powers of the gradients' entries, double, a layer after the other.
     """
 
     squared_norms: Tensor
-    mean: Tensor
-    mean_square: Tensor | None
+    powers: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean gradient, shape (parameters,), double."""
+        return self.powers[0]
 
 
 @dataclass(frozen=True)
@@ -127,24 +128,24 @@ def gram_of(model, inputs: Tensor, targets: Tensor, task, device: torch.device) 
 
 @genbench.probe(cost="D")
 def gradient_moments(
-    model, inputs, targets, task, device, *, examples: Count = 2000, coordinates: bool = False
+    model, inputs, targets, task, device, *, examples: Count = 2000, powers: Count = 1
 ) -> GradientMoments:
-    """Norms and mean of the examples' gradients, from one backward pass.
+    """Norms of the examples' gradients and moments of their entries, from one backward pass.
 
     Parameters
     ----------
     examples : int
         At most this many training examples, evenly spaced over the training split.
-    coordinates : bool
-        The mean square of each entry too.
+    powers : int
+        Of each entry the means of so many powers.
     """
     some = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
-    return _moments(model, *some, task, device, coordinates=coordinates)
+    return _moments(model, *some, task, device, powers=powers)
 
 
 def _moments(
     model, inputs: Tensor, targets: Tensor, task, device: torch.device,
-    *, together: int = 1, coordinates: bool = False,
+    *, together: int = 1, powers: int = 1,
 ) -> GradientMoments:  # fmt: skip
     """Moments of the gradients of the examples' losses, or of the sums of so many of them."""
 
@@ -153,25 +154,18 @@ def _moments(
 
     norms: list[Tensor] = []
     sums: dict[str, Tensor] = {}
-    squares: dict[str, Tensor] = {}
     for scale, pieces in gradient_pieces(model, inputs, derivatives, device, together=together):
         of_examples = torch.zeros_like(scale)
         for name, piece in pieces:
             of_examples = of_examples + squared_norms(piece)
-            _add(sums, name, _total(piece), float(scale))
-            if coordinates:
-                _add(squares, name, _total_square(piece), float(scale) ** 2)
+            found = _power_sums(piece, powers) if powers > 1 else _total(piece).unsqueeze(0)
+            if name not in sums:
+                sums[name] = torch.zeros_like(found, dtype=torch.float64)
+            for exponent, (total, more) in enumerate(zip(sums[name], found, strict=True), start=1):
+                total.add_(more, alpha=float(scale) ** exponent)
         norms.append(of_examples * scale**2)
     count = len(inputs) // together
-    mean = torch.cat(list(sums.values())) / count
-    mean_square = torch.cat(list(squares.values())) / count if coordinates else None
-    return GradientMoments(torch.cat(norms), mean, mean_square)
-
-
-def _add(sums: dict[str, Tensor], name: str, value: Tensor, scale: float) -> None:
-    if name not in sums:
-        sums[name] = torch.zeros_like(value, dtype=torch.float64)
-    sums[name].add_(value, alpha=scale)
+    return GradientMoments(torch.cat(norms), torch.cat(list(sums.values()), 1) / count)
 
 
 @genbench.probe(cost="C")
@@ -205,7 +199,7 @@ def batch_gradients(
     else:
         norms, mean = [], torch.zeros((), dtype=torch.float64)
         for some in chosen.split(batch):
-            total, scale = gradient_of_batch(model, inputs, targets, some, task, device)
+            total, scale = _gradient_of_batch(model, inputs, targets, some, task, device)
             gradient = total * scale
             norms.append(gradient.square().sum())
             mean = mean.to(gradient.device) + gradient / batches
@@ -213,7 +207,7 @@ def batch_gradients(
     return BatchGradients(squared_norms / batch**2, mean.square().sum() / batch**2, batch)
 
 
-def gradient_of_batch(
+def _gradient_of_batch(
     model, inputs: Tensor, targets: Tensor, chosen: Tensor, task, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Gradient of the chosen examples' summed losses over a scale, shape (parameters,), and that scale."""
@@ -249,5 +243,5 @@ def _total(piece: Factors | Tensor) -> Tensor:
     return piece.total() if isinstance(piece, Factors) else piece.sum(0)
 
 
-def _total_square(piece: Factors | Tensor) -> Tensor:
-    return piece.total_square() if isinstance(piece, Factors) else piece.double().square().sum(0)
+def _power_sums(piece: Factors | Tensor, count: int) -> Tensor:
+    return piece.power_sums(count) if isinstance(piece, Factors) else power_sums(piece, count)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from genbench.probes.sample import forward
 
-__all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "trained_layers"]
+__all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "power_sums", "trained_layers"]
 
 Calls = list[tuple[Tensor, Tensor]]
 """Of each call of a layer: what entered and the gradient by what left, both with a row for each example."""
@@ -82,13 +82,17 @@ class Factors:
         weight = (deltas.T @ self.inputs.flatten(0, 1)).flatten()
         return torch.cat([weight, deltas.sum(0)]) if self.bias else weight
 
-    def total_square(self) -> Tensor:
-        """Sum over the examples of the squared entries of the gradients, double, in the same order."""
+    def power_sums(self, count: int) -> Tensor:
+        """Sums over the examples of the first so many powers of the gradients' entries, as `power_sums`."""
         if self.inputs.shape[1] > 1:
-            return torch.stack([each.double().square().sum(0) for each in self._few_written_out()]).sum(0)
-        inputs, deltas = self.inputs[:, 0].double().square(), self.deltas[:, 0].double().square()
-        weight = (deltas.T @ inputs).flatten()
-        return torch.cat([weight, deltas.sum(0)]) if self.bias else weight
+            return reduce(torch.add, (power_sums(each, count) for each in self._few_written_out()))
+        sums = []
+        for inputs, deltas in zip(
+            *(_powers(each[:, 0], count) for each in (self.inputs, self.deltas)), strict=True
+        ):
+            weight = (deltas.T @ inputs).flatten()
+            sums.append(torch.cat([weight, deltas.sum(0)]) if self.bias else weight)
+        return torch.stack(sums)
 
     def squared_norms(self) -> Tensor:
         """‖Σ_t δ_t x_tᵀ‖² + ‖Σ_t δ_t‖² of each example, shape (n,), double."""
@@ -119,6 +123,19 @@ class Factors:
         if positions == 1:
             return inputs
         return inputs.reshape(n, positions, -1, others.inputs.shape[1]).sum((1, 3))
+
+
+def power_sums(rows: Tensor, count: int) -> Tensor:
+    """Σ_i g_i^k, entry by entry, for k = 1 … count, from rows (n, size): shape (count, size), double."""
+    return torch.stack([each.sum(0) for each in _powers(rows, count)])
+
+
+def _powers(values: Tensor, count: int) -> Iterator[Tensor]:
+    values = values.double()
+    power = values
+    for exponent in range(count):
+        power = power * values if exponent else values
+        yield power
 
 
 def trained_layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | None:

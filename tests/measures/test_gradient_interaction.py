@@ -1,5 +1,6 @@
 """Stiffness, coherence and gradient noise against loops over pairs, and against cases that papers work out."""
 
+import itertools
 import math
 
 import pytest
@@ -207,3 +208,37 @@ def test_where_there_is_nothing_to_compare(fit, small_fit):
     for name in (*GRADIENTS[:5], "gradient_confusion", "coherence_from_batches[batch=2]"):
         assert still.value(name).reason == "all gradients vanish", name
     assert "classification only" in linear(fit, REAL, LABELS).value("stiffness_within").reason
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_kurtosis_over_all_batches(small_fit, gradients, batch):
+    rows = torch.tensor(gradients, dtype=torch.float64)
+    means = torch.stack(
+        [rows[list(some)].mean(0) for some in itertools.combinations(range(len(rows)), batch)]
+    )
+    deviations = means - means.mean(0)
+    moving = deviations.abs().amax(0) > 1e-12
+    moments = [deviations[:, moving].pow(exponent).mean(0) for exponent in (2, 4)]
+    expected = (moments[1] / moments[0].square() - 3).quantile(0.5)
+    assert small_fit[f"gradient_kurtosis[batch={batch}]"] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_batch_of_all_but_one_example_is_as_far_from_gaussian_as_one(fit):
+    toy = linear(fit, torch.randn(9, 2, generator=torch.Generator().manual_seed(0)).tolist(), [1.0] * 9)
+    assert toy["gradient_kurtosis[batch=8]"] == pytest.approx(toy["gradient_kurtosis[batch=1]"], rel=1e-9)
+
+
+def test_sums_of_many_examples_are_gaussian(fit):
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(2000, 30, generator=generator), torch.randn(2000, generator=generator)
+    toy = linear(fit, inputs.tolist(), targets.tolist())
+    # Of one example it is that of a product of two independent Gaussians, 9 - 3; of b about that over b.
+    assert toy["gradient_kurtosis[batch=1]"] == pytest.approx(6, abs=1)
+    assert toy["gradient_kurtosis[batch=60]"] == pytest.approx(0.1, abs=0.05)
+
+
+def test_kurtosis_needs_gradients_that_differ(fit):
+    same = linear(fit, [[1.0, 2.0]] * 30, [3.0] * 30)
+    assert same.value("gradient_kurtosis").reason == "the gradients of all batches are the same"
+    few = linear(fit, REAL, LABELS)
+    assert few.value("gradient_kurtosis").reason == "batches of 16 from 4 examples are all the same"

@@ -235,38 +235,6 @@ def test_cosine_of_the_first_and_the_last_gradient(trained, gradients):
     assert trained["grad_cosine_init"] == pytest.approx(1, rel=1e-12)
 
 
-@pytest.mark.parametrize(("unbiased", "batches"), [(True, 12), (False, 12), (True, 4)])
-def test_kurtosis_of_minibatch_gradients(small_fit, unbiased, batches):
-    model, inputs, targets = (small_fit.roots[name] for name in ("model", "inputs", "targets"))
-    generator = torch.Generator().manual_seed(1)
-    rows = []
-    for _ in range(batches):
-        chosen = torch.randperm(EXAMPLES, generator=generator)[:8]
-        pairs = zip(inputs[chosen], targets[chosen], strict=True)
-        rows.append(torch.stack([loss_gradient(model, x, y) for x, y in pairs]).mean(0))
-    excess = []
-    for column in torch.stack(rows).T.tolist():
-        n, mean = len(column), math.fsum(column) / len(column)
-        second = sum((each - mean) ** 2 for each in column) / n
-        fourth = sum((each - mean) ** 4 for each in column) / n
-        if second > 0:
-            found = fourth / second**2 - 3
-            excess.append((n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * found + 6) if unbiased else found)
-    spelled = f"gradient_kurtosis[batch=8,batches={batches},unbiased={str(unbiased).lower()}]"
-    assert small_fit[spelled] == pytest.approx(np.median(excess), rel=1e-6)
-
-
-def test_sums_of_many_examples_are_gaussian(fit):
-    generator = torch.Generator().manual_seed(0)
-    inputs, targets = torch.randn(400, 30, generator=generator), torch.randn(400, 1, generator=generator)
-    model = nn.Linear(30, 1, bias=False)
-    nn.init.zeros_(model.weight)
-    toy = fit(model, inputs, targets, kind="regression")
-    # Of one example it is that of a product of two independent Gaussians, 9 - 3.
-    assert toy["gradient_kurtosis[batch=1,batches=3000]"] == pytest.approx(6, abs=2)
-    assert toy["gradient_kurtosis[batch=60,batches=1000]"] == pytest.approx(0, abs=0.25)
-
-
 def test_a_history_without_the_columns_says_so(trained):
     trained.roots["history"] = {"step": [0, 40]}
     assert trained.value("grad_noise_epoch1").reason == "the history has no column 'epoch'"
@@ -277,7 +245,7 @@ def test_a_history_without_the_columns_says_so(trained):
 
 @pytest.mark.parametrize(
     ("name", "letter"),
-    [("traj_length", "F"), ("tk_complexity", "F"), ("coherence_bound", "F"), ("gradient_kurtosis", "D")],
+    [("traj_length", "F"), ("tk_complexity", "F"), ("coherence_bound", "F")],
 )
 def test_what_looks_at_the_training_is_of_its_own_cost_class(name, letter):
     request = Request.of(HOST.find("measure", name), {})
