@@ -36,9 +36,6 @@ class Krylov:
     ----------
     values : Tensor, shape (k,)
         Ritz values, the eigenvalues of T, falling, double. The outer ones are eigenvalues of H.
-    weights : Tensor, shape (k,)
-        Squared first components of the eigenvectors of T, double: `values` with these weights are the
-        quadrature of the spectral density of H as the first vector sees it.
     vectors : Tensor, shape (k, k)
         Eigenvectors of T in the same order, double, one in a column: their sums of `basis` are Ritz vectors.
     basis : Tensor, shape (k, parameters)
@@ -46,9 +43,13 @@ class Krylov:
     """
 
     values: Tensor
-    weights: Tensor
     vectors: Tensor
     basis: Tensor
+
+    @property
+    def projected(self) -> Tensor:
+        """T, shape (k, k), double."""
+        return (self.vectors * self.values) @ self.vectors.T
 
     def ritz_vector(self, place: int) -> Tensor:
         """The Ritz vector of one of `values`, shape (parameters,)."""
@@ -112,7 +113,7 @@ def lanczos(
     if not projected.isfinite().all():
         raise genbench.NotApplicable("the second derivatives of the training loss are not finite")
     values, vectors = torch.linalg.eigh(projected)
-    return Krylov(values.flip(0), vectors[0].square().flip(0), vectors.flip(1), basis)
+    return Krylov(values.flip(0), vectors.flip(1), basis)
 
 
 @dataclass(frozen=True)

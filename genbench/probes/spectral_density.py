@@ -10,7 +10,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count
-from genbench.probes.curvature import Krylov, lanczos
+from genbench.probes.curvature import Krylov, lanczos, rejected
 from genbench.probes.hessian import Hessian
 from genbench.probes.objective import Objective
 from genbench.probes.perturbation import normal_direction
@@ -19,6 +19,8 @@ __all__ = ["Density", "hessian_density", "layer_curvatures", "rescaled_krylov"]
 
 _SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
 _OBJECTIVE = genbench.need("objective", **_SAMPLE)
+_KRYLOV = genbench.need("hessian_krylov", steps=genbench.setting("steps"), **_SAMPLE)
+_SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 
 @dataclass(frozen=True)
@@ -42,31 +44,47 @@ class Density:
         return (torch.exp(-distances.square() / 2) @ self.masses) / (width * (2 * torch.pi) ** 0.5)
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def hessian_density(
-    generator, objective=_OBJECTIVE, seeds=genbench.need("direction_seeds", draws=genbench.setting("draws")),
-    *, draws: Count = 4, steps: Count = 15, fold: bool = False, biases: bool = True, examples: Count = 100,
+    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
+    *, steps: Count = 30, draws: Count = 4, points: Count = 12, fold: bool = False, biases: bool = True,
+    examples: Count = 250,
 ) -> Density:  # fmt: skip
     """Spectral density of the Hessian by stochastic Lanczos quadrature (Ghorbani et al. 2019, section 2).
 
-    From each of some random vectors of independent normal numbers a Krylov space is grown. Its Ritz values
-    with the squared first components of their eigenvectors integrate all polynomials of degree up to
-    2 · steps − 1 as the spectrum does, seen by that vector; in the mean, as the spectrum does.
+    The Ritz values of a long Krylov space, at both ends of the spectrum, stand for themselves: seen by random
+    vectors they would be noise. For the rest a Krylov space is grown in the complement from each of some
+    vectors of independent normal numbers. The Ritz values of its first m dimensions, with the squared first
+    components of their eigenvectors, integrate all polynomials of degree up to 2 m − 1 as the spectrum
+    there does, seen by that vector. Much of the spectrum lies near zero, where so few points fall on one side
+    or the other by chance of their number: the quadratures of all m from half of `points` up are averaged.
 
     Parameters
     ----------
+    steps, fold, biases, examples
+        As of `hessian_krylov`.
     draws : int
         Random vectors.
-    steps : int
-        Products with the Hessian for each, at most as many as there are weights.
-    fold, biases, examples
-        As of `objective`.
+    points : int
+        Products with the Hessian for each.
     """
-    product = Hessian(objective).product
-    starts = (normal_direction(seed, objective.weights) for seed in seeds)
-    spaces = [lanczos(product, start, steps, generator) for start in starts]
-    values = torch.cat([each.values for each in spaces])
-    return Density(values, torch.cat([each.weights for each in spaces]) / len(spaces))
+    size, known = len(objective.weights), len(krylov.values)
+    values, masses = [krylov.values], [torch.full_like(krylov.values, 1 / size)]
+    hessian = Hessian(objective)
+
+    def product(vector: Tensor) -> Tensor:
+        return rejected(hessian.product(rejected(vector, krylov.basis)[0]), krylov.basis)[0]
+
+    points = min(points, size - known)
+    orders = range((points + 1) // 2, points + 1) if points else ()
+    for seed in seeds:
+        start, _ = rejected(normal_direction(seed, objective.weights), krylov.basis)
+        projected = lanczos(product, start, points, generator).projected
+        for order in orders:
+            nodes, vectors = torch.linalg.eigh(projected[:order, :order])
+            values.append(nodes)
+            masses.append(vectors[0].square() * ((1 - known / size) / (len(seeds) * len(orders))))
+    return Density(torch.cat(values), torch.cat(masses))
 
 
 @genbench.probe(cost="D")

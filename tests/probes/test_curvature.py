@@ -66,7 +66,6 @@ def test_a_whole_space_has_all_eigenvalues():
     krylov = krylov_of(found, 1000)
     torch.testing.assert_close(krylov.values, expected, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(krylov.basis @ krylov.basis.T, torch.eye(51, dtype=torch.float64))
-    assert krylov.weights.sum().item() == pytest.approx(1)
 
 
 def test_the_largest_eigenvalues_are_there_after_few_steps():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes.curvature import lanczos
+from genbench.probes.curvature import hessian_krylov, lanczos
 from genbench.probes.folding import folded_model
 from genbench.probes.hessian import Hessian
 from genbench.probes.objective import objective
@@ -35,20 +35,30 @@ def dense(fitted):
 def test_quadrature_is_exact_for_polynomials(dense):
     start = torch.randn(51, dtype=torch.float64)
     space = lanczos(lambda vector: dense @ vector, start, 4, torch.Generator())
+    nodes, vectors = torch.linalg.eigh(space.projected)
     unit = start / start.norm()
     for degree in range(8):
         expected = float(unit @ torch.linalg.matrix_power(dense, degree) @ unit)
-        assert float(space.weights @ space.values**degree) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+        assert float(vectors[0].square() @ nodes**degree) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_moments_of_the_density(fitted, dense):
     with torch.no_grad():
-        density = hessian_density(torch.Generator(), fitted, tuple(range(400)), steps=5)
+        krylov = hessian_krylov(torch.Generator(), fitted, steps=15)
+        density = hessian_density(torch.Generator(), fitted, krylov, tuple(range(400)), points=5)
     values = torch.linalg.eigvalsh(dense)
     assert float(density.masses.sum()) == pytest.approx(1)
     for degree in (1, 2):
         expected = float((values**degree).mean())
         assert float(density.masses @ density.values**degree) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_whole_spectrum_is_its_own_density(fitted, dense):
+    with torch.no_grad():
+        krylov = hessian_krylov(torch.Generator(), fitted, steps=60)
+        density = hessian_density(torch.Generator(), fitted, krylov, (1, 2))
+    torch.testing.assert_close(density.values, torch.linalg.eigvalsh(dense).flip(0), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(density.masses, torch.full((51,), 1 / 51, dtype=torch.float64))
 
 
 def test_the_density_at_points():
