@@ -48,11 +48,12 @@ def hessian_top_eig(
 
 
 @genbench.measure(
-    family="curvature", direction="+", source="Yao et al. 2020 (PyHessian), section 3", formula="tr H"
-)
+    family="curvature", direction="+", source="Yao et al. 2020 (PyHessian), section 3", formula="tr H",
+    version=2,
+)  # fmt: skip
 def hessian_trace(
     krylov=_KRYLOV, remainder=_REMAINDER,
-    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 250,
+    *, steps: Count = 30, draws: Count = 12, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Sum of the eigenvalues of the Hessian: the curvature of all directions together.
 
@@ -69,11 +70,11 @@ def hessian_trace(
 @genbench.measure(
     family="curvature", direction="+",
     source="Maddox et al. 2020 (Rethinking parameter counting), section 2; MacKay 1992",
-    formula="Σ_i λ_i / (λ_i + z) over λ_i > 0",
+    formula="Σ_i λ_i / (λ_i + z) over λ_i > 0", version=2,
 )  # fmt: skip
 def hessian_effective_dimension(
     krylov=_KRYLOV, remainder=_REMAINDER,
-    *, damping: Positive = 0.1, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True,
+    *, damping: Positive = 0.1, steps: Count = 30, draws: Count = 12, fold: bool = False, biases: bool = True,
     examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Number of directions in the weights that the training data determine.

@@ -87,7 +87,7 @@ def coherence_m_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
 @genbench.measure(
     family="gradient_interaction", direction="-",
     source="Chatterjee & Zielinski 2020; Walker 2023, theorem 5.6",
-    formula="1/α − 1 = (1/α_W − 1) k (m − 1) / (m − k)",
+    formula="1/α − 1 = (1/α_W − 1) k (m − 1) / (m − k)", version=2,
 )  # fmt: skip
 def coherence_from_batches(
     batches=_BATCHES,
@@ -108,8 +108,7 @@ def coherence_from_batches(
         raise genbench.NotApplicable("all gradients vanish")
     ratio = batches.squared_norms.mean() / batches.squared_norm_of_mean - 1
     if inverse == "sample":
-        used = len(batches.squared_norms) * batches.batch
-        ratio = ratio * (used - 1) / (used - batches.batch)
+        ratio = ratio * (batches.used - 1) / (batches.used - batches.batch)
     return 1 / (1 + ratio.clamp_min(0) * batches.batch)
 
 

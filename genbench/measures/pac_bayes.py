@@ -56,11 +56,11 @@ _INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
 
 @genbench.measure(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 48",
-    formula="‖w − w⁰‖² / (4σ²) + ln(m / σ) + 10",
+    formula="‖w − w⁰‖² / (4σ²) + ln(m / σ) + 10", version=2,
 )  # fmt: skip
 def pacbayes_init(
     sample_size, errors, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -71,11 +71,11 @@ def pacbayes_init(
 
 @genbench.measure(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 49",
-    formula="‖w‖² / (4σ²) + ln(m / σ) + 10",
+    formula="‖w‖² / (4σ²) + ln(m / σ) + 10", version=2,
 )  # fmt: skip
 def pacbayes_orig(
     sample_size, errors, norms=FROBENIUS, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -84,16 +84,17 @@ def pacbayes_orig(
     return _in_form(form, _isotropic(norms, sigma), sigma, sample_size, errors, drop, by_size)
 
 
-@genbench.measure(family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 53", formula="1 / σ²")
+@genbench.measure(
+    family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 53", formula="1 / σ²", version=2,
+)  # fmt: skip
 def pacbayes_flatness(
     sample_size, sigma=_ISOTROPIC,
-    *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, compat: Compat = "none",
+    *, drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0, compat: Compat = "none",
     fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """How little noise the weights bear: flat minima bear much.
 
-    On small networks chance moves it by 0.11 of the spread across models; twice the directions leave 0.09
-    and double the search that all these measures share.
+    On small networks chance moves it by 0.11 of the spread across models.
     """
     return per_example(
         torch.tensor(_reported(sigma, compat) ** -2, dtype=torch.float64), sample_size, by_size
@@ -103,10 +104,11 @@ def pacbayes_flatness(
 @genbench.measure(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 56",
     formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w − w⁰‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10",
+    version=2,
 )  # fmt: skip
 def pacbayes_mag_init(
     sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
     epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True, biases: bool = True,
     examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -122,12 +124,12 @@ def pacbayes_mag_init(
 
 @genbench.measure(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 57",
-    formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10",
+    formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10", version=2,
 )  # fmt: skip
 def pacbayes_mag_orig(
     sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
     *, denominator: Denominator = "distance", form: Form = "measure", drop: Probability = 0.1,
-    draws: Count = 10, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
+    draws: Count = 30, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
     fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to the weights, with the origin as the prior's mean.
@@ -144,10 +146,12 @@ def pacbayes_mag_orig(
     return _in_form(form, term, sigma, sample_size, errors, drop, by_size)
 
 
-@genbench.measure(family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 61", formula="1 / σ'²")
+@genbench.measure(
+    family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 61", formula="1 / σ'²", version=2,
+)  # fmt: skip
 def pacbayes_mag_flatness(
     sample_size, sigma=_MAGNITUDE,
-    *, drop: Probability = 0.1, draws: Count = 10, largest: Positive = 2.0, epsilon: Positive = 1e-3,
+    *, drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0, epsilon: Positive = 1e-3,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip

@@ -27,11 +27,12 @@ _FEWEST = 20
 @genbench.measure(
     family="trajectory", direction="+", source="Birdal et al. 2021, definition 5 and algorithm 1",
     formula="α / (1 − slope of ln E_α(n) against ln n), E_α = Σ_{e ∈ tree} |e|^α", aliases=("ph_dim",),
-    version=2,
+    version=3,
 )  # fmt: skip
 def ph_dimension(
     trajectory, generator,
-    *, alpha: Positive = 1.0, smallest: Fraction = 0.2, sizes: Annotated[int, Ge(2)] = 9, repeats: Count = 50,
+    *, alpha: Positive = 1.0, smallest: Fraction = 0.2, sizes: Annotated[int, Ge(2)] = 9,
+    repeats: Count = 150,
 ) -> float:  # fmt: skip
     """Persistent-homology dimension of the trajectory near its end: 1 of a line, about 2 of Brownian motion.
 

@@ -38,11 +38,11 @@ _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, manifold mixup",
     formula="mean_i 1[argmax f(from h on)((h(x_i) + h(x_{i'})) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
-    version=2,
+    version=3,
 )  # fmt: skip
 def manifold_mixup(
     model, inputs, targets, task, device, generator,
-    *, layer: LayerChoice = "first", midpoints: Count = 2500,
+    *, layer: LayerChoice = "first", midpoints: Count = 3500,
 ) -> Tensor:  # fmt: skip
     """`label_wise_mixup` with the midpoints taken in a hidden layer h: the share not given the class.
 

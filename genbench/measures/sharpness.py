@@ -162,11 +162,11 @@ def sharpness_mag_orig(
 
 @genbench.measure(
     family="sharpness", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), eq. 13",
-    formula="mean over δ of sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1",
+    formula="mean over δ of sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1", version=2,
 )  # fmt: skip
 def flatness_radius(
     radii=_RADII,
-    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 10,
+    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12,
     fold: bool = False, biases: bool = True, examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """How far along a random direction the training loss stays the same within ε.

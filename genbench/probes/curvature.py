@@ -134,7 +134,7 @@ class Remainder:
 @genbench.probe(cost="D")
 def hessian_remainder(
     objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
-    *, steps: Count = 30, draws: Count = 10, fold: bool = False, biases: bool = True, examples: Count = 250,
+    *, steps: Count = 30, draws: Count = 12, fold: bool = False, biases: bool = True, examples: Count = 250,
 ) -> Remainder:  # fmt: skip
     """Hutchinson's estimates E zᵀ P H P z and E ‖P H P z‖², for z of independent random signs.
 

@@ -94,14 +94,17 @@ class BatchGradients:
     squared_norms : Tensor, shape (batches,)
         Squared norm of each batch's gradient, double.
     squared_norm_of_mean : Tensor, shape ()
-        Squared norm of the mean of these gradients, double.
+        Squared norm of the mean of these gradients, double; mean over the orders of the examples.
     batch : int
         Examples in each batch.
+    used : int
+        Examples that are divided up.
     """
 
     squared_norms: Tensor
     squared_norm_of_mean: Tensor
     batch: int
+    used: int
 
 
 @genbench.probe(cost="D")
@@ -168,16 +171,19 @@ def _moments(
     return GradientMoments(torch.cat(norms), torch.cat(list(sums.values()), 1) / count)
 
 
-@genbench.probe(cost="C")
+@genbench.probe(cost="C", version=2)
 def batch_gradients(
-    model, inputs, targets, task, device, generator, *, batch: Count = 10, examples: Count = 2000
-) -> BatchGradients:
+    model, inputs, targets, task, device, generator,
+    *, batch: Count = 10, batches: Count = 40, examples: Count = 2000,
+) -> BatchGradients:  # fmt: skip
     """Gradients of batches: where the layers allow it from one pass, else a backward pass for each.
 
     Parameters
     ----------
     batch : int
         Examples in a batch; those that are left over are left out.
+    batches : int
+        Fewer than these are divided up several times, each time in another order.
     examples : int
         At most this many training examples, evenly spaced over the training split.
 
@@ -187,24 +193,36 @@ def batch_gradients(
         There are not enough examples for two batches.
     """
     taken = evenly_spaced(torch.arange(len(inputs)), examples)
-    batches = len(taken) // batch
-    if batches < 2:
+    count = len(taken) // batch
+    if count < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
-    order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
-    chosen = order[: batches * batch]
+    norms, of_means = [], []
+    for _ in range(-(-batches // count)):
+        order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
+        found, mean = _in_batches(model, inputs, targets, task, device, order[: count * batch], batch)
+        norms.append(found)
+        of_means.append(mean.square().sum())
+    square = batch**2
+    return BatchGradients(
+        torch.cat(norms) / square, torch.stack(of_means).mean() / square, batch, count * batch
+    )
+
+
+def _in_batches(
+    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor, batch: int
+) -> tuple[Tensor, Tensor]:
+    """Squared norms of the gradients of the batches' summed losses, and the mean of these gradients."""
     if has_small_factors(model, inputs):
         some = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
         moments = _moments(model, *some, task, device, together=batch)
-        squared_norms, mean = moments.squared_norms, moments.mean
-    else:
-        norms, mean = [], torch.zeros((), dtype=torch.float64)
-        for some in chosen.split(batch):
-            total, scale = _gradient_of_batch(model, inputs, targets, some, task, device)
-            gradient = total * scale
-            norms.append(gradient.square().sum())
-            mean = mean.to(gradient.device) + gradient / batches
-        squared_norms = torch.stack(norms)
-    return BatchGradients(squared_norms / batch**2, mean.square().sum() / batch**2, batch)
+        return moments.squared_norms, moments.mean
+    norms, total = [], torch.zeros((), dtype=torch.float64, device=device)
+    for some in chosen.split(batch):
+        entries, scale = _gradient_of_batch(model, inputs, targets, some, task, device)
+        gradient = entries * scale
+        norms.append(gradient.square().sum())
+        total = total + gradient
+    return torch.stack(norms), total / len(norms)
 
 
 def _gradient_of_batch(

@@ -245,16 +245,19 @@ def test_a_vanishing_gradient_has_no_direction():
 
 @pytest.mark.parametrize("chunk", [None, 3])
 @pytest.mark.parametrize("name", ["strides", "mlp"])
-def test_batches_have_the_gradients_of_their_mean_loss(name, chunk):
+@pytest.mark.parametrize("orders", [1, 2])
+def test_batches_have_the_gradients_of_their_mean_loss(name, chunk, orders):
     model, inputs, targets = built(STRUCTURED[name])
     gradients = one_by_one(model, inputs, targets)
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(5))
-    means = torch.stack([gradients[chosen].mean(0) for chosen in order[:8].split(4)])
     generator = torch.Generator().manual_seed(5)
+    divided = [torch.randperm(9, generator=generator)[:8].split(4) for _ in range(orders)]
+    means = torch.stack([torch.stack([gradients[some].mean(0) for some in each]) for each in divided])
     with at_most(chunk or 9):
-        found = batch_gradients(model, inputs, targets, task(), CPU, generator, batch=4)
-    torch.testing.assert_close(found.squared_norms, means.square().sum(1))
-    torch.testing.assert_close(found.squared_norm_of_mean, means.mean(0).square().sum())
+        found = batch_gradients(
+            model, inputs, targets, task(), CPU, generator.manual_seed(5), batch=4, batches=2 * orders
+        )
+    torch.testing.assert_close(found.squared_norms, means.flatten(0, 1).square().sum(1))
+    torch.testing.assert_close(found.squared_norm_of_mean, means.mean(1).square().sum(1).mean())
     with pytest.raises(genbench.NotApplicable, match="no two batches"):
         batch_gradients(model, inputs, targets, task(), CPU, generator, batch=5)
 
