@@ -142,6 +142,7 @@ def residual(shared_data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("which", ["small", "residual"])
 def test_the_battery(benchmark, request, which):
     """Passes per cost class, where they go, and what sharing saves."""
@@ -209,6 +210,7 @@ def test_gram_matrix_of_a_residual_network(benchmark, residual):
     benchmark.extra_info["vmap_over_ours"] = seconds(of_all, rounds=2) / benchmark.stats.stats.min
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("which", ["small", pytest.param("residual", marks=pytest.mark.slow)])
 def test_largest_eigenvalues_of_the_hessian(benchmark, request, which):
     """Products until the largest one is within 0.1 %, against power iteration; ten of them after thirty."""
@@ -233,8 +235,8 @@ def test_largest_eigenvalues_of_the_hessian(benchmark, request, which):
         ours, stopped, power = [], [], []
         for seed in range(4 if which == "small" and not benchmark.disabled else 1):
             generator = torch.Generator().manual_seed(seed)
-            found = hessian_krylov(generator.manual_seed(seed), moved, steps=30)
-            matrix = found.vectors @ found.values.diag() @ found.vectors.T
+            found = hessian_krylov(generator, moved, steps=30) if seed else krylov
+            matrix = found.projected
             ours.append(next(k for k in range(1, 30) if good(torch.linalg.eigvalsh(matrix[:k, :k])[-1])))
             vector, value = torch.randn(moved.weights.shape, generator=generator.manual_seed(seed)), 0.0
             for products in range(1, 200 if which == "small" else 40):
@@ -295,7 +297,7 @@ def test_operator_norms_of_a_wide_residual_network(benchmark):
 def test_tolerated_noise(benchmark, small):
     """Against a bisection that evaluates all directions on all examples."""
     moved = small.objective(fold=True)
-    seeds = direction_seeds(torch.Generator().manual_seed(0), draws=10)
+    seeds = direction_seeds(torch.Generator().manual_seed(0), draws=30)
     with torch.no_grad():
         found = benchmark.pedantic(tolerated_noise, (moved, seeds), rounds=ROUNDS)
         low, high = 1e-3, 2.0
