@@ -1,8 +1,9 @@
 """Per-example gradients of a layer, from what enters it and the gradient by what leaves it.
 
 The gradient of ⟨u, f(x)⟩ by the weight of a linear layer is Σ_t δ_t x_tᵀ, x_t being what enters at position
-t and δ_t the gradient by what leaves there. A convolution is a linear layer whose x_t are patches; a layer
-that is called several times has the positions of all calls; the parameters of a normalization with frozen
+t and δ_t the gradient by what leaves there. A convolution is a linear layer whose x_t are patches; where its
+gradients are smaller than all its patches, they are written out, if possible without cutting one out. A layer
+that is called several times has the positions of all calls. The parameters of a normalization with frozen
 statistics are few, and their gradients are written out. One backward pass that stops at the layers' outputs
 is all that is needed, and no gradient of a large layer has to be stored.
 """
