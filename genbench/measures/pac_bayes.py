@@ -60,7 +60,7 @@ _INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
 )  # fmt: skip
 def pacbayes_init(
     sample_size, errors, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -75,7 +75,7 @@ def pacbayes_init(
 )  # fmt: skip
 def pacbayes_orig(
     sample_size, errors, norms=FROBENIUS, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -89,13 +89,10 @@ def pacbayes_orig(
 )  # fmt: skip
 def pacbayes_flatness(
     sample_size, sigma=_ISOTROPIC,
-    *, drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0, compat: Compat = "none",
+    *, drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0, compat: Compat = "none",
     fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """How little noise the weights bear: flat minima bear much.
-
-    On small networks chance moves it by 0.11 of the spread across models.
-    """
+    """How little noise the weights bear: flat minima bear much."""
     return per_example(
         torch.tensor(_reported(sigma, compat) ** -2, dtype=torch.float64), sample_size, by_size
     )
@@ -108,7 +105,7 @@ def pacbayes_flatness(
 )  # fmt: skip
 def pacbayes_mag_init(
     sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0,
+    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
     epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True, biases: bool = True,
     examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
@@ -129,7 +126,7 @@ def pacbayes_mag_init(
 def pacbayes_mag_orig(
     sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
     *, denominator: Denominator = "distance", form: Form = "measure", drop: Probability = 0.1,
-    draws: Count = 30, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
+    draws: Count = 36, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
     fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to the weights, with the origin as the prior's mean.
@@ -151,7 +148,7 @@ def pacbayes_mag_orig(
 )  # fmt: skip
 def pacbayes_mag_flatness(
     sample_size, sigma=_MAGNITUDE,
-    *, drop: Probability = 0.1, draws: Count = 30, largest: Positive = 2.0, epsilon: Positive = 1e-3,
+    *, drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0, epsilon: Positive = 1e-3,
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
