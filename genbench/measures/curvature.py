@@ -143,7 +143,7 @@ def hessian_top_eig_per_layer(
 )  # fmt: skip
 def hessian_negative_share(
     density=_DENSITY,
-    *, steps: Count = 30, draws: Count = 4, points: Count = 12, fold: bool = False, biases: bool = True,
+    *, steps: Count = 30, draws: Count = 2, points: Count = 12, fold: bool = False, biases: bool = True,
     examples: Count = 250,
 ) -> Tensor:  # fmt: skip
     """Share of the curvature that goes downwards: zero at a minimum, more where training has not settled.

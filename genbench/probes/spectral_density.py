@@ -47,7 +47,7 @@ class Density:
 @genbench.probe(cost="D", version=2)
 def hessian_density(
     generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
-    *, steps: Count = 30, draws: Count = 4, points: Count = 12, fold: bool = False, biases: bool = True,
+    *, steps: Count = 30, draws: Count = 2, points: Count = 12, fold: bool = False, biases: bool = True,
     examples: Count = 250,
 ) -> Density:  # fmt: skip
     """Spectral density of the Hessian by stochastic Lanczos quadrature (Ghorbani et al. 2019, section 2).
