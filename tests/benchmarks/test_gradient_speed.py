@@ -1,8 +1,9 @@
 """Inner products of per-example gradients, from layer inputs and output gradients or from the gradients.
 
-Result: 54 times as fast as vmap(grad) and a matrix product, 0.58 s against 31 s, on an MLP 784-128-128-10 with
-2,000 examples; norms and mean of the gradients take about 1.5 times a forward and backward pass. One thread of
-a shared two-core virtual machine, Python 3.11, torch 2.15; best of 2 and 5 rounds in one run.
+Result: 54 to 58 times as fast as vmap(grad) and a matrix product, 0.19 s against 10.8 s, on an MLP
+784-128-128-10 with 2,000 examples; norms and mean of the gradients take 1.3 to 1.4 times a forward and backward
+pass. One thread of a shared two-core virtual machine, Python 3.11, torch 2.15; best of 2, 5 and 15 rounds in
+one run.
 """
 
 import time
