@@ -257,6 +257,7 @@ def _smaller_written_out(layer: Any, entered: Tensor, delta: Tensor) -> bool:
     """Whether the gradients take less room than the patches, and no patch is needed for them."""
     return (
         isinstance(layer, nn.Conv2d)
+        and entered.ndim == 4
         and layer.groups == 1
         and set(layer.stride) == {1}
         and delta[0, 0].numel() >= delta.shape[1]
