@@ -1,7 +1,7 @@
 """Random perturbations of the weights, and how large they may be.
 
 All perturbations of one kind move the weights along the same random directions. A direction is kept as the
-seed that it is drawn from, so that memory holds one at a time.
+seed that it is drawn from, so that memory holds one at a time; of small networks a search holds them all.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ _OBJECTIVE = genbench.need(
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 # The search for the noise begins this far below the largest one. It is coarse first: few directions and an
-# eighth of the examples, but so many at least, down to an interval of ln σ. At its ends all examples tell
-# what they lose in the few directions, and between them an eighth tells how much more or less it is in all.
+# eighth of the examples, but so many at least, down to an interval of ln σ. At its ends the few directions
+# tell what they lose in full, and between them an eighth tells how much more or less it is in many.
 _SMALLEST = 2.0**-20
 _FEW_DRAWS = 3
+_MANY_DRAWS = 12
 _FEWEST = 100
 _INTERVAL = 0.5
 # With all examples and directions it ends with a step of ln σ no longer than this: the power of σ that the
@@ -51,6 +52,8 @@ _INTERVAL = 0.5
 _LAST_STEP = 0.04
 # Of fewer examples it does matter which: a part of 150 is off by 1 % or so of σ.
 _FEWEST_IN_PART = 150
+# At most this many bytes of directions are kept, rather than drawn again at each step.
+_KEPT_BYTES = 64 * 2**20
 # Radii end where the change of the loss is as wanted to this part of it, by the precision of the weights.
 _LAST_CHANGE = {torch.float32: 1e-4, torch.float64: 1e-8}
 
@@ -82,7 +85,7 @@ def spread(
     return variance.sqrt() if compat == "none" else variance
 
 
-@genbench.probe(cost="E", version=3)
+@genbench.probe(cost="E", version=4)
 def tolerated_noise(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, scaling: Scaling = "isotropic", drop: Probability = 0.1, draws: Count = 36, parts: Count = 3,
@@ -127,6 +130,10 @@ def tolerated_noise(
     total = len(objective.inputs)
     some = list(objective.batches(-(-total // max(1, min(parts, total // _FEWEST_IN_PART)))))
 
+    direction_of: Callable[[int], Tensor] = functools.partial(normal_direction, weights=weights)
+    if len(seeds) * weights.numel() * weights.element_size() <= _KEPT_BYTES:
+        direction_of = functools.cache(direction_of)
+
     @functools.cache
     def clean(place: int, stride: int) -> float:
         return seen(place, stride).accuracy(weights, stride)
@@ -138,14 +145,15 @@ def tolerated_noise(
         """Accuracy lost at each ln σ in these directions or all, on their parts or with a stride on all."""
         deviations = [spread(weights, math.exp(point), scaling, epsilon, compat) for point in points]
         found = [0.0] * len(points)
-        for number, direction in enumerate(directions or (normal_direction(seed, weights) for seed in seeds)):
+        for number, direction in enumerate(directions or map(direction_of, seeds)):
             place = number % len(some) if stride == 1 else 0
             for i, deviation in enumerate(deviations):
                 kept = seen(place, stride).accuracy(weights + deviation * direction, stride)
                 found[i] += clean(place, stride) - kept
         return [each / len(directions or seeds) for each in found]
 
-    few = [normal_direction(seed, weights) for seed in seeds[:_FEW_DRAWS]]
+    few = [direction_of(seed) for seed in seeds[:_FEW_DRAWS]]
+    many = [direction_of(seed) for seed in seeds[:_MANY_DRAWS]]
     coarse = max(1, min(8, len(objective.inputs) // _FEWEST))
     top = math.log(largest)
     bottom = top + math.log(_SMALLEST)
@@ -158,7 +166,7 @@ def tolerated_noise(
     at_low, at_high = lost([low, high], 1, few)
     power = _power(at_low, at_high, high - low)
     near = min(top, max(bottom, high + _step(at_high, drop, power)))
-    (in_few,), (in_all,) = lost([near], coarse, few), lost([near], coarse)
+    (in_few,), (in_all,) = lost([near], coarse, few), lost([near], coarse, many)
     if min(in_few, in_all) > 0:
         near = min(top, max(bottom, near + _step(in_all, in_few, power)))
     return math.exp(_refined(lambda point: lost([point], 1)[0], drop, near, power, bottom, top))
