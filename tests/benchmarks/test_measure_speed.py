@@ -19,8 +19,8 @@ peak memory           1.0 GB, with the libraries               2.0 GB, with the 
 A pass takes 11 to 14 ms of the MLP, on a machine whose speed changes by a third from minute to minute, and
 1.0 s of ResNet-20. Its column is of one run, with four random vectors for the density (72 passes) where there
 are two now. In passes of the MLP: norms and mean of the gradients 0.8 to 1.5; exact input Jacobians 1.4 to
-2.2; their mean norm by projections 0.7 to 1.13 with the shared forward pass, error 0.7 %; tolerated noise 8.7,
-0.2 % off a bisection over all data (0.5 % in the root mean square of twelve searches, 1.3 % at most).
+2.2; their mean norm by projections 0.7 to 1.13 with the shared forward pass, error 0.7 %; tolerated noise 9.8,
+0.2 % off a bisection over all data (0.55 % in the root mean square of twelve searches, 1.0 % at most).
 Ten eigenvalues of the Hessian of the MLP are within 1 % after 30 products; of ResNet-20, where one stands
 alone, the smaller of the ten are still off by up to 20 %. The largest is within 0.1 % after 7 or 8, by power
 iteration after 33 to 149; stopped where a step changes it by less than 0.1 %, power iteration is 0.3 to 2.4 %
