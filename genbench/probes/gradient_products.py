@@ -235,13 +235,13 @@ def _add_products(
             for place, unit in enumerate(group):
                 if unit.layer != layer:  # the parts of a layer follow each other
                     layer, whole = unit.layer, factors_or_gradients(layers[unit.layer], calls.pop(unit.layer))
-                if isinstance(whole, Factors) and whole.smaller_as_products:
+                if isinstance(whole, Tensor):
+                    rows = whole[:, unit.part]
+                elif whole.smaller_as_products:
                     factors.setdefault(place, []).append(whole)
                     continue
-                if isinstance(whole, Factors):
-                    rows = whole.rows(unit.part).written_out()
                 else:
-                    rows = whole[:, unit.part]
+                    rows = whole.rows(unit.part).written_out()
                 if place not in written:
                     written[place] = rows.new_empty(len(inputs), rows.shape[1])
                 written[place][part] = rows

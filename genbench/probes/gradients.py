@@ -196,10 +196,12 @@ def batch_gradients(
     count = len(taken) // batch
     if count < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
+    at_once = has_small_factors(model, inputs)
     norms, of_means = [], []
     for _ in range(-(-batches // count)):
         order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
-        found, mean = _in_batches(model, inputs, targets, task, device, order[: count * batch], batch)
+        chosen = order[: count * batch]
+        found, mean = _in_batches(model, inputs, targets, task, device, chosen, batch, at_once=at_once)
         norms.append(found)
         of_means.append(mean.square().sum())
     square = batch**2
@@ -209,10 +211,11 @@ def batch_gradients(
 
 
 def _in_batches(
-    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor, batch: int
-) -> tuple[Tensor, Tensor]:
+    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor, batch: int,
+    *, at_once: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Squared norms of the gradients of the batches' summed losses, and the mean of these gradients."""
-    if has_small_factors(model, inputs):
+    if at_once:
         some = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
         moments = _moments(model, *some, task, device, together=batch)
         return moments.squared_norms, moments.mean

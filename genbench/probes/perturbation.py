@@ -134,26 +134,25 @@ def tolerated_noise(
     if len(seeds) * weights.numel() * weights.element_size() <= _KEPT_BYTES:
         direction_of = functools.cache(direction_of)
 
+    def seen(stride: int) -> list[Objective]:
+        return some if stride == 1 else [objective]
+
     @functools.cache
     def clean(place: int, stride: int) -> float:
-        return seen(place, stride).accuracy(weights, stride)
+        return seen(stride)[place].accuracy(weights, stride)
 
-    def seen(place: int, stride: int) -> Objective:
-        return some[place] if stride == 1 else objective
-
-    def lost(points: Sequence[float], stride: int, directions: Sequence[Tensor] | None = None) -> list[float]:
-        """Accuracy lost at each ln σ in these directions or all, on their parts or with a stride on all."""
+    def lost(points: Sequence[float], stride: int, chosen: Sequence[int] = seeds) -> list[float]:
+        """Accuracy lost at each ln σ in these directions, each on its part or, with a stride, on all."""
         deviations = [spread(weights, math.exp(point), scaling, epsilon, compat) for point in points]
         found = [0.0] * len(points)
-        for number, direction in enumerate(directions or map(direction_of, seeds)):
-            place = number % len(some) if stride == 1 else 0
+        for number, seed in enumerate(chosen):
+            direction, place = direction_of(seed), number % len(seen(stride))
             for i, deviation in enumerate(deviations):
-                kept = seen(place, stride).accuracy(weights + deviation * direction, stride)
+                kept = seen(stride)[place].accuracy(weights + deviation * direction, stride)
                 found[i] += clean(place, stride) - kept
-        return [each / len(directions or seeds) for each in found]
+        return [each / len(chosen) for each in found]
 
-    few = [direction_of(seed) for seed in seeds[:_FEW_DRAWS]]
-    many = [direction_of(seed) for seed in seeds[:_MANY_DRAWS]]
+    few, many = seeds[:_FEW_DRAWS], seeds[:_MANY_DRAWS]
     coarse = max(1, min(8, len(objective.inputs) // _FEWEST))
     top = math.log(largest)
     bottom = top + math.log(_SMALLEST)
@@ -166,9 +165,9 @@ def tolerated_noise(
     at_low, at_high = lost([low, high], 1, few)
     power = _power(at_low, at_high, high - low)
     near = min(top, max(bottom, high + _step(at_high, drop, power)))
-    (in_few,), (in_all,) = lost([near], coarse, few), lost([near], coarse, many)
-    if min(in_few, in_all) > 0:
-        near = min(top, max(bottom, near + _step(in_all, in_few, power)))
+    (in_few,), (in_many,) = lost([near], coarse, few), lost([near], coarse, many)
+    if min(in_few, in_many) > 0:
+        near = min(top, max(bottom, near + _step(in_many, in_few, power)))
     return math.exp(_refined(lambda point: lost([point], 1)[0], drop, near, power, bottom, top))
 
 

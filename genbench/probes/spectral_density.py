@@ -76,7 +76,7 @@ def hessian_density(
         return rejected(hessian.product(rejected(vector, krylov.basis)[0]), krylov.basis)[0]
 
     points = min(points, size - known)
-    orders = range((points + 1) // 2, points + 1) if points else ()
+    orders = range(max(1, (points + 1) // 2), points + 1)
     for seed in seeds:
         start, _ = rejected(normal_direction(seed, objective.weights), krylov.basis)
         projected = lanczos(product, start, points, generator).projected

@@ -245,7 +245,7 @@ def test_a_history_without_the_columns_says_so(trained):
 
 @pytest.mark.parametrize(
     ("name", "letter"),
-    [("traj_length", "F"), ("tk_complexity", "F"), ("coherence_bound", "F")],
+    [("traj_length", "F"), ("tk_complexity", "F"), ("coherence_bound", "F"), ("gradient_kurtosis", "D")],
 )
 def test_what_looks_at_the_training_is_of_its_own_cost_class(name, letter):
     request = Request.of(HOST.find("measure", name), {})
