@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 import genbench
@@ -12,32 +13,45 @@ from genbench.constraints import Count, Positive
 __all__ = ["local_volume"]
 
 _SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
-_RADII = genbench.need(
-    "flatness_radii", increase=genbench.setting("increase"), draws=genbench.setting("draws"), **_SAMPLE
+_LOG_RADII = genbench.need(
+    "basin_log_radii",
+    **{name: genbench.setting(name) for name in ("increase", "pairs", "steps", "curved")},
+    **_SAMPLE,
 )
 
 
 @genbench.measure(
-    family="sharpness", direction="-", source="Huang et al. 2020 (basin volumes); Mingard et al. 2021",
-    formula="(1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1", version=2,
+    family="sharpness", direction="-",
+    source="Huang et al. 2020; Mingard et al. 2021; Scherlis & Belrose 2025 (importance sampling)",
+    formula="(1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1", version=3,
 )  # fmt: skip
 def local_volume(
-    objective=_OBJECTIVE, radii=_RADII,
-    *, increase: Positive = 0.05, draws: Count = 12, fold: bool = False, biases: bool = True,
-    examples: Count = 1000,
+    objective=genbench.need("objective", **_SAMPLE), log_radii=_LOG_RADII,
+    *, increase: Positive = 0.05, pairs: Count = 8, group: Count = 2, steps: Count = 30, curved: Count = 250,
+    fold: bool = False, biases: bool = True, examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """Logarithm, for each of ω weights, of the volume of the region seen from w over the unit ball's.
 
-    A region that holds the way to each of its points has the volume ∫ r^ω / ω over all directions. Of so many
-    weights a few directions show its order of size only: the longest radius decides, `flatness_radius` is the
-    mean. Rescaling of ReLU units changes it. On small networks chance moves it by 0.15 of the spread across
-    models, and with forty directions by 0.14: the longest of them is as much a matter of chance.
+    A region that holds the way to each of its points has the volume ∫ r^ω / ω over all directions. Directions
+    are drawn where the region is long, with weights that make up for it. What a group of them gives is less
+    than the volume in the mean, and nearer to it the more they are (the bound of importance weighted
+    autoencoders, Burda et al. 2016), but the more a matter of chance; groups are therefore small and their
+    mean is returned. Rescaling of ReLU units changes it.
 
     Parameters
     ----------
     increase : float
         ε, the change of the loss at which the region ends.
+    pairs : int
+        Random directions, each with its opposite.
+    group : int
+        Pairs of directions in a group; the last group may have fewer.
+    steps, curved : int
+        Products with the Hessian, and examples of it, for the directions in which the loss is curved most.
     """
     size = objective.weights.numel()
-    return ((size * radii.log()).logsumexp(0) - math.log(len(radii))) / size
+    bounds = [
+        ((size * part.flatten()).logsumexp(0) - math.log(part.numel())) / size
+        for part in log_radii.split(group)
+    ]
+    return torch.stack(bounds).mean()

@@ -6,9 +6,9 @@ their whole spectra, to which `truncated_power_laws`, `random_matrices` and `low
 `unrolled` is a recurrent network over time; `paths` sums over paths; `jacobians` differentiates by the input,
 `gradients` and `tangent_kernel` by the weights, example by example, and `trajectory` at the weights along
 training.
-`objective` is the training loss as a function of the weights, which `perturbation`, `ascent` and `worst_case`
-move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of `hessian`;
-`fisher` has the Fisher information, `adversarial` moves the inputs.
+`objective` is the training loss as a function of the weights, which `perturbation`, `radii`, `ascent` and
+`worst_case` move and `curvature`, `spectral_density` and `stability` differentiate twice, by the products of
+`hessian`; `fisher` has the Fisher information, `adversarial` moves the inputs.
 `hidden` looks at the layers between, `hidden_jacobians` at the derivatives by them, `layer_chain` at all
 Jacobians of a network without branches, and `class_pairs` looks between examples of a class.
 `stiffness` reads pairs of examples off the Gram matrix of `gradients`, `validation` looks at examples held
@@ -39,6 +39,7 @@ from genbench.probes import (
     outputs,
     paths,
     perturbation,
+    radii,
     random_matrices,
     sample,
     siblings,
@@ -78,6 +79,7 @@ __all__ = [
     "outputs",
     "paths",
     "perturbation",
+    "radii",
     "random_matrices",
     "sample",
     "siblings",

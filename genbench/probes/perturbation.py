@@ -22,7 +22,6 @@ __all__ = [
     "Compat",
     "Scaling",
     "direction_seeds",
-    "flatness_radii",
     "normal_direction",
     "spread",
     "tolerated_noise",
@@ -54,8 +53,6 @@ _LAST_STEP = 0.04
 _FEWEST_IN_PART = 150
 # At most this many bytes of directions are kept, rather than drawn again at each step.
 _KEPT_BYTES = 64 * 2**20
-# Radii end where the change of the loss is as wanted to this part of it, by the precision of the weights.
-_LAST_CHANGE = {torch.float32: 1e-4, torch.float64: 1e-8}
 
 
 @genbench.probe
@@ -216,76 +213,3 @@ def _refined(
         if moved < (_LAST_STEP if inside else _LAST_STEP / 10):
             break
     return point
-
-
-@genbench.probe(cost="E")
-def flatness_radii(
-    objective=_OBJECTIVE, seeds=_SEEDS,
-    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12,
-    fold: bool = False, biases: bool = True, examples: Count = 1000,
-) -> Tensor:  # fmt: skip
-    """How far one may go along each random direction until the training loss has changed, shape (draws,).
-
-    Parameters
-    ----------
-    scope : {"all", "top"}
-        Directions in all weights or in those of the last layer, of length 1 there.
-    increase : float
-        ε, the change of the loss, up or down, at which the way ends.
-
-    Raises
-    ------
-    NotApplicable
-        Along a direction the loss hardly changes however far one goes.
-    """
-    weights = objective.weights
-    base = objective.loss(weights)
-    start = objective.top if scope == "top" else 0
-    tolerance = _LAST_CHANGE[weights.dtype]
-    radii: list[float] = []
-    for seed in seeds:
-        direction = normal_direction(seed, weights)
-        direction[:start] = 0
-        direction /= torch.linalg.vector_norm(direction)
-
-        def change(radius: float, direction: Tensor = direction) -> float:
-            return abs(objective.loss(weights + radius * direction) - base) / increase
-
-        radii.append(_first_crossing(change, radii[-1] if radii else 1.0, tolerance))
-    return torch.tensor(radii, dtype=torch.float64)
-
-
-def _first_crossing(change: Callable[[float], float], start: float, tolerance: float) -> float:
-    """Where a function that is zero at zero reaches one: the first place that steps of a factor 1.5 find.
-
-    Within the last step it is closed in on by false position, in its Illinois form, in logarithms: the change
-    of a loss is nearly a power of the distance.
-    """
-
-    def height(radius: float) -> float:
-        ratio = change(radius)
-        return math.log(max(ratio, 1e-9) if ratio < 1e9 else 1e9)  # also where the loss overflows
-
-    low, at_low, high, at_high = 0.0, -math.inf, start, height(start)
-    while at_high <= 0:
-        low, at_low, high = high, at_high, 1.5 * high
-        at_high = height(high)
-        if high > 1e9:
-            raise genbench.NotApplicable("along a random direction the loss does not change enough")
-    while low == 0 and high > 1e-12:
-        value = height(high / 1.5)
-        if value <= 0:
-            low, at_low = high / 1.5, value
-        else:
-            high, at_high = high / 1.5, value
-    side = 0
-    while high - low > 1e-9 * high and low > 0:
-        middle = high * (low / high) ** (at_high / (at_high - at_low))
-        value = height(middle)
-        if abs(value) < tolerance:
-            return middle
-        if value < 0:
-            low, at_low, at_high, side = middle, value, at_high / 2 if side < 0 else at_high, -1
-        else:
-            high, at_high, at_low, side = middle, value, at_low / 2 if side > 0 else at_low, 1
-    return high

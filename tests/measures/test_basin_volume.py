@@ -6,19 +6,36 @@ import pytest
 import torch
 from torch import nn
 
+SCALES = torch.tensor([20.0, 5.0, 3.0, 2.0, 1.0, 1.0], dtype=torch.float64)
+# Of w·x, with x along the axes and targets met, the loss is Σ (s_i w_i)² / 6: up to 0.05 on an ellipsoid.
+VOLUME = float((math.sqrt(6 * 0.05) / SCALES).log().mean())
 
-def test_the_basin_of_a_quadratic_is_an_ellipsoid(fit):
-    # The loss of w·x, x along the axes and targets met, is ½ Σ (s_i w_i)², up to the change ε on an ellipsoid.
-    scales = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    model = nn.Linear(2, 1, bias=False)
+
+@pytest.fixture
+def bowl(fit):
+    model = nn.Linear(6, 1, bias=False)
     with torch.no_grad():
         model.weight.zero_()
-    found = fit(model, torch.diag(scales), torch.zeros(2, 1), kind="regression")
-    half_axes = [math.sqrt(2 * 0.05) / scale for scale in (1.0, 2.0)]
-    expected = 0.5 * math.log(half_axes[0] * half_axes[1])
-    assert found["local_volume[draws=2000]"] == pytest.approx(expected, abs=0.02)
+    return fit(model, torch.diag(SCALES), torch.zeros(6, 1), kind="regression")
 
 
-def test_it_lies_between_the_mean_and_the_largest_radius(small_fit):
-    volume = small_fit["local_volume"]
-    assert math.log(small_fit["flatness_radius"]) < volume
+@pytest.mark.parametrize("steps", [3, 4, 6])
+def test_the_basin_of_a_quadratic_is_an_ellipsoid(bowl, steps):
+    # However many of its curvatures are known, the weights of the directions make up for how they are drawn.
+    settings = f"steps={steps}, pairs=2000, group=2000"
+    assert bowl[f"local_volume[{settings}]"] == pytest.approx(VOLUME, abs=0.02)
+
+
+def test_groups_are_below_the_volume_and_larger_ones_come_nearer(bowl):
+    volumes = [bowl[f"local_volume[steps=1, pairs=512, group={group}]"] for group in (1, 4, 64)]
+    assert volumes == sorted(volumes)
+    assert volumes[-1] < VOLUME + 0.02
+
+
+def test_known_curvature_leaves_less_to_chance(bowl):
+    few = [bowl[f"local_volume[steps={steps}, pairs=512, group=1]"] for steps in (1, 6)]
+    assert VOLUME - few[1] < (VOLUME - few[0]) / 2
+
+
+def test_it_is_above_the_mean_radius(small_fit):
+    assert small_fit["local_volume[pairs=100, group=100]"] > math.log(small_fit["flatness_radius"])

@@ -11,12 +11,8 @@ import genbench
 from genbench.probes.ascent import tolerated_ascent
 from genbench.probes.folding import folded_model
 from genbench.probes.objective import objective
-from genbench.probes.perturbation import (
-    direction_seeds,
-    flatness_radii,
-    normal_direction,
-    tolerated_noise,
-)
+from genbench.probes.perturbation import direction_seeds, normal_direction, tolerated_noise
+from genbench.probes.radii import flatness_radii
 
 CPU = torch.device("cpu")
 SEEDS = direction_seeds(torch.Generator().manual_seed(0), draws=10)
