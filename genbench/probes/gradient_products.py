@@ -110,7 +110,7 @@ def gradient_pieces(
             with torch.enable_grad():
                 outputs = forward(model, inputs[part].to(device))
             scaled, scale = common_scale(cotangents(outputs.detach().double(), part))
-            calls = gradients(outputs, scaled)
+            calls, _ = gradients(outputs, scaled)
         yield (
             scale,
             (
@@ -216,7 +216,7 @@ def _units(layers: Mapping[str, nn.Module], calls: Mapping[str, Calls], limit: i
 def _calls_of(model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor) -> dict[str, Calls]:
     with captured(layers) as gradients, torch.enable_grad():
         outputs = forward(model, inputs)
-        return gradients(outputs, torch.ones_like(outputs))
+        return gradients(outputs, torch.ones_like(outputs))[0]
 
 
 def _add_products(
@@ -229,7 +229,7 @@ def _add_products(
         for part in chunks(inputs, device, copies=8):
             with torch.enable_grad():
                 outputs = forward(model, inputs[part].to(device))
-            calls = gradients(outputs, cotangents[part])
+            calls, _ = gradients(outputs, cotangents[part])
             layer: str | None = None  # "" is the name of a network that is one layer
             whole: Factors | Tensor = inputs[:0]
             for place, unit in enumerate(group):

@@ -29,6 +29,8 @@ __all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "power_sums",
 Calls = list[tuple[Tensor, Tensor]]
 """Of each call of a layer: what entered and the gradient by what left, both with a row for each example."""
 
+Gradients = Callable[..., tuple[dict[str, Calls], list[Tensor]]]
+
 # At most this many numbers of gradients are written out at a time.
 _WRITTEN_OUT = 2**24
 # With fewer channels the products of `_by_shifts` are too thin to be faster than those of patches.
@@ -162,14 +164,15 @@ def trained_layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | N
 
 
 @contextmanager
-def captured(layers: Mapping[str, nn.Module]) -> Iterator[Callable[[Tensor, Tensor], dict[str, Calls]]]:
+def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
     """Watch layers during forward passes.
 
     Yields
     ------
-    callable (outputs, cotangents) -> dict from layer name to calls
+    callable (outputs, cotangents, parameters=()) -> calls by the names of the layers, gradients
         To be called behind each forward pass with its outputs and the u of ⟨u, f(x)⟩. Layers without
-        influence on the outputs are missing.
+        influence on the outputs are missing. The gradients of Σ_i ⟨u_i, f(x_i)⟩ by any parameters come from
+        the same backward pass.
     """
     seen: list[tuple[str, Tensor, Any]] = []
 
@@ -181,17 +184,24 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Callable[[Tensor, Tens
 
         return hook
 
-    def gradients(outputs: Tensor, cotangents: Tensor) -> dict[str, Calls]:
-        if not seen:
-            return {}
+    def gradients(
+        outputs: Tensor, cotangents: Tensor, parameters: Sequence[nn.Parameter] = ()
+    ) -> tuple[dict[str, Calls], list[Tensor]]:
         edges = [edge for _, _, edge in seen]
-        deltas = torch.autograd.grad(outputs, edges, cotangents.to(outputs.dtype), allow_unused=True)
+        wanted = [*edges, *parameters]
+        if not wanted:
+            return {}, []
+        found = torch.autograd.grad(outputs, wanted, cotangents.to(outputs.dtype), allow_unused=True)
+        deltas, by_parameters = found[: len(edges)], found[len(edges) :]
         calls: dict[str, Calls] = {}
         for (name, entered, _), delta in zip(seen, deltas, strict=True):
             if delta is not None:
                 calls.setdefault(name, []).append((entered, delta))
         seen.clear()
-        return calls
+        return calls, [
+            torch.zeros_like(parameter) if gradient is None else gradient
+            for parameter, gradient in zip(parameters, by_parameters, strict=True)
+        ]
 
     handles = [layer.register_forward_hook(record(name), with_kwargs=True) for name, layer in layers.items()]
     try:
@@ -314,50 +324,33 @@ def _normalization(layer: Any, entered: Tensor, delta: Tensor) -> dict[str, Tens
 
 
 def _hold(model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor) -> bool:
+    """Whether the first of several examples has outputs of its own and the gradient that the formulas say."""
+    parameters = [
+        [each for each in layer.parameters(recurse=False) if each.requires_grad] for layer in layers.values()
+    ]
     with captured(layers) as gradients, torch.enable_grad():
         outputs = forward(model, inputs)
-        cotangents = torch.linspace(1, 2, outputs.shape[1], device=outputs.device).expand_as(outputs)
-        calls = gradients(outputs, cotangents)
+        cotangents = torch.zeros_like(outputs)
+        cotangents[0] = torch.linspace(1, 2, outputs.shape[1], device=outputs.device)
+        calls, by_parameters = gradients(outputs, cotangents, [each for own in parameters for each in own])
     if any(len(each) != len(inputs) for pairs in calls.values() for pair in pairs for each in pair):
         return False
-    found = {}
-    for name, pairs in calls.items():
-        piece = factors_or_gradients(layers[name], pairs)
-        found[name] = piece.written_out() if isinstance(piece, Factors) else piece
-    return all(
-        _agree(alone, {name: each[place] for name, each in found.items()})
-        for place, alone in enumerate(_one_by_one(model, layers, inputs))
-    )
-
-
-def _one_by_one(
-    model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor
-) -> Iterator[dict[str, Tensor]]:
-    parameters = [
-        (name, each)
-        for name, layer in layers.items()
-        for each in layer.parameters(recurse=False)
-        if each.requires_grad
-    ]
-    for example in inputs:
-        with torch.enable_grad():
-            outputs = forward(model, example.unsqueeze(0))[0]
-            value = (outputs * torch.linspace(1, 2, len(outputs), device=outputs.device)).sum()
-            gradients = torch.autograd.grad(
-                value, [each for _, each in parameters], allow_unused=True, materialize_grads=True
-            )
-        alone: dict[str, list[Tensor]] = {}
-        for (name, _), gradient in zip(parameters, gradients, strict=True):
-            alone.setdefault(name, []).append(gradient.flatten())
-        yield {name: torch.cat(each) for name, each in alone.items()}
-
-
-def _agree(alone: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:
-    """Up to rounding: a formula that does not hold is off by parts of a layer's gradient, not by a trace."""
-    overall = torch.cat(list(alone.values())).norm()
-    for name, expected in alone.items():
-        precision = torch.finfo(expected.dtype).eps
-        error = (expected - found[name]).norm() if name in found else expected.norm()
-        if error > precision**0.25 * expected.norm() + precision**0.5 * overall:
+    root = torch.finfo(outputs.dtype).eps ** 0.5
+    outputs = outputs.detach()
+    if (forward(model, inputs[:1])[0].detach() - outputs[0]).norm() > root * outputs.norm():
+        return False
+    overall = torch.stack([each.norm() for each in by_parameters]).norm()
+    for (name, layer), own in zip(layers.items(), parameters, strict=True):
+        of_layer, by_parameters = by_parameters[: len(own)], by_parameters[len(own) :]
+        expected = torch.cat([each.flatten() for each in of_layer])
+        if name in calls:
+            piece = factors_or_gradients(layer, calls[name])
+            errors = piece.written_out() if isinstance(piece, Factors) else piece
+            errors[0] -= expected
+        else:
+            errors = expected.unsqueeze(0)
+        first, *others = errors.norm(dim=1).tolist()
+        # A formula that does not hold is off by parts of a layer's gradient, not by a trace.
+        if first > root**0.5 * expected.norm() + root * overall or max(others, default=0) > root * overall:
             return False
     return True
