@@ -23,7 +23,7 @@ _LOG_RADII = genbench.need(
 @genbench.measure(
     family="sharpness", direction="-",
     source="Huang et al. 2020; Mingard et al. 2021; Scherlis & Belrose 2025 (importance sampling)",
-    formula="(1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1", version=3,
+    formula="mean of groups' (1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w+rδ)| ≤ ε}, ‖δ‖ = 1", version=3,
 )  # fmt: skip
 def local_volume(
     objective=genbench.need("objective", **_SAMPLE), log_radii=_LOG_RADII,
@@ -36,7 +36,9 @@ def local_volume(
     are drawn where the region is long, with weights that make up for it. What a group of them gives is less
     than the volume in the mean, and nearer to it the more they are (the bound of importance weighted
     autoencoders, Burda et al. 2016), but the more a matter of chance; groups are therefore small and their
-    mean is returned. Rescaling of ReLU units changes it.
+    mean is returned. It stands for the part of the region that random directions see: as a whole that of a
+    softmax classifier has no end, for nothing changes where all logits grow alike. Rescaling of ReLU units
+    changes it.
 
     Parameters
     ----------
