@@ -43,7 +43,8 @@ def geometric_margin(
     Parameters
     ----------
     aggregate : {"mean", "median", "p10"}
-        What stands for the examples; the ⌊n/2⌋-th or ⌊n/10⌋-th smallest.
+        What stands for the examples: ``median`` is the middle one, halfway between the two middle ones of an
+        even number, ``p10`` the ⌊n/10⌋-th smallest.
     signed : bool
         Distances of misclassified examples count as negative. Otherwise a margin is what keeps the
         prediction, right or wrong, as in the definition.
@@ -120,7 +121,9 @@ def mixup_loss(
 ) -> Tensor:
     """Vicinal risk: the loss between training examples, on labels mixed as the inputs are.
 
-    Each example is mixed with another one, j, drawn at random; λ_i is drawn for each from Beta(α, α).
+    Each example is mixed with another one, j, drawn at random; λ_i is drawn for each from Beta(α, α). In
+    regression the targets themselves are mixed: the loss is the square of f(x̃_i) − λ_i y_i − (1 − λ_i) y_j,
+    mean over outputs.
 
     Parameters
     ----------
@@ -128,9 +131,16 @@ def mixup_loss(
         α. 1 makes λ uniform; small ones stay near the examples.
     draws : int
         How often each example is mixed, with another one each time.
+
+    Raises
+    ------
+    NotApplicable
+        The inputs are not numbers, or there is one example only.
     """
     require_movable(inputs)
     total = len(inputs)
+    if total < 2:
+        raise genbench.NotApplicable("needs two training examples")
     loss: Tensor = torch.zeros((), dtype=torch.float64, device=device)
     for _ in range(draws):
         order = torch.randperm(total, generator=generator, device=device)

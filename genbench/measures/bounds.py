@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.constraints import Count, Fraction, Positive, Risk
-from genbench.measures.conventions import LAYERS
+from genbench.measures.conventions import FOLDED_MODEL, LAYERS
 from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower
+from genbench.probes.layer_chain import require_gentle_slopes
 from genbench.probes.margins import low_quantile
+from genbench.probes.normalization import require_homogeneous
 from genbench.probes.outputs import require_classes
 
 __all__ = ["bit_count_bound", "covering_bound", "margin_rademacher_bound", "robustness_bound"]
@@ -70,30 +72,40 @@ def covering_bound(model, initial_model, sample_size, *, epsilon: Positive = 0.0
 
 @genbench.measure(
     family="bound", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eqs. 57 and 60",
-    formula="ln[ #{γ_i < γ}/m + 4 R/γ + √(ln ln(4C/γ) / m) + √(ln(1/δ) / 2m) ]",
+    formula="ln[ #{γ_i < γ}/m + 2 R/γ + √(ln ln(4C/γ) / m) + √(ln(1/δ) / 2m) ]", version=2,
 )  # fmt: skip
 def margin_rademacher_bound(
-    margins, inputs, layers=LAYERS, *, quantile: Fraction = 0.1, delta: Risk = 0.05, fold: bool = True
-) -> Tensor:
-    """Logarithm of the bound on the test error by a margin γ and the Rademacher complexity R.
+    margins, inputs, layers=LAYERS, model=FOLDED_MODEL,
+    *, quantile: Fraction = 0.1, delta: Risk = 0.05, fold: bool = True,
+) -> Tensor:  # fmt: skip
+    """Logarithm of the bound on the test error by a margin γ and the Rademacher complexity.
 
     R is the bound of `l1_rademacher_bound` times max ‖x‖_∞, the assumption of inputs in [−1, 1] being met by
-    scaling; C the largest margin in absolute value. The theorem is for two classes with outputs ±1; here the
-    margin f_y − max_{j≠y} f_j stands for y f. Vacuous, above 0, for all but the smallest norms; infinite
-    where γ is not positive.
+    scaling: it bounds twice the complexity, of which the theorem takes four times. C is the largest margin in
+    absolute value. The theorem is for two classes with outputs ±1; here the margin f_y − max_{j≠y} f_j stands
+    for y f. Biases do not enter. Vacuous, above 0, for all but the smallest norms; infinite where γ is not
+    positive.
 
     Parameters
     ----------
     quantile : float
         γ is this quantile of the training margins; the bound holds for all γ at once.
+
+    Raises
+    ------
+    NotApplicable
+        The network is not homogeneous in each layer, as `log_rademacher` asks: for chains with activations
+        such as tanh the lemma would hold too. Or an activation has a slope above 1.
     """
+    require_homogeneous(model, layers, inputs)
+    require_gentle_slopes(model)
     count = len(margins)
     gamma = low_quantile(margins, quantile)
     if gamma <= 0:
         return gamma.new_tensor(torch.inf)
     largest_input = inputs.abs().max().double().to(gamma.device)
     log_complexity = l1_rademacher_bound(inputs, layers, fold=fold) + largest_input.log()
-    complexity = math.log(4) - gamma.log() + log_complexity
+    complexity = math.log(2) - gamma.log() + log_complexity
     below = (margins < gamma).double().mean()
     scale = ((4 * margins.abs().max() / gamma).log().log() / count).sqrt()
     rest = below + scale + math.sqrt(math.log(1 / delta) / (2 * count))

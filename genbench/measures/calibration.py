@@ -71,8 +71,9 @@ def maximum_calibration_error(logits, targets, task, *, bins: Count = 15) -> Ten
 def adaptive_calibration_error(logits, targets, task, *, bins: Count = 15) -> Tensor:
     """`expected_calibration_error` in bins that hold equally many examples, in the order of their confidence.
 
-    On the training data nearly all confidences lie in one bin of equal width; here they are told apart.
-    Examples of equal confidence share what they are off, so that their order does not matter.
+    On the training data nearly all confidences lie in one bin of equal width; here they are told apart. The
+    example of rank i, counted from 0, lies in bin ⌊i · bins / m⌋; sizes differ by one at most. Examples of
+    equal confidence share what they are off, so that their order does not matter.
     """
     require_classes(task, logits)
     surplus, confidence = _surplus(logits, targets)

@@ -129,8 +129,9 @@ def _is_weight(node: Any, weights: set[int]) -> bool:
 def vc_dim(sample_size, task, layers=_RAW_LAYERS, *, delta: Risk = 0.01, by_size: bool = False) -> Tensor:
     """What the bound by the Vapnik-Chervonenkis dimension of a convolutional network puts in place of it.
 
-    ω = Σ_l k_l² c_l c_{l−1} over layers of kernels k_l × k_l with c_l channels. Networks without convolutions
-    get the value of their layers as kernels of size 1.
+    ω = Σ_l k_l² c_l c_{l−1} over layers of kernels k_l × k_l with c_l channels, d the number of layers. n is
+    the width of the input images, the last number of an input's shape: the number of features of a vector.
+    Networks without convolutions get the value of their layers as kernels of size 1.
 
     Parameters
     ----------
@@ -154,6 +155,8 @@ def vc_bound(
     *, delta: Risk = 0.01, form: Literal["theorem", "program"] = "theorem",
 ) -> Tensor:  # fmt: skip
     """Bound on the test error by the size of the network, for k classes; far above 1, vacuous.
+
+    ω, d and n are those of `vc_dim`.
 
     Parameters
     ----------

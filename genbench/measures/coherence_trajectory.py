@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from torch import Tensor
 
 import genbench
@@ -49,7 +50,10 @@ def coherence_early(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 50
     formula="mean_{t ≥ 9T/10} α(w_t), α = ‖mean g_i‖² / mean ‖g_i‖²",
 )  # fmt: skip
 def coherence_late(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 500) -> Tensor:
-    """Mean coherence of the gradients over the last steps, the end included.
+    """Mean coherence of the gradients over the last steps, the end of training included.
+
+    Where training put earlier weights back (``target_rule = "closest"``, early stopping), the last steps are
+    still those before it ended, and the end is not the trained network.
 
     Parameters
     ----------
@@ -97,7 +101,8 @@ def coherence_bound(
         smoothness = float(along.slopes.max())
     rates = _rate_of_each_step(history)
     before = np.searchsorted(along.steps.numpy(), np.arange(len(rates)), side="right") - 1
-    incoherence = 1 - _coherence(along).cpu().numpy()[before.clip(0)]
+    before = before.clip(0)
+    incoherence = 1 - _coherence(along, torch.arange(int(before[-1]) + 1)).cpu().numpy()[before]
     growth = np.log1p(rates * smoothness)
     later = growth[::-1].cumsum()[::-1] - growth
     with np.errstate(divide="ignore"):  # ln 0 is −∞, and is meant
@@ -153,18 +158,20 @@ def grad_cosine_init(final=_FINAL, initial=_INITIAL, *, examples: Count = 2000) 
     return final.mean @ initial.mean.to(final.mean.device) / norms
 
 
-def _coherence(along: GradientsAlong) -> Tensor:
-    mean = along.squared_norms.mean(1)
+def _coherence(along: GradientsAlong, chosen: Tensor) -> Tensor:
+    """α at some of the snapshots, by their places."""
+    there = chosen.to(along.squared_norms.device)
+    mean = along.squared_norms[there].mean(1)
     if not (mean > 0).all():
-        step = int(along.steps[int((mean > 0).logical_not().nonzero()[0])])
+        step = int(along.steps[chosen][int((mean > 0).logical_not().nonzero()[0])])
         raise genbench.NotApplicable(f"all gradients vanish, or are not finite, at step {step}")
-    return along.squared_norm_of_mean / mean
+    return along.squared_norm_of_mean[there] / mean
 
 
 def _mean_coherence(along: GradientsAlong, chosen: Tensor) -> Tensor:
     if len(along.steps) < 2:
         raise genbench.NotApplicable("needs two snapshots")
-    return _coherence(along)[chosen.to(along.squared_norms.device)].mean()
+    return _coherence(along, chosen.nonzero().flatten()).mean()
 
 
 def _rate_of_each_step(history) -> np.ndarray:

@@ -55,5 +55,11 @@ def train_loss(losses) -> Tensor:
 
 @genbench.measure(family="control", direction="+", formula="mean_i 1[argmax f(x_i) ≠ y_i]")
 def train_error(errors) -> Tensor:
-    """Share of the training examples that are misclassified; 1 − R² in regression."""
+    """Share of the training examples that are misclassified; 1 − R² in regression.
+
+    Raises
+    ------
+    NotApplicable
+        The targets of a regression do not vary; or some outputs are not finite.
+    """
     return errors

@@ -9,6 +9,7 @@ from torch import Tensor
 import genbench
 
 __all__ = [
+    "FOLDED_MODEL",
     "FROBENIUS",
     "FROBENIUS_DISTANCES",
     "LAYERS",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 # Needs that pass a measure's own settings on, shared by the signatures of several families.
+FOLDED_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
 FROBENIUS = genbench.need("frobenius_norms", fold=genbench.setting("fold"))
 FROBENIUS_DISTANCES = genbench.need("frobenius_distances", fold=genbench.setting("fold"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 import genbench
@@ -22,11 +23,11 @@ _TOGETHER = 100
 
 @genbench.measure(
     family="robustness", direction="+", source="Gal & Ghahramani 2016 (MC dropout), on the training data",
-    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B",
+    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B", version=2,
 )  # fmt: skip
 def mc_dropout_variance(
     model, inputs, task, device, generator,
-    *, rate: Probability = 0.1, draws: Count = 10,
+    *, rate: Probability = 0.1, draws: Annotated[int, Ge(2)] = 10,
     of: Literal["probabilities", "predictions"] = "probabilities", examples: Count = 200,
 ) -> Tensor:  # fmt: skip
     """Variance of the class probabilities, in regression of the outputs, over networks with units left out.
@@ -39,7 +40,8 @@ def mc_dropout_variance(
     rate : float
         Share of the units that are left out, the others scaled up.
     draws : int
-        How many times units are drawn, for each example anew.
+        How many times units are drawn, for each example anew; the variance is over one less, so that its
+        expectation does not depend on their number.
     of : {"probabilities", "predictions"}
         ``predictions``: the share of examples and networks of which the class is another than that of the
         whole network.
@@ -67,7 +69,7 @@ def mc_dropout_variance(
             else:
                 if task.kind == "classification":
                     drawn = [each.softmax(1) for each in drawn]
-                total += torch.stack(drawn).var(0, correction=0).sum()
+                total += torch.stack(drawn).var(0, correction=1).sum()
     return total / len(picked)
 
 

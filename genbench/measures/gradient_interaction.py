@@ -39,6 +39,8 @@ _BATCHES = genbench.need(
 )
 _POWERS = genbench.need("gradient_moments", examples=genbench.setting("examples"), powers=4)
 
+# A variance that is no larger part of the mean square comes from gradients that differ by rounding.
+_ROUNDING = 1e-12
 # Central moments from powers keep eight digits where the variance is this part of the mean square.
 _LEAST_VARIANCE = 1e-4
 
@@ -87,29 +89,31 @@ def coherence_m_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
 @genbench.measure(
     family="gradient_interaction", direction="-",
     source="Chatterjee & Zielinski 2020; Walker 2023, theorem 5.6",
-    formula="1/α − 1 = (1/α_W − 1) k (m − 1) / (m − k)", version=2,
+    formula="1/α − 1 = (m − 1) Σ_b n_b ‖w_b − ḡ‖² / (m (B − 1) ‖ḡ‖²)", version=3,
 )  # fmt: skip
 def coherence_from_batches(
     batches=_BATCHES,
     *, batch: Count = 10, examples: Count = 2000, inverse: Literal["sample", "theorem"] = "sample",
 ) -> Tensor:  # fmt: skip
-    """Coherence of the examples' gradients, estimated from the coherence α_W of the gradients of batches.
+    """Coherence of the examples' gradients, estimated from the gradients w_b of batches and their mean ḡ.
+
+    The m examples taken are divided up at random into B = ⌊m/k⌋ batches, whose sizes n_b differ by one at
+    most. Where B is below 40, they are divided up several times, so that at least 40 batches are averaged.
 
     Parameters
     ----------
     batch : int
-        Examples k in a batch. Batches are drawn without replacement from the m examples taken.
+        Examples k in a batch; a batch has more where k does not divide m.
     inverse : {"sample", "theorem"}
-        ``theorem``: α = α_W / (k − (k − 1) α_W) as published, for batches drawn independently; for batches
-        that divide up a finite sample it is too large, and ``sample`` is unbiased in 1/α up to the examples
-        that are left over.
+        ``sample`` is unbiased in 1/α for batches that divide up a finite sample. ``theorem``: as published,
+        for batches drawn independently, B in place of m (B − 1) / (m − 1), which here makes α too large.
+        With batches of one size k that is α = α_W / (k − (k − 1) α_W), α_W being their coherence.
     """
-    if not batches.squared_norms.any():
+    if batches.spread == 0 and batches.squared_norm_of_mean == 0:
         raise genbench.NotApplicable("all gradients vanish")
-    ratio = batches.squared_norms.mean() / batches.squared_norm_of_mean - 1
-    if inverse == "sample":
-        ratio = ratio * (batches.used - 1) / (batches.used - batches.batch)
-    return 1 / (1 + ratio.clamp_min(0) * batches.batch)
+    m, count = batches.examples, batches.batches
+    divisor = count if inverse == "theorem" else m * (count - 1) / (m - 1)
+    return 1 / (1 + batches.spread / batches.squared_norm_of_mean / divisor)
 
 
 @genbench.measure(
@@ -145,13 +149,26 @@ def noise_scale(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
     formula="mean_p (mean_i g_ip)² / var_i g_ip",
 )  # fmt: skip
 def gsnr(moments=_POWERS, *, examples: Count = 2000) -> Tensor:
-    """Gradient signal-to-noise ratio, averaged over the parameters whose mean gradient is not zero."""
+    """Gradient signal-to-noise ratio, averaged over the parameters whose mean gradient is not zero.
+
+    Parameters whose gradient is the same for all examples, up to a millionth of it, are left out: their
+    variance is rounding.
+
+    Raises
+    ------
+    NotApplicable
+        The mean gradient vanishes; or no parameter's gradient varies, as with one example.
+    """
     moved = moments.mean != 0
     if not moved.any():
         raise genbench.NotApplicable("the mean gradient vanishes")
+    mean_squares = moments.powers[1, moved]
     squares = moments.mean[moved].square()
-    variances = (moments.powers[1, moved] - squares).clamp_min(0)
-    return (squares / variances).mean()
+    variances = mean_squares - squares
+    varying = ~(variances <= _ROUNDING * mean_squares)
+    if not varying.any():
+        raise genbench.NotApplicable("the gradients of all examples are the same")
+    return (squares[varying] / variances[varying]).mean()
 
 
 @genbench.measure(

@@ -35,7 +35,11 @@ _SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l α_l")
 def ww_alpha(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
-    """Exponent of the power law in the tail of the spectrum; small is a heavy tail."""
+    """Exponent of the power law in the tail of the spectrum; small is a heavy tail.
+
+    The tail begins at the eigenvalue that makes `ww_ks_distance` least, with F the share of the tail's
+    eigenvalues below each: (0, 1, ..., n − 1) / n, as published programs have it.
+    """
     return torch.tensor([law.alpha for law in laws], dtype=torch.float64).mean()
 
 

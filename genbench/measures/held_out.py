@@ -47,6 +47,12 @@ def val_error(
     Parameters
     ----------
     quantity : {"error", "loss"}
+
+    Raises
+    ------
+    NotApplicable
+        The split has no examples; or of the error, some outputs are not finite, or in regression the targets
+        do not vary.
     """
     return _on(task, validation, logits, quantity)
 
@@ -64,6 +70,11 @@ def val_gap(
     Parameters
     ----------
     quantity : {"error", "loss"}
+
+    Raises
+    ------
+    NotApplicable
+        As of `val_error`, on either split.
     """
     trained = errors if quantity == "error" else losses.mean()
     return _on(task, validation, logits, quantity) - trained
@@ -94,6 +105,8 @@ def seed_disagreement_val(classes=genbench.need("validation_classes"), *, pairs:
 def stiffness_sign_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", examples: Count = 500) -> Tensor:
     """Sign stiffness between training examples and examples held out: whether training helps the latter.
 
+    A pair of which one gradient vanishes counts as 0.
+
     Parameters
     ----------
     pairs : {"train-val", "val-val"}
@@ -108,6 +121,8 @@ def stiffness_sign_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", example
 )  # fmt: skip
 def stiffness_cos_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", examples: Count = 500) -> Tensor:
     """Cosine stiffness between training examples and examples held out.
+
+    A pair of which one gradient vanishes counts as 0.
 
     Parameters
     ----------

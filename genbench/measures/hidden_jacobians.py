@@ -40,8 +40,9 @@ def margin_jacobian_sum(
     threshold : float
         τ; the authors take 0.1, 0 adds up all.
     at : {"blocks", "normalizations", "both"}
-        The hidden layers: outputs of blocks, of normalizations, or both as the authors do. In a network that
-        has normalizations but no blocks ``both`` are the normalizations alone.
+        The hidden layers: outputs of blocks, of all normalizations, or both. The authors take both, of the
+        normalizations those inside residual blocks; here the ones before the first block and behind the last
+        count too. In a network that has normalizations but no blocks ``both`` are the normalizations alone.
     """
     squares = jacobians.norms.square()
     return torch.where(squares < threshold, torch.zeros_like(squares), squares).sum(1).mean()
@@ -60,7 +61,7 @@ def jac_hidden_over_margin(
     """Hidden layers times the Jacobians of the outputs by them, over the example's margin.
 
     The leading term of the authors' bound. h_i are the outputs of the blocks; the mean is one of logarithms,
-    over the `largest` examples.
+    over the `largest` examples. Infinite where one of them has no margin.
 
     Parameters
     ----------
@@ -71,6 +72,11 @@ def jac_hidden_over_margin(
     margin_sign : {"absolute", "signed"}
         ``absolute`` drops the sign of the margin of a misclassified example; ``signed`` makes such a margin
         zero, and the measure infinite.
+
+    Raises
+    ------
+    NotApplicable
+        Of too few examples the outputs depend on a hidden layer that is not zero; or the task is regression.
     """
     require_classes(task, jacobians.outputs)
     column = jacobians.targets.unsqueeze(1)
@@ -81,7 +87,9 @@ def jac_hidden_over_margin(
     weighted = (jacobians.norms * sizes).sum(1)
     # Where no output depends on a hidden layer the term is zero, whatever the margin.
     terms = torch.where(weighted > 0, weighted.log() - margins.log(), -torch.inf)
-    return terms.topk(min(largest, len(terms))).values.mean()
+    chosen = terms.topk(min(largest, len(terms))).values
+    _require_logarithms(chosen, "all hidden layers are zero or leave the outputs as they are")
+    return chosen.mean()
 
 
 @genbench.measure(
@@ -93,8 +101,16 @@ def hidden_jacobian_norm(
     jacobians=_OUTPUTS,
     *, norm: Literal["operator", "frobenius"] = "operator", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
-    """Logarithm of the norm of the Jacobian of the outputs by a hidden layer, over layers and examples."""
-    return (jacobians.operator if norm == "operator" else jacobians.frobenius).log().mean()
+    """Logarithm of the norm of the Jacobian of the outputs by a hidden layer, over layers and examples.
+
+    Raises
+    ------
+    NotApplicable
+        At an example the outputs do not depend on a hidden layer.
+    """
+    logarithms = (jacobians.operator if norm == "operator" else jacobians.frobenius).log()
+    _require_logarithms(logarithms.amin(1), "the outputs do not depend on a hidden layer")
+    return logarithms.mean()
 
 
 @genbench.measure(
@@ -111,3 +127,12 @@ def interlayer_jacobian(
     norms = jacobians.norms
     each = norms.amax(0) if over_examples == "max" else norms.mean(0)
     return each.max() if over_pairs == "max" else each.mean()
+
+
+def _require_logarithms(logarithms: Tensor, why: str) -> None:
+    """Raise NotApplicable where one of an example is that of zero."""
+    lost = int((logarithms == -torch.inf).sum())
+    if lost:
+        raise genbench.NotApplicable(
+            f"at {lost} of {len(logarithms)} training examples {why}, and zero has no logarithm"
+        )

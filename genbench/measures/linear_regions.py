@@ -1,69 +1,21 @@
 """Networks of ReLUs are linear piece by piece: how many pieces there are, and how near their borders.
 
-Only networks whose activations are ReLUs, leaky or not, have pieces; others are refused.
+Only networks whose activations are ReLUs, leaky or not, have pieces; others are refused, and so are those
+that bend elsewhere, as in max-pooling.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 import genbench
 from genbench.constraints import Count, Fraction
+from genbench.probes.linear_pieces import PreActivations, require_linear_pieces
 from genbench.probes.margins import low_quantile
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["inverse_preactivation", "linear_regions"]
-
-_RELU = {
-    F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_,
-    F.leaky_relu, torch.nn.functional.leaky_relu_, F.prelu, torch.prelu,
-}  # fmt: skip
-_OTHER = {
-    F.gelu: "GELU", F.silu: "SiLU", F.mish: "Mish", F.elu: "ELU", F.celu: "CELU", F.selu: "SELU",
-    F.softplus: "softplus", F.softmax: "softmax", F.relu6: "ReLU6", F.hardtanh: "hardtanh",
-    F.hardswish: "hardswish", F.hardsigmoid: "hardsigmoid", F.logsigmoid: "logsigmoid",
-    F.scaled_dot_product_attention: "attention", F.multi_head_attention_forward: "attention",
-    F.layer_norm: "layer norm", F.group_norm: "group norm", F.instance_norm: "instance norm",
-    F.max_pool1d: "max-pooling", F.max_pool2d: "max-pooling", F.max_pool3d: "max-pooling",
-    F.adaptive_max_pool1d: "max-pooling", F.adaptive_max_pool2d: "max-pooling",
-    torch.tanh: "tanh", Tensor.tanh: "tanh", F.tanh: "tanh",
-    torch.sigmoid: "sigmoid", Tensor.sigmoid: "sigmoid", F.sigmoid: "sigmoid",
-    torch.softmax: "softmax", Tensor.softmax: "softmax",
-}  # fmt: skip
-
-
-class _PreActivations(TorchFunctionMode):
-    """Keeps what enters each ReLU, in the order of the calls; refuses what bends otherwise.
-
-    Raises
-    ------
-    NotApplicable
-        The network has an operation that is not linear and no ReLU.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values: list[Tensor] = []
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        try:
-            obstacle, is_relu = _OTHER.get(function), function in _RELU
-        except TypeError:  # unhashable, hence none of them
-            obstacle, is_relu = None, False
-        if obstacle is not None:
-            raise genbench.NotApplicable(
-                f"the borders of linear pieces are counted at ReLUs, not at {obstacle}"
-            )
-        if is_relu:
-            # A copy, since the ReLU may work in place.
-            self.values.append((args[0] if args else kwargs["input"]).detach().flatten(1).clone())
-        return function(*args, **kwargs)
 
 
 @genbench.measure(
@@ -75,7 +27,8 @@ def linear_regions(model, inputs, device, *, segments: Count = 50, steps: Count 
     """Borders between linear pieces that are crossed on the way from one training example to another.
 
     Each switch of a ReLU between two neighbouring points of a grid is one border. Two switches of one unit
-    between neighbours are not seen, so that the count is a lower bound, which `steps` tightens.
+    between neighbours are not seen, so that the count is a lower bound of all switches, which `steps`
+    tightens. A switch counts whether or not an output sees it: a unit that nothing reads has borders too.
 
     Parameters
     ----------
@@ -84,10 +37,18 @@ def linear_regions(model, inputs, device, *, segments: Count = 50, steps: Count 
         first.
     steps : int
         Intervals of the grid on each segment.
+
+    Raises
+    ------
+    NotApplicable
+        The network is not linear between ReLUs; or there is but one example.
     """
     if not inputs.is_floating_point():
         raise genbench.NotApplicable(f"there are no points between inputs of type {inputs.dtype}")
     ends = evenly_spaced(inputs, segments)
+    if len(ends) < 2:
+        raise genbench.NotApplicable("a segment takes two examples, there is one")
+    require_linear_pieces(model, ends[:1])
     following = ends.roll(-1, 0)
     shares = torch.arange(steps + 1, dtype=torch.float64, device=inputs.device) / steps
     shares = shares.to(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
@@ -121,15 +82,22 @@ def inverse_preactivation(
         The ⌊q n⌋-th smallest of the n pre-activations of a layer; 0 takes the smallest.
     examples : int
         At most this many training examples, evenly spaced over the training split.
+
+    Raises
+    ------
+    NotApplicable
+        The network is not linear between ReLUs.
     """
     picked = evenly_spaced(inputs, examples)
+    if inputs.is_floating_point():
+        require_linear_pieces(model, picked[:1])
     parts = [_pre_activations(model, picked[part].to(device)) for part in chunks(picked, device)]
     layers = [torch.cat(each).abs().flatten().double() for each in zip(*parts, strict=True)]
     return -torch.stack([low_quantile(layer, quantile) for layer in layers]).log().sum()
 
 
 def _pre_activations(model: nn.Module, inputs: Tensor) -> list[Tensor]:
-    with _PreActivations() as recorded:
+    with PreActivations() as recorded:
         forward(model, inputs)
     if not recorded.values:
         raise genbench.NotApplicable("the network has no ReLUs")

@@ -54,6 +54,8 @@ def lipaug_simple(
     ----------
     kinks : {"refuse", "surrogate"}
         What to do with ReLUs, to which the theorem does not apply.
+    kernel : {"operator", "reshaped"}
+        As of `lipaug_bound`.
     quantile : float
         γ is this quantile of the training margins; the theorem's is the smallest one.
     """
@@ -109,6 +111,10 @@ def lipaug_bound(
     ----------
     kinks : {"refuse", "surrogate"}
         What to do with ReLUs, to which the theorem does not apply.
+    kernel : {"operator", "reshaped"}
+        Norms of a convolution as a matrix with a row for each place and channel of its output, each with all
+        entries of the kernel, also those that meet padding: somewhat above the matrix's own. Or of the kernel
+        as one matrix.
     xi : float
         ξ, which the theorem adds to every norm and leaves open as 1/poly(r).
     quantile : float

@@ -17,6 +17,9 @@ __all__ = ["margin_distribution"]
 
 Statistic = Literal["lower_fence", "q1", "median", "q3", "upper_fence", "mean", "variance", "skewness"]
 
+# Distances that differ by less, as a share of the largest, are equal but for rounding in single precision.
+_ROUNDING = 1e-6
+
 
 @genbench.measure(
     family="hidden-jacobians", direction="-",
@@ -53,8 +56,9 @@ def margin_distribution(
     Raises
     ------
     NotApplicable
-        The layer is the same at all examples; the margin does not depend on it at one; no example is left;
-        or the logarithm does not exist.
+        The layer is the same at all examples; the margin does not depend on it at one whose margin is not
+        zero, or at any; no example is left; the logarithm does not exist; or all distances are equal, which
+        have no skewness.
     """
     distances = _distances(jacobians, features, layer)
     if only_right:
@@ -75,7 +79,9 @@ def _distances(jacobians: MarginJacobians, features: Representation, layer: str)
     if deviation == 0:
         raise genbench.NotApplicable("the hidden layer is the same at all training examples")
     distances = margins / (slopes * deviation)
-    # An example without a margin lies on the boundary, also where nothing depends on the layer.
+    if not slopes.any():
+        raise genbench.NotApplicable("at no training example the margin depends on the hidden layer")
+    # An example without a margin lies on the boundary, also where it does not depend on the layer.
     distances = torch.where(margins == 0, torch.zeros_like(distances), distances)
     if not distances.isfinite().all():
         raise genbench.NotApplicable("at a training example the margin does not depend on the hidden layer")
@@ -86,6 +92,8 @@ def _statistic(distances: Tensor, statistic: Statistic) -> Tensor:
     if statistic in ("mean", "variance", "skewness"):
         centred: Any = distances - distances.mean()
         variance = centred.square().mean()
+        if statistic == "skewness" and variance.sqrt() <= _ROUNDING * distances.abs().max():
+            raise genbench.NotApplicable("all distances are equal, which have no skewness")
         skewness = centred.pow(3).mean() / variance.pow(1.5)
         return {"mean": distances.mean(), "variance": variance, "skewness": skewness}[statistic]
     quarters = distances.new_tensor([0.25, 0.5, 0.75])

@@ -112,6 +112,8 @@ def spectrally_normalized_margin(
     *, quantile: Fraction = 0.1, fold: bool = True, kernel: Kernel = "operator",
 ) -> Tensor:  # fmt: skip
     """A low quantile of the margins over the product of the layers' spectral norms."""
+    if not spectral.all():
+        raise genbench.NotApplicable("the weights of a layer are all zero")
     return low_quantile(margins, quantile) * (-spectral.log().sum()).exp()
 
 

@@ -8,6 +8,7 @@ for them the paper divides by the norm of the output for one training example.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -90,11 +91,24 @@ def normalized_mean_margin(
     formula="mean_i max_j f_j(x_i) / ρ",
 )  # fmt: skip
 def normalized_top_output(
-    logits, task, log_rho=LOG_RHO, *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True
-) -> Tensor:
-    """Mean of the largest output of the normalized network."""
+    logits, task, log_rho=LOG_RHO,
+    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
+    statistic: Literal["mean", "deviation"] = "mean",
+) -> Tensor:  # fmt: skip
+    """Largest output of the normalized network, averaged over the training examples.
+
+    Parameters
+    ----------
+    statistic : {"mean", "deviation"}
+        ``deviation``: the standard deviation over the m examples, dividing by m − 1.
+    """
     require_classes(task, logits)
-    return (logits * (-log_rho).exp()).amax(1).mean()
+    largest = (logits * (-log_rho).exp()).amax(1)
+    if statistic == "mean":
+        return largest.mean()
+    if len(largest) < 2:
+        raise genbench.NotApplicable("a single example has no standard deviation")
+    return largest.std()
 
 
 def loss_above_chance(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -138,10 +138,11 @@ def fanin_l1_norm(layers=LAYERS, *, fold: bool = True, aggregate: Literal["mean"
     formula="Σ_l ln(2 B_l) + ½ ln(2 ln d_in) − ½ ln m",
 )  # fmt: skip
 def l1_rademacher_bound(inputs, layers=LAYERS, *, fold: bool = True) -> Tensor:
-    """Logarithm of the bound on the Rademacher complexity by the largest L1 norm B_l of a unit of each layer.
+    """Logarithm of a bound on twice the Rademacher complexity by the layers' largest L1 norms B_l of a unit.
 
     Stated for inputs in [−1, 1], scalar output and 1-Lipschitz activations that vanish at zero; larger inputs
-    enter as a factor max ‖x‖_∞, left out here since it is the same for all networks on one data set.
+    enter as a factor max ‖x‖_∞, left out here since it is the same for all networks on one data set. d_in is
+    max(2, number of input dimensions), since ln 1 = 0 would make the bound of a single one zero.
     """
     largest = torch.stack([layer.matrix.abs().sum(1).max() for layer in layers])
     features = max(2, inputs[:1].numel())

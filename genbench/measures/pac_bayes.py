@@ -7,12 +7,7 @@ noise in proportion to the weights (σ').
 
 The code published with Dziugaite et al. 2020 passes a variance where a standard deviation is meant;
 ``compat="nitarshan"`` gives its values: by σ_theirs = √σ, and where noise follows the weights by a search of
-its own. `by_size` takes √(value / m), as they report it. The bounds have three forms:
-
-``measure``  as published, B;
-``main``     2 (B − ln(m / σ) − 10), the bound's own term ‖·‖² / (2σ²) or its like;
-``full``     L̂ + drop + √((main + ln(100 m) + ln 20000) / (2 (m − 1))), L̂ the training error, which bounds
-             the test error of the network under noise. A published program has the training accuracy for L̂.
+its own. `by_size` takes √(value / m), as they report it. The bounds have three forms, see `pacbayes_init`.
 """
 
 from __future__ import annotations
@@ -64,7 +59,16 @@ def pacbayes_init(
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The bound with the initial weights as the prior's mean: distance over the noise that is borne."""
+    """The bound with the initial weights as the prior's mean: distance over the noise that is borne.
+
+    Parameters
+    ----------
+    form : {"measure", "main", "full"}
+        ``measure``: the formula B. ``main``: 2 (B − ln(m / σ) − 10), the term of weights and noise alone.
+        ``full``: L̂ + drop + √((main + ln(100 m) + ln 20000) / (2 (m − 1))), which bounds the test error of
+        the network under noise, whatever `by_size` is. L̂ is the training error; a published program has the
+        training accuracy there.
+    """
     sigma = _reported(sigma, compat)
     return _in_form(form, _isotropic(distances, sigma), sigma, sample_size, errors, drop, by_size)
 
@@ -79,7 +83,13 @@ def pacbayes_orig(
     compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The bound with the origin as the prior's mean: norm over the noise that is borne."""
+    """The bound with the origin as the prior's mean: norm over the noise that is borne.
+
+    Parameters
+    ----------
+    form
+        As of `pacbayes_init`.
+    """
     sigma = _reported(sigma, compat)
     return _in_form(form, _isotropic(norms, sigma), sigma, sample_size, errors, drop, by_size)
 
@@ -113,6 +123,11 @@ def pacbayes_mag_init(
 
     The sum is half the Kullback-Leibler divergence of N(w_i, ε² + σ'² (w_i − w_i⁰)²) from the best isotropic
     normal prior about w⁰. The σ' of the search scales the weights themselves.
+
+    Parameters
+    ----------
+    form
+        As of `pacbayes_init`.
     """
     _, distance = flattened(layers, initial)
     term = _proportional(distance.square().mean(), distance, sigma, epsilon)
@@ -136,6 +151,8 @@ def pacbayes_mag_orig(
     denominator : {"distance", "weight"}
         ``distance``: (w_i − w_i⁰)² stands in the denominator, as published, although the numerator has ‖w‖².
         ``weight``: w_i², which makes the sum half a Kullback-Leibler divergence again.
+    form
+        As of `pacbayes_init`.
     """
     weight, distance = flattened(layers, initial)
     below = distance if denominator == "distance" else weight

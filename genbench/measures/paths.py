@@ -1,4 +1,8 @@
-"""Path norms: sums over all paths through the network; rescaling a ReLU unit leaves them unchanged."""
+"""Path norms: sums over all paths through the network; rescaling a ReLU unit leaves them unchanged.
+
+Biases count as paths from a constant input of 1. What is no parameter is not squared: an average pool over n
+positions enters as 1/n, where Π w² along its paths would have 1/n².
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,8 @@ _ACTIVE = genbench.need("active_paths", fold=genbench.setting("fold"), examples=
 def path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
     """Sum over all paths of the product of the squared weights: capacity that no rescaling of units hides.
 
+    Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
+    squared.
     Its square root is the path norm ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), eq. 31, which
     ranks networks in the same order.
     """
@@ -45,13 +51,21 @@ def path_norm_over_margin(
     *, fold: bool = True, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
     by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Path norm over the square of a low quantile of the training margins."""
+    """Path norm over the square of a low quantile of the training margins.
+
+    Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
+    squared.
+    """
     return per_example(paths / margin.square(), sample_size, by_size)
 
 
 @genbench.measure(family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="ln Σ_paths Π w²")
 def log_path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
-    """Natural logarithm of the path norm, of which single precision holds no more than e^88."""
+    """Natural logarithm of the path norm, of which single precision holds no more than e^88.
+
+    Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
+    squared.
+    """
     return per_example_log(paths.log(), sample_size, by_size)
 
 
@@ -60,7 +74,10 @@ def log_path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool
     formula="‖w̃‖₂, w̃_ij = Σ_paths from i to j Π w",
 )  # fmt: skip
 def linear_path_norm(matrix=_LINEAR, *, fold: bool = True) -> Tensor:
-    """Frobenius norm of the network without its ReLUs, in which signed products of paths add up."""
+    """Frobenius norm of the network without its ReLUs, in which signed products of paths add up.
+
+    Paths start at the inputs; biases do not enter. An average pool over n positions enters as 1/n.
+    """
     return torch.linalg.matrix_norm(matrix)
 
 
@@ -72,7 +89,11 @@ def active_path_norm(
     paths=_ACTIVE,
     *, fold: bool = True, examples: Count = 100,
 ) -> Tensor:  # fmt: skip
-    """Path norm of the paths that are open, averaged over training examples."""
+    """Path norm of the paths that are open, averaged over training examples.
+
+    Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
+    squared.
+    """
     return paths.mean()
 
 
@@ -81,5 +102,16 @@ def active_path_norm(
     formula="mean_x Σ_active paths Π w² / Σ_paths Π w²",
 )  # fmt: skip
 def active_path_share(paths=_PATHS, active=_ACTIVE, *, fold: bool = True, examples: Count = 100) -> Tensor:
-    """Share of the path norm that is open, averaged over training examples."""
+    """Share of the path norm that is open, averaged over training examples.
+
+    Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
+    squared.
+
+    Raises
+    ------
+    NotApplicable
+        The path norm is zero.
+    """
+    if paths == 0:
+        raise genbench.NotApplicable("the path norm is zero, no share of it can be open")
     return (active / paths).mean()

@@ -36,7 +36,8 @@ def ph_dimension(
 ) -> float:  # fmt: skip
     """Persistent-homology dimension of the trajectory near its end: 1 of a line, about 2 of Brownian motion.
 
-    It is estimated from few points, and is too large by some tenths for a path that is rough.
+    It is estimated from few points, and is too large by some tenths for a path that is rough. The end is that
+    of the steps made, also where training put earlier weights back.
 
     Parameters
     ----------
@@ -87,7 +88,8 @@ def ph_dimension(
 def e_alpha(trajectory, *, alpha: Positive = 1.0) -> float:
     """Sum of the α-weighted lifetimes of the last points of the trajectory.
 
-    It grows with the number of points, which the suite sets.
+    It grows with the number of points, which the suite sets. They are those of the last steps, also where
+    training put earlier weights back.
 
     Parameters
     ----------
@@ -105,6 +107,8 @@ def trajectory_magnitude(
     trajectory, sample_size, *, scale: Positive | None = None, positive: bool = False
 ) -> Tensor:
     """Magnitude of the last points of the trajectory: how many they are, seen from a distance.
+
+    They are those of the last steps, also where training put earlier weights back.
 
     Parameters
     ----------

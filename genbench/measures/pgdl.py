@@ -235,9 +235,10 @@ def _hidden_margin(
                 outputs.gather(1, column) - outputs.scatter(1, column, -torch.inf).amax(1, True)
             ).squeeze(1)
             (slope,) = torch.autograd.grad(margins.sum(), hidden, materialize_grads=True)
-        distances.append(
-            margins.detach().double() / torch.linalg.vector_norm(slope.flatten(1).double(), dim=1)
-        )
+        lengths = torch.linalg.vector_norm(slope.flatten(1).double(), dim=1)
+        if not lengths.all():
+            raise genbench.NotApplicable("at one of the points the margin does not depend on the layer")
+        distances.append(margins.detach().double() / lengths)
         features.append(hidden[0].detach().flatten(1).double())
     spread = trim_mean(torch.cat(features).var(0, correction=0).cpu().numpy(), 0.05) ** 0.5
     if spread == 0:

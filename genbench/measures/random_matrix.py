@@ -124,7 +124,11 @@ def ww_entropy(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) ->
     formula="mean_l max_λ |F(λ) − F_fit(λ)|", aliases=("ww_D",),
 )  # fmt: skip
 def ww_ks_distance(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
-    """Kolmogorov-Smirnov distance of the tail of the spectrum from the power law fitted to it."""
+    """Kolmogorov-Smirnov distance of the tail of the spectrum from the power law fitted to it.
+
+    F is the share of the tail's n eigenvalues below each, (0, 1, ..., n − 1) / n: the lower side of each step
+    only, as published programs have it, so that the distance may be 1/n less than over all λ.
+    """
     return torch.tensor([law.distance for law in laws], dtype=torch.float64).mean()
 
 
@@ -136,7 +140,7 @@ def etpl_lambda(laws=_TRUNCATED, *, fold: bool = False, smallest: Count = 10, ta
     """Rate at which the power law of the tail is cut off: the sooner, the lighter the tail.
 
     The tail is the one of the power law without a cut-off; layers with fewer than `tail` eigenvalues in it do
-    not count.
+    not count. A tail that is fitted best without a cut-off gets 10⁻⁶ over its smallest eigenvalue, for zero.
     """
     return torch.tensor([law.rate for law in laws], dtype=torch.float64).mean()
 

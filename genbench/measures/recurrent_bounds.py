@@ -24,7 +24,7 @@ _UNROLLED = genbench.need(
     family="bound", direction="+",
     source="Wei & Ma 2019 (data-dependent sample complexity), Theorem 1.1 over unrolled time: a surrogate",
     formula="ln{[(σ/γ + r³σ²) t (1 + Σ‖W_iᵀ‖_{2,1}^{2/3})^{3/2} + r²σ (1 + Σ‖W_i‖_{1,1}^{2/3})^{3/2}]/√m "
-    "+ r√(ln(1/δ)/m)}, r = layers · steps + 1",
+    "+ r√(ln(1/δ)/m)}, r = layers · steps + 1", version=2,
 )  # fmt: skip
 def rnn_lipaug_bound(
     sample_size, margin=MARGIN, network=_UNROLLED,

@@ -2,7 +2,7 @@
 
 Classes that form tight and distant clusters are said to generalize better (Natekar & Sharma 2020, the winners
 of the contest "Predicting generalization in deep learning"). Classes without an example in the sample are
-left out.
+left out. Clusters need more examples than classes, and a layer that varies by more than rounding.
 """
 
 from __future__ import annotations
@@ -119,11 +119,7 @@ def calinski_harabasz(
     """Variance between the k classes against the variance within them, as the F statistic of s examples."""
     clusters = _clusters(features, task)
     count, classes = clusters.members.shape
-    if count <= classes:
-        raise genbench.NotApplicable("needs more examples than classes")
     between, within = _scatter(clusters)
-    if between.sum() + within.sum() == 0:
-        raise genbench.NotApplicable("the layer does not vary over the training examples")
     return (between.sum() / (classes - 1)) / (within.sum() / (count - classes))
 
 
@@ -165,9 +161,9 @@ def nc1(
     classes = len(clusters.sizes)
     spread = clusters.centres - clusters.centres.mean(0)
     _, sizes, directions = torch.linalg.svd(spread, full_matrices=False)
-    kept = sizes > 1e-6 * sizes[0]
-    if not kept.any():
+    if sizes[0] <= features.noise:
         raise genbench.NotApplicable("the classes have the same centre in this layer")
+    kept = sizes > 1e-6 * sizes[0]
     residuals = clusters.features - clusters.members @ clusters.centres
     along = (residuals @ directions[kept].T).square().mean(0)
     return (along / (sizes[kept].square() / classes)).sum() / classes
@@ -212,14 +208,13 @@ def feature_effective_rank(
     *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
 ) -> Tensor:  # fmt: skip
     """Effective number of directions in which a hidden layer varies; λ are those of its covariance."""
+    features.require_variation()
     centred = features.features - features.features.mean(0)
     if centred.shape[0] > centred.shape[1]:
         centred = centred.T
     if not centred.isfinite().all():
         return centred.new_tensor(torch.nan)
     eigenvalues = torch.linalg.eigvalsh(centred @ centred.T).clamp_min(0)
-    if eigenvalues[-1] == 0:
-        raise genbench.NotApplicable("the layer does not vary over the training examples")
     shares = eigenvalues / eigenvalues.sum()
     return torch.special.entr(shares).sum().exp()
 
@@ -242,6 +237,9 @@ def _clusters(found: Representation, task) -> _Clusters:
         raise genbench.NotApplicable("needs examples of two classes")
     if not found.features.isfinite().all():
         raise genbench.NotApplicable("the outputs of this layer are not finite")
+    if len(index) <= len(classes):
+        raise genbench.NotApplicable("needs more examples than classes")
+    found.require_variation()
     members = torch.nn.functional.one_hot(index, len(classes)).double()
     sizes = members.sum(0)
     centres = members.T @ found.features / sizes.unsqueeze(1)

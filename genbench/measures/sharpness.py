@@ -19,6 +19,7 @@ import genbench
 from genbench.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.measures.pac_bayes import Denominator, flattened
+from genbench.probes.ascent import require_way_up
 from genbench.probes.layers import Layer
 from genbench.probes.perturbation import normal_direction
 
@@ -171,6 +172,9 @@ def flatness_radius(
 ) -> Tensor:  # fmt: skip
     """How far along a random direction the training loss stays the same within ε.
 
+    The way ends where the loss first leaves that range, as steps by a factor of 1.5 find it; should it come
+    back further out, that does not count, as in a supremum it would.
+
     Parameters
     ----------
     scope : {"all", "top"}
@@ -249,11 +253,11 @@ def sam_sharpness(
     """
     scaled = gradient.double() * (objective.weights.abs() if adaptive else 1)
     length = torch.linalg.vector_norm(scaled)
-    if not length > 0:
-        raise genbench.NotApplicable("the gradient of the training loss is zero, there is no way up")
+    before = objective.loss(objective.weights)
+    require_way_up(radius * length, before, objective.weights.dtype)
     step = radius * scaled / length * (objective.weights.abs() if adaptive else 1)
     moved = objective.weights + step.to(objective.weights.dtype)
-    return torch.tensor(objective.loss(moved) - objective.loss(objective.weights), dtype=torch.float64)
+    return torch.tensor(objective.loss(moved) - before, dtype=torch.float64)
 
 
 def _bound(lengths: Tensor, layers: tuple[Layer, ...], alpha: float, m: int) -> Tensor:

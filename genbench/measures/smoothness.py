@@ -6,18 +6,20 @@ Jacobian pass over `examples` training examples.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import genbench
 from genbench.constraints import Count
 from genbench.measures.conventions import SPECTRAL
+from genbench.probes.folding import is_batch_norm
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile, median
 from genbench.probes.outputs import require_classes
-from genbench.probes.sample import evenly_spaced
+from genbench.probes.sample import evenly_spaced, forward
 from genbench.probes.spectra import Kernel
 
 __all__ = [
@@ -31,6 +33,13 @@ __all__ = [
 ]
 
 _JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("examples"))
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+
+# Layers whose slopes no norm of their weights bounds. Batch norm is one of them where it is not folded.
+_UNBOUNDED = (
+    nn.RNNBase, nn.RNNCellBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
 
 
 @genbench.measure(
@@ -90,15 +99,34 @@ def input_margin_linearised(
     task, jacobians=_JACOBIANS,
     *, aggregate: Literal["mean", "median", "p10"] = "mean", examples: Count = 500,
 ) -> Tensor:  # fmt: skip
-    """Distance, to first order, from a training example to where its prediction turns into the runner-up."""
+    """Distance, to first order, from a training example to where its prediction turns into the runner-up.
+
+    Negative for an example that is misclassified. Where the derivatives of its margin by the input are all
+    zero it is infinitely far, on its side.
+
+    Parameters
+    ----------
+    aggregate : {"mean", "median", "p10"}
+        Over the s examples; ``p10`` is the ⌊s/10⌋-th smallest distance, the smallest one below 20 examples.
+
+    Raises
+    ------
+    NotApplicable
+        Infinite distances make the aggregate infinite; or a margin is zero along with its derivatives.
+    """
     require_classes(task, jacobians.outputs)
     margin, squares = _runner_up(jacobians)
     distances = margin / squares.clamp_min(0).sqrt()
-    if ((margin == 0) & (squares <= 0)).any():
+    unmoved = squares <= 0
+    if (unmoved & (margin == 0)).any():
         raise genbench.NotApplicable("some margin and its derivatives by the input are all zero")
     if aggregate == "mean":
-        return distances.mean()
-    return median(distances) if aggregate == "median" else low_quantile(distances, 0.1)
+        value = distances.mean()
+    else:
+        value = median(distances) if aggregate == "median" else low_quantile(distances, 0.1)
+    if unmoved.any() and not value.isfinite():
+        raise genbench.NotApplicable(f"no input moves the margin of {int(unmoved.sum())} examples")
+    return value
 
 
 @genbench.measure(
@@ -134,21 +162,49 @@ def pullback_lambda_max(
 @genbench.measure(
     family="smoothness", direction="+",
     source="Taborsky & Hansen (Generalization by design), corollary 3.0.1",
-    formula="mean_x ln λ_max(∇²ψ(f(x))) + Σ_l 2 ln σ_l",
+    formula="mean_x ln λ_max(∇²ψ(f(x))) + Σ_l 2 ln σ_l", version=2,
 )  # fmt: skip
 def spectral_product_bound(
-    logits, task, spectral=SPECTRAL, *, examples: Count = 500, fold: bool = True, kernel: Kernel = "operator"
-) -> Tensor:
+    logits, task, inputs, spectral=SPECTRAL, model=_MODEL,
+    *, examples: Count = 500, fold: bool = True, kernel: Kernel = "operator",
+) -> Tensor:  # fmt: skip
     """Logarithm of the bound on `pullback_lambda_max` by the spectral norms, averaged over training examples.
 
-    The bound is for activations with slopes of at most 1 and no skip connections. Where the training data are
-    fitted well the Hessian vanishes, and with it the first term.
+    It bounds a chain of layers with activations of slopes of at most 1; with skip connections or parallel
+    branches it is a number of the same kind. Where the training data are fitted well the Hessian vanishes,
+    and with it the first term.
+
+    Raises
+    ------
+    NotApplicable
+        The network has a recurrent layer or a normalization that is not folded, or uses a weight twice.
     """
+    _require_layers_of_one_use(model, inputs, fold)
     if task.kind == "regression":
         return 2 * spectral.log().sum()
     require_classes(task, logits)
     chosen = evenly_spaced(logits, examples)
     return _largest_eigenvalues(_softmax_jacobian(chosen)).log().mean() + 2 * spectral.log().sum()
+
+
+def _require_layers_of_one_use(model: nn.Module, inputs: Tensor, fold: bool) -> None:
+    for module in model.modules():
+        if isinstance(module, _UNBOUNDED) or (is_batch_norm(module) and not fold):
+            name = type(module).__name__
+            raise genbench.NotApplicable(f"the norms of its weights do not bound the slopes of a {name}")
+    uses: Counter[int] = Counter()
+
+    def count(module: nn.Module, *_: object) -> None:
+        uses.update(id(each) for each in module.parameters(recurse=False))
+
+    handles = [module.register_forward_hook(count) for module in model.modules()]
+    try:
+        forward(model, inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    if max(uses.values(), default=0) > 1:
+        raise genbench.NotApplicable("a layer of the network is used twice")
 
 
 def _largest_eigenvalues(matrices: Tensor) -> Tensor:

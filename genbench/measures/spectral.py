@@ -88,8 +88,19 @@ def fro_over_spec(
     sample_size, frobenius=FROBENIUS, spectral=SPECTRAL,
     *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Sum of the layers' stable ranks; the Frobenius norm is that of the kernel in both views of it."""
-    return per_example((frobenius / spectral).square().sum(), sample_size, by_size)
+    """Sum over layers of the squared Frobenius norm of the weight over the squared spectral norm.
+
+    That is the sum of stable ranks for linear layers, and for convolutions with ``kernel=reshaped``. With
+    ``kernel=operator`` σ_l is that of the convolution as a linear map while ‖W_l‖_F stays that of the kernel,
+    whose entries the map repeats at every position: the ratio is the stable rank of neither and mostly
+    smaller.
+
+    Raises
+    ------
+    NotApplicable
+        A layer is zero.
+    """
+    return per_example(_ranks(frobenius, spectral), sample_size, by_size)
 
 
 @genbench.measure(
@@ -101,8 +112,17 @@ def log_spec_orig_main(
     *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
     margin_sign: MarginSign = "absolute", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Main term of the spectrally normalized margin bound, norms taken from the origin."""
-    ranks = (frobenius / spectral).square().sum()
+    """Main term of the spectrally normalized margin bound, norms taken from the origin.
+
+    ‖W_l‖_F is that of the kernel, also where ``kernel=operator`` takes σ_l of the convolution as a linear
+    map, see `fro_over_spec`.
+
+    Raises
+    ------
+    NotApplicable
+        A layer is zero.
+    """
+    ranks = _ranks(frobenius, spectral)
     return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
 
 
@@ -115,8 +135,17 @@ def log_spec_init_main(
     *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
     margin_sign: MarginSign = "absolute", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Main term of the spectrally normalized margin bound, distances taken from initialization."""
-    ranks = (distances / spectral).square().sum()
+    """Main term of the spectrally normalized margin bound, distances taken from initialization.
+
+    ‖W_l − W_l⁰‖_F is that of the kernels, also where ``kernel=operator`` takes σ_l of the convolution as a
+    linear map, see `fro_over_spec`.
+
+    Raises
+    ------
+    NotApplicable
+        A layer is zero.
+    """
+    ranks = _ranks(distances, spectral)
     return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
 
 
@@ -137,6 +166,13 @@ def lipschitz_upper(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "o
     the same kind. The logarithm of its square is `log_prod_of_spec`.
     """
     return spectral.log().sum().exp()
+
+
+def _ranks(frobenius: Tensor, spectral: Tensor) -> Tensor:
+    for place, norm in enumerate(spectral, start=1):
+        if norm == 0:
+            raise genbench.NotApplicable(f"layer {place} of {len(spectral)} is zero, its norms have no ratio")
+    return (frobenius / spectral).square().sum()
 
 
 def _log_product_over_margin(spectral: Tensor, margin: Tensor) -> Tensor:

@@ -52,6 +52,8 @@ def effective_rank(
     ----------
     low_rank : bool
         Of the part that stands above noise.
+    unfolding : {"both", "in", "out"}
+        As of `kg`.
     """
     return _over_layers(spectra, _entropy, aggregate, empty=None)
 
@@ -73,6 +75,9 @@ def kg(
     ----------
     low_rank : bool
         Of the part that stands above noise.
+    unfolding : {"both", "in", "out"}
+        A row for each input channel or for each output channel; with ``both`` the two values of a layer are
+        averaged before layers are put together.
     """
     return _over_layers(spectra, _gain, aggregate, empty=0.0)
 
@@ -85,12 +90,15 @@ def condition_number(
 ) -> Tensor:  # fmt: skip
     """Ratio of the largest and the smallest singular value; infinite where a layer is singular.
 
-    It was reported by the size of its correlation, so that no direction is claimed.
+    A layer is singular where s_last is at most s_1 times its longer side times the rounding of doubles. It
+    was reported by the size of its correlation, so that no direction is claimed.
 
     Parameters
     ----------
     low_rank : bool
         Of the part that stands above noise.
+    unfolding : {"both", "in", "out"}
+        As of `kg`.
     """
     return _over_layers(spectra, lambda each: each.values[0] / each.values[-1], aggregate, empty=None)
 
@@ -110,6 +118,8 @@ def stable_quality(
     ----------
     low_rank : bool
         Of the part that stands above noise.
+    unfolding : {"both", "in", "out"}
+        As of `kg`.
     """
 
     def angle(each: Unfolded) -> Tensor:
@@ -128,6 +138,11 @@ def spec_lr(
     """Spectral norm of what stands above noise, 0 of a layer that is all noise.
 
     Norms are said to raise the gap, but this one vanishes before training; no direction is claimed.
+
+    Parameters
+    ----------
+    unfolding : {"both", "in", "out"}
+        As of `kg`.
     """
     return _over_layers(spectra, lambda each: each.values[0], aggregate, empty=0.0)
 
@@ -142,7 +157,13 @@ def fro_lr(
     spectra=_ABOVE_NOISE,
     *, unfolding: Unfolding = "both", aggregate: Aggregate = "mean", fold: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`."""
+    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`.
+
+    Parameters
+    ----------
+    unfolding : {"both", "in", "out"}
+        As of `kg`.
+    """
     return _over_layers(spectra, lambda each: torch.linalg.vector_norm(each.values), aggregate, empty=0.0)
 
 

@@ -1,7 +1,7 @@
 """Speed of optimization, read off the history of the training loss.
 
-The history has a row at initialization and one at the end of each epoch; losses are those of the whole
-training split in evaluation mode.
+The history has a row at initialization and one at the end of each epoch, and a last one where training
+stopped within an epoch; losses are those of the whole training split in evaluation mode.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ def sum_over_training_losses(
 ) -> float:  # fmt: skip
     """Training losses at the ends of the epochs, summed: networks that learn faster generalize better.
 
+    An epoch within which training stopped is left out. Where training put earlier weights back
+    (``target_rule = "closest"``, early stopping), the epochs behind them count too.
+
     Parameters
     ----------
     losses : {"train_loss", "batch_loss"}
@@ -81,6 +84,9 @@ def sum_over_training_losses(
 )  # fmt: skip
 def sotl_e(history, *, losses: Losses = "train_loss", epochs: Count = 1) -> float:
     """Training losses at the ends of the last E epochs, summed: the early ones tell of the start only.
+
+    Epochs count as in `sum_over_training_losses`: the last ones are those before training ended, also where
+    it put earlier weights back.
 
     Parameters
     ----------
@@ -108,6 +114,8 @@ def sotl_ema(
     history, *, losses: Losses = "train_loss", decay: Fraction = 0.9, normalized: bool = False
 ) -> float:
     """Training losses at the ends of the epochs, summed with weights that fade towards the first one.
+
+    Epochs count as in `sum_over_training_losses`, those behind weights that training put back included.
 
     Parameters
     ----------
@@ -138,15 +146,27 @@ def epochs_to_converge(history, task, *, loss: Positive = 0.01) -> float:
 
 @genbench.measure(family="speed", direction="+", formula="training loss at the last evaluation")
 def final_loss(history) -> float:
-    """Training loss in evaluation mode when training ended, as the history has it."""
-    return _of_epochs(history, "train_loss")[-1]
+    """Training loss in evaluation mode when training ended, as the history has it.
 
-
-def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> Sequence[float]:
-    epochs = history[losses][1:]  # row 0 is at initialization
-    if not epochs:
+    Where training put earlier weights back (``target_rule = "closest"``, early stopping), it is that of the
+    weights of the last step; `train_loss` is that of the trained network.
+    """
+    evaluated = history["train_loss"][1:]  # row 0 is at initialization
+    if not evaluated:
         raise genbench.NotApplicable("no epoch was trained")
-    return epochs
+    return evaluated[-1]
+
+
+def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> list[float]:
+    """A loss at the end of each whole epoch; a stop at the start of an epoch repeats a row."""
+    found, trained = [], 0
+    for epoch, loss in zip(history["epoch"], history[losses], strict=True):
+        if epoch > trained and epoch == int(epoch):
+            found.append(loss)
+            trained = epoch
+    if not found:
+        raise genbench.NotApplicable("no epoch was trained")
+    return found
 
 
 def _first_at_most(history: Mapping[str, Sequence[Any]], task: Any, loss: float) -> int:

@@ -45,7 +45,10 @@ _PROFILE = genbench.need(
     source="Fort et al. 2019; Walker 2023, definition 3.1", formula="mean_{i≠j} sign⟨g_i, g_j⟩",
 )  # fmt: skip
 def stiffness_sign(gram=_GRAM, *, examples: Count = 500) -> Tensor:
-    """Share of pairs of examples whose gradients agree, less the share of those that oppose each other."""
+    """Share of pairs of examples whose gradients agree, less the share of those that oppose each other.
+
+    A pair of which one gradient vanishes does neither, and counts as 0.
+    """
     return all_pairs(gram).mean("sign")
 
 
@@ -55,7 +58,7 @@ def stiffness_sign(gram=_GRAM, *, examples: Count = 500) -> Tensor:
     formula="mean_{i≠j} ⟨g_i, g_j⟩ / (‖g_i‖ ‖g_j‖)",
 )  # fmt: skip
 def stiffness_cos(gram=_GRAM, *, examples: Count = 500) -> Tensor:
-    """Mean cosine of the gradients of two examples.
+    """Mean cosine of the gradients of two examples; a pair of which one gradient vanishes counts as 0.
 
     Walker 2023, section 3.4, calls d = 1 − cos(g_i, g_j) a distance metric of the examples: it is one between
     gradients (without the triangle inequality), and its mean is one minus this measure by construction.
@@ -109,7 +112,8 @@ def stiffness_distance(
     """Stiffness averaged over the distances between inputs, each distance counting the same.
 
     The mean over pairs is ruled by the distances that most pairs have; here near and far ones weigh alike.
-    Distances are of inputs. The distance of Walker 2023 is of gradients, see `stiffness_cos`.
+    Distances are of inputs; pairs with an input that is all zero, which has no angle, are left out. The
+    distance of Walker 2023 is of gradients, see `stiffness_cos`.
 
     Parameters
     ----------
@@ -134,7 +138,9 @@ def stiffness_critical_length(
     """Dynamical critical length: the distance between inputs up to which an update helps, on average.
 
     The profile of `stiffness_distance` is joined by straight lines, from stiffness 1 at distance 0 on, where
-    two examples of one class are the same. Infinite where it stays positive at all distances that occur.
+    two examples of one class are the same; the point of a bin lies at the mean distance of its pairs. Pairs
+    with an input that is all zero, which has no angle, are left out. Infinite where the profile stays
+    positive at all distances that occur.
 
     Parameters
     ----------

@@ -29,6 +29,8 @@ __all__ = [
     "tk_trace",
 ]
 
+# A centred kernel that is smaller than this, relative to the kernel, is rounding.
+_ROUNDING = 1e-12
 # Eigenvalues that are nearer to each other, relative to the largest, count as one.
 _APART = 1e-9
 
@@ -97,6 +99,7 @@ def tk_alignment(
         common mean; nothing.
     """
     matrix = kernel.matrix
+    whole = _positive(torch.linalg.matrix_norm(matrix))
     targets = kernel.targets.to(matrix.device)
     if task.kind == "classification":
         if task.outputs < 2:
@@ -110,7 +113,10 @@ def tk_alignment(
     size = wanted.square().sum()
     if size == 0:
         raise genbench.NotApplicable("the targets of the examples taken are all the same")
-    return wanted @ matrix @ wanted / (_positive(torch.linalg.matrix_norm(matrix)) * size)
+    norm = torch.linalg.matrix_norm(matrix)
+    if norm <= _ROUNDING * whole:
+        raise genbench.NotApplicable("the centred tangent kernel vanishes: all examples have equal features")
+    return wanted @ matrix @ wanted / (norm * size)
 
 
 @genbench.measure(
@@ -150,7 +156,8 @@ def tk_residual_alignment(task, logits, kernel=_KERNEL, *, top: Count = 10, exam
     Raises
     ------
     NotApplicable
-        The loss has no gradient; or eigenvalues k and k + 1 are equal, so that the k largest are not defined.
+        The loss has no gradient; the kernel has no more than k eigenvectors, in which all of it lies; or
+        eigenvalues k and k + 1 are equal, so that the k largest are not defined.
     """
     targets = kernel.targets.to(logits.device)
     outputs = evenly_spaced(logits, examples)
@@ -163,10 +170,12 @@ def tk_residual_alignment(task, logits, kernel=_KERNEL, *, top: Count = 10, exam
     size = residual.square().sum()
     if size == 0:
         raise genbench.NotApplicable("the loss of the examples taken has no gradient")
+    if top >= len(residual):
+        raise genbench.NotApplicable(f"all {len(residual)} eigenvectors of the tangent kernel would be taken")
     if not kernel.matrix.isfinite().all():
         return size * torch.nan
     values, vectors = torch.linalg.eigh(kernel.matrix)
-    if top < len(values) and values[-top] - values[-top - 1] <= _APART * values[-1]:
+    if values[-top] - values[-top - 1] <= _APART * values[-1]:
         raise genbench.NotApplicable(f"eigenvalues {top} and {top + 1} of the tangent kernel are the same")
     return (vectors[:, -top:].T @ residual).square().sum() / size
 

@@ -24,7 +24,11 @@ _FEATURES = genbench.need("tangent_features_along", examples=genbench.setting("e
     formula="Σ_t ‖w_t − w_{t−1}‖",
 )  # fmt: skip
 def traj_length(trajectory) -> Tensor:
-    """Length of the way from the initial weights to the trained ones."""
+    """Length of the way from the initial weights to those of the last step.
+
+    These are the trained ones unless training put earlier weights back (``target_rule = "closest"``, early
+    stopping).
+    """
     return _length(trajectory)
 
 
@@ -33,7 +37,11 @@ def traj_length(trajectory) -> Tensor:
     formula="‖w_T − w_0‖ / Σ_t ‖w_t − w_{t−1}‖",
 )  # fmt: skip
 def dist_over_traj(trajectory) -> Tensor:
-    """Distance from the initial weights over the length of the way there: 1 for a straight line."""
+    """Distance from the initial weights over the length of the way there: 1 for a straight line.
+
+    The way ends at the last step, also where training put earlier weights back (``target_rule = "closest"``,
+    early stopping).
+    """
     return trajectory.distance / _length(trajectory)
 
 
@@ -47,7 +55,7 @@ def tk_complexity(
     """Complexity of the function as the sum of its linear changes, each in the tangent features of its step.
 
     The features are known at snapshots; those of one snapshot stand for all steps up to the next, whose
-    lengths are added up.
+    lengths are added up. All steps count, also those behind weights that training put back.
 
     Parameters
     ----------

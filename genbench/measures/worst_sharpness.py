@@ -36,6 +36,9 @@ def worst_sharpness(
 ) -> Tensor:  # fmt: skip
     """By how much the worst perturbation raises the loss of a batch of m examples (m-sharpness).
 
+    The maximum is the largest loss that one ascent from w finds, a lower bound: where the loss has several
+    local maxima in the ball the true one can be two or three times as high.
+
     Parameters
     ----------
     shape : {"euclidean", "box"}
@@ -65,6 +68,8 @@ def sharpness(
     examples: Count = 256,
 ) -> Tensor:  # fmt: skip
     """By how many percent of itself plus one the loss can be raised in a small box around the weights.
+
+    The maximum is the largest loss that one ascent from w finds, a lower bound, as of `worst_sharpness`.
 
     Parameters
     ----------

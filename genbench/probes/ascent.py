@@ -12,7 +12,7 @@ import genbench
 from genbench.constraints import Count, Positive, Probability
 from genbench.probes.objective import Objective
 
-__all__ = ["Ball", "loss_gradient", "tolerated_ascent"]
+__all__ = ["Ball", "loss_gradient", "require_way_up", "tolerated_ascent"]
 
 Ball = Literal["box", "euclidean", "magnitude"]
 
@@ -35,6 +35,22 @@ def loss_gradient(
 ) -> Tensor:
     """Gradient of the training loss by the weights of `objective`, shape (parameters,)."""
     return objective.gradient(objective.weights)
+
+
+def require_way_up(rise: Tensor, loss: float, precision: torch.dtype) -> None:
+    """Raise NotApplicable where the loss rises, to first order, by no more than its own rounding.
+
+    Parameters
+    ----------
+    rise : Tensor, shape ()
+        The largest scalar product of the gradient with a perturbation.
+    loss : float
+        What it starts from.
+    precision : dtype
+        Of the weights.
+    """
+    if rise <= torch.finfo(precision).eps * loss:
+        raise genbench.NotApplicable("the gradient of the loss is zero up to rounding, there is no way up")
 
 
 @genbench.probe(cost="E", version=2)

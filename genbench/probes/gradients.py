@@ -8,11 +8,13 @@ running statistics.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 import genbench
 from genbench.constraints import Count
@@ -87,24 +89,24 @@ class GradientMoments:
 
 @dataclass(frozen=True)
 class BatchGradients:
-    """Gradients of the mean loss of disjoint batches, drawn at random.
+    """How gradients w_b of the mean loss of batches differ that s examples are divided up into at random.
 
     Attributes
     ----------
-    squared_norms : Tensor, shape (batches,)
-        Squared norm of each batch's gradient, double.
+    spread : Tensor, shape ()
+        Σ_b n_b ‖w_b − ḡ‖², n_b being the examples in batch b, double; mean over the orders of the examples.
     squared_norm_of_mean : Tensor, shape ()
-        Squared norm of the mean of these gradients, double; mean over the orders of the examples.
-    batch : int
-        Examples in each batch.
-    used : int
-        Examples that are divided up.
+        ‖ḡ‖², ḡ being the mean gradient of all s examples, double.
+    batches : int
+        In each order.
+    examples : int
+        s.
     """
 
-    squared_norms: Tensor
+    spread: Tensor
     squared_norm_of_mean: Tensor
-    batch: int
-    used: int
+    batches: int
+    examples: int
 
 
 @genbench.probe(cost="D")
@@ -120,9 +122,17 @@ def gradient_gram(model, inputs, targets, task, device, *, examples: Count = 500
 
 
 def gram_of(model, inputs: Tensor, targets: Tensor, task, device: torch.device) -> GradientGram:
-    """Inner products of the gradients of the losses of any examples."""
+    """Inner products of the gradients of the losses of any examples.
+
+    Raises
+    ------
+    NotApplicable
+        Some gradients are not finite.
+    """
     derivatives = loss_derivatives(outputs_of(model, inputs, device), targets, task)
     products = gradient_products(model, inputs, derivatives, device)
+    if not (derivatives.isfinite().all() and products.isfinite().all()):
+        raise genbench.NotApplicable("the gradients of the examples' losses are not finite")
     lengths = products.diagonal().clamp_min(0).sqrt()
     norms = lengths * derivatives.abs().amax(1)
     inverse = torch.where(norms == 0, 0.0, lengths.reciprocal())
@@ -142,19 +152,19 @@ def gradient_moments(
     powers : int
         Of each entry the means of so many powers.
     """
-    some = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
-    return _moments(model, *some, task, device, powers=powers)
+    some, wanted = evenly_spaced(inputs, examples), evenly_spaced(targets, examples)
+
+    def derivatives(outputs: Tensor, part: slice) -> Tensor:
+        return loss_derivatives(outputs, wanted[part], task)
+
+    return _moments(model, some, derivatives, device, powers=powers)
 
 
 def _moments(
-    model, inputs: Tensor, targets: Tensor, task, device: torch.device,
+    model, inputs: Tensor, derivatives: Callable[[Tensor, slice], Tensor], device: torch.device,
     *, together: int = 1, powers: int = 1,
 ) -> GradientMoments:  # fmt: skip
-    """Moments of the gradients of the examples' losses, or of the sums of so many of them."""
-
-    def derivatives(outputs: Tensor, part: slice) -> Tensor:
-        return loss_derivatives(outputs, targets[part], task)
-
+    """Moments of the gradients of ⟨u_i, f(x_i)⟩, see `gradient_pieces`, or of the sums of so many of them."""
     norms: list[Tensor] = []
     sums: dict[str, Tensor] = {}
     for scale, pieces in gradient_pieces(model, inputs, derivatives, device, together=together):
@@ -171,7 +181,7 @@ def _moments(
     return GradientMoments(torch.cat(norms), torch.cat(list(sums.values()), 1) / count)
 
 
-@genbench.probe(cost="C", version=2)
+@genbench.probe(cost="C", version=3)
 def batch_gradients(
     model, inputs, targets, task, device, generator,
     *, batch: Count = 10, batches: Count = 40, examples: Count = 2000,
@@ -181,9 +191,9 @@ def batch_gradients(
     Parameters
     ----------
     batch : int
-        Examples in a batch; those that are left over are left out.
+        Examples in a batch, at least: all are divided up, into batches whose sizes differ by one at most.
     batches : int
-        Fewer than these are divided up several times, each time in another order.
+        If there are fewer, the examples are divided up several times, each time in another order.
     examples : int
         At most this many training examples, evenly spaced over the training split.
 
@@ -197,30 +207,38 @@ def batch_gradients(
     if count < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
     at_once = has_small_factors(model, inputs)
-    norms, of_means = [], []
+    sizes = torch.full((count,), len(taken) // count)
+    sizes[: len(taken) % count] += 1
+    spreads, of_means = [], []
     for _ in range(-(-batches // count)):
         order = taken[torch.randperm(len(taken), generator=generator, device=generator.device).cpu()]
-        chosen = order[: count * batch]
-        found, mean = _in_batches(model, inputs, targets, task, device, chosen, batch, at_once=at_once)
-        norms.append(found)
-        of_means.append(mean.square().sum())
-    square = batch**2
-    return BatchGradients(
-        torch.cat(norms) / square, torch.stack(of_means).mean() / square, batch, count * batch
-    )
+        divided = order.split(sizes.tolist())
+        norms, mean = _in_batches(model, inputs, targets, task, device, divided, at_once=at_once)
+        of_means.append((mean * count / len(taken)).square().sum())
+        spreads.append((norms / sizes.to(norms.device)).sum() - len(taken) * of_means[-1])
+    spread, of_mean = (torch.stack(each).mean() for each in (spreads, of_means))
+    return BatchGradients(spread.clamp_min(0), of_mean, count, len(taken))
 
 
 def _in_batches(
-    model, inputs: Tensor, targets: Tensor, task, device: torch.device, chosen: Tensor, batch: int,
+    model, inputs: Tensor, targets: Tensor, task, device: torch.device, divided: Sequence[Tensor],
     *, at_once: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Squared norms of the gradients of the batches' summed losses, and the mean of these gradients."""
     if at_once:
-        some = inputs[chosen.to(inputs.device)], targets[chosen.to(targets.device)]
-        moments = _moments(model, *some, task, device, together=batch)
+        padded = pad_sequence(list(divided), batch_first=True, padding_value=-1).flatten()
+        wanted = targets[padded.to(targets.device)]
+        present = (padded >= 0).double().unsqueeze(1).to(device)  # where not, any example stands with u = 0
+
+        def derivatives(outputs: Tensor, part: slice) -> Tensor:
+            return loss_derivatives(outputs, wanted[part], task) * present[part]
+
+        longest = len(padded) // len(divided)
+        some = inputs[padded.to(inputs.device)]
+        moments = _moments(model, some, derivatives, device, together=longest)
         return moments.squared_norms, moments.mean
     norms, total = [], torch.zeros((), dtype=torch.float64, device=device)
-    for some in chosen.split(batch):
+    for some in divided:
         entries, scale = _gradient_of_batch(model, inputs, targets, some, task, device)
         gradient = entries * scale
         norms.append(gradient.square().sum())

@@ -56,10 +56,25 @@ class Representation:
     ----------
     features : Tensor, shape (s, d), double
     targets : Tensor, shape (s,) or (s, outputs)
+    rounding : float
+        What may be rounding of a feature: this share of the root mean square of ‖h‖, a hundred times the
+        precision in which the network computes.
     """
 
     features: Tensor
     targets: Tensor
+    rounding: float
+
+    @property
+    def noise(self) -> Tensor:
+        """What may be rounding of h, shape (): `rounding` times the root of the mean of ‖h‖²."""
+        return self.rounding * self.features.square().sum(1).mean().sqrt()
+
+    def require_variation(self) -> None:
+        """Raise NotApplicable where h is the same for all examples, up to rounding."""
+        spread = (self.features - self.features.mean(0)).square().sum(1).mean().sqrt()
+        if spread <= self.noise:
+            raise genbench.NotApplicable("the layer does not vary over the training examples")
 
 
 @genbench.probe(cost="B")
@@ -88,8 +103,10 @@ def representation(
         (values,) = hidden
         if values.ndim == 4 and pool > 1:
             values = F.max_pool2d(values, [min(pool, size) for size in values.shape[2:]])
-        features.append(values.flatten(1).double())
-    return Representation(torch.cat(features), evenly_spaced(targets, examples).to(device))
+        features.append(values.flatten(1))
+    found = torch.cat(features)
+    rounding = 100 * torch.finfo(torch.promote_types(found.dtype, torch.float32)).eps
+    return Representation(found.double(), evenly_spaced(targets, examples).to(device), rounding)
 
 
 def hidden_places(model: nn.Module, at: At) -> list[Place]:
@@ -107,7 +124,8 @@ def hidden_places(model: nn.Module, at: At) -> list[Place]:
         names = [name for name, _ in model.named_modules() if name in wanted]
     places = [Place(name, "output") for name in names]
     if not places and at != "normalizations":
-        weighted = [name for name, each in model.named_modules() if isinstance(each, nn.Linear | _ConvNd)]
+        weighty = nn.Linear | _ConvNd | nn.RNNBase
+        weighted = [name for name, each in model.named_modules() if isinstance(each, weighty)]
         places = [Place(name, "input") for name in weighted[1:]]
     if not places:
         what = "normalizations" if at == "normalizations" else "hidden layers"

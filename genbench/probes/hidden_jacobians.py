@@ -168,12 +168,14 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
 
 def jacobian_norms(
     image: Tensor, point: Tensor, generator: torch.Generator,
-    *, only_largest: bool = False, tolerance: float | None = None, steps: int = 100,
+    *, only_largest: bool = False, steps: int = 100,
 ) -> Tensor:  # fmt: skip
     """Largest singular value of ∂image/∂point for each example of a batch, shape (s,), double.
 
     By the Lanczos method on JᵀJ with full reorthogonalization, for all examples at once; the examples must
-    not mix, as they do not in evaluation mode.
+    not mix, as they do not in evaluation mode. It ends when the residual of each Ritz pair is at most 1e-7 of
+    the Ritz value in double precision, 1e-2 in single; the error of the value is mostly of the order of the
+    square of that.
 
     Parameters
     ----------
@@ -181,9 +183,6 @@ def jacobian_norms(
         Of one graph, `image` a function of `point`.
     only_largest : bool
         The largest value of the batch is all that is wanted: those that stay behind it may be inexact.
-    tolerance : float, optional
-        Stop when the residual of each Ritz pair is at most this part of the Ritz value; 1e-7 in double
-        precision, 1e-2 in single. The error of the value is mostly of the order of its square.
     steps : int
         At most this many applications of JᵀJ; after as many as `point` has numbers the value is exact.
     """
@@ -209,8 +208,7 @@ def jacobian_norms(
     band = torch.zeros(count, 0, 0, dtype=torch.float64, device=point.device)
     values = torch.zeros(count, dtype=torch.float64, device=point.device)
     beside = values
-    if tolerance is None:
-        tolerance = 1e-7 if point.dtype == torch.float64 else 1e-2
+    tolerance = 1e-7 if point.dtype == torch.float64 else 1e-2
     limit = min(steps, size)
     for step in range(limit):
         rest = gram(basis[:, -1])

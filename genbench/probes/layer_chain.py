@@ -22,7 +22,7 @@ from genbench.probes.folding import is_batch_norm
 from genbench.probes.hidden_jacobians import jacobian_norms
 from genbench.probes.sample import chunks, evenly_spaced, require_differentiable
 
-__all__ = ["Kinks", "LayerChain", "layer_chain"]
+__all__ = ["Kinks", "LayerChain", "layer_chain", "require_gentle_slopes"]
 
 Kinks = Literal["refuse", "surrogate"]
 """Of ReLUs, which have no Lipschitz derivative: no value, or what σ̄ = 0 gives, which is no bound."""
@@ -90,9 +90,10 @@ def layer_chain(
     ------
     NotApplicable
         The network is no chain of linear layers with at most one activation between two of them; or an
-        activation has no Lipschitz derivative.
+        activation has a slope above 1, or no Lipschitz derivative.
     """
     require_differentiable(inputs)
+    require_gentle_slopes(model)
     picked = evenly_spaced(inputs, examples)
     network = copy.deepcopy(model)
     for module in network.modules():
@@ -126,6 +127,24 @@ def layer_chain(
         positions=tuple(links.positions),
         bend=max((_bend(module) for module in links.activations), default=0.0),
     )
+
+
+def require_gentle_slopes(model: nn.Module) -> None:
+    """Raise NotApplicable where a leaky ReLU has a slope above 1: theorems ask for 1-Lipschitz functions."""
+    for module in model.modules():
+        slope = _slope_below_zero(module)
+        if slope > 1:
+            name = type(module).__name__
+            raise genbench.NotApplicable(f"an activation '{name}' has a slope of {slope:g}, above 1")
+
+
+def _slope_below_zero(module: nn.Module) -> float:
+    """In absolute value, of activations that leak; else 0."""
+    if isinstance(module, nn.LeakyReLU):
+        return abs(module.negative_slope)
+    if isinstance(module, nn.RReLU):
+        return abs(module.lower + module.upper) / 2
+    return float(module.weight.abs().max()) if isinstance(module, nn.PReLU) else 0.0
 
 
 @dataclass

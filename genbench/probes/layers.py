@@ -17,7 +17,9 @@ from genbench.probes.sample import forward
 
 __all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched", "weight_layers"]
 
-_WITH_BIAS = (nn.Linear, _ConvNd)
+_PLAIN = (nn.Linear, _ConvNd)
+# Of attention with keys or values of other sizes; their biases are one tensor.
+_SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Layer:
     weight : Tensor
         Of a linear layer (out, in), of a convolution (out, in / groups, *kernel).
     bias : Tensor or None
+        What is added to the outputs of this weight, shape (out,).
     convolution : callable or None
         Of a convolution: from an input (batch, in, *size) and a weight to the output, stride, padding,
         dilation and groups as in the network, without bias.
@@ -66,7 +69,7 @@ def layers(model=_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
     Raises
     ------
     NotApplicable
-        The network has no weights.
+        The network has no weights, or transposed convolutions.
     """
     return weight_layers(model)
 
@@ -125,14 +128,19 @@ def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
     Raises
     ------
     NotApplicable
-        The network has none.
+        The network has none; or it has transposed convolutions, whose weights are not stored with a row for
+        each output unit.
     """
     found: dict[int, Layer] = {}  # by identity: tied weights are one weight
     for name, module in model.named_modules():
         if is_batch_norm(module):
             continue
+        if isinstance(module, _ConvTransposeNd):
+            raise genbench.NotApplicable(
+                f"'{name}' is a transposed convolution, whose weight has no row for each output unit"
+            )
         for parameter, weight in _weights(module):
-            bias = module.bias if parameter == "weight" and isinstance(module, _WITH_BIAS) else None
+            bias = _bias(module, parameter)
             full_name = f"{name}.{parameter}" if name else parameter
             found.setdefault(id(weight), Layer(full_name, weight, bias, _operator(module), name))
     if not found:
@@ -142,14 +150,23 @@ def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
 
 def _weights(module: nn.Module) -> list[tuple[str, Tensor]]:
     """A module's own weights: biases, embeddings of positions, class tokens and scales are none."""
-    if isinstance(module, _WITH_BIAS):
+    if isinstance(module, _PLAIN):
         return [("weight", module.weight)]
     own = module.named_parameters(recurse=False)
     return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1]
 
 
+def _bias(module: nn.Module, weight: str) -> Tensor | None:
+    """The bias of the weight of that name: ``bias_hh_l0`` of ``weight_hh_l0`` in a recurrent layer."""
+    if isinstance(module, nn.MultiheadAttention) and weight in _SEPARATE:
+        joint = module.in_proj_bias
+        return None if joint is None else joint.chunk(len(_SEPARATE))[_SEPARATE.index(weight)]
+    bias = getattr(module, weight.replace("weight", "bias"), None)
+    return bias if isinstance(bias, Tensor) else None
+
+
 def _operator(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
-    if not isinstance(module, _ConvNd) or isinstance(module, _ConvTransposeNd):
+    if not isinstance(module, _ConvNd):
         return None
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(module.kernel_size)]
 

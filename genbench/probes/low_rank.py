@@ -36,7 +36,8 @@ class Unfolded:
     rows : int
         Channels along which the weight is unfolded.
     values : Tensor, shape (r,), double
-        Singular values, falling; none where nothing stands above noise.
+        Singular values, falling, those that are zero but for rounding as zeros; none where nothing stands
+        above noise.
     """
 
     layer: int
@@ -70,7 +71,10 @@ def unfolded_spectra(
 
 def _values(matrix: Tensor, low_rank: bool) -> Tensor:
     values = torch.linalg.svdvals(matrix)
-    return above_noise(values, max(matrix.shape)) if low_rank else values
+    if low_rank:
+        return above_noise(values, max(matrix.shape))
+    rounding = torch.finfo(values.dtype).eps * max(matrix.shape) * values[0]
+    return torch.where(values > rounding, values, torch.zeros_like(values))
 
 
 def above_noise(values: Tensor, longer: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -57,7 +58,8 @@ def reference_margin(margins, *, quantile: Fraction = 0.1, margin_sign: MarginSi
 
 def low_quantile(values: Tensor, quantile: float) -> Tensor:
     """The ⌊q n⌋-th smallest of n values, the smallest where that is none; shape ()."""
-    return values.kthvalue(max(1, int(quantile * len(values)))).values
+    place = math.floor(quantile * len(values) * (1 + 1e-12))  # 0.29 · 100 rounds to less than 29
+    return values.kthvalue(max(1, place)).values
 
 
 def median(values: Tensor) -> Tensor:

@@ -32,12 +32,23 @@ def losses(logits, targets, task) -> Tensor:
 
 @genbench.probe
 def errors(logits, targets, task) -> Tensor:
-    """Error of the training split as one number: the share misclassified, 1 − R² in regression."""
+    """Error of the training split as one number: the share misclassified, 1 − R² in regression.
+
+    Raises
+    ------
+    NotApplicable
+        Some outputs are not finite; or the targets of a regression are all the same, and R² is not defined.
+    """
     targets = targets.to(logits.device)
     if task.kind == "classification":
         require_classes(task, logits)
+    if not logits.isfinite().all():
+        raise genbench.NotApplicable("the outputs of the network are not finite")
+    if task.kind == "classification":
         return (logits.argmax(1) != targets).double().mean()
     targets = targets.double().reshape(logits.shape)
+    if (targets == targets[0]).all():
+        raise genbench.NotApplicable("the targets do not vary")
     return (logits - targets).square().sum() / (targets - targets.mean(0)).square().sum()
 
 

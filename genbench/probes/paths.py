@@ -1,12 +1,14 @@
 """Sums over all paths through a network, each by one forward pass of a network made for it.
 
-A path goes from an input or a bias to an output; along it the weights are multiplied.
+A path goes from an input or a bias to an output; along it the weights are multiplied. What multiplies without
+being a parameter enters as it is: an average pool over n positions as 1/n, where squares would have 1/n².
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,24 +18,19 @@ from torch.overrides import TorchFunctionMode
 import genbench
 from genbench.constraints import Count
 from genbench.probes.folding import explicit_batch_norm
+from genbench.probes.layers import weight_layers
+from genbench.probes.linear_pieces import (
+    BENT,
+    FAR,
+    add_up,
+    fixed_normal,
+    name_among,
+    require_linear_pieces,
+)
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["OnlySums", "active_paths", "gains", "linear_paths", "refuse_recurrence", "squared_paths"]
 
-# Through these no sum over paths passes. Recurrent modules call their own kernels, which no override sees;
-# they are recognized by class.
-_NOT_A_SUM = {
-    F.max_pool1d: "max-pooling", F.max_pool2d: "max-pooling", F.max_pool3d: "max-pooling",
-    F.adaptive_max_pool1d: "max-pooling", F.adaptive_max_pool2d: "max-pooling",
-    F.gelu: "GELU", F.silu: "SiLU", F.mish: "Mish", F.selu: "SELU", F.softplus: "softplus",
-    F.softmax: "softmax", F.relu6: "ReLU6", F.hardtanh: "hardtanh", F.hardswish: "hardswish",
-    F.hardsigmoid: "hardsigmoid", F.logsigmoid: "logsigmoid",
-    F.scaled_dot_product_attention: "attention", F.multi_head_attention_forward: "attention",
-    F.layer_norm: "layer norm", F.group_norm: "group norm", F.instance_norm: "instance norm",
-    torch.tanh: "tanh", Tensor.tanh: "tanh", F.tanh: "tanh",
-    torch.sigmoid: "sigmoid", Tensor.sigmoid: "sigmoid", F.sigmoid: "sigmoid",
-    torch.softmax: "softmax", Tensor.softmax: "softmax",
-}  # fmt: skip
 _NOT_ACTIVATED = {F.elu: "ELU", F.celu: "CELU", F.leaky_relu: "leaky ReLU", F.prelu: "PReLU"}
 _RELU = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 
@@ -43,13 +40,10 @@ _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 class OnlySums(TorchFunctionMode):
     """Refuses the operations through which a sum over paths does not pass."""
 
-    refused = _NOT_A_SUM
+    refused: ClassVar[Mapping[Any, str]] = BENT
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        try:
-            obstacle = self.refused.get(function)
-        except TypeError:  # unhashable, hence none of them
-            obstacle = None
+        obstacle = name_among(self.refused, function)
         if obstacle is not None:
             raise genbench.NotApplicable(f"a sum over paths does not pass through {obstacle}")
         if function in _RELU:
@@ -64,7 +58,7 @@ class OnlySums(TorchFunctionMode):
 class _Linear(OnlySums):
     """Leaves the ReLUs out, so that all paths are open."""
 
-    refused = _NOT_A_SUM | _NOT_ACTIVATED
+    refused: ClassVar[Mapping[Any, str]] = {**BENT, **_NOT_ACTIVATED}
 
     def relu(self, values: Tensor) -> Tensor:
         return values
@@ -73,7 +67,7 @@ class _Linear(OnlySums):
 class _Recording(OnlySums):
     """Notes which units are active, ReLU by ReLU in the order of the calls."""
 
-    refused = _NOT_A_SUM | _NOT_ACTIVATED
+    refused: ClassVar[Mapping[Any, str]] = {**BENT, **_NOT_ACTIVATED}
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,8 +94,8 @@ def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     """Sum over all paths of the product of the squared weights; a number, double.
 
     Every parameter is squared, biases included, and the network is applied to an input of ones in evaluation
-    mode; the outputs are summed. Doubles hold networks of some hundred layers. An average pool over n
-    positions enters as 1/n, where the sum over paths has 1/n².
+    mode; the outputs are summed. Doubles hold networks of some hundred layers. That the sum over paths passes
+    through the network is tried out: what reaches the outputs from two positive inputs must add up.
 
     Parameters
     ----------
@@ -113,11 +107,10 @@ def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     ------
     NotApplicable
         The network has max-pooling, recurrence, attention, a normalization by the example, or an activation
-        that does not map positive numbers to themselves.
+        that does not map positive numbers to themselves; the inputs are indices; or the sum leaves the range
+        of double precision.
     """
-    squared = _squared(folded)
-    with torch.no_grad(), OnlySums():
-        return forward(squared, torch.ones_like(inputs[:1], dtype=torch.float64)).sum()
+    return _checked_sum(_squared(folded, inputs), folded, inputs)
 
 
 @genbench.probe(cost="B")
@@ -132,9 +125,11 @@ def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, exa
     Raises
     ------
     NotApplicable
-        As `squared_paths`; and the network has activations that are not ReLUs.
+        As `squared_paths`; and the network has activations that are not ReLUs, or is not linear once its
+        ReLUs are held as they are.
     """
-    squared = _squared(folded)
+    squared = _squared(folded, inputs)
+    _checked_sum(squared, folded, inputs)
     picked = evenly_spaced(inputs, examples)
     found = []
     with torch.no_grad():
@@ -145,6 +140,7 @@ def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, exa
             with _Replaying(recording.active):
                 ones = torch.ones_like(picked[part], dtype=torch.float64)
                 found.append(forward(squared, ones).sum(1))
+    require_linear_pieces(model, picked[:1])
     return torch.cat(found)
 
 
@@ -158,20 +154,60 @@ def linear_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
     Raises
     ------
     NotApplicable
-        As `active_paths`.
+        As `active_paths`; without its ReLUs the network must be linear, up to a constant.
     """
     refuse_recurrence(folded)
+    _require_numbers(inputs)
     point = torch.zeros_like(inputs[:1], dtype=torch.float64).requires_grad_()
     with torch.enable_grad():
         with _Linear():
             outputs = forward(folded, point)[0]
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0].flatten() for output in outputs]
-    return torch.stack(rows)
+        matrix = torch.stack(rows)
+    (far,) = FAR * fixed_normal(1, point)
+    with torch.no_grad(), _Linear():
+        reached = forward(folded, torch.cat([point, far, -far]))
+    _require_range(reached)
+    moved = (matrix @ far.flatten()).to(reached.device)
+    if not add_up(reached[1:] - reached[0], torch.stack([moved, -moved]), reached):
+        raise genbench.NotApplicable("the network without its ReLUs is not linear")
+    return matrix
 
 
-def _squared(model: nn.Module) -> nn.Module:
+def _checked_sum(squared: nn.Module, model: nn.Module, inputs: Tensor) -> Tensor:
+    """Sum of the outputs for an input of ones, after a look at whether it is a sum over paths."""
+    ones = torch.ones_like(inputs[:1], dtype=torch.float64)
+    one = FAR * (5 * fixed_normal(1, ones)[0]).sigmoid()
+    other = FAR - one  # large where the first is small, so that a maximum changes its place
+    with torch.no_grad(), OnlySums():
+        reached = forward(squared, torch.cat([ones, one, other, one + other, torch.zeros_like(ones)]))
+    _require_range(reached)
+    of_ones, of_one, of_other, of_both, of_biases = reached
+    if reached.min() < 0 or not add_up(of_one + of_other, of_both + of_biases, reached):
+        raise genbench.NotApplicable(
+            "a sum over paths does not pass through the network: with its weights squared, outputs for "
+            "positive inputs are negative or do not add up"
+        )
+    total = of_ones.sum()
+    if total < torch.finfo(total.dtype).tiny and all(layer.weight.any() for layer in weight_layers(model)):
+        raise genbench.NotApplicable("no layer is zero, but the sum over paths is below what doubles hold")
+    return total
+
+
+def _require_numbers(inputs: Tensor) -> None:
+    if not inputs.is_floating_point():
+        raise genbench.NotApplicable(f"no path starts at inputs of type {inputs.dtype}")
+
+
+def _require_range(reached: Tensor) -> None:
+    if not reached.isfinite().all():
+        raise genbench.NotApplicable("a sum over paths leaves the range of double precision")
+
+
+def _squared(model: nn.Module, inputs: Tensor) -> nn.Module:
     """A copy in which all parameters are squared, batch norm being a scale and a shift."""
     refuse_recurrence(model)
+    _require_numbers(inputs)
     squared = copy.deepcopy(model)
     explicit_batch_norm(squared)
     with torch.no_grad():

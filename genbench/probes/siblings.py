@@ -23,6 +23,7 @@ from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import evenly_spaced, forward
+from genbench.probes.validation import require_held_out
 
 __all__ = [
     "BatchNorm",
@@ -71,6 +72,7 @@ def training_classes(model, siblings, inputs, task, device) -> Tensor:
 @genbench.probe(cost="B")
 def validation_classes(validation, siblings, model, task, device) -> Tensor:
     """Classes that the fit, in row 0, and its siblings predict for the inputs held out, shape (1 + s, n)."""
+    require_held_out(validation)
     return _predicted(model, siblings, validation.inputs, task, device)
 
 
@@ -92,7 +94,8 @@ def path_interpolation(
     Raises
     ------
     NotApplicable
-        There is no sibling; one has other parameters; a batch norm keeps no running statistics.
+        There is no sibling; one has other parameters; a batch norm keeps no running statistics; outputs are
+        not finite, at the ends or between them.
     """
     line = [(1 - step / steps, step / steps) for step in range(steps + 1)]
     _require_siblings(siblings, 1)
@@ -118,7 +121,8 @@ def simplex_interpolation(
     Raises
     ------
     NotApplicable
-        There are fewer than three fits; one has other parameters; a batch norm keeps no running statistics.
+        There are fewer than three fits; one has other parameters; a batch norm keeps no running statistics;
+        outputs are not finite, at the corners or between them.
     """
     _require_siblings(siblings, 2)
     grid = [

@@ -33,10 +33,17 @@ class Density:
         Where the masses are, double.
     masses : Tensor, shape (k,)
         Their sizes, of sum 1, double.
+    size : int
+        Number of eigenvalues that they stand for.
     """
 
     values: Tensor
     masses: Tensor
+    size: int
+
+    def total(self, amounts: Tensor) -> Tensor:
+        """The sum over all eigenvalues of an amount that each has, given at each of `values`."""
+        return self.size * (self.masses * amounts).sum()
 
     def at(self, points: Tensor, width: float) -> Tensor:
         """The density at points, each mass spread normally with the given standard deviation."""
@@ -84,7 +91,7 @@ def hessian_density(
             nodes, vectors = torch.linalg.eigh(projected[:order, :order])
             values.append(nodes)
             masses.append(vectors[0].square() * ((1 - known / size) / (len(seeds) * len(orders))))
-    return Density(torch.cat(values), torch.cat(masses))
+    return Density(torch.cat(values), torch.cat(masses), size)
 
 
 @genbench.probe(cost="D")

@@ -17,9 +17,6 @@ from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["Unrolled", "unrolled"]
 
-# Of the residual; the error of a norm is of the order of its square.
-_TOLERANCE = 1e-2
-
 _MODEL = genbench.need("folded_model", fold=True)
 
 
@@ -46,7 +43,7 @@ class Unrolled:
     last: Tensor
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def unrolled(inputs, device, generator, model=_MODEL, *, places: Count = 3, examples: Count = 50) -> Unrolled:
     """The network over time, with the largest Jacobians between its hidden states.
 
@@ -56,7 +53,7 @@ def unrolled(inputs, device, generator, model=_MODEL, *, places: Count = 3, exam
     ----------
     places : int
         Of more steps than these, so many, evenly spaced, the first and the last among them; the cost is that
-        of some tens of backward passes for each pair.
+        of some tens of backward passes for each pair, of as many at most as a hidden state has numbers.
     examples : int
         At most this many training examples, evenly spaced.
 
@@ -83,7 +80,7 @@ def unrolled(inputs, device, generator, model=_MODEL, *, places: Count = 3, exam
             chosen = [each[place] for place in evenly_spaced(torch.arange(len(each)), places).tolist()]
             for late, image in enumerate([*chosen, outputs]):
                 for point in chosen[:late]:
-                    norms = jacobian_norms(image, point, generator, only_largest=True, tolerance=_TOLERANCE)
+                    norms = jacobian_norms(image, point, generator, only_largest=True)
                     sigma = max(sigma, float(norms.max()))
     recurrent = tuple(
         (torch.cat([layer.input.weight, layer.recurrent.weight], 1), layer.steps) for layer in layers

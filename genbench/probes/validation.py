@@ -15,7 +15,7 @@ from genbench.probes.gradients import GradientGram, gram_of
 from genbench.probes.sample import evenly_spaced
 from genbench.probes.stiffness import PairBlock
 
-__all__ = ["HeldOutGram", "HeldOutPairs", "held_out_gram", "validation_logits"]
+__all__ = ["HeldOutGram", "HeldOutPairs", "held_out_gram", "require_held_out", "validation_logits"]
 
 HeldOutPairs = Literal["train-val", "val-val"]
 """One example trained on and one held out; or two held out."""
@@ -57,6 +57,7 @@ class HeldOutGram:
 @genbench.probe(cost="B")
 def validation_logits(model, validation, device) -> Tensor:
     """Outputs of the network on the examples held out, shape (n, outputs), double precision."""
+    require_held_out(validation)
     return outputs_of(model, validation.inputs, device)
 
 
@@ -68,8 +69,20 @@ def held_out_gram(model, inputs, targets, validation, task, device, *, examples:
     ----------
     examples : int
         At most this many of either, evenly spaced over their splits.
+
+    Raises
+    ------
+    NotApplicable
+        No example was held out; or some gradients are not finite.
     """
+    require_held_out(validation)
     splits = ((inputs, targets), (validation.inputs, validation.targets))
     parts = [[evenly_spaced(each, examples).to(device) for each in split] for split in splits]
     picked, wanted = (torch.cat(column) for column in zip(*parts, strict=True))
     return HeldOutGram(gram_of(model, picked, wanted, task, device), len(parts[0][0]))
+
+
+def require_held_out(validation) -> None:
+    """Raise NotApplicable for a validation split without examples."""
+    if len(validation.targets) == 0:
+        raise genbench.NotApplicable("the validation split has no examples")

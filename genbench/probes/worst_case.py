@@ -10,6 +10,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Count, Positive
+from genbench.probes.ascent import require_way_up
 from genbench.probes.objective import Objective
 
 __all__ = ["Logits", "Raised", "Shape", "Weighting", "raised_losses"]
@@ -56,7 +57,8 @@ def raised_losses(
 
     Steps go along the gradient by δ / c, or along its signs in a box, first with length 2ρ, with momentum;
     the length is halved, going back to the best point, at checkpoints by which too few steps have raised the
-    loss (APGD, Croce & Hein 2020). There is no chance in it: the ascent starts at the trained weights.
+    loss (APGD, Croce & Hein 2020). There is no chance in it: the ascent starts at the trained weights. What
+    it finds is a lower bound of the largest loss in the ball, which may have several local maxima.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ def raised_losses(
     Raises
     ------
     NotApplicable
-        The gradient of a batch's loss is zero; or normalized logits in regression.
+        The gradient of a batch's loss is zero up to rounding; or normalized logits in regression.
     """
     normalized = logits == "normalized"
     if normalized:
@@ -107,8 +109,8 @@ class _Ascent:
         point = before = best = torch.zeros_like(self._scale)
         loss, slope = self._look(point)
         base, highest, best_slope = loss, loss, slope
-        if not slope.any():
-            raise genbench.NotApplicable("the gradient of the loss is zero, there is no way up")
+        rise = torch.linalg.vector_norm(slope.double(), ord=1 if self._shape == "box" else 2)
+        require_way_up(rise, base, slope.dtype)
         length, due, gap, since, successes = 2.0, _FIRST * steps, _FIRST * steps, 0, 0
         kept, at_checkpoint = False, highest  # whether the last checkpoint left the length as it was
         for step in range(1, steps + 1):

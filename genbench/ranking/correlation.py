@@ -31,7 +31,7 @@ def midranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     rank = dense_rank(values)
     order = stable_order(rank)
     ordered = rank[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
     sums = np.add.reduceat(weights[order].astype(float), starts, axis=0)
     middle = np.cumsum(sums, axis=0) - sums / 2
     return middle[rank]

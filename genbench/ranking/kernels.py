@@ -14,6 +14,7 @@ __all__ = [
     "granulated_dyads",
     "granulated_sums",
     "rank_moments",
+    "target_levels",
     "weighted_top",
 ]
 
@@ -266,6 +267,36 @@ def weighted_top(falling, order, weights, total, share):
         if missing == 0:
             break
     return quantile, maximum
+
+
+@compiled
+def target_levels(order, weights, target, share):
+    """Smallest target with a weight, the one at which `share` of the weight is reached, and the mean target.
+
+    order (k,) some rows by rising target, the others being absent; weights (n, B). Each (B,), NaN for no
+    weight.
+    """
+    lanes = weights.shape[1]
+    total, sums = np.zeros(lanes), np.zeros(lanes)
+    for row in order:
+        for lane in range(lanes):
+            total[lane] += weights[row, lane]
+            sums[lane] += weights[row, lane] * target[row]
+    best, good, passed = np.full(lanes, np.nan), np.full(lanes, np.nan), np.zeros(lanes)
+    missing = np.count_nonzero(total)
+    for row in order:
+        for lane in range(lanes):
+            weight = weights[row, lane]
+            if weight > 0.0:
+                if passed[lane] == 0.0:
+                    best[lane] = target[row]
+                passed[lane] += weight
+                if good[lane] != good[lane] and passed[lane] >= share * total[lane] * (1.0 - 1e-9):
+                    good[lane] = target[row]
+                    missing -= 1
+        if missing == 0:
+            break
+    return best, good, np.where(total > 0.0, sums / total, np.nan)
 
 
 @compiled

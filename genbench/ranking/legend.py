@@ -53,10 +53,10 @@ COLUMNS: dict[str, str] = {
     f"{BOOTSTRAP}, the fits held fixed",
     "tracks": "the axis that alone explains 80 % of the variance of the measure's ranks, if any",
     "tracks_share": "the largest share that one axis explains",
-    "hit_rate": "whether the network with the best value is among the tenth with the smallest target; "
-    f"{BOOTSTRAP}",
-    "regret": "target of the network with the best value, 0 the best there is, 1 no better than at random; "
-    f"{BOOTSTRAP}",
+    "hit_rate": "whether the network with the best value is among the tenth with the smallest target, of "
+    f"the fits with a value; {BOOTSTRAP}",
+    "regret": "target of the network with the best value, of the fits with a value: 0 the best there is, 1 "
+    f"no better than at random; {BOOTSTRAP}",
     "tau_all": "tau over all fits, where the others are over converged ones",
     "psi_all": "psi over all fits, where the others are over converged ones",
     "tau_p_random": "share of 1,000 random measures with a tau at least as far from 0",

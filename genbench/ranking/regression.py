@@ -76,7 +76,8 @@ def linear_fit(
     matrix = np.asarray(values, dtype=float)
     matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     n, measures = matrix.shape
-    lanes = np.ones((n, 1)) if weights is None else np.asarray(weights).reshape(n, -1)
+    lanes = np.ones((n, 1)) if weights is None else np.asarray(weights)
+    lanes = lanes[:, None] if lanes.ndim == 1 else lanes
     known = np.isfinite(matrix) & np.isfinite(target)[:, None]
     x = _standardized(np.where(known, matrix, 0.0), known)
     y = _standardized(np.where(np.isfinite(target), target, 0.0)[:, None], np.isfinite(target)[:, None])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genbench.ranking.design import missing_patterns
 from genbench.ranking.ranks import dense_rank, stable_order
 
 __all__ = ["Choice", "choose_best"]
@@ -15,15 +16,16 @@ BEST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Choice:
-    """Of M measures under B sets of weights, arrays of shape (M, B).
+    """Of M measures under B sets of weights, arrays of shape (M, B); NaN below two networks with a value.
 
     Parameters
     ----------
     hit_rate : array
-        Whether the chosen network is among the tenth with the smallest target; the share of them among
-        networks that tie for the best value.
+        Whether the chosen network is among the tenth with the smallest target of those with a value; the
+        share of them among networks that tie for the best value.
     regret : array
-        (g_chosen − g_best)/(g_mean − g_best): 0 for the best network, 1 for no better than one at random.
+        (g_chosen − g_best)/(g_mean − g_best), best and mean of the networks with a value: 0 for the best
+        network, 1 for no better than one at random.
     """
 
     hit_rate: np.ndarray
@@ -36,7 +38,8 @@ def choose_best(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
     Parameters
     ----------
     values : (n, M) or (n,) array
-        Oriented: smaller should mean a smaller target. A network without a value (NaN) is not chosen.
+        Oriented: smaller should mean a smaller target. A network without a value (NaN) is absent for that
+        measure.
     target : (n,) array
         Finite; smaller is better.
     weights : (n, B) array, optional
@@ -44,35 +47,31 @@ def choose_best(values: np.ndarray, target: np.ndarray, weights: np.ndarray | No
 
     Notes
     -----
-    O(M n log n) to sort, then O(B (n + M)) as a rule: the best network present is found early.
+    O(M n log n) to sort, then O(B n) for each set of networks that have a value, and as a rule O(B M): the
+    best network present is found early.
     """
     from genbench.ranking.jit import in_threads
-    from genbench.ranking.kernels import best_choices
+    from genbench.ranking.kernels import best_choices, target_levels
 
     matrix = values[:, None] if values.ndim == 1 else values
     lanes = np.ones((len(target), 1)) if weights is None else np.asarray(weights)
-    best, good, mean = _targets(target, lanes)
+    hits, regret = (np.full((matrix.shape[1], lanes.shape[1]), np.nan) for _ in range(2))
 
-    def one(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        known = np.flatnonzero(~np.isnan(column))
-        rank = dense_rank(column[known])
-        order = stable_order(rank)
-        tie_end = np.searchsorted(rank[order], rank[order], side="right")
-        return best_choices(known[order], tie_end, lanes, target, good)
-
-    found = in_threads(one, matrix.T, len(target))
-    chosen, hits = (np.stack(each) for each in zip(*found, strict=True))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return Choice(hits, np.where(mean > best, (chosen - best) / (mean - best), np.nan))
-
-
-def _targets(target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Smallest target, bound of the best tenth and mean target of the rows with a weight, each (B,)."""
     rising = np.argsort(target)
-    ordered, weight = target[rising], weights[rising].astype(np.float64)
-    passed = np.cumsum(weight, axis=0)
-    total = passed[-1]
-    best = ordered[np.argmax(weight > 0, axis=0)]
-    good = ordered[np.argmax(passed >= BEST_SHARE * total * (1 - 1e-9), axis=0)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return best, good, target @ weights / total
+
+    def fill(pattern: tuple[np.ndarray, np.ndarray]) -> None:
+        columns, rows = pattern
+        known = np.flatnonzero(rows)
+        if len(known) < 2:
+            return
+        best, good, mean = target_levels(rising[rows[rising]], lanes, target, BEST_SHARE)
+        for measure in columns:
+            rank = dense_rank(matrix[known, measure])
+            order = stable_order(rank)
+            tie_end = np.searchsorted(rank[order], rank[order], side="right")
+            chosen, hits[measure] = best_choices(known[order], tie_end, lanes, target, good)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                regret[measure] = np.where(mean > best, (chosen - best) / (mean - best), np.nan)
+
+    in_threads(fill, missing_patterns(~np.isnan(matrix)), lanes.size)
+    return Choice(hits, regret)

@@ -135,6 +135,11 @@ def test_mixed_examples(fit, kind):
     assert found["mixup_loss[alpha=100000000.0]"] == pytest.approx(expected(0.5), rel=1e-3)
 
 
+def test_one_example_has_no_other_to_be_mixed_with(fit):
+    found = fit(nn.Linear(3, 2), torch.randn(1, 3), torch.tensor([0]))
+    assert found.value("mixup_loss").reason == "needs two training examples"
+
+
 def test_mixing_evenly_over_many_pairs(fit):
     model = nn.Linear(1, 1, bias=False)
     nn.init.ones_(model.weight)

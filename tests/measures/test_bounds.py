@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 
 def margins_of(logits, targets):
@@ -39,7 +40,8 @@ def test_margin_and_rademacher_complexity(small_fit, weights, logits):
     complexity = math.sqrt(2 * math.log(6) / 40) * math.prod(2 * bound for bound in largest)
     complexity *= max(map(abs, inputs.flatten().tolist()))
     expected = sum(margin < gamma for margin in margins) / 40
-    expected += 4 * complexity / gamma
+    # What `l1_rademacher_bound` bounds is twice the complexity, of which the theorem takes four times.
+    expected += 2 * complexity / gamma
     expected += math.sqrt(math.log(math.log(4 * max(map(abs, margins)) / gamma)) / 40)
     expected += math.sqrt(math.log(1 / 0.05) / 80)
     found = small_fit["margin_rademacher_bound[quantile=0.5]"]
@@ -48,6 +50,33 @@ def test_margin_and_rademacher_complexity(small_fit, weights, logits):
 
 def test_without_a_margin_there_is_no_bound(small_fit):
     assert small_fit["margin_rademacher_bound[quantile=0]"] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("activation", "reason"),
+    [
+        (nn.LeakyReLU(-2.0), "has a slope of 2, above 1"),
+        (nn.RReLU(1.0, 4.0), "has a slope of 2.5, above 1"),
+        (nn.PReLU(init=-1.5), "has a slope of 1.5, above 1"),
+        (nn.Sigmoid(), "not homogeneous in each of its layers"),
+        (nn.GELU(), "not homogeneous in each of its layers"),
+    ],
+)
+def test_complexities_are_of_networks_that_the_theorems_are_about(fit, activation, reason):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), activation, nn.Linear(6, 3))
+    found = fit(model, torch.randn(9, 4), torch.arange(9) % 3)
+    for name in ("margin_rademacher_bound", "log_rademacher"):
+        assert reason in found.value(name).reason
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(1.0), nn.PReLU(), nn.Identity()])
+def test_slopes_of_up_to_one_are_theirs(fit, activation):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), activation, nn.Linear(6, 3))
+    found = fit(model, torch.randn(9, 4), torch.arange(9) % 3)
+    for name in ("margin_rademacher_bound", "log_rademacher"):
+        assert found.value(name).status == "ok"
 
 
 @pytest.mark.parametrize("granularities", [1, 5])

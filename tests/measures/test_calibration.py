@@ -76,8 +76,24 @@ def test_information_criteria_of_a_regression(fit):
     torch.manual_seed(0)
     model = nn.Linear(4, 2)
     found = fit(model, torch.randn(11, 4), torch.randn(11, 2), kind="regression")
-    assert found["aic"] == pytest.approx(2 * 10 + 11 * math.log(found["train_loss"]))
-    assert found.value("aic[corrected=true]").reason == "no correction for 10 parameters and 11 examples"
+    # 10 weights and biases and one variance; 22 observations.
+    deviance = 22 * math.log(found["train_loss"])
+    assert found["aic"] == pytest.approx(2 * 11 + deviance)
+    assert found["aic[per_example=true]"] == pytest.approx((2 * 11 + deviance) / 11)
+    # Hurvich & Tsai 1989 write n ln s² + n (1 + p/n) / (1 − (p + 2)/n), which is larger by n.
+    hurvich_tsai = deviance + 22 * (1 + 10 / 22) / (1 - 12 / 22)
+    assert found["aic[corrected=true]"] == pytest.approx(hurvich_tsai - 22)
+    assert found["bic"] == pytest.approx(11 * math.log(22) + deviance)
+    few = fit(model, torch.randn(6, 4), torch.randn(6, 2), kind="regression")
+    assert few.value("aic[corrected=true]").reason == "no correction for 11 parameters and 12 observations"
+
+
+def test_a_regression_that_meets_all_targets_has_no_information_criterion(fit):
+    torch.manual_seed(0)
+    model, inputs = nn.Linear(4, 1).double(), torch.randn(11, 4).double()
+    found = fit(model, inputs, model(inputs).detach(), kind="regression")
+    for name in ("aic", "bic"):
+        assert "met exactly" in found.value(name).reason
 
 
 def test_margins_as_exponents(small_fit):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import genbench
+from genbench.probes.margins import low_quantile
 
 
 def spectral(weight):
@@ -143,6 +144,13 @@ def test_margins(small_fit, logits, weights, gamma):
     assert small_fit["margin_surrogate_bound"] == math.inf
 
 
+@pytest.mark.parametrize(
+    ("quantile", "place"), [(0.0, 1), (0.01, 1), (0.29, 29), (0.57, 57), (0.1, 10), (0.295, 29), (1.0, 100)]
+)
+def test_a_low_quantile_is_the_value_at_a_place_that_rounding_does_not_move(quantile, place):
+    assert low_quantile(torch.arange(1, 101).flip(0), quantile) == place
+
+
 @pytest.mark.parametrize(("examples", "middle"), [(1, 1.0), (4, 2.5), (5, 3.0)])
 def test_median_of_odd_and_even_numbers_of_margins(fit, examples, middle):
     model = torch.nn.Sequential(torch.nn.Linear(1, 2, bias=False))
@@ -159,6 +167,16 @@ def test_margin_bound_where_all_examples_are_right(fit):
     found = fit(model, torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))
     assert found["margin_surrogate_bound"] == pytest.approx(math.sqrt(18) / 3)
     assert found["inverse_margin[margin_sign=signed]"] == pytest.approx(1 / 9)
+
+
+@pytest.mark.parametrize(
+    "name", ["normalized_margin", "spectrally_normalized_margin", "margin_surrogate_bound"]
+)
+def test_no_normalized_margin_of_zero_weights(small_fit, name):
+    torch.nn.init.zeros_(small_fit.roots["model"][4].weight)
+    value = small_fit.value(name)
+    assert value.status == "not_applicable"
+    assert "zero" in value.reason
 
 
 def test_division_by_the_number_of_examples(small_fit, weights):
@@ -199,106 +217,6 @@ def test_losses_and_calibration(small_fit, logits):
     assert small_fit["entropy_output"] == pytest.approx(sum(entropies) / 40)
     assert small_fit["brier_score"] == pytest.approx(sum(briers) / 40)
     assert small_fit["expected_calibration_error[bins=5]"] == pytest.approx(calibration)
-
-
-def test_normalized_loss(small_fit, logits, weights):
-    targets = small_fit.roots["targets"]
-    rho = math.prod(frobenius(weight) for weight in weights[0])
-    cross_entropy = torch.nn.functional.cross_entropy
-    assert small_fit["normalized_cross_entropy"] == pytest.approx(
-        cross_entropy(logits / rho, targets).item(), rel=1e-12
-    )
-    assert small_fit["normalized_cross_entropy[scale=50]"] == pytest.approx(
-        cross_entropy(50 * logits / rho, targets).item()
-    )
-    ones = math.prod(weight.abs().sum().item() for weight in weights[0])
-    assert small_fit["normalized_cross_entropy[norm=l1]"] == pytest.approx(
-        cross_entropy(logits / ones, targets).item()
-    )
-    assert small_fit["output_normalized_cross_entropy"] == pytest.approx(
-        cross_entropy(logits / logits[0].norm(), targets).item()
-    )
-    own = logits.gather(1, targets[:, None]).squeeze(1)
-    mean_margin = ((own - logits.mean(1)) / rho).mean().item()
-    assert small_fit["normalized_mean_margin"] == pytest.approx(mean_margin)
-    assert small_fit["normalized_top_output"] == pytest.approx((logits.amax(1) / rho).mean().item())
-
-
-def test_the_normalized_loss_is_that_of_the_network_with_normalized_layers(small_fit, weights):
-    before = small_fit["normalized_cross_entropy"]
-    with torch.no_grad():
-        for parameter in small_fit.roots["model"].parameters():
-            parameter.div_(parameter.norm())
-    assert small_fit["train_loss"] == pytest.approx(before, rel=1e-12)
-    assert small_fit["normalized_cross_entropy"] == pytest.approx(before, rel=1e-12)
-
-
-class Residual(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
-
-    def forward(self, inputs):
-        hidden = self.first(inputs).relu()
-        return hidden + self.second(hidden)
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        Residual,
-        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3)),
-        lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3)),
-    ],
-    ids=["residual", "tanh", "layer norm"],
-)
-@pytest.mark.parametrize("name", ["normalized_cross_entropy", "normalized_margin", "normalized_top_output"])
-def test_norms_do_not_factor_out_of_every_network(fit, build, name):
-    torch.manual_seed(0)
-    found = fit(build(), torch.randn(10, 3), torch.arange(10) % 3)
-    value = found.value(name)
-    assert (value.status, value.value) == ("not_applicable", None)
-    assert "not homogeneous in each of its layers" in value.reason
-    assert math.isfinite(found["output_normalized_cross_entropy"])
-
-
-def test_later_biases_are_scaled_along_as_where_batch_norm_is_absorbed(fit):
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(3, 5), torch.nn.BatchNorm1d(5), torch.nn.ReLU(), torch.nn.Linear(5, 3)
-    )
-    model[1].running_mean.uniform_(-1, 1)
-    model[1].running_var.uniform_(1, 2)
-    found = fit(model.eval(), torch.randn(10, 3), torch.arange(10) % 3)
-    with torch.no_grad():
-        scale = model[1].weight / (model[1].running_var + model[1].eps).sqrt()
-        shift = model[1].bias + scale * (model[0].bias - model[1].running_mean)
-        rho = torch.cat([scale[:, None] * model[0].weight, shift[:, None]], 1).norm() * model[3].weight.norm()
-        loss = torch.nn.functional.cross_entropy(model(found.roots["inputs"]) / rho, found.roots["targets"])
-    assert found["normalized_cross_entropy"] == pytest.approx(loss.item(), rel=1e-6)
-
-
-def test_the_first_bias_belongs_to_the_first_layer(fit):
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2, bias=False))
-    found = fit(model, torch.randn(10, 3), torch.arange(10) % 2)
-    with torch.no_grad():
-        logits = model(found.roots["inputs"])
-        rho = torch.cat([model[0].weight, model[0].bias[:, None]], 1).norm() * model[2].weight.norm()
-    loss = torch.nn.functional.cross_entropy(logits / rho, found.roots["targets"])
-    assert found["normalized_cross_entropy"] == pytest.approx(loss.item(), rel=1e-12)
-
-
-def test_huge_norms_leave_digits_in_the_loss_above_chance(fit):
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(4, 2, bias=False)).double()
-    with torch.no_grad():
-        model[0].weight.mul_(1e-3)
-        model[1].weight[0].mul_(1e12)
-    found = fit(model, torch.randn(10, 3) * 1e-12, torch.arange(10) % 2)
-    small = found["normalized_cross_entropy[minus_chance=true]"]
-    assert 0 < abs(small) < 1e-11
-    assert small == pytest.approx(-found["normalized_mean_margin"], rel=1e-6)
 
 
 def test_smoothness_of_a_linear_network_is_that_of_its_matrix(fit):

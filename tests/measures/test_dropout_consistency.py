@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+import genbench
+
 
 def network():
     torch.manual_seed(0)
@@ -34,9 +36,17 @@ def test_the_variance_is_that_over_all_masks(fit, place):
     layers = list(model) if place is None else [*model[:2], place, model[2]]
     found = fit(nn.Sequential(*layers), inputs.repeat(300, 1), torch.arange(1800) % 3)
     options = "rate=0.3,draws=40,examples=1800"
-    expected = (square - mean**2).sum().item() / 6 * 39 / 40
+    expected = (square - mean**2).sum().item() / 6
     assert found[f"mc_dropout_variance[{options}]"] == pytest.approx(expected, rel=0.03)
+    few = found["mc_dropout_variance[rate=0.3,draws=2,examples=1800]"]
+    assert few == pytest.approx(expected, rel=0.1)  # half of it, were it over as many as there are draws
     assert found[f"mc_dropout_variance[{options},of=predictions]"] == pytest.approx(wrong, rel=0.05)
+
+
+def test_one_draw_has_no_variance(fit):
+    found = fit(network(), torch.randn(6, 3), torch.arange(6) % 3)
+    with pytest.raises(genbench.InvalidInput, match="draws = 1: should be greater than or equal to 2"):
+        found.value("mc_dropout_variance[draws=1]")
 
 
 def test_nothing_left_out_changes_nothing(fit):

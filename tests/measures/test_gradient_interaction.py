@@ -8,6 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from genbench.measures.gradient_interaction import coherence_from_batches
+from genbench.probes.gradients import BatchGradients
+
 GRADIENTS = "stiffness_sign", "stiffness_cos", "coherence_alpha", "coherence_m_alpha", "noise_scale", "gsnr"
 
 REAL = [[1, 0, 0, 0, 0, 1], [0, -1, 0, 0, 0, -1], [0, 0, -1, 0, 0, -1], [0, 0, 0, 1, 0, 1]]
@@ -156,18 +159,32 @@ def test_coherence_from_batches_of_one_is_coherence(small_fit):
     )
 
 
-def test_the_inverse_for_a_finite_sample_is_unbiased(small_fit, gradients):
-    """Over all partitions the mean of 1/α is that of the sample; here over many random ones."""
-    values = torch.tensor(gradients, dtype=torch.float64)
-    of_mean = values.mean(0).square().sum()
-    coherence = of_mean / values.square().sum(1).mean()
-    generator = torch.Generator().manual_seed(0)
-    inverses = []
-    for _ in range(4000):
-        batches = values[torch.randperm(40, generator=generator)].reshape(5, 8, -1).mean(1)
-        of_batches = of_mean / batches.square().sum(1).mean()
-        inverses.append(1 + (1 / of_batches - 1) * 8 * 39 / 32)
-    assert torch.stack(inverses).mean().item() == pytest.approx(1 / coherence.item(), rel=0.02)
+@pytest.mark.parametrize("batch", [2, 3])
+@pytest.mark.parametrize("m", [6, 7])
+def test_over_all_partitions_the_inverse_for_a_finite_sample_is_unbiased(gradients, m, batch):
+    """Every order of the examples is taken, whether or not `batch` divides their number."""
+    rows = torch.tensor(gradients[:m], dtype=torch.float64)
+    coherence = rows.mean(0).square().sum() / rows.square().sum(1).mean()
+    count = m // batch
+    orders = torch.tensor(list(itertools.permutations(range(m))))
+    spread = torch.zeros((), dtype=torch.float64)
+    for chosen in orders.tensor_split(count, dim=1):
+        apart = rows[chosen].mean(1) - rows.mean(0)
+        spread += chosen.shape[1] * apart.square().sum(1).mean()
+    found = BatchGradients(spread, rows.mean(0).square().sum(), count, m)
+    assert float(coherence_from_batches(found, batch=batch)) == pytest.approx(coherence.item(), rel=1e-12)
+
+
+def test_no_example_is_left_over(fit):
+    """With one of 34 examples left out the mean gradient would be that of an order's noise."""
+    torch.manual_seed(3)
+    inputs = torch.randn(34, 40, dtype=torch.float64)
+    inputs -= inputs.mean(0)
+    inputs[:, 0] += 0.02
+    opposed = linear(fit, inputs.tolist(), [1.0] * 34)
+    alpha = opposed["coherence_alpha"]
+    assert alpha < 1e-4
+    assert 0.7 < opposed["coherence_from_batches[batch=10]"] / alpha < 1.4
 
 
 def test_the_identity_of_the_theorem(small_fit):
@@ -242,3 +259,13 @@ def test_kurtosis_needs_gradients_that_differ(fit):
     assert same.value("gradient_kurtosis").reason == "the gradients of all batches are the same"
     few = linear(fit, REAL, LABELS)
     assert few.value("gradient_kurtosis").reason == "batches of 16 from 4 examples are all the same"
+
+
+def test_a_gradient_that_does_not_vary_has_no_signal_to_noise_ratio(fit):
+    """The gradient −2 x of the first weight is the same for all; that of the second has mean 2, variance 1."""
+    toy = linear(fit, [[0.1, -0.5], [0.1, -1.5]] * 5, [1.0] * 10)
+    assert toy["gsnr"] == pytest.approx(2**2 / 1, rel=1e-9)
+    same = linear(fit, [[0.1, 0.3]] * 7, [1.0] * 7)
+    one = linear(fit, [[0.1, 0.3]], [1.0])
+    for each in (same, one):
+        assert each.value("gsnr").reason == "the gradients of all examples are the same"

@@ -147,3 +147,18 @@ def test_single_examples_and_gradients_that_vanish(fit, held_out):
         validation=Split(zeros, torch.ones(5, 1)),
     )  # fmt: skip
     assert still.value("stiffness_sign_val").reason == "all gradients vanish"
+
+
+def test_a_split_without_examples_and_targets_that_do_not_vary(fit, held_out):
+    roots = held_out.roots
+    none = Split(torch.zeros(0, 4, dtype=torch.float64), torch.zeros(0, dtype=torch.long))
+    given = {"validation": none, "siblings": roots["siblings"]}
+    empty = fit(roots["model"], roots["inputs"], roots["targets"], **given)
+    for name in NAMES:
+        assert empty.value(name).reason == "the validation split has no examples", name
+    inputs = torch.randn(5, 3, dtype=torch.float64)
+    constant = Split(inputs, torch.ones(5, 1, dtype=torch.float64))
+    line = fit(nn.Linear(3, 1), inputs, torch.randn(5, 1), kind="regression", validation=constant)
+    for name in ("val_error", "val_gap"):
+        assert line.value(name).reason == "the targets do not vary"
+    assert math.isfinite(line["val_error[quantity=loss]"])

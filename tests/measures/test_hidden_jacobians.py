@@ -72,7 +72,7 @@ def test_a_signed_margin_of_a_misclassified_example_is_zero(small_fit):
     assert small_fit["jac_hidden_over_margin[margin_sign=signed]"] == math.inf
 
 
-def test_examples_that_reach_no_output_count_as_zero(fit):
+def test_examples_that_reach_no_output_have_no_logarithm(fit):
     model = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.ReLU(), torch.nn.Linear(1, 2))
     with torch.no_grad():
         model[0].weight.fill_(1.0)
@@ -81,7 +81,14 @@ def test_examples_that_reach_no_output_count_as_zero(fit):
     found = fit(model, torch.tensor([[2.0], [-1.0]]), torch.tensor([0, 1]))
     # h = 2, J = (3, 0), margin 6 for the first; the second has h = 0 and margin 0.
     assert found["jac_hidden_over_margin[largest=1]"] == pytest.approx(math.log(2 * 3 / 6))
-    assert found["jac_hidden_over_margin"] == -math.inf
+    assert found.value("jac_hidden_over_margin").reason == (
+        "at 1 of 2 training examples all hidden layers are zero or leave the outputs as they are, "
+        "and zero has no logarithm"
+    )
+    assert found["hidden_jacobian_norm"] == pytest.approx(math.log(3))
+    torch.nn.init.zeros_(model[2].weight)
+    for name in ("jac_hidden_over_margin", "hidden_jacobian_norm"):
+        assert "at 2 of 2 training examples" in found.value(name).reason
 
 
 def test_interlayer_jacobians(small_fit, jacobians):

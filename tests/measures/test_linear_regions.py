@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from genbench.models.polynomial_activation import PolynomialActivation
+
 
 def crossings(start, stop, model):
     """Switches of the ReLUs of a network of two layers of them: exact, piece after piece."""
@@ -76,11 +78,30 @@ def test_chunks_change_nothing(pieces, monkeypatch):
     assert [pieces[name] for name in names] == before
 
 
+class Halves(nn.Module):
+    """The larger of two units, as max-pooling takes it."""
+
+    def forward(self, hidden):
+        return hidden.reshape(-1, 2, 3).amax(1).repeat(1, 2)
+
+
 @pytest.mark.parametrize(
-    ("activation", "reason"), [(nn.Tanh(), "tanh"), (nn.GELU(), "GELU"), (nn.Identity(), "no ReLUs")]
+    ("activation", "reason"),
+    [
+        (nn.Tanh(), "tanh"),
+        (nn.GELU(), "GELU"),
+        (nn.ELU(), "ELU"),
+        (nn.LogSoftmax(1), "log-softmax"),
+        (nn.Identity(), "no ReLUs"),
+        (nn.Threshold(0.0, 0.0), "elsewhere than at ReLUs"),
+        (nn.Sequential(nn.ReLU(), Halves()), "elsewhere than at ReLUs"),
+        (nn.Sequential(nn.ReLU(), nn.Softshrink()), "elsewhere than at ReLUs"),
+        (nn.Sequential(nn.ReLU(), PolynomialActivation()), "elsewhere than at ReLUs"),
+    ],
 )
 def test_networks_without_pieces_are_refused(fit, activation, reason):
-    model = nn.Sequential(nn.Linear(4, 5), activation, nn.Linear(5, 2))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), activation, nn.Linear(6, 2))
     found = fit(model, torch.randn(9, 4), torch.arange(9) % 2)
     for name in ("linear_regions", "inverse_preactivation"):
         value = found.value(name)
@@ -92,3 +113,16 @@ def test_leaky_relus_have_pieces(fit):
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.LeakyReLU(), nn.Linear(1, 2))
     found = fit(model, torch.tensor([[1.0], [-1.0]]), torch.tensor([0, 1]))
     assert found["linear_regions"] == 1.0
+
+
+def test_a_segment_takes_two_examples(pieces):
+    assert "two examples" in pieces.value("linear_regions[segments=1]").reason
+    pieces.roots["inputs"], pieces.roots["targets"] = pieces.roots["inputs"][:1], torch.zeros(1).long()
+    assert "two examples" in pieces.value("linear_regions").reason
+
+
+def test_switches_that_no_output_sees_are_counted(pieces):
+    before = pieces["linear_regions"]
+    with torch.no_grad():
+        pieces.roots["model"][4].weight.zero_()
+    assert pieces["linear_regions"] == before > 0

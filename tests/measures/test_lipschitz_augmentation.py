@@ -114,6 +114,14 @@ def test_theorem_11(fit, activation):
     assert found["lipaug_simple"] == pytest.approx(expected, rel=1e-8)
 
 
+def test_no_surrogate_for_activations_that_stretch(fit):
+    model, inputs = network(lambda: nn.LeakyReLU(2.0)), torch.randn(12, 4, dtype=torch.float64)
+    found = fitted(fit, model, inputs)
+    for name in ("lipaug_bound", "lipaug_simple"):
+        reason = found.value(f"{name}[kinks=surrogate]").reason
+        assert reason == "an activation 'LeakyReLU' has a slope of 2, above 1"
+
+
 def test_relus_are_refused_or_surrogates(fit):
     model, inputs = network(nn.ReLU), torch.randn(12, 4, dtype=torch.float64)
     found = fitted(fit, model, inputs)

@@ -60,6 +60,23 @@ def test_one_example_in_all_has_no_spread(fit, small_fit):
     assert "the same at all" in found.value("margin_distribution").reason
 
 
+def test_a_margin_that_depends_on_nothing_is_no_distance(fit, small_fit):
+    torch.nn.init.zeros_(small_fit.roots["model"][4].weight)
+    assert small_fit.value("margin_distribution").reason == (
+        "at no training example the margin depends on the hidden layer"
+    )
+
+
+def test_equal_distances_have_no_skewness(fit):
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, 2, bias=False) for _ in range(2)))
+    with torch.no_grad():
+        for layer in model:
+            layer.weight.copy_(torch.eye(2))
+    found = fit(model, torch.eye(2) * 0.1, torch.arange(2))
+    assert found["margin_distribution[statistic=variance]"] == pytest.approx(0)
+    assert "no skewness" in found.value("margin_distribution[statistic=skewness]").reason
+
+
 def test_regression_has_no_margins(fit, small_fit):
     found = fit(small_fit.roots["model"], torch.randn(5, 6), torch.randn(5, 3), kind="regression")
     assert "classification" in found.value("margin_distribution").reason

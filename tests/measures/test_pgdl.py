@@ -87,6 +87,14 @@ def test_margins_at_midpoints(images):
     assert images["pgdl_mixup_margin[examples=4]"] == pytest.approx(-sum(expected) / 4, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", ["pgdl_mixup_margin", "pgdl_augment_margin"])
+def test_a_margin_that_depends_on_nothing_is_no_distance(images, name):
+    last = parts(images)[0][4]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    assert images.value(name).reason == "at one of the points the margin does not depend on the layer"
+
+
 def test_fences_and_quartiles():
     values = torch.tensor([-20.0, -9.0, 1, 2, 3, 4, 5, 6, 7, 40, 60])
     quartiles = np.percentile(values.numpy(), [25, 50, 75])

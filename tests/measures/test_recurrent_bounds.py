@@ -8,6 +8,7 @@ from torch import nn
 
 import genbench
 from genbench.models.rnn import rnn
+from genbench.probes.unrolled import unrolled
 
 TASK = genbench.Task("classification", (5, 3), 3)
 
@@ -50,6 +51,35 @@ def test_an_elman_network_step_by_step(fit):
     second = r**2 * sigma * (1 + entries) ** 1.5
     expected = math.log((first + second) / math.sqrt(7) + r * math.sqrt(math.log(20) / 7))
     assert found["rnn_lipaug_bound[places=5]"] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_jacobians_are_exact_whatever_the_start_of_their_search(seed):
+    """Singular values that lie close together are told apart."""
+    torch.manual_seed(0)
+    model = rnn(TASK, cell="elman", width=12).double()
+    inputs = torch.randn(3, 5, 3, dtype=torch.float64)
+    layer = model.encoder.layer1
+    recur, last = layer.recurrent.weight, model.classifier.weight
+    with torch.no_grad():
+        layer.input.weight.mul_(1e-3)
+        for bias in (layer.input.bias, layer.recurrent.bias):
+            bias.zero_()
+        nn.init.orthogonal_(recur)
+        recur.mul_(torch.linspace(1.2, 1.1, 12))
+        last.mul_(1e-3)
+        found = unrolled(
+            inputs, torch.device("cpu"), torch.Generator().manual_seed(seed), model, places=2, examples=3
+        )
+        sigma = 0.0
+        for sequence in inputs:
+            hidden, product = torch.zeros(12, dtype=torch.float64), torch.eye(12, dtype=torch.float64)
+            for place, step in enumerate(sequence):
+                hidden = torch.tanh(layer.input.weight @ step + recur @ hidden)
+                if place:
+                    product = torch.diag(1 - hidden**2) @ recur @ product
+            sigma = max(sigma, torch.linalg.svdvals(product)[0].item())
+    assert found.sigma == pytest.approx(sigma, rel=1e-9)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])

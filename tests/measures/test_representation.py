@@ -7,7 +7,8 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from genbench.probes.hidden import chosen_place
+import genbench
+from genbench.probes.hidden import chosen_place, representation
 
 
 @pytest.fixture
@@ -148,9 +149,61 @@ def test_classes_are_needed(fit):
     assert "two classes" in fit(model, inputs, torch.zeros(9).long()).value("silhouette").reason
 
 
-@pytest.mark.parametrize("name", ["davies_bouldin", "calinski_harabasz", "dbi_x_mixup", "pgdl_mixup_margin"])
-def test_no_value_of_a_layer_that_is_dead(fit, name):
+CLUSTERED = pytest.mark.parametrize(
+    "name", ["davies_bouldin", "silhouette", "calinski_harabasz", "fisher_ratio", "nc1", "dbi_x_mixup"]
+)
+
+
+@CLUSTERED
+@pytest.mark.parametrize("bias", [-1.0, 0.7], ids=["dead", "constant"])
+def test_no_value_of_a_layer_that_does_not_vary(fit, name, bias):
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    nn.init.constant_(model[0].weight, 1e-15 if bias > 0 else 0)
+    nn.init.constant_(model[0].bias, bias)
+    found = fit(model, torch.randn(12, 6), torch.arange(12) % 3)
+    for each in (name, "feature_effective_rank"):
+        value = found.value(each)
+        assert value.status == "not_applicable"
+        assert "does not vary" in value.reason
+    assert found["feature_norm"] == pytest.approx(max(0, bias) * math.sqrt(8))
+
+
+def test_what_is_rounding_depends_on_the_precision():
+    """Single precision rounds away a spread of 1e-6 of the features, double does not."""
+    features = 1 + 1e-6 * torch.randn(20, 5, dtype=torch.float64)
+    for dtype, varies in ((torch.float64, True), (torch.float32, False)):
+        model = nn.Sequential(nn.Identity(), nn.Linear(5, 3)).to(dtype)
+        found = representation(model, features.to(dtype), torch.arange(20) % 3, torch.device("cpu"))
+        if varies:
+            found.require_variation()
+        else:
+            with pytest.raises(genbench.NotApplicable, match="does not vary"):
+                found.require_variation()
+
+
+@CLUSTERED
+def test_clusters_need_more_examples_than_classes(trained, fit, name):
+    model, inputs, targets = (trained.roots[each] for each in ("model", "inputs", "targets"))
+    assert targets[:4].tolist() == [0, 1, 2, 0]
+    value = fit(model, inputs[:3], targets[:3]).value(name)
+    assert value.status == "not_applicable"
+    if name != "dbi_x_mixup":  # whose midpoints need pairs
+        assert "more examples than classes" in value.reason
+    assert fit(model, inputs[:4], targets[:4]).value(name).status == "ok"
+
+
+def test_classes_of_the_same_centre_have_no_nc1(fit):
+    """Their centres differ by rounding only: means of the same numbers in another order."""
+    inputs = torch.randn(10, 6).double()
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 2))
+    found = fit(model, torch.cat([inputs, inputs.flip(0)]), torch.arange(20) // 10).value("nc1")
+    assert found.status == "not_applicable"
+    assert "same centre" in found.reason
+
+
+def test_no_value_of_a_layer_that_is_dead(fit):
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
     nn.init.zeros_(model[0].weight)
     nn.init.constant_(model[0].bias, -1.0)
-    assert fit(model, torch.randn(12, 6), torch.arange(12) % 3).value(name).status == "not_applicable"
+    found = fit(model, torch.randn(12, 6), torch.arange(12) % 3)
+    assert found.value("pgdl_mixup_margin").status == "not_applicable"

@@ -181,3 +181,5 @@ def test_networks_that_cannot_be_compared(group):
     with torch.no_grad():
         lost.roots["siblings"][0][0].weight.fill_(math.nan)
     assert lost.value("seed_disagreement").reason == "the outputs of a seed are not finite"
+    for name in ("interpolation_barrier", "interpolation_barrier_simplex"):
+        assert lost.value(name).reason == "the outputs of the network are not finite"

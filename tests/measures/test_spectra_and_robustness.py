@@ -167,6 +167,63 @@ def test_the_product_of_spectral_norms_bounds_the_pullback_metric(small_fit, log
     assert small_fit["pullback_lambda_max"] <= small_fit["pullback_lambda_max[trace=true]"]
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.outer(self.inner(self.inner(x).tanh()).tanh())
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.RNN(4, 3, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x.unsqueeze(1))[0][:, -1]
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "reason"),
+    [
+        (Twice(), "", "a layer of the network is used twice"),
+        (nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3)), "", "slopes of a LayerNorm"),
+        (Recurrent(), "", "slopes of a RNN"),
+        (nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), "[fold=false]", "slopes of a BatchNorm1d"),
+    ],
+)
+def test_what_spectral_norms_do_not_bound_has_no_product(fit, model, settings, reason):
+    found = fit(model, torch.randn(9, 4), torch.arange(9) % 3).value(f"spectral_product_bound{settings}")
+    assert found.status == "not_applicable"
+    assert reason in found.reason
+
+
+def test_a_batch_norm_that_is_folded_and_an_activation_may_be_used_twice(fit):
+    relu = nn.ReLU()
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), relu, nn.Linear(5, 5), relu, nn.Linear(5, 3))
+    assert math.isfinite(fit(model, torch.randn(9, 4), torch.arange(9) % 3)["spectral_product_bound"])
+
+
+def test_examples_that_no_input_moves_have_no_mean_margin(fit):
+    """Three of ten examples lie where the only hidden unit is dead, on the right side or the wrong one."""
+    model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 2))
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), ([[1.0]], [0.0], [[1], [-1]], [1, 0]), strict=True):
+            parameter.copy_(torch.tensor(value))
+    inputs = torch.arange(-3.0, 7.0).unsqueeze(1) + 0.5
+    one_side = fit(model, inputs, torch.zeros(10, dtype=torch.long))
+    both_sides = fit(model, inputs, torch.tensor([0, 1] * 5))
+    for each in (one_side, both_sides):
+        reason = each.value("input_margin_linearised").reason
+        assert reason == "no input moves the margin of 3 examples"
+    # Where the unit is alive the margin is 1 + 2 x, its derivative 2.
+    assert one_side["input_margin_linearised[aggregate=p10]"] == pytest.approx(0.5 + 0.5)
+    assert one_side["input_margin_linearised[aggregate=median]"] == pytest.approx(0.5 + 5.0)
+    assert "3 examples" in both_sides.value("input_margin_linearised[aggregate=p10]").reason
+
+
 def test_geometric_complexity_is_at_most_outputs_times_the_squared_lipschitz_constant(small_fit):
     assert small_fit["geometric_complexity"] <= 3 * small_fit["lipschitz_lower"] ** 2
 

@@ -33,7 +33,14 @@ def test_margin_bounds(pictures, name):
     factor = 84 * largest * (3 * math.sqrt(3) + math.sqrt(3)) + math.sqrt(math.log(4 * 16 * 2))
     main = math.prod(s**2 for s in sigmas) * ranks / gamma2
     rest = math.log(20 / 0.01) / gamma2
-    theorem = 0.1 + math.sqrt((factor**2 * main + rest) / 20)
+    with torch.no_grad():
+        outputs = pictures.roots["model"](pictures.roots["inputs"]).tolist()
+    margins = [
+        row[place % 3] - max(row[: place % 3] + row[place % 3 + 1 :]) for place, row in enumerate(outputs)
+    ]
+    errors = sum(margin <= math.sqrt(gamma2) + 1e-12 for margin in margins) / 20
+    assert errors > 0.1  # γ is the size of a negative margin
+    theorem = errors + math.sqrt((factor**2 * main + rest) / 20)
     program = 0.1 + math.sqrt(factor * main / 20 + rest)
     assert pictures[f"{name}[kernel=reshaped]"] == pytest.approx(theorem, rel=1e-8)
     assert pictures[f"{name}[kernel=reshaped,form=program]"] == pytest.approx(program, rel=1e-8)
@@ -47,6 +54,26 @@ def test_rademacher_complexity_by_norms(small_fit, weights):
     assert small_fit["log_rademacher"] == pytest.approx(expected, rel=1e-10)
     assert small_fit["prod_fro_norm"] == pytest.approx(rho, rel=1e-10)
     assert small_fit["prod_fro_norm[log=true]"] == pytest.approx(math.log(rho), rel=1e-10)
+
+
+@pytest.mark.parametrize("norm", ["frobenius", "l1"])
+def test_the_first_bias_is_the_weight_of_an_input_that_is_always_one(fit, norm):
+    torch.manual_seed(0)
+    biased, plain = (
+        nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2, bias=False)),
+        nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False)),
+    )
+    with torch.no_grad():
+        plain[0].weight.copy_(torch.cat([biased[0].weight, biased[0].bias[:, None]], 1))
+        plain[2].weight.copy_(biased[2].weight)
+    inputs, targets = torch.randn(10, 3) / 10, torch.arange(10) % 2
+    longer = torch.cat([inputs, torch.ones(10, 1)], 1)
+    spelling = f"log_rademacher[norm={norm}]"
+    assert fit(biased, inputs, targets)[spelling] == pytest.approx(fit(plain, longer, targets)[spelling])
+    without = fit(biased, inputs, targets)[f"log_rademacher[norm={norm},first_bias=false]"]
+    plain[0].weight.data[:, 3] = 0
+    longer[:, 3] = 0
+    assert without == pytest.approx(fit(plain, longer, targets)[spelling])
 
 
 def test_the_bound_is_above_the_complexity_of_random_signs(small_fit):

@@ -104,6 +104,16 @@ def test_a_planted_matrix_stands_above_noise(rows, columns, rank):
     np.testing.assert_allclose(found, shrunk, rtol=1e-3)
 
 
+def test_a_singular_layer_has_an_infinite_condition(fit):
+    model = nn.Linear(2, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 2.0], [2.0, 4.0]]))
+    found = fit(model, torch.randn(6, 2), torch.arange(6) % 2)
+    assert found["condition_number"] == math.inf
+    assert found["kg"] == pytest.approx(0.5)
+    assert found["effective_rank"] == pytest.approx(0)
+
+
 def test_of_noise_alone_nothing_stands_out(fit):
     torch.manual_seed(0)
     model = nn.Linear(60, 40, bias=False)

@@ -26,16 +26,16 @@ def toy(fit):
 @pytest.mark.parametrize(
     ("spelling", "expected"),
     [
-        ("sotl", 0.5 + 0.08 + 0.2 + 0.009),
-        ("sotl[losses=batch_loss]", 0.9 + 0.3 + 0.1 + 0.05),
-        ("sotl[last=2]", 0.2 + 0.009),
-        ("sotl_E", 0.009),
-        ("sotl_E[epochs=3]", 0.08 + 0.2 + 0.009),
-        ("sotl_E[epochs=2,losses=batch_loss]", 0.1 + 0.05),
-        ("sotl_ema", 0.009 + 0.9 * 0.2 + 0.81 * 0.08 + 0.729 * 0.5),
-        ("sotl_ema[decay=0.0]", 0.009),
-        ("sotl_ema[decay=1.0,losses=batch_loss]", 1.35),
-        ("sotl_ema[decay=0.5,normalized=true]", (0.009 + 0.1 + 0.02 + 0.0625) / 1.875),
+        ("sotl", 0.5 + 0.08 + 0.2),
+        ("sotl[losses=batch_loss]", 0.9 + 0.3 + 0.1),
+        ("sotl[last=2]", 0.08 + 0.2),
+        ("sotl_E", 0.2),
+        ("sotl_E[epochs=3]", 0.5 + 0.08 + 0.2),
+        ("sotl_E[epochs=2,losses=batch_loss]", 0.3 + 0.1),
+        ("sotl_ema", 0.2 + 0.9 * 0.08 + 0.81 * 0.5),
+        ("sotl_ema[decay=0.0]", 0.2),
+        ("sotl_ema[decay=1.0,losses=batch_loss]", 1.3),
+        ("sotl_ema[decay=0.5,normalized=true]", (0.2 + 0.04 + 0.125) / 1.75),
         ("epochs_to_converge", 3.5),
         ("epochs_to_converge[loss=0.1]", 2),
         ("final_loss", 0.009),
@@ -49,7 +49,17 @@ def test_without_an_epoch_there_is_no_speed(toy):
     start = {name: column[:1] for name, column in HISTORY.items()}
     for name in ("sotl", "sotl_E", "sotl_ema", "final_loss"):
         assert toy(start).value(name).reason == "no epoch was trained"
-    assert toy().value("sotl_E[epochs=5]").reason == "4 epochs were trained, not 5"
+    assert toy().value("sotl_E[epochs=5]").reason == "3 epochs were trained, not 5"
+    within = {name: [column[0], column[4]] for name, column in HISTORY.items()}
+    assert toy(within).value("sotl").reason == "no epoch was trained"
+
+
+def test_a_stop_at_the_start_of_an_epoch_counts_no_epoch_twice(toy):
+    """As after a timeout, or a batch without a finite loss: the last row is that of the last epoch again."""
+    stopped = {name: [*column[:4], column[3]] for name, column in HISTORY.items()}
+    stopped["batch_loss"][-1] = None
+    for spelling in ("sotl", "sotl_E[epochs=2]", "sotl_ema", "sotl[losses=batch_loss]"):
+        assert toy(stopped)[spelling] == toy()[spelling]
 
 
 def test_what_was_not_reached_or_has_no_cross_entropy(toy, fit):
@@ -58,4 +68,4 @@ def test_what_was_not_reached_or_has_no_cross_entropy(toy, fit):
         nn.Linear(2, 1), torch.zeros(4, 2), torch.zeros(4, 1), kind="regression", history=HISTORY
     )
     assert "classification" in regression.value("epochs_to_converge").reason
-    assert regression["sotl_E"] == 0.009
+    assert regression["final_loss"] == 0.009

@@ -128,6 +128,14 @@ def test_all_share_one_gram_matrix():
     assert all("gradient_gram" in battery.below[each.spelling] for each in requests)
 
 
+def test_a_pair_with_a_gradient_that_vanishes_counts_as_nothing(fit):
+    inputs = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    model = nn.Linear(2, 2, bias=False)
+    found = fit(model, inputs, torch.zeros(3, dtype=torch.long))
+    assert found["stiffness_sign"] == pytest.approx(1 / 3)
+    assert found["stiffness_cos"] == pytest.approx(1 / 3)
+
+
 def test_where_there_is_no_profile(fit, small_fit):
     roots = small_fit.roots
     alone = fit(roots["model"], roots["inputs"][:3], torch.arange(3))

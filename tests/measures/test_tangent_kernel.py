@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from genbench.data import Split
+
 
 @pytest.fixture
 def features(small_fit):
@@ -118,6 +120,11 @@ def test_where_the_kernel_says_nothing(fit, small_fit):
     still = linear(fit, torch.zeros(3, 2), torch.randn(3, 1))
     for name in ("tk_top_share", "tk_effective_rank", "tk_alignment"):
         assert still.value(name).reason == "the tangent kernel vanishes"
+    equal = fit(roots["model"], roots["inputs"][:1].expand(6, -1).clone(), torch.arange(6) % 3)
+    assert "the centred tangent kernel vanishes" in equal.value("tk_alignment").reason
+    assert equal["tk_alignment[centre=none]"] > 0
+    every = small_fit.value("tk_residual_alignment[examples=10,top=30]").reason
+    assert every == "all 30 eigenvectors of the tangent kernel would be taken"
     other = fit(roots["model"], roots["inputs"], roots["targets"], initial_model=nn.Linear(6, 3).double())
     assert "other parameters" in other.value("tk_rademacher").reason
 
@@ -129,3 +136,15 @@ def test_weights_that_are_not_finite_have_no_eigenvalues(fit):
     broken = fit(model, torch.ones(4, 2), torch.arange(4) % 2)
     assert broken.value("tk_top_eigenvalue").status == "nan"
     assert broken.value("coherence_alpha").status == "nan"
+
+
+def test_weights_that_are_not_finite_have_neither_errors_nor_stiffness(fit):
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    nn.init.constant_(model[2].weight, math.nan)
+    inputs = torch.ones(4, 2, dtype=torch.float64)
+    held_out = Split(inputs, torch.arange(4) % 2)
+    broken = fit(model, inputs, torch.arange(4) % 2, validation=held_out)
+    for name in ("train_error", "val_error", "val_gap"):
+        assert broken.value(name).reason == "the outputs of the network are not finite", name
+    for name in ("stiffness_sign", "stiffness_between", "stiffness_sign_val", "stiffness_between_val"):
+        assert broken.value(name).reason == "the gradients of the examples' losses are not finite", name

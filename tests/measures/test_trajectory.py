@@ -162,6 +162,28 @@ def test_coherence_early_and_late(trained, gradients):
     assert trained["coherence_late[share=0.0]"] == pytest.approx(single, rel=1e-9)
 
 
+def test_gradients_count_only_where_they_are_averaged(fit):
+    """Half way the line is fitted exactly and has no gradient; so it is at the end, behind the last step."""
+    inputs = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    model = nn.Linear(2, 1, bias=False).double()
+    nn.init.ones_(model.weight)
+    weights = {0: [0.0, 0.0], 1: [0.0, 0.5], 5: [1.0, 1.0], 10: [0.5, 0.5]}
+    given = {"kind": "regression", "history": {"step": [0, 10], "epoch": [0, 1], "learning_rate": [0.1, 0.1]}}
+
+    def along(steps):
+        kept = [(step, {"weight": torch.tensor([weights[each]]).double()}) for step, each in steps.items()]
+        return fit(model, inputs, torch.ones(2, 1, dtype=torch.float64), snapshots=kept, **given)
+
+    passed = along({step: step for step in weights})
+    assert passed["coherence_early"] == pytest.approx((0.5 + 0.5) / 2)
+    assert passed["coherence_late"] == pytest.approx(0.5)
+    assert passed.value("coherence_early[share=0.5]").reason.endswith("not finite, at step 5")
+    assert passed.value("coherence_bound").reason.endswith("not finite, at step 5")
+    ended = along({0: 0, 1: 1, 10: 5})
+    assert ended.value("coherence_late").reason.endswith("not finite, at step 10")
+    assert math.isfinite(ended["coherence_bound"])
+
+
 def slow_bound(alphas, snapshot_steps, rates, lipschitz, smoothness, m):
     """Theorem 5.4, term by term; `rates` of steps 1 to T."""
     total = 0.0

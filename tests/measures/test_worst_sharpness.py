@@ -102,6 +102,44 @@ def test_regression_has_no_logits_to_normalize(bowl):
     assert "classification" in value.reason
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sam_sharpness",
+        "sharpness",
+        "worst_sharpness[weighting=none]",
+        "worst_sharpness[shape=box,weighting=none]",
+    ],
+)
+def test_a_gradient_of_rounding_is_none(fit, name):
+    """Balanced classes and no weights: the gradient by the biases is zero, and 1e-17 as it is computed."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).double()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    inputs, targets = torch.randn(30, 4).double(), torch.arange(30) % 3
+    slope = torch.autograd.grad(nn.functional.cross_entropy(model(inputs), targets), model[2].bias)[0]
+    assert 0 < slope.abs().max() < 1e-15
+    value = fit(model, inputs, targets).value(name)
+    assert value.status == "not_applicable"
+    assert "gradient" in value.reason
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_well_fitted_network_has_a_way_up(fit, dtype):
+    """Logits ±9.21 and a loss ln(1 + exp(−18.42)) of 1e-8: the gradient is as small, and real."""
+    model = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[9.21], [-9.21]]))
+    found = fit(model, torch.ones(4, 1), torch.zeros(4, dtype=torch.long))
+    found.roots["model"].to(dtype)
+    found.roots["inputs"] = found.roots["inputs"].to(dtype)
+    # Every way of length ρ along (−1, 1) takes ρ √2 off the margin, the box of 9.21 + 1 twice as much as ρ.
+    base = math.log1p(math.exp(-18.42))
+    assert found["sam_sharpness"] == pytest.approx(base * math.expm1(0.05 * math.sqrt(2)), rel=1e-3)
+    expected = 100 * base * math.expm1(2 * 5e-4 * 10.21) / (1 + base)
+    assert found["sharpness"] == pytest.approx(expected, rel=1e-3)
+
+
 def test_no_way_up_without_a_gradient(fit):
     model = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(model.weight)

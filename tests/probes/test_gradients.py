@@ -250,14 +250,18 @@ def test_batches_have_the_gradients_of_their_mean_loss(name, chunk, orders):
     model, inputs, targets = built(STRUCTURED[name])
     gradients = one_by_one(model, inputs, targets)
     generator = torch.Generator().manual_seed(5)
-    divided = [torch.randperm(9, generator=generator)[:8].split(4) for _ in range(orders)]
-    means = torch.stack([torch.stack([gradients[some].mean(0) for some in each]) for each in divided])
+    divided = [torch.randperm(9, generator=generator).split([5, 4]) for _ in range(orders)]
+    mean = gradients.mean(0)
+    spreads = [
+        sum(len(some) * (gradients[some].mean(0) - mean).square().sum() for some in each) for each in divided
+    ]
     with at_most(chunk or 9):
         found = batch_gradients(
             model, inputs, targets, task(), CPU, generator.manual_seed(5), batch=4, batches=2 * orders
         )
-    torch.testing.assert_close(found.squared_norms, means.flatten(0, 1).square().sum(1))
-    torch.testing.assert_close(found.squared_norm_of_mean, means.mean(1).square().sum(1).mean())
+    torch.testing.assert_close(found.spread, torch.stack(spreads).mean())
+    torch.testing.assert_close(found.squared_norm_of_mean, mean.square().sum())
+    assert (found.batches, found.examples) == (2, 9)
     with pytest.raises(genbench.NotApplicable, match="no two batches"):
         batch_gradients(model, inputs, targets, task(), CPU, generator, batch=5)
 

@@ -56,6 +56,16 @@ def test_places_are_the_blocks_or_what_enters_the_later_layers():
     ]  # fmt: skip
 
 
+def test_recurrent_layers_of_torch_have_weights():
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lower, self.upper = nn.RNN(3, 5), nn.GRU(5, 4)
+            self.output = nn.Linear(4, 2)
+
+    assert hidden_places(Plain(), "blocks") == [Place("upper", "input"), Place("output", "input")]
+
+
 def test_networks_without_hidden_layers_are_refused():
     with pytest.raises(genbench.NotApplicable, match="no hidden layers"):
         hidden_places(nn.Linear(3, 2), "blocks")

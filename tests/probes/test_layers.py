@@ -55,3 +55,36 @@ def test_networks_of_different_shapes_cannot_be_compared():
     one, other = read(nn.Sequential(nn.Linear(3, 2))), read(nn.Sequential(nn.Linear(4, 2)))
     with pytest.raises(genbench.NotApplicable, match="other layers"):
         matched(one, other)
+
+
+def test_each_weight_has_the_bias_of_its_own():
+    model = nn.ModuleDict(
+        {
+            "lstm": nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2),
+            "gru": nn.GRU(3, 5, bias=False),
+            "cell": nn.RNNCell(3, 5),
+            "joint": nn.MultiheadAttention(4, 2),
+            "separate": nn.MultiheadAttention(4, 2, kdim=3, vdim=5),
+            "none": nn.MultiheadAttention(4, 2, kdim=3, vdim=5, bias=False),
+            "words": nn.Embedding(7, 3),
+        }
+    ).double()
+    for bias in (each for name, each in model.named_parameters() if "bias" in name):
+        nn.init.normal_(bias)
+    given = dict(model.named_parameters())
+    found = {layer.name: layer.bias for layer in read(model)}
+    paired = {name.replace("weight", "bias") for name, bias in found.items() if bias is not None}
+    thirds = ("q_proj_bias", "k_proj_bias", "v_proj_bias")
+    for name in paired - {f"separate.{each}" for each in thirds}:
+        torch.testing.assert_close(found[name.replace("bias", "weight")], given[name])
+    for place, each in enumerate(thirds):
+        expected = given["separate.in_proj_bias"][4 * place : 4 * place + 4]
+        torch.testing.assert_close(found[f"separate.{each.replace('bias', 'weight')}"], expected)
+    biases = sum(each.numel() for name, each in given.items() if "bias" in name)
+    assert sum(bias.numel() for bias in found.values() if bias is not None) == biases
+
+
+@pytest.mark.parametrize("kind", [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d])
+def test_weights_without_a_row_for_each_output_unit_are_refused(kind):
+    with pytest.raises(genbench.NotApplicable, match="'1' is a transposed convolution"):
+        read(nn.Sequential(nn.Identity(), kind(2, 5, 3)))

@@ -62,7 +62,8 @@ def test_the_whole_spectrum_is_its_own_density(fitted, dense):
 
 
 def test_the_density_at_points():
-    density = Density(torch.tensor([0.0, 2.0]).double(), torch.tensor([0.75, 0.25]).double())
+    density = Density(torch.tensor([0.0, 2.0]).double(), torch.tensor([0.75, 0.25]).double(), 8)
+    assert density.total(density.values**2).item() == 8
     expected = (0.75 * math.exp(-0.5) + 0.25 * math.exp(-4.5)) / (0.5 * math.sqrt(2 * math.pi))
     assert density.at(torch.tensor([0.5]), 0.5).item() == pytest.approx(expected)
     grid = torch.linspace(-5, 7, 1201)

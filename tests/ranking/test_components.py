@@ -45,6 +45,22 @@ def test_agrees_with_the_board(name):
 
 
 @pytest.mark.parametrize("name", statistics.__all__)
+def test_agrees_with_the_board_where_values_are_missing(name):
+    table = planted().sort_values([*AXES, "gap"]).reset_index(drop=True)
+    table.loc[table["gap"].nsmallest(5).index, "signal"] = np.nan
+    board = ranking.rank(table, ["signal"], axes=AXES, seed_column=None, bootstrap=0)
+    found = getattr(statistics, name)(*_arguments(table[table["signal"].notna()], "signal"))
+    assert found == pytest.approx(board["signal"][COLUMN[name]], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", statistics.__all__)
+def test_no_rows_have_no_value(name):
+    empty = {axis: np.zeros(0, dtype=int) for axis in AXES}
+    found = getattr(statistics, name)(np.zeros(0), np.zeros(0), empty, np.zeros(0, dtype=int), np.zeros(0))
+    assert np.isnan(found)
+
+
+@pytest.mark.parametrize("name", statistics.__all__)
 def test_weights_count(name):
     values, target, axes, groups, _ = _arguments(planted(), "signal")
     weights = np.random.default_rng(0).integers(0, 3, 36).astype(float)[groups]

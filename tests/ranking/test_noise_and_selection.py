@@ -82,11 +82,12 @@ def test_choice_agrees_with_sorting_repeated_rows(seed):
     weights = random.integers(0, 3, (12, 4))
     found = choose_best(values, target, weights)
     for lane in range(4):
-        v, g = np.repeat(values, weights[:, lane]), np.repeat(target, weights[:, lane])
-        if not (~np.isnan(v)).any():
+        times = np.where(np.isnan(values), 0, weights[:, lane])
+        v, g = np.repeat(values, times), np.repeat(target, times)
+        if not len(v):
             assert np.isnan(found.hit_rate[0, lane])
             continue
-        chosen = g[v == np.nanmin(v)]
+        chosen = g[v == v.min()]
         good = np.sort(g)[max(int(np.ceil(0.1 * len(g) - 1e-9)) - 1, 0)]
         assert found.hit_rate[0, lane] == pytest.approx((chosen <= good).mean())
         if g.mean() > g.min():
@@ -97,3 +98,12 @@ def test_choosing_by_the_target_has_no_regret_and_choosing_blindly_has_one():
     target = np.arange(10.0)
     assert choose_best(target, target).regret[0, 0] == 0
     assert choose_best(np.ones(10), target).regret[0, 0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_there_is_no_choice_among_fewer_than_two_networks(known):
+    values = np.full(10, np.nan)
+    values[:known] = 1.0
+    found = choose_best(values, np.arange(10.0))
+    assert np.isnan(found.hit_rate[0, 0])
+    assert np.isnan(found.regret[0, 0])
