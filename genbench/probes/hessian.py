@@ -15,7 +15,7 @@ __all__ = ["Hessian"]
 
 # A product costs about half as much where the gradient need not be computed anew. Its graph is kept for
 # as many chunks of examples as fit in this many bytes.
-_KEPT = 384 * 2**20
+_KEPT = 256 * 2**20
 
 
 class Hessian:
