@@ -79,6 +79,26 @@ def test_slopes_of_up_to_one_are_theirs(fit, activation):
         assert found.value(name).status == "ok"
 
 
+def test_lemma_4_allows_tanh_in_chains_only(fit):
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(9, 4), torch.arange(9) % 3
+    layers = nn.Linear(4, 4), nn.Linear(4, 3)
+    found = fit(nn.Sequential(layers[0], nn.Tanh(), layers[1]), inputs, targets)
+    assert found.value("margin_rademacher_bound").status == "ok"
+    assert "not homogeneous" in found.value("log_rademacher").reason
+    skipping = fit(nn.Sequential(Skip(nn.Sequential(layers[0], nn.Tanh())), layers[1]), inputs, targets)
+    assert "not homogeneous" in skipping.value("margin_rademacher_bound").reason
+
+
+class Skip(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
 @pytest.mark.parametrize("granularities", [1, 5])
 def test_robustness(small_fit, logits, granularities):
     inputs, targets, model = (small_fit.roots[name] for name in ("inputs", "targets", "model"))
