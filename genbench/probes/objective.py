@@ -69,7 +69,7 @@ class Objective:
         copies : int
             As in `chunks`.
         """
-        for outputs, targets in self._passes(weights, 1, copies):
+        for outputs, targets in self._passes(weights, copies):
             values = outputs.double()
             if normalized:
                 values = F.normalize(values - values.mean(1, keepdim=True), dim=1)
@@ -83,8 +83,8 @@ class Objective:
         parts = [part.sum() for part in self.losses(weights, normalized=normalized)]
         return float(torch.stack(parts).sum()) / len(self.inputs)
 
-    def accuracy(self, weights: Tensor, stride: int = 1) -> float:
-        """Share of every `stride`-th example that is classified correctly.
+    def accuracy(self, weights: Tensor) -> float:
+        """Share of the examples that are classified correctly.
 
         Raises
         ------
@@ -92,8 +92,8 @@ class Objective:
             The task is regression.
         """
         self.require_classification()
-        correct = [(out.argmax(1) == targets).sum() for out, targets in self._passes(weights, stride)]
-        return int(torch.stack(correct).sum()) / len(self.inputs[::stride])
+        correct = [(out.argmax(1) == targets).sum() for out, targets in self._passes(weights)]
+        return int(torch.stack(correct).sum()) / len(self.inputs)
 
     def gradient(self, weights: Tensor) -> Tensor:
         """Gradient of `loss`, shape (parameters,), in the precision of the weights."""
@@ -137,15 +137,12 @@ class Objective:
         parts = weights.split([shape.numel() for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def _passes(
-        self, weights: Tensor | Sequence[Tensor], stride: int, copies: int = 1
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _passes(self, weights: Tensor | Sequence[Tensor], copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         pieces = self.pieces(weights) if isinstance(weights, Tensor) else weights
         named = dict(zip(self.names, pieces, strict=True))
-        inputs, targets = self.inputs[::stride], self.targets[::stride]
-        for part in chunks(inputs, self.device, copies):
-            outputs = functional_call(self.model, named, (inputs[part].to(self.device),))
-            yield outputs, targets[part].to(self.device)
+        for part in chunks(self.inputs, self.device, copies):
+            outputs = functional_call(self.model, named, (self.inputs[part].to(self.device),))
+            yield outputs, self.targets[part].to(self.device)
 
 
 @genbench.probe(cost="B")
