@@ -18,6 +18,7 @@ __all__ = [
     "SPECTRAL",
     "per_example",
     "per_example_log",
+    "require_no_zero_layer",
 ]
 
 # Needs that pass a measure's own settings on, shared by the signatures of several families.
@@ -49,3 +50,12 @@ def per_example(value: Tensor, m: int, by_size: bool) -> Tensor:
 def per_example_log(value: Tensor, m: int, by_size: bool) -> Tensor:
     """½ (value − ln m) where asked for: `per_example` of a measure given as its logarithm."""
     return (value - math.log(m)) / 2 if by_size else value
+
+
+def require_no_zero_layer(spectral: Tensor) -> None:
+    """Raise NotApplicable where one of the layers' spectral norms is zero, for what divides by them."""
+    for place, norm in enumerate(spectral, start=1):
+        if norm == 0:
+            raise genbench.NotApplicable(
+                f"layer {place} of {len(spectral)} is zero: weights that are all zero have no inverse norm"
+            )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import genbench
 from genbench.constraints import Fraction
-from genbench.measures.conventions import LOG_RHO, MARGIN, SPECTRAL, per_example
+from genbench.measures.conventions import LOG_RHO, MARGIN, SPECTRAL, per_example, require_no_zero_layer
 from genbench.probes.margins import MarginSign, low_quantile, median
 from genbench.probes.spectra import Kernel
 
@@ -112,8 +112,7 @@ def spectrally_normalized_margin(
     *, quantile: Fraction = 0.1, fold: bool = True, kernel: Kernel = "operator",
 ) -> Tensor:  # fmt: skip
     """A low quantile of the margins over the product of the layers' spectral norms."""
-    if not spectral.all():
-        raise genbench.NotApplicable("the weights of a layer are all zero")
+    require_no_zero_layer(spectral)
     return low_quantile(margins, quantile) * (-spectral.log().sum()).exp()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.constraints import Count
-from genbench.measures.conventions import SPECTRAL
+from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile, median
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 _JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("examples"))
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 
 # Layers whose slopes no norm of their weights bounds. Batch norm is one of them where it is not folded.
 _UNBOUNDED = (
@@ -165,7 +164,7 @@ def pullback_lambda_max(
     formula="mean_x ln λ_max(∇²ψ(f(x))) + Σ_l 2 ln σ_l", version=2,
 )  # fmt: skip
 def spectral_product_bound(
-    logits, task, inputs, spectral=SPECTRAL, model=_MODEL,
+    logits, task, inputs, spectral=SPECTRAL, model=FOLDED_MODEL,
     *, examples: Count = 500, fold: bool = True, kernel: Kernel = "operator",
 ) -> Tensor:  # fmt: skip
     """Logarithm of the bound on `pullback_lambda_max` by the spectral norms, averaged over training examples.

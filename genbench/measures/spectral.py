@@ -19,6 +19,7 @@ from genbench.measures.conventions import (
     SPECTRAL,
     per_example,
     per_example_log,
+    require_no_zero_layer,
 )
 from genbench.probes.margins import MarginSign
 from genbench.probes.spectra import Kernel
@@ -169,9 +170,7 @@ def lipschitz_upper(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "o
 
 
 def _ranks(frobenius: Tensor, spectral: Tensor) -> Tensor:
-    for place, norm in enumerate(spectral, start=1):
-        if norm == 0:
-            raise genbench.NotApplicable(f"layer {place} of {len(spectral)} is zero, its norms have no ratio")
+    require_no_zero_layer(spectral)
     return (frobenius / spectral).square().sum()
 
 

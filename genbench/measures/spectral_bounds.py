@@ -23,6 +23,7 @@ from genbench.measures.conventions import (
     LOG_RHO,
     MARGIN,
     SPECTRAL,
+    require_no_zero_layer,
 )
 from genbench.probes.layer_chain import require_gentle_slopes
 from genbench.probes.layers import Layer
@@ -119,8 +120,7 @@ def _margin_bound(
     form: Form, layers: tuple[Layer, ...], inputs: Tensor, task: Any, norms: Tensor, spectral: Tensor,
     margins: Tensor, margin: Tensor, quantile: float, delta: float,
 ) -> Tensor:  # fmt: skip
-    if not spectral.all():
-        raise genbench.NotApplicable("the weights of a layer are all zero")
+    require_no_zero_layer(spectral)
     count, side = len(inputs), task.input_shape[-1]
     largest = inputs.double().flatten(1).square().sum(1).max().sqrt().to(spectral.device)
     widths = sum(math.sqrt(layer.weight[0, 0].numel() * len(layer.weight)) for layer in layers)

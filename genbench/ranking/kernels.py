@@ -244,29 +244,29 @@ def environment_sums(values, target, level, configuration, starts, test_size, ef
 
 
 @compiled
-def weighted_top(falling, order, weights, total, share):
-    """Largest value with a weight, and the value where the weight from the top first exceeds share·total.
+def weighted_top(values, order, weights, least):
+    """The value where the weight summed up so far first exceeds `least`, and the first value with a weight.
 
-    falling (E,) values, largest first; order (E,) their rows in weights (N, B); total (B,).
+    values (E,) in the order that they are summed up in; order (E,) their rows in weights (N, B); least (B,).
     """
     lanes = weights.shape[1]
-    quantile, maximum = np.full(lanes, np.nan), np.full(lanes, np.nan)
-    above = np.zeros(lanes)
+    quantile, first = np.full(lanes, np.nan), np.full(lanes, np.nan)
+    passed = np.zeros(lanes)
     missing = lanes
     for place in range(len(order)):
         row = order[place]
         for lane in range(lanes):
             weight = weights[row, lane]
             if weight > 0.0:
-                if above[lane] == 0.0:
-                    maximum[lane] = falling[place]
-                above[lane] += weight
-                if quantile[lane] != quantile[lane] and above[lane] > share * total[lane] * (1.0 + 1e-9):
-                    quantile[lane] = falling[place]
+                if passed[lane] == 0.0:
+                    first[lane] = values[place]
+                passed[lane] += weight
+                if quantile[lane] != quantile[lane] and passed[lane] > least[lane]:
+                    quantile[lane] = values[place]
                     missing -= 1
         if missing == 0:
             break
-    return quantile, maximum
+    return quantile, first
 
 
 @compiled
@@ -282,20 +282,7 @@ def target_levels(order, weights, target, share):
         for lane in range(lanes):
             total[lane] += weights[row, lane]
             sums[lane] += weights[row, lane] * target[row]
-    best, good, passed = np.full(lanes, np.nan), np.full(lanes, np.nan), np.zeros(lanes)
-    missing = np.count_nonzero(total)
-    for row in order:
-        for lane in range(lanes):
-            weight = weights[row, lane]
-            if weight > 0.0:
-                if passed[lane] == 0.0:
-                    best[lane] = target[row]
-                passed[lane] += weight
-                if good[lane] != good[lane] and passed[lane] >= share * total[lane] * (1.0 - 1e-9):
-                    good[lane] = target[row]
-                    missing -= 1
-        if missing == 0:
-            break
+    good, best = weighted_top(target[order], order, weights, share * total * (1.0 - 1e-9))
     return best, good, np.where(total > 0.0, sums / total, np.nan)
 
 

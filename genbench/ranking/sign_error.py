@@ -177,7 +177,10 @@ def resampled_quantile(environments: Environments, weights: np.ndarray) -> tuple
             measure: int, chunk: slice = chunk, weight: np.ndarray = weight, total: np.ndarray = total
         ) -> None:
             quantile[measure, chunk], maximum[measure, chunk] = weighted_top(
-                loss[orders[measure], measure], orders[measure], weight, total[measure], 1 - QUANTILE
+                loss[orders[measure], measure],
+                orders[measure],
+                weight,
+                (1 - QUANTILE) * total[measure] * (1 + 1e-9),
             )
 
         in_threads(one, range(measures), weight.size)
