@@ -6,8 +6,9 @@ Importing this module imports no torch: what needs it is imported at first use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from genbench.data import Data, Split, Task
-from genbench.decorators import (
+from genbench.base.data import Data, Split, Task
+from genbench.base.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
+from genbench.contract.decorators import (
     dataset,
     executor,
     measure,
@@ -19,15 +20,14 @@ from genbench.decorators import (
     setting,
     statistic,
 )
-from genbench.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
 
 if TYPE_CHECKING:
     from genbench.api import Run, run
-    from genbench.evaluation import evaluate
+    from genbench.base.values import Value
+    from genbench.contract.protocol import Protocol
+    from genbench.contract.regularizer import Regularizer, Step
+    from genbench.measuring.evaluation import evaluate
     from genbench.ranking import rank
-    from genbench.training.protocol import Protocol
-    from genbench.training.regularizer import Regularizer, Step
-    from genbench.values import Value
 
 __version__ = "0.1.0"
 
@@ -60,14 +60,14 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Protocol": "genbench.training.protocol",
-    "Regularizer": "genbench.training.regularizer",
-    "Step": "genbench.training.regularizer",
-    "Value": "genbench.values",
+    "Protocol": "genbench.contract.protocol",
+    "Regularizer": "genbench.contract.regularizer",
+    "Step": "genbench.contract.regularizer",
+    "Value": "genbench.base.values",
     "Run": "genbench.api",
     "run": "genbench.api",
     "rank": "genbench.ranking",
-    "evaluate": "genbench.evaluation",
+    "evaluate": "genbench.measuring.evaluation",
 }
 
 

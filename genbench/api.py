@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.claims.planned import check_planned
-from genbench.components import Component, Kind
-from genbench.errors import InvalidInput, MissingResult, UsageError
+from genbench.base.errors import InvalidInput, MissingResult, UsageError
+from genbench.contract.components import Component, Kind
 from genbench.host import Host
-from genbench.plan import Identity, Plan, Trial, axis_named, make_plan
-from genbench.results import TARGETS, RunTable, read_table
-from genbench.settings import split_at_commas
-from genbench.store import Folder
-from genbench.suite import Suite, load_suite, read_suite
+from genbench.host.settings import split_at_commas
+from genbench.planning.coverage import check_planned
+from genbench.planning.plan import Identity, Plan, Trial, axis_named, make_plan
+from genbench.planning.suite import Suite, load_suite, read_suite
+from genbench.runs.results import TARGETS, RunTable, read_table
+from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from genbench.probing import Battery
+    from genbench.execution.runner import Progress, Summary
+    from genbench.host.battery import Battery
     from genbench.ranking import Board, Flips
-    from genbench.runner import Progress, Summary
 
 __all__ = ["Run", "plan_suite", "resume", "run", "select"]
 
@@ -154,8 +154,8 @@ def select(words: str | Sequence[str], host: Host) -> Battery:
     InvalidInput
         Unknown measures, families or settings, with the nearest word; needs that cannot be met.
     """
-    from genbench.probing import Battery
-    from genbench.selection import select_measures
+    from genbench.host.battery import Battery
+    from genbench.host.selection import select_measures
 
     measures = host.components(Kind.MEASURE)
     requests = select_measures(words, measures, host.probe_lookup)
@@ -174,7 +174,7 @@ def plan_suite(
         if declared.checksum is not None and declared.task is not None:
             task = declared.task(**settings) if callable(declared.task) else declared.task
             return Identity(declared.checksum, task)
-        from genbench import splits
+        from genbench.fitting import splits
 
         prepared = splits.prepare(component, settings, data)
         return Identity(prepared.checksum, prepared.task)
@@ -296,7 +296,7 @@ def _execute(
     measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None, executor: str,
     retry: bool, train: bool, progress: Progress | None,
 ) -> Run:  # fmt: skip
-    from genbench.runner import Runner
+    from genbench.execution.runner import Runner
 
     place = _Place.of(device, workers)
     root = Path(data) if data else None
@@ -319,7 +319,7 @@ def _execute(
 
 def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
     """Have the data of fits that will be measured in the cache: a worker that measures never makes them."""
-    from genbench import splits
+    from genbench.fitting import splits
 
     for trial in {each.checksum: each for each in trials}.values():
         component = host.find(Kind.DATASET, trial.dataset.name)
@@ -330,9 +330,9 @@ def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     """Find what cannot be built or read before anything trains."""
     if not pending:
         return
-    from genbench import splits
-    from genbench.canonical import canonical_json
-    from genbench.prediction import predict
+    from genbench.base.canonical import canonical_json
+    from genbench.fitting import splits
+    from genbench.fitting.prediction import predict
 
     predict(pending, host)
     problems: dict[str, None] = {}

@@ -1,10 +1,16 @@
 """What every test may ask for."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from declared import Plugin
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +64,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def plugin() -> type[Plugin]:
+    """Build a `declared.Plugin`."""
+    from declared import Plugin
+
+    return Plugin
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 
 from genbench.cli import main
 from genbench.execution.worker import Worker
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 PATIENCE_SECONDS = 240.0
 MARK = "GENBENCH_TEST_MARK"

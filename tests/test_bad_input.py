@@ -127,14 +127,14 @@ def test_a_disk_that_is_full_from_the_start_is_one_clear_line(tmp_path, monkeypa
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genbench.store.write_atomically", full)
+    monkeypatch.setattr("genbench.runs.store.write_atomically", full)
     ended = run_suite(tmp_path, TINY)
     assert ended.code == 3
     assert lines(ended) == [f"output folder '{tmp_path / 'run'}': cannot be written: No space left on device"]
 
 
 def test_a_disk_that_fills_up_loses_nothing_and_is_told(tmp_path, monkeypatch):
-    from genbench import store
+    from genbench.runs import store
 
     written: list[Path] = []
     write = store.write_atomically
@@ -146,7 +146,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_is_told(tmp_path, monkeypatch):
         written.append(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("genbench.store.write_atomically", filling)
+        patch.setattr("genbench.runs.store.write_atomically", filling)
         ended = run_suite(tmp_path, TINY)
     assert ended.code in (1, 3)
     assert "No space left on device" in ended.err
@@ -349,7 +349,7 @@ def test_a_broken_plugin_that_was_named_ends_the_run_with_code_1_and_one_line(tm
 
 
 def test_a_broken_plugin_that_is_merely_installed_is_a_line_and_no_fault(tmp_path, monkeypatch):
-    from genbench import host
+    from genbench.host import host
 
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "broken_package.py").write_text("raise RuntimeError('not today')\n")
@@ -357,7 +357,7 @@ def test_a_broken_plugin_that_is_merely_installed_is_a_line_and_no_fault(tmp_pat
         name="broken-package", module="broken_package", distribution="broken", version="1.0"
     )
     installed = host.installed
-    monkeypatch.setattr("genbench.host.installed", lambda: [*installed(), there])
+    monkeypatch.setattr("genbench.host.host.installed", lambda: [*installed(), there])
     ended = run_suite(tmp_path, TINY, "--limit", 1)
     assert ended.code == 0
     assert "plugin 'broken-package' (broken 1.0): import failed: RuntimeError: not today" in ended.err
@@ -392,7 +392,7 @@ def test_a_network_that_looks_at_its_inputs_is_no_bad_input(tmp_path):
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    from genbench.errors import UsageError
+    from genbench.base.errors import UsageError
 
     with pytest.raises(UsageError, match="unknown suite"):
         command("--debug", "run", "--suite", "digts")

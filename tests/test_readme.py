@@ -75,7 +75,7 @@ def test_the_ranking_shown_is_of_this_version():
 
 
 def test_every_method_that_a_regularizer_may_override_is_named():
-    from genbench.training.regularizer import Regularizer
+    from genbench.contract.regularizer import Regularizer
 
     own = {name for name, each in vars(Regularizer).items() if callable(each) and not name.startswith("_")}
 

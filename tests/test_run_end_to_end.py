@@ -22,7 +22,7 @@ from running import (
     wait_until,
 )
 
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 
 def trained_now(run: Ended) -> int:

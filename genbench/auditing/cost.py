@@ -7,10 +7,10 @@ from typing import Any
 
 from genbench.auditing.invariance import single_threaded
 from genbench.auditing.networks import COST_SUITE, train_networks
+from genbench.base.values import Status
+from genbench.fitting.roots import seed_for
 from genbench.host import Host
-from genbench.measuring import seed_for
-from genbench.probing import Battery
-from genbench.values import Status
+from genbench.host.battery import Battery
 
 __all__ = ["audit"]
 

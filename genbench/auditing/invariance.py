@@ -13,11 +13,11 @@ import torch
 
 from genbench.auditing.networks import ARCHITECTURES, NETWORKS, AuditedNetwork, train_networks
 from genbench.auditing.transformations import TRANSFORMATIONS, Transformation, transformed
-from genbench.errors import NotApplicable
+from genbench.base.errors import NotApplicable
+from genbench.base.values import Status, Value
+from genbench.fitting.roots import seed_for
 from genbench.host import Host
-from genbench.measuring import seed_for
-from genbench.probing import Battery
-from genbench.values import Status, Value
+from genbench.host.battery import Battery
 
 __all__ = ["ABOUT", "audit", "compare", "single_threaded", "values_of"]
 

@@ -50,11 +50,11 @@ def train_networks(suites: dict[str, Path], host: Host) -> Iterator[AuditedNetwo
     Fits with other seeds are its siblings. Training takes one thread, so that the same weights come out.
     """
     from genbench.api import plan_suite
-    from genbench.components import ROOTS
-    from genbench.fitting import fit
-    from genbench.measuring import roots
-    from genbench.store import Folder
-    from genbench.suite import load_suite
+    from genbench.contract.components import ROOTS
+    from genbench.fitting.fit import fit
+    from genbench.fitting.roots import roots
+    from genbench.planning.suite import load_suite
+    from genbench.runs.store import Folder
 
     for name, path in suites.items():
         suite = load_suite(path, host, name=name)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from genbench.errors import InvalidInput, UsageError
+from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.values import Status
 from genbench.host import Host
-from genbench.probing import Battery
-from genbench.store import Folder, StoredFit
-from genbench.values import Status
+from genbench.host.battery import Battery
+from genbench.runs.store import Folder, StoredFit
 
 __all__ = ["LARGEST_RATIO", "audit", "drawing", "spreads"]
 
@@ -73,7 +73,7 @@ def audit(
         By spelling what `spreads` returns, with the measure's ``version``.
     """
     from genbench.auditing.invariance import single_threaded, values_of
-    from genbench.measuring import roots
+    from genbench.fitting.roots import roots
 
     folder = Folder(run)
     suite = folder.suite_content()
@@ -103,7 +103,7 @@ def audit(
 
 def _families(stored: Sequence[StoredFit]) -> dict[str, list[StoredFit]]:
     """By key, the other fits of the same configuration."""
-    from genbench.plan import Trial
+    from genbench.planning.plan import Trial
 
     groups: dict[str, list[StoredFit]] = defaultdict(list)
     for each in stored:

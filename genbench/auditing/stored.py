@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.files import as_json
+from genbench.base.files import as_json
 
 if TYPE_CHECKING:
-    from genbench.components import Component
+    from genbench.contract.components import Component
     from genbench.host import Host
 
 __all__ = ["AUDITS", "entry", "environment", "stored", "table_content"]
@@ -38,7 +38,7 @@ def entry(audit: str, component: Component) -> Mapping[str, Any] | None:
 
 def environment(host: Host) -> dict[str, Any]:
     """What tables say of where they were made: versions and hardware, no time, no commit."""
-    from genbench.environment import describe_environment
+    from genbench.runs.environment import describe_environment
 
     found = describe_environment(host, "cpu")
     return {name: found[name] for name in ("genbench", "python", "system", "processor", "cores", "packages")}

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.data import Split
+from genbench.base.data import Split
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.sample import at_most
 

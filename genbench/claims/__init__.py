@@ -1,12 +1,5 @@
-"""Claims of papers: what a suite writes down of them, and the verdict of a run on each.
+"""The verdict of a run on the claims of papers.
 
-A claim is data: a statistic of a small declared vocabulary, a column of the run's table, and what the paper
-says of it. Each seed of a run is one repetition of the paper's experiment, in which the statistic takes one
+Each seed of a run is one repetition of the paper's experiment, in which the claim's statistic takes one
 value; the verdict rests on the interval over the seeds, never on their mean. Nothing here imports torch.
 """
-
-from genbench.claims.claim import Claim
-from genbench.claims.inheritance import with_inherited
-from genbench.claims.reading import TEST_HISTORY, column_faults, read_claims
-
-__all__ = ["TEST_HISTORY", "Claim", "column_faults", "read_claims", "with_inherited"]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genbench.claims.claim import HISTORY_COLUMNS, OUTCOME_COLUMNS, RECIPROCAL
-from genbench.plan import ABSENT, Trial, axis_named
+from genbench.planning.claims.claim import HISTORY_COLUMNS, OUTCOME_COLUMNS, RECIPROCAL
+from genbench.planning.plan import ABSENT, Trial, axis_named
 from genbench.ranking.targets import DERIVED
-from genbench.results import read_table
+from genbench.runs.results import read_table
 from genbench.training.outcome import StopReason
 
 if TYPE_CHECKING:
-    from genbench.store import Folder
+    from genbench.runs.store import Folder
 
 __all__ = ["BEST", "Evidence", "history_columns", "read_evidence"]
 
@@ -50,7 +50,7 @@ class Evidence:
     spelled: Callable[[str], str] = str
 
     def axis(self, word: str) -> str:
-        """The axis, or the setting, that a word means; see `genbench.plan.axis_named`."""
+        """The axis, or the setting, that a word means; see `genbench.planning.plan.axis_named`."""
         return axis_named(word, self.axes) if _knows(word, self.axes) else axis_named(word, self.coordinates)
 
     def numbers(self, word: str) -> np.ndarray | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genbench.claims.claim import Claim
+from genbench.base.errors import UsageError
 from genbench.claims.evidence import Evidence
-from genbench.errors import UsageError
-from genbench.plan import ABSENT
+from genbench.planning.claims.claim import Claim
+from genbench.planning.plan import ABSENT
 
 __all__ = ["Untestable", "per_seed"]
 

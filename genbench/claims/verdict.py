@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genbench.claims.claim import BOUNDS, Claim
+from genbench.base.errors import UsageError
 from genbench.claims.evidence import BEST, Evidence, read_evidence
 from genbench.claims.statistics import Untestable, per_seed
-from genbench.errors import UsageError
+from genbench.planning.claims.claim import BOUNDS, Claim
 
 if TYPE_CHECKING:
-    from genbench.store import Folder
+    from genbench.runs.store import Folder
 
 __all__ = ["Judgement", "Verdict", "interval", "judge", "judge_run"]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 import genbench
-from genbench.errors import GenbenchError, nearest
+from genbench.base.errors import GenbenchError, nearest
 
 __all__ = ["cli", "main"]
 

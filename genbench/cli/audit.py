@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.errors import InvalidInput
 from genbench.cli import options
-from genbench.errors import InvalidInput
 
 if TYPE_CHECKING:
     from genbench.host import Host
-    from genbench.probing import Battery
+    from genbench.host.battery import Battery
 
 
 @click.group("audit")
@@ -103,7 +103,7 @@ def _conclude(
     audit: str, about: dict[str, Any], measures: dict[str, Any], host: Host, out: Path | None, json_: bool
 ) -> None:
     from genbench.auditing import stored
-    from genbench.files import write_atomically
+    from genbench.base.files import write_atomically
 
     content = stored.table_content(audit, about, measures, host)
     if out is not None:
@@ -115,6 +115,6 @@ def _conclude(
     elif json_:
         click.echo(content.decode(), nl=False)
     else:
-        from genbench.auditing.tables import print_audit
+        from genbench.auditing.words import print_audit
 
         print_audit(audit, about, measures)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from genbench.base.errors import InvalidInput
 from genbench.cli import options
-from genbench.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from genbench.claims import Claim
-    from genbench.store import Folder
+    from genbench.planning.claims import Claim
+    from genbench.runs.store import Folder
 
 
 @click.command("claims")
@@ -30,7 +30,7 @@ def command(run: Path, suite: str | None, form: str | None) -> None:
     from genbench.claims.table import COLUMNS, FORMAT, as_markdown, table_rows, tally
     from genbench.claims.verdict import judge_run
     from genbench.report.terminal import print_rows
-    from genbench.store import Folder
+    from genbench.runs.store import Folder
 
     folder = Folder(run, options.warn)
     judgements = judge_run(_own(folder) if suite is None else _of_suite(suite), folder)
@@ -47,7 +47,7 @@ def command(run: Path, suite: str | None, form: str | None) -> None:
 
 def _own(folder: Folder) -> Sequence[Claim]:
     """Those that the run's suite had when the run began; needs no plugin."""
-    from genbench.claims import read_claims
+    from genbench.planning.claims import read_claims
 
     file, problems = folder.suite_file, []
     claims = read_claims(
@@ -61,6 +61,6 @@ def _own(folder: Folder) -> Sequence[Claim]:
 
 def _of_suite(name: str) -> Sequence[Claim]:
     from genbench.host import Host
-    from genbench.suite import read_suite
+    from genbench.planning.suite import read_suite
 
     return read_suite(name, Host.load()).claims

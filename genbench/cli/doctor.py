@@ -18,9 +18,9 @@ def command(data: Path | None, plugins: tuple[str, ...], without: tuple[str, ...
     """Show versions, devices, plugins that are broken, and which data sets are in the cache."""
     import torch
 
-    from genbench.environment import describe_environment
-    from genbench.files import cache_folder
+    from genbench.base.files import cache_folder
     from genbench.host import Host
+    from genbench.runs.environment import describe_environment
 
     host = Host.load(plugins, without)
     devices = ["cpu"] + [

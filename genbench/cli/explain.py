@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from genbench.base.errors import UsageError
 from genbench.cli import options
-from genbench.errors import UsageError
 
 
 @click.command("explain")
@@ -17,7 +17,7 @@ from genbench.errors import UsageError
 @options.as_json
 def command(run: Path, trial: str, json_: bool) -> None:
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
-    from genbench.store import Folder
+    from genbench.runs.store import Folder
 
     folder = Folder(run, options.warn)
     folder.suite_content()
@@ -43,7 +43,7 @@ def command(run: Path, trial: str, json_: bool) -> None:
 
 
 def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
-    from genbench.plan import Trial
+    from genbench.planning.plan import Trial
     from genbench.report.terminal import print_rows
 
     trial = Trial.from_dict(record["trial"])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import options
-from genbench.errors import InvalidInput, UsageError
 
 
 @click.command("export")
@@ -22,8 +22,8 @@ def command(run: Path, file: Path, costs: bool) -> None:
     leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
     """
     from genbench.api import Run
-    from genbench.files import as_json, write_atomically
-    from genbench.results import with_costs
+    from genbench.base.files import as_json, write_atomically
+    from genbench.runs.results import with_costs
 
     opened = Run(run, warn=options.warn)
     results = opened.results()

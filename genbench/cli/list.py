@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from genbench.base.errors import UsageError, nearest
 from genbench.cli import options
-from genbench.errors import UsageError, nearest
 
 KINDS = (
     "datasets", "models", "regularizers", "protocols", "probes", "measures", "statistics", "suites",
@@ -34,8 +34,8 @@ def command(
     given = [f"--{name}" for name, value in filters.items() if value is not None]
     if given and kind != "measures":
         raise UsageError(f"{given[0]} chooses among measures: genbench list measures {given[0]} ...")
-    from genbench.catalog import only, rows
     from genbench.host import Host
+    from genbench.report.catalog import only, rows
     from genbench.report.terminal import print_rows
 
     host = Host.load(plugins, without)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from genbench.errors import UsageError
+from genbench.base.errors import UsageError
 
 __all__ = [
     "as_json",
@@ -53,7 +53,7 @@ def words(text: str | None) -> list[str] | None:
     """Split a list given as ``A,B``, leaving the commas inside brackets alone."""
     if text is None:
         return None
-    from genbench.settings import split_at_commas
+    from genbench.host.settings import split_at_commas
 
     return split_at_commas(text)
 
@@ -62,9 +62,9 @@ def cards(
     measures: Sequence[str], plugins: Sequence[str], without: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """The cards of measures by spelling; one that no plugin has here, or no longer has, is left out."""
-    from genbench.catalog import card
-    from genbench.errors import GenbenchError
+    from genbench.base.errors import GenbenchError
     from genbench.host import Host
+    from genbench.report.catalog import card
 
     host = Host.load(plugins, without)
     for line in host.problems():
@@ -93,7 +93,7 @@ def warn(line: str) -> None:
 
 def echo_json(content: Any) -> None:
     """Print JSON to standard output; what is not finite is null."""
-    from genbench.files import as_json as encode
+    from genbench.base.files import as_json as encode
 
     click.echo(json.dumps(json.loads(encode(content)), indent=2, ensure_ascii=False))
 

@@ -11,7 +11,7 @@ from genbench.cli.options import echo_json
 
 if TYPE_CHECKING:
     from genbench.api import Run
-    from genbench.runner import Summary
+    from genbench.execution.runner import Summary
 
 __all__ = ["conclude"]
 
@@ -41,8 +41,8 @@ def _lines(summary: Summary, folder: str) -> list[str]:
 def _print_tables(run: Run, *, json_: bool) -> None:
     """The ranking of measures; where there is more than one alternative, that of regularizers too."""
     from genbench.ranking import RankingError
-    from genbench.report.regularizers import has_alternatives, rank_regularizers
     from genbench.report.terminal import print_alternatives, print_ranking
+    from genbench.runs.regularizers import has_alternatives, rank_regularizers
 
     folder, suite = str(run.folder.path), run.folder.suite_content()
     target = (suite.get("targets") or ["gap"])[0]

@@ -10,7 +10,7 @@ import click
 from genbench.cli import options
 
 if TYPE_CHECKING:
-    from genbench.plan import Plan
+    from genbench.planning.plan import Plan
 
 
 @click.command("plan")
@@ -31,11 +31,11 @@ def command(
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
-    from genbench.claims import TEST_HISTORY
+    from genbench.fitting.prediction import predict
     from genbench.host import Host
-    from genbench.prediction import predict
-    from genbench.store import Folder
-    from genbench.suite import read_suite
+    from genbench.planning.claims import TEST_HISTORY
+    from genbench.planning.suite import read_suite
+    from genbench.runs.store import Folder
 
     host = Host.load(plugins, without)
     read = read_suite(suite, host, overrides, check_measures=measures is None)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import options
-from genbench.errors import InvalidInput, UsageError
 
 
 @click.command("plot")
@@ -31,8 +31,8 @@ def command(
     The same run gives the same file.
     """
     from genbench.api import Run
-    from genbench.files import write_atomically
-    from genbench.plan import axis_named
+    from genbench.base.files import write_atomically
+    from genbench.planning.plan import axis_named
     from genbench.report.content import read_content
     from genbench.report.figures import RANKED, Choice, check, draw, save
 

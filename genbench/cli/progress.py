@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from genbench.plan import Trial
-from genbench.runner import Progress
+from genbench.execution.runner import Progress
+from genbench.planning.plan import Trial
 
 __all__ = ["Lines", "Live", "progress"]
 

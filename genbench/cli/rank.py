@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.errors import InvalidInput, UsageError, nearest
 from genbench.cli import options
-from genbench.errors import InvalidInput, UsageError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,8 +73,8 @@ def command(
 
 def _print_regularizers(path: Path, form: str | None) -> None:
     from genbench.api import Run
-    from genbench.report.regularizers import rank_regularizers
     from genbench.report.terminal import print_alternatives
+    from genbench.runs.regularizers import rank_regularizers
 
     if not path.is_dir():
         raise UsageError(f"'{path}': --regularizers is for run folders")

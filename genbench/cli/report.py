@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import options
-from genbench.errors import InvalidInput, UsageError
 
 
 @click.command("report")
@@ -29,7 +29,7 @@ def command(
     The page is one file and needs no other: it opens from a disk, from a mail, or on any server.
     """
     from genbench.api import Run
-    from genbench.files import write_atomically
+    from genbench.base.files import write_atomically
     from genbench.report.content import read_content
     from genbench.report.further import claim_rows, regularizer_rows
     from genbench.report.page import as_page

@@ -19,8 +19,8 @@ def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_
 
     NAME may be a variant of a measure, a suite or a plugin, and may say its kind: model:resnet.
     """
-    from genbench.catalog import card
     from genbench.host import Host
+    from genbench.report.catalog import card
 
     content = card(Host.load(plugins, without), name)
     if json_:
@@ -54,7 +54,7 @@ def _line(key: str, value: Any) -> str:
     if key == "applies_to":
         return _applies_to(value)
     if key == "repeatability":
-        from genbench.auditing.tables import repeatability_in_words
+        from genbench.auditing.words import repeatability_in_words
 
         return repeatability_in_words(value)
     if key == "cost_measured":
@@ -74,7 +74,7 @@ def _applies_to(answers: Mapping[str, str]) -> str:
 
 
 def _print_invariances(changes: Mapping[str, Mapping[str, Any]]) -> None:
-    from genbench.auditing.tables import change_in_words
+    from genbench.auditing.words import change_in_words
 
     networks = list(next(iter(changes.values())))
     if not networks:

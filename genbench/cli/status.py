@@ -16,7 +16,7 @@ from genbench.cli import options
 @options.as_json
 def command(run: Path, json_: bool) -> None:
     """Show how many fits there are, how they ended, which values are missing and why, and what is damaged."""
-    from genbench.status import read_status
+    from genbench.runs.status import read_status
 
     content = read_status(run)
     if json_:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
+from genbench.base.files import cache_folder
 from genbench.datasets.remote import Publication, RemoteFile
-from genbench.files import cache_folder
 
 __all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
 

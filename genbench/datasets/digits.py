@@ -10,8 +10,8 @@ import torch
 from annotated_types import Gt, Lt
 
 import genbench
+from genbench.base.sampling import permutation
 from genbench.datasets.content import tensor_checksum
-from genbench.datasets.sampling import permutation
 
 __all__ = ["digits"]
 

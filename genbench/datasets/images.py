@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.datasets import pictures
 
 __all__ = ["cifar10_jpeg", "cifar10_jpeg_small", "images"]

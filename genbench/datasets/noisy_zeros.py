@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge
 
 import genbench
-from genbench.constraints import Count, NonNegative
+from genbench.base.constraints import Count, NonNegative
 
 __all__ = ["noisy_zeros"]
 

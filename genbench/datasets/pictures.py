@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from genbench.canonical import canonical_json
-from genbench.data import Data, Split, Task
-from genbench.errors import InvalidInput
+from genbench.base.canonical import canonical_json
+from genbench.base.data import Data, Split, Task
+from genbench.base.errors import InvalidInput
 
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
 

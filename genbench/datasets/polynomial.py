@@ -11,7 +11,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 import genbench
-from genbench.constraints import Count, NonNegative, Positive
+from genbench.base.constraints import Count, NonNegative, Positive
 
 __all__ = ["curve", "polynomial"]
 

@@ -10,10 +10,10 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from genbench.canonical import digest
+from genbench.base.canonical import digest
+from genbench.base.errors import InvalidInput
+from genbench.base.files import cache_folder, replacing
 from genbench.datasets.content import file_hash
-from genbench.errors import InvalidInput
-from genbench.files import cache_folder, replacing
 
 __all__ = ["Publication", "RemoteFile"]
 

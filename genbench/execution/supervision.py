@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from genbench.execution.jobs import Job, JobOutcome
+from genbench.contract.jobs import Job, JobOutcome
 
 __all__ = ["Slot", "supervise"]
 

@@ -21,13 +21,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.canonical import digest
-from genbench.components import Kind
-from genbench.environment import describe_environment, now
-from genbench.host import Host, PluginSource
-from genbench.settings import parse_variant
-from genbench.store import Folder
-from genbench.values import Status
+from genbench.base.canonical import digest
+from genbench.base.values import Status
+from genbench.contract.components import Kind
+from genbench.host.host import Host, PluginSource
+from genbench.host.settings import parse_variant
+from genbench.runs.environment import describe_environment, now
+from genbench.runs.store import Folder
 
 Emit = Callable[[Mapping[str, Any]], None]
 
@@ -69,9 +69,9 @@ class Worker:
         return self._hosts[known]
 
     def _train(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
-        from genbench.fitting import fit
-        from genbench.plan import Trial
-        from genbench.suite import Limits
+        from genbench.fitting.fit import fit
+        from genbench.planning.plan import Trial
+        from genbench.planning.suite import Limits
 
         trial = Trial.from_dict(job["trial"])
         record, states = fit(
@@ -87,9 +87,8 @@ class Worker:
         folder.write_fit(job["key"], {**record, **made}, states)
 
     def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
-        from genbench.measuring import roots, seed_for
-        from genbench.probing import Battery, Request
-        from genbench.probing.battery import Failure
+        from genbench.fitting.roots import roots, seed_for
+        from genbench.host.battery import Battery, Failure, Request
 
         requests = []
         for spelling in job["measures"]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.canonical import digest
-from genbench.errors import InvalidInput
-from genbench.files import as_json, write_atomically
+from genbench.base.canonical import digest
+from genbench.base.errors import InvalidInput
+from genbench.base.files import as_json, write_atomically
 from genbench.leaderboard.entry import Entry, suite_identity
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.pool import Pooled, pool

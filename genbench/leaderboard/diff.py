@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 from genbench.leaderboard.build import FORMAT, read_leaderboard
 from genbench.leaderboard.files import parse
 from genbench.leaderboard.markdown import escaped

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genbench.canonical import canonical_json, digest
+from genbench.base.canonical import canonical_json, digest
 from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
 from genbench.leaderboard.schema import FORMAT, check_line
-from genbench.store import Measured, StoredFit
-from genbench.suite import TARGETS
+from genbench.planning.suite import TARGETS
+from genbench.runs.store import Measured, StoredFit
 
 __all__ = ["SUITE_WORDING", "Entry", "EntryFolder", "read_entry", "records_digest", "suite_identity"]
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from genbench.canonical import canonical_json, digest
-from genbench.data import NEUTRAL_SPLITS
-from genbench.errors import InvalidInput
-from genbench.identity import identity_digest, value_key
+from genbench.base.canonical import canonical_json, digest
+from genbench.base.data import NEUTRAL_SPLITS
+from genbench.base.errors import InvalidInput
+from genbench.base.values import Status
+from genbench.host.identity import identity_digest, value_key
+from genbench.host.settings import parse_variant
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.points import SPLITS, point_of, points_of
-from genbench.plan import Trial
-from genbench.settings import parse_variant
-from genbench.values import Status
+from genbench.planning.plan import Trial
 
 __all__ = ["faults"]
 

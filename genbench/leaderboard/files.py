@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 
 __all__ = ["LIMITS", "Limit", "as_lines", "compressed", "parse", "read_files", "read_lines", "unsafe_text"]
 

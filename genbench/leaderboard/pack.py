@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import genbench
 from genbench import training
-from genbench.canonical import digest
-from genbench.components import Component, Kind
-from genbench.errors import InvalidInput, UsageError
-from genbench.files import as_json, write_atomically
-from genbench.identity import identity_digest, identity_of, value_key
+from genbench.base.canonical import digest
+from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.files import as_json, write_atomically
+from genbench.base.toml import as_toml
+from genbench.contract.components import Component, Kind
+from genbench.host.identity import identity_digest, identity_of, value_key
+from genbench.host.plugin import CORE
+from genbench.host.settings import parse_variant
 from genbench.leaderboard.files import as_lines, compressed
 from genbench.leaderboard.schema import FORMAT, FitLine
-from genbench.plugin import CORE
-from genbench.settings import parse_variant
-from genbench.store import Folder
-from genbench.toml import as_toml
+from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
     from genbench.host import Host
-    from genbench.plan import Trial
-    from genbench.probing import Battery, Request
-    from genbench.suite import Suite
+    from genbench.host.battery import Battery, Request
+    from genbench.planning.plan import Trial
+    from genbench.planning.suite import Suite
 
 __all__ = ["entry_files", "pack", "write_entry"]
 
@@ -87,7 +87,7 @@ def write_entry(out: Path, files: Mapping[str, bytes]) -> None:
 
 def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[str, bytes]:
     """The content of each file of a run's entry: the same bytes for the same run."""
-    from genbench.suite import load_suite
+    from genbench.planning.suite import load_suite
 
     content = folder.suite_content()
     suite = load_suite(folder.suite_file, host, name=content.get("name", "suite"))
@@ -141,7 +141,7 @@ def _trials(folder: Folder, suite: Suite, host: Host) -> dict[str, Trial]:
 def _battery(folder: Folder, suite: Suite, host: Host, trials: Mapping[str, Trial]) -> Battery:
     """What the suite asks for, and what was computed beyond that."""
     from genbench.api import select
-    from genbench.probing import Battery, Request
+    from genbench.host.battery import Battery, Request
 
     wanted = {each.spelling: each for each in select(suite.measures, host).requests}
     for spelling in sorted({name for key in trials for name in folder.measured(key).values} - set(wanted)):
@@ -213,7 +213,7 @@ def _environment(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measure(host: Host, battery: Battery, request: Request, held_out: bool) -> dict[str, Any]:
-    from genbench.measuring import describe_measure
+    from genbench.fitting.roots import describe_measure
 
     described = describe_measure(battery, request)
     return {
@@ -259,7 +259,7 @@ def _spellings(suite: Suite, host: Host) -> list[tuple[Component, list[str]]]:
 
 
 def _named(tables: Sequence[Mapping[str, Any]], kind: Kind) -> Iterator[Any]:
-    from genbench.grid import DEFAULT_PROTOCOL
+    from genbench.planning.grid import DEFAULT_PROTOCOL
 
     if kind is Kind.REGULARIZER:
         for table in tables:

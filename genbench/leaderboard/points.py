@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from genbench.canonical import canonical_json
-from genbench.data import SplitSettings
-from genbench.errors import InvalidInput
-from genbench.grid import AXES, DEFAULT_PROTOCOL
-from genbench.plan import LARGEST_GRID
-from genbench.settings import NONE, parse_variant
+from genbench.base.canonical import canonical_json
+from genbench.base.data import SplitSettings
+from genbench.base.errors import InvalidInput
+from genbench.host.settings import NONE, parse_variant
+from genbench.planning.grid import AXES, DEFAULT_PROTOCOL
+from genbench.planning.plan import LARGEST_GRID
 
 __all__ = ["point_of", "points_of"]
 

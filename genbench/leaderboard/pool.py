@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from genbench.canonical import digest
-from genbench.identity import identity_digest
+from genbench.base.canonical import digest
+from genbench.host.identity import identity_digest
 from genbench.leaderboard.entry import Entry, EntryFolder
-from genbench.results import MeasureInfo, read_table
+from genbench.runs.results import MeasureInfo, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from genbench.ranking import Board
-    from genbench.results import RunTable
-    from genbench.store import Folder
+    from genbench.runs.results import RunTable
+    from genbench.runs.store import Folder
 
 __all__ = ["Pooled", "PooledMeasure", "pool"]
 
@@ -52,7 +52,8 @@ class Pooled:
     Attributes
     ----------
     frame : DataFrame
-        As `genbench.results.RunTable` has it. Fits that two entries trained with equal results are one row.
+        As `genbench.runs.results.RunTable` has it. Fits that two entries trained with equal results are one
+        row.
         An entry whose fits came out otherwise, on another machine, has rows of its own, compared with
         each other alone: its name is part of their seed. Intervals are over configurations, so that a fit
         trained twice does not make them narrower.

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.canonical import digest
-from genbench.components import Kind
-from genbench.errors import InvalidInput, MissingResult, UsageError
-from genbench.files import as_json, write_atomically
-from genbench.identity import identity_digest, identity_of
+from genbench.base.canonical import digest
+from genbench.base.errors import InvalidInput, MissingResult, UsageError
+from genbench.base.files import as_json, write_atomically
+from genbench.contract.components import Kind
+from genbench.host.identity import identity_digest, identity_of
+from genbench.host.settings import parse_variant
 from genbench.leaderboard.schema import FORMAT
 from genbench.leaderboard.validate import check_entry
-from genbench.results import value_number
-from genbench.settings import parse_variant
-from genbench.store import Folder, StoredFit
+from genbench.runs.results import value_number
+from genbench.runs.store import Folder, StoredFit
 
 if TYPE_CHECKING:
+    from genbench.execution.runner import Progress
     from genbench.host import Host
+    from genbench.host.battery import Battery
     from genbench.leaderboard.entry import Entry
-    from genbench.plan import Plan, Trial
-    from genbench.probing import Battery
-    from genbench.runner import Progress
-    from genbench.suite import Suite
+    from genbench.planning.plan import Plan, Trial
+    from genbench.planning.suite import Suite
 
 __all__ = ["EXACT", "LOOSE", "Tolerance", "attest", "chosen_fits", "reproduce"]
 
@@ -133,7 +133,7 @@ def chosen_fits(entry: Entry, sample: int, seed: int) -> list[str]:
 
 
 def _suite(folder: Path, entry: Entry, host: Host) -> Suite:
-    from genbench.suite import load_suite
+    from genbench.planning.suite import load_suite
 
     return load_suite(folder / "suite.toml", host, name=entry.header["suite"]["name"], check_measures=False)
 
@@ -141,7 +141,7 @@ def _suite(folder: Path, entry: Entry, host: Host) -> Suite:
 def _plan(entry: Entry, suite: Suite, host: Host, keys: Sequence[str], data: Path | None) -> Plan:
     """Only the chosen trials, each as the installed components make it."""
     from genbench.api import plan_suite
-    from genbench.plan import Plan
+    from genbench.planning.plan import Plan
 
     planned: dict[str, Trial] = {each.key: each for each in plan_suite(suite, host, data=data).trials}
     if unknown := [key for key in keys if key not in planned]:
@@ -155,7 +155,7 @@ def _plan(entry: Entry, suite: Suite, host: Host, keys: Sequence[str], data: Pat
 
 def _battery(entry: Entry, host: Host) -> tuple[Battery, list[str]]:
     """The measures that can be compared, and those that cannot: unknown, other versions, siblings."""
-    from genbench.probing import Battery, Request
+    from genbench.host.battery import Battery, Request
 
     requests, left_out = [], []
     for name, line in entry.measures.items():
@@ -186,7 +186,7 @@ def _run(
     device: str,
     progress: Progress | None,
 ) -> None:
-    from genbench.runner import Runner
+    from genbench.execution.runner import Runner
 
     executor = host.find(Kind.EXECUTOR, "local").object(devices=(device,))
     root = str(data.resolve()) if data else None

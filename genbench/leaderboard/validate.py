@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from genbench import training
-from genbench.canonical import canonical_json
-from genbench.errors import InvalidInput
+from genbench.base.canonical import canonical_json
+from genbench.base.errors import InvalidInput
+from genbench.base.values import Status
 from genbench.leaderboard.entry import SUITE_WORDING, Entry, read_entry, suite_identity
 from genbench.leaderboard.faults import faults
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.points import point_of, points_of
 from genbench.suites import genbench_suites
-from genbench.values import Status
 
 __all__ = ["Checked", "check_entry", "installed_suite", "validate"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.probes.adversarial import require_movable
 from genbench.probes.gradients import loss_derivatives
 from genbench.probes.margins import low_quantile, median

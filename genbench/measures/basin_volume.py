@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 
 __all__ = ["local_volume"]
 

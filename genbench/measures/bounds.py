@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Fraction, Positive, Risk
+from genbench.base.constraints import Count, Fraction, Positive, Risk
 from genbench.measures.conventions import FOLDED_MODEL, LAYERS
 from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower

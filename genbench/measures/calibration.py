@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.outputs import require_classes
 
 __all__ = [

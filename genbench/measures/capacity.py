@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import genbench
-from genbench.constraints import Risk
+from genbench.base.constraints import Risk
 from genbench.measures.controls import num_params
 from genbench.measures.conventions import per_example
-from genbench.models.roles import module_roles
+from genbench.networks.roles import module_roles
 from genbench.probes.layers import Layer
 from genbench.probes.sample import forward
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, NonNegative, Positive
+from genbench.base.constraints import Count, Fraction, NonNegative, Positive
 from genbench.probes.trajectory import GradientsAlong
 
 __all__ = [

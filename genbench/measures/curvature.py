@@ -13,7 +13,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, Positive
+from genbench.base.constraints import Count, Fraction, Positive
 
 __all__ = [
     "hessian_effective_dimension",

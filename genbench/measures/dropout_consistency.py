@@ -10,7 +10,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Probability
+from genbench.base.constraints import Count, Probability
 from genbench.probes.sample import evenly_spaced, forward
 from genbench.regularizers.dropout import Dropout
 

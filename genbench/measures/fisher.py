@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.fisher import Labels
 
 __all__ = ["fisher_rao", "fisher_trace", "relative_flatness"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.gradients import GradientMoments
 from genbench.probes.stiffness import all_pairs
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.measures.conventions import LAYERS
 
 __all__ = [

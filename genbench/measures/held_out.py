@@ -12,7 +12,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.measures.siblings import Pairs, disagreement
 from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of

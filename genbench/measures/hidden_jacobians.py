@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, NonNegative
+from genbench.base.constraints import Count, NonNegative
 from genbench.probes.hidden import At
 from genbench.probes.margins import MarginSign
 from genbench.probes.outputs import require_classes

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.data import Task
+from genbench.base.data import Task
 
 __all__ = ["aic", "bic"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Fraction
-from genbench.probes.linear_pieces import PreActivations, require_linear_pieces
+from genbench.base.constraints import Count, Fraction
+from genbench.networks.linear_pieces import PreActivations, require_linear_pieces
 from genbench.probes.margins import low_quantile
 from genbench.probes.sample import chunks, evenly_spaced, forward
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, NonNegative, Risk
+from genbench.base.constraints import Count, Fraction, NonNegative, Risk
 from genbench.measures.conventions import LAYERS, MARGIN
 from genbench.probes.layer_chain import Kinks, LayerChain
 from genbench.probes.layers import Layer

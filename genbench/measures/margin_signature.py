@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.hidden import Representation
 from genbench.probes.hidden_jacobians import MarginJacobians
 from genbench.probes.margins import margins_of

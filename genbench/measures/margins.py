@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction
+from genbench.base.constraints import Fraction
 from genbench.measures.conventions import LOG_RHO, MARGIN, SPECTRAL, per_example, require_no_zero_layer
 from genbench.probes.margins import MarginSign, low_quantile, median
 from genbench.probes.spectra import Kernel

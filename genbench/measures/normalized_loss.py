@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Positive
+from genbench.base.constraints import Positive
 from genbench.measures.conventions import LOG_RHO
 from genbench.probes.normalization import Norm
 from genbench.probes.outputs import require_classes

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction
+from genbench.base.constraints import Fraction
 from genbench.measures.conventions import LAYERS, MARGIN, per_example, per_example_log
 from genbench.probes.margins import MarginSign
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive, Probability
+from genbench.base.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.probes.layers import Layer, matched
 from genbench.probes.perturbation import Compat

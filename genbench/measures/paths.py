@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction
+from genbench.base.constraints import Count, Fraction
 from genbench.measures.conventions import MARGIN, per_example, per_example_log
 from genbench.probes.margins import MarginSign
 

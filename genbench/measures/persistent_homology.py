@@ -16,7 +16,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, Positive
+from genbench.base.constraints import Count, Fraction, Positive
 
 __all__ = ["e_alpha", "ph_dimension", "trajectory_magnitude"]
 

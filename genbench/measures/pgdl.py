@@ -16,13 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.class_pairs import (
-    partners_of_class,
-    repeated_partners,
-    require_movable,
-    with_partner,
-)
+from genbench.base.constraints import Count
+from genbench.probes.class_pairs import partners_of_class, repeated_partners, require_movable, with_partner
 from genbench.probes.hidden import LayerChoice, chosen_place, differentiable_pass
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, forward

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 
 __all__ = [
     "etpl_lambda",

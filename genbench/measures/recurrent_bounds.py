@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Fraction, Risk
+from genbench.base.constraints import Count, Fraction, Risk
 from genbench.measures.conventions import MARGIN
 from genbench.measures.lipschitz_augmentation import log_simple_bound
 from genbench.measures.norms import unit_norms

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.hidden import LayerChoice, Representation
 
 __all__ = [

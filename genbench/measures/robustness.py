@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.probes.class_pairs import require_movable
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, forward

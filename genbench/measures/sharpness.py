@@ -16,7 +16,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive, Probability
+from genbench.base.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.measures.pac_bayes import Denominator, flattened
 from genbench.probes.ascent import require_way_up

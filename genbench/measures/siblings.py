@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.siblings import BatchNorm
 
 __all__ = [

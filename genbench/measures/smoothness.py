@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.jacobians import InputJacobians

@@ -11,7 +11,7 @@ import math
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction
+from genbench.base.constraints import Fraction
 from genbench.measures.conventions import (
     FROBENIUS,
     FROBENIUS_DISTANCES,

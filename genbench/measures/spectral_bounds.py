@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction, Risk
+from genbench.base.constraints import Fraction, Risk
 from genbench.measures.conventions import (
     FOLDED_MODEL,
     FROBENIUS,

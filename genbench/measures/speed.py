@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import genbench
-from genbench.constraints import Count, Fraction, Positive
+from genbench.base.constraints import Count, Fraction, Positive
 
 __all__ = [
     "epochs_to_converge",

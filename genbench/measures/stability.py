@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.stability import Rate
 
 __all__ = ["sgd_nonuniformity_s", "sgd_sharpness_a", "sgd_stability_margin"]

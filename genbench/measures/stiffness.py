@@ -15,7 +15,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.stiffness import Agreement, all_pairs
 
 __all__ = [

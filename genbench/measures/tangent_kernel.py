@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import trained_parameters
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import trained_parameters
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import evenly_spaced
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 
 __all__ = ["dist_over_traj", "tk_complexity", "traj_length"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.probes.worst_case import Logits, Shape, Weighting
 
 __all__ = ["sharpness", "worst_sharpness"]

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 import genbench
-from genbench.constraints import Count, Probability
+from genbench.base.constraints import Count, Probability
 from genbench.models.image_network import ImageNetwork
 from genbench.models.layers import Activation, activation_layer, initialize, normalization_layer
 from genbench.models.shapes import image_shape

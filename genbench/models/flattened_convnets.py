@@ -16,7 +16,7 @@ from annotated_types import Ge
 from torch import nn
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.models.image_network import ImageNetwork
 from genbench.models.layers import (
     Activation,

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
 
 __all__ = ["adapt_stem", "check_forward"]
 

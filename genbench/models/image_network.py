@@ -31,7 +31,7 @@ class ImageNetwork(nn.Module):
         From feature maps to vectors (n, features).
     classifier : Linear
     roles : dict
-        Names of submodules by role, see `genbench.models.roles`.
+        Names of submodules by role, see `genbench.networks.roles`.
     """
 
     def __init__(

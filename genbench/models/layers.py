@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from genbench.errors import InvalidInput, nearest
+from genbench.base.errors import InvalidInput, nearest
 from genbench.models.polynomial_activation import PolynomialActivation
 
 __all__ = [

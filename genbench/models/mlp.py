@@ -8,7 +8,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Probability
+from genbench.base.constraints import Count, Probability
 from genbench.models.layers import (
     Activation,
     Normalization,
@@ -21,7 +21,7 @@ __all__ = ["MLP", "mlp"]
 
 
 class MLP(nn.Module):
-    """Flatten, hidden layers, a linear classifier. `roles` names its parts, see `genbench.models.roles`."""
+    """Flatten, hidden layers, a linear classifier. `roles` names its parts, see `genbench.networks.roles`."""
 
     def __init__(self, encoder: nn.Sequential, classifier: nn.Linear):
         super().__init__()

@@ -10,7 +10,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.models.layers import (
     Activation,
     Normalization,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.models.depths import ResNetDepth, blocks_per_stage
 from genbench.models.image_network import ImageNetwork
 from genbench.models.layers import (

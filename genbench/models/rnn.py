@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Probability
+from genbench.base.constraints import Count, Probability
 
 __all__ = ["RecurrentLayer", "RecurrentNetwork", "rnn"]
 

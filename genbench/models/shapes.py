@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
 
 __all__ = ["image_shape"]
 

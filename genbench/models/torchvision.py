@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from torch import nn
 
 import genbench
-from genbench.errors import nearest
+from genbench.base.errors import nearest
 from genbench.models.foreign import adapt_stem, check_forward
 from genbench.models.shapes import image_shape
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, NonNegative, Positive
+from genbench.base.constraints import Count, NonNegative, Positive
 
 __all__ = ["Minima", "Walkers", "walkers"]
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count, Probability
+from genbench.base.constraints import Count, Probability
 from genbench.models.depths import WideResNetDepth, blocks_per_stage
 from genbench.models.image_network import ImageNetwork
 from genbench.models.layers import (

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.hessian import Hessian
+from genbench.base.constraints import Count
+from genbench.networks.hessian import Hessian
 from genbench.probes.perturbation import normal_direction
 
 __all__ = [

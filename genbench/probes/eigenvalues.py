@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.layers import Layer
 
 __all__ = [

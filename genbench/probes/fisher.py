@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import gradient_pieces
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import gradient_pieces
 from genbench.probes.gradients import loss_derivatives, squared_norms
 from genbench.probes.layers import Layer
 from genbench.probes.outputs import require_classes

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import (
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import (
     common_scale,
     gradient_pieces,
     gradient_products,
@@ -26,7 +26,7 @@ from genbench.probes.gradient_products import (
     outputs_of,
     trained_parameters,
 )
-from genbench.probes.layer_gradients import Factors, power_sums
+from genbench.networks.layer_gradients import Factors, power_sums
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import evenly_spaced, forward
 

@@ -1,6 +1,6 @@
 """Hidden layers: which they are, and what stands in them.
 
-A hidden layer is the output of a block, as the network names its blocks (`genbench.models.roles`); in a
+A hidden layer is the output of a block, as the network names its blocks (`genbench.networks.roles`); in a
 network that has no blocks, what enters each weight layer behind the first.
 """
 
@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
 import genbench
-from genbench.constraints import Count
-from genbench.models.roles import module_roles
+from genbench.base.constraints import Count
+from genbench.networks.roles import module_roles
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = [

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.hidden import At, differentiable_pass, hidden_places
 from genbench.probes.outputs import require_classes
 from genbench.probes.sample import chunks, evenly_spaced, require_differentiable

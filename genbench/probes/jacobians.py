@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.sample import chunks, evenly_spaced, forward, require_differentiable
 
 __all__ = ["InputJacobians", "input_jacobians", "projected_jacobians"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.folding import is_batch_norm
 from genbench.probes.hidden_jacobians import jacobian_norms
 from genbench.probes.sample import chunks, evenly_spaced, require_differentiable

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Fraction
+from genbench.base.constraints import Fraction
 from genbench.probes.outputs import require_classes
 
 __all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "median", "reference_margin"]

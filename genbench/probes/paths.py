@@ -16,17 +16,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
+from genbench.networks.linear_pieces import BENT, FAR, add_up, fixed_normal, name_among, require_linear_pieces
 from genbench.probes.folding import explicit_batch_norm
 from genbench.probes.layers import weight_layers
-from genbench.probes.linear_pieces import (
-    BENT,
-    FAR,
-    add_up,
-    fixed_normal,
-    name_among,
-    require_linear_pieces,
-)
 from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["OnlySums", "active_paths", "gains", "linear_paths", "refuse_recurrence", "squared_paths"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive, Probability
+from genbench.base.constraints import Count, Positive, Probability
 from genbench.probes.objective import Objective
 
 __all__ = [

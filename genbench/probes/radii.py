@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.probes.objective import Objective
 from genbench.probes.perturbation import normal_direction
 

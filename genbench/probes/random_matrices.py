@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.eigenvalues import long_enough, pooled, scaled_slices
 from genbench.probes.layers import Layer
 

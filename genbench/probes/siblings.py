@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import outputs_of
 from genbench.probes.folding import is_batch_norm
-from genbench.probes.gradient_products import outputs_of
 from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of
 from genbench.probes.outputs import require_classes

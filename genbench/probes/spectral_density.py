@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
+from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import Krylov, lanczos, rejected
-from genbench.probes.hessian import Hessian
 from genbench.probes.objective import Objective
 from genbench.probes.perturbation import normal_direction
 

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
+from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import rejected
-from genbench.probes.hessian import Hessian
 from genbench.probes.objective import Objective
 from genbench.training.optimizer import learning_rate
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.probes.gradients import GradientGram
 from genbench.probes.sample import evenly_spaced
 

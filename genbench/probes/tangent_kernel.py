@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import gradient_products
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import gradient_products
 from genbench.probes.sample import evenly_spaced
 
 __all__ = ["TangentKernel", "tangent_eigenvalues", "tangent_kernel"]

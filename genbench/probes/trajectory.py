@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import gradient_pieces, trained_parameters
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import gradient_pieces, trained_parameters
+from genbench.networks.walk import Snapshots, Walk, walk_through
 from genbench.probes.gradients import GradientMoments, gradient_moments, squared_norms
 from genbench.probes.sample import evenly_spaced
-from genbench.training.walk import Snapshots, Walk, walk_through
 
 __all__ = [
     "GradientsAlong",

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 
 __all__ = ["TruncatedPowerLaw", "fit_truncated_power_law", "truncated_power_laws"]
 

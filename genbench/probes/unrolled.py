@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import genbench
-from genbench.constraints import Count
+from genbench.base.constraints import Count
 from genbench.models.rnn import RecurrentLayer
 from genbench.probes.hidden_jacobians import jacobian_norms
 from genbench.probes.sample import chunks, evenly_spaced, forward

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count
-from genbench.probes.gradient_products import outputs_of
+from genbench.base.constraints import Count
+from genbench.networks.gradient_products import outputs_of
 from genbench.probes.gradients import GradientGram, gram_of
 from genbench.probes.sample import evenly_spaced
 from genbench.probes.stiffness import PairBlock

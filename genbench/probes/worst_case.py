@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.constraints import Count, Positive
+from genbench.base.constraints import Count, Positive
 from genbench.probes.ascent import require_way_up
 from genbench.probes.objective import Objective
 

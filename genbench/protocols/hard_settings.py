@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import genbench
-from genbench.constraints import Positive
+from genbench.base.constraints import Positive
 from genbench.protocols.wide_resnet import WideResnet
 
 SOURCE = "Wei & Ma 2019, Data-dependent sample complexity via Lipschitz augmentation, Table 1"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import genbench
-from genbench.constraints import Count, Positive
-from genbench.training.protocol import Protocol
+from genbench.base.constraints import Count, Positive
+from genbench.contract.protocol import Protocol
 
 
 @genbench.protocol(source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendix B, Fig. 2")

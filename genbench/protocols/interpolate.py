@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import genbench
-from genbench.constraints import Count, Positive
-from genbench.training.protocol import Protocol
+from genbench.base.constraints import Count, Positive
+from genbench.contract.protocol import Protocol
 
 
 @genbench.protocol(source="Jiang et al. 2020, section 4; Dziugaite et al. 2020, section 4")

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 import genbench
-from genbench.constraints import Count, Positive
-from genbench.training.protocol import Protocol
+from genbench.base.constraints import Count, Positive
+from genbench.contract.protocol import Protocol
 
 
 @genbench.protocol(source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendix C, Fig. 5")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import genbench
-from genbench.constraints import Count, Positive, Probability
-from genbench.training.protocol import Protocol
+from genbench.base.constraints import Count, Positive, Probability
+from genbench.contract.protocol import Protocol
 
 
 @genbench.protocol(source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, figure 1")

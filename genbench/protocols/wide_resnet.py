@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import genbench
-from genbench.constraints import Count, NonNegative, Positive
-from genbench.training.protocol import Protocol
+from genbench.base.constraints import Count, NonNegative, Positive
+from genbench.contract.protocol import Protocol
 
 
 @genbench.protocol(source="Zagoruyko and Komodakis 2016, section 3")

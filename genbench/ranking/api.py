@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genbench.ranking.battery import Filler
 from genbench.ranking.board import Board
 from genbench.ranking.controls import axes_model, ceilings, control_columns, null_draws
 from genbench.ranking.errors import RankingError, nearest
@@ -15,6 +14,7 @@ from genbench.ranking.ordering import standing
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.rows import board_rows, result_notes, table_notes
 from genbench.ranking.scoring import choose_statistics, score
+from genbench.ranking.statistics import Filler
 from genbench.ranking.table import Study, read_table, survivors
 from genbench.ranking.targets import LOSSES
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from genbench.ranking.battery import BY_DEFAULT, STATISTICS, Filler, custom
 from genbench.ranking.bootstrap import configuration_weights
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.panel import Panel, Scores, Settings
+from genbench.ranking.statistics import BY_DEFAULT, STATISTICS, Filler, custom
 
 __all__ = ["choose_statistics", "score"]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import genbench
-from genbench.constraints import Probability
-from genbench.data import Task
-from genbench.errors import InvalidInput
-from genbench.models.roles import module_roles
-from genbench.training.regularizer import Regularizer
+from genbench.base.constraints import Probability
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Regularizer
+from genbench.networks.roles import module_roles
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import genbench
-from genbench.constraints import Count, NonNegative
-from genbench.data import Split, Task
-from genbench.training.regularizer import Epoch, Planned, Regularizer, Training
+from genbench.base.constraints import Count, NonNegative
+from genbench.base.data import Split, Task
+from genbench.contract.regularizer import Epoch, Planned, Regularizer, Training
 
 __all__ = ["EarlyStopping"]
 

@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge
 
 import genbench
-from genbench.constraints import Fraction, NonNegative, Positive, Probability
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.constraints import Fraction, NonNegative, Positive, Probability
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Regularizer, Step, Training
 from genbench.models.layers import Activation, activation_layer
-from genbench.models.roles import module_roles
-from genbench.models.surgery import (
-    add_role,
-    find_module,
-    insert_after,
-    insert_before,
-    passages,
-    replace,
-)
+from genbench.networks.roles import module_roles
+from genbench.networks.surgery import add_role, find_module, insert_after, insert_before, passages, replace
 from genbench.regularizers.added_layers import (
     InitialWeights,
     SkippedBlock,
@@ -30,7 +24,6 @@ from genbench.regularizers.added_layers import (
     shape_fault,
     square_layer,
 )
-from genbench.training.regularizer import Regularizer, Step, Training
 
 if TYPE_CHECKING:
     import torch

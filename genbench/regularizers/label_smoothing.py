@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import genbench
-from genbench.constraints import Fraction
-from genbench.training.regularizer import Planned, Regularizer, Step
+from genbench.base.constraints import Fraction
+from genbench.contract.regularizer import Planned, Regularizer, Step
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import genbench
-from genbench.constraints import Fraction, NonNegative, Positive
-from genbench.training.regularizer import Regularizer, Step
+from genbench.base.constraints import Fraction, NonNegative, Positive
+from genbench.contract.regularizer import Regularizer, Step
 
 __all__ = ["Langevin"]
 

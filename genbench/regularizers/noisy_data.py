@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import genbench
-from genbench.constraints import Fraction, NonNegative
-from genbench.data import Task
-from genbench.training.regularizer import Planned, Regularizer, Step, Training
+from genbench.base.constraints import Fraction, NonNegative
+from genbench.base.data import Task
+from genbench.contract.regularizer import Planned, Regularizer, Step, Training
 
 if TYPE_CHECKING:
     from torch import Tensor

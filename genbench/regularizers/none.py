@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import genbench
-from genbench.training.regularizer import Regularizer
+from genbench.contract.regularizer import Regularizer
 
 
 @genbench.regularizer(name="none")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge
 
 import genbench
-from genbench.data import Task
+from genbench.base.data import Task
+from genbench.contract.regularizer import Regularizer
 from genbench.models.layers import NoNormalization, Normalization, normalization_layer
-from genbench.models.roles import module_roles
-from genbench.models.surgery import insert_after, passages, replace
-from genbench.training.regularizer import Regularizer
+from genbench.networks.roles import module_roles
+from genbench.networks.surgery import insert_after, passages, replace
 
 if TYPE_CHECKING:
     from torch import nn

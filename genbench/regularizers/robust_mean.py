@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from annotated_types import Ge, Le
 
 import genbench
-from genbench.constraints import Count, Positive
-from genbench.training.regularizer import Planned, Regularizer, Step
+from genbench.base.constraints import Count, Positive
+from genbench.contract.regularizer import Planned, Regularizer, Step
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

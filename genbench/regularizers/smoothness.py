@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import genbench
-from genbench.constraints import Count, NonNegative
-from genbench.training.regularizer import Regularizer, Step
+from genbench.base.constraints import Count, NonNegative
+from genbench.contract.regularizer import Regularizer, Step
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import genbench
-from genbench.constraints import Count, NonNegative, Positive
-from genbench.training.regularizer import Regularizer, Step, Training
+from genbench.base.constraints import Count, NonNegative, Positive
+from genbench.contract.regularizer import Regularizer, Step, Training
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ class _Spectral(Regularizer):
     def _directions(self, training: Training) -> list[_Direction]:
         import torch
 
-        from genbench.models.surgery import passages
+        from genbench.networks.surgery import passages
         from genbench.probes.layers import weight_layers
 
         layers = weight_layers(training.model)

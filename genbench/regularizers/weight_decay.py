@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import genbench
-from genbench.constraints import NonNegative
-from genbench.errors import InvalidInput
-from genbench.training.regularizer import Planned, Regularizer
+from genbench.base.constraints import NonNegative
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Planned, Regularizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,8 +47,8 @@ class WeightDecay(Regularizer):
         return [{"params": parameters, "weight_decay": self.strength}]
 
     def _modules(self, model: nn.Module) -> list[nn.Module]:
-        from genbench.models.roles import ROLES, module_roles
-        from genbench.models.surgery import find_module
+        from genbench.networks.roles import ROLES, module_roles
+        from genbench.networks.surgery import find_module
 
         if not self.on:
             return [model]

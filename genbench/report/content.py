@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from genbench.errors import UsageError, nearest
+from genbench.base.errors import UsageError, nearest
 from genbench.report.correlation import correlation
 from genbench.report.fits import FAILED, axis_columns, curves, endings
 from genbench.report.numbers import column, rounded
@@ -19,7 +19,7 @@ from genbench.report.standing import standing
 if TYPE_CHECKING:
     from genbench.api import Run
     from genbench.ranking import Board
-    from genbench.results import RunTable
+    from genbench.runs.results import RunTable
 
 __all__ = ["FORMAT", "Content", "read_content"]
 
@@ -97,8 +97,8 @@ def read_content(
     ----------
     run : Run
     cards : callable
-        Takes the columns of measures and returns their cards, see `genbench.catalog.card`; a measure without
-        one is shown without its formula and description.
+        Takes the columns of measures and returns their cards, see `genbench.report.catalog.card`; a measure
+        without one is shown without its formula and description.
     targets : sequence of str, optional
         The suite's where left out.
     axes : sequence of str, optional
@@ -183,7 +183,7 @@ def _own_notes(board: Board, results: RunTable) -> Board:
 
 def _training(run: Run, results: RunTable) -> tuple[dict[str, list[Any]], list[str], list[Mapping[str, Any]]]:
     """Of all trials, those without a fit last, levels and endings; then the histories of the fits."""
-    from genbench.plan import ABSENT, Trial
+    from genbench.planning.plan import ABSENT, Trial
 
     frame = results.frame
     coordinates: list[Mapping[Any, Any]] = list(frame[list(results.axes)].to_dict(orient="records"))
@@ -228,7 +228,7 @@ def _invariance(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the audit that came with genbench found of a measure, in words: a row for each change."""
     if not changes:
         return {}
-    from genbench.auditing.tables import change_in_words
+    from genbench.auditing.words import change_in_words
 
     networks = list(dict.fromkeys(network for found in changes.values() for network in found))
     rows = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.errors import UsageError, nearest
+from genbench.base.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

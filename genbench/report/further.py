@@ -12,7 +12,7 @@ __all__ = ["claim_rows", "regularizer_rows"]
 
 def regularizer_rows(run: Run) -> list[dict[str, Any]]:
     """A row for each regularizer and target, best first; none where the run has one alternative."""
-    from genbench.report.regularizers import has_alternatives, rank_regularizers
+    from genbench.runs.regularizers import has_alternatives, rank_regularizers
 
     results = run.results()
     if not has_alternatives(results):
@@ -28,9 +28,9 @@ def regularizer_rows(run: Run) -> list[dict[str, Any]]:
 
 def claim_rows(run: Run) -> list[dict[str, Any]]:
     """A row for each claim of the run's suite; none where they cannot be read."""
-    from genbench.claims import read_claims
     from genbench.claims.table import COLUMNS, table_rows
     from genbench.claims.verdict import judge_run
+    from genbench.planning.claims import read_claims
 
     claims = read_claims(run.folder.suite_content().get("claim"), lambda where, what: None)
     rows = table_rows(judge_run(claims, run.folder)) if claims else []

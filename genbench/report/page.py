@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.components import COST_CLASSES
+from genbench.contract.components import COST_CLASSES
 from genbench.report.standing import SMALL_SHARE
 
 if TYPE_CHECKING:

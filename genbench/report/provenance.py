@@ -6,7 +6,7 @@ import collections
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genbench.store import Folder
+    from genbench.runs.store import Folder
 
 __all__ = ["provenance"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 
 __all__ = ["Draws", "augment", "draw"]
 

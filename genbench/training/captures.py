@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from genbench.errors import InvalidInput, nearest
-from genbench.training.regularizer import Regularizer, Step, regularizer_name
+from genbench.base.errors import InvalidInput, nearest
+from genbench.contract.regularizer import Regularizer, Step, regularizer_name
 
 __all__ = ["captured_modules", "install_captures"]
 
@@ -25,7 +25,7 @@ def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> l
     """
     if not any(each.captures for each in regularizers):
         return [()] * len(regularizers)
-    from genbench.models.roles import module_roles
+    from genbench.networks.roles import module_roles
 
     roles = module_roles(model)
     modules = dict(model.named_modules())

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from genbench.canonical import stream_seed
-from genbench.errors import InvalidInput
-from genbench.training.captures import captured_modules, install_captures
-from genbench.training.evaluation import task_loss
-from genbench.training.regularizer import (
+from genbench.base.canonical import stream_seed
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import (
     Epoch,
     Planned,
     Regularizer,
@@ -27,6 +25,8 @@ from genbench.training.regularizer import (
     overrides,
     regularizer_name,
 )
+from genbench.training.captures import captured_modules, install_captures
+from genbench.training.evaluation import task_loss
 
 __all__ = ["Composition"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.data import Task
+from genbench.base.data import Task
 
 __all__ = ["evaluate", "task_loss"]
 

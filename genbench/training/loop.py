@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from genbench.data import Split, Task
+from genbench.base.data import Split, Task
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer, Training
+from genbench.networks.walk import WalkKeeper
 from genbench.training.augmentation import draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
@@ -23,7 +26,6 @@ from genbench.training.evaluation import evaluate
 from genbench.training.optimizer import LearningRates, make_optimizer
 from genbench.training.outcome import MILESTONES, Outcome, StopReason
 from genbench.training.pretraining import pretraining_labels, pretraining_protocol, pretraining_seeds
-from genbench.training.protocol import Protocol
 from genbench.training.recording import (
     ClosestKeeper,
     HistoryKeeper,
@@ -31,8 +33,6 @@ from genbench.training.recording import (
     SnapshotKeeper,
     cpu_state,
 )
-from genbench.training.regularizer import Regularizer, Training
-from genbench.training.walk import WalkKeeper
 
 __all__ = ["train"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from genbench.data import Task
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer
+from genbench.base.data import Task
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer
 
 __all__ = ["build_network"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from genbench.errors import InvalidInput, nearest
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer, overrides, regularizer_name
+from genbench.base.errors import InvalidInput, nearest
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer, overrides, regularizer_name
 
 __all__ = ["LearningRates", "learning_rate", "make_optimizer", "parameter_groups"]
 

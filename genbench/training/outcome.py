@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genbench.training.walk import Walk
+    from genbench.networks.walk import Walk
 
 __all__ = ["MILESTONES", "Milestone", "Outcome", "StopReason"]
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from genbench.canonical import stream_seed
-from genbench.data import Task
-from genbench.datasets.sampling import uniforms
-from genbench.errors import InvalidInput
-from genbench.label_noise import corrupted
-from genbench.training.protocol import Protocol
+from genbench.base.canonical import stream_seed
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.base.sampling import uniforms
+from genbench.contract.protocol import Protocol
+from genbench.training.label_noise import corrupted
 
 __all__ = ["pretraining_labels", "pretraining_protocol", "pretraining_seeds"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from genbench.api import select
 from genbench.auditing.repeatability import audit, drawing, spreads
-from genbench.errors import InvalidInput, UsageError
+from genbench.base.errors import InvalidInput, UsageError
 
 
 def slow_spreads(rows):

@@ -48,25 +48,25 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 import genbench
-from genbench.components import Kind
+from genbench.contract.components import Kind
 from genbench.datasets.images import cifar10_jpeg_small
 from genbench.datasets.mnist import mnist
 from genbench.host import Host
+from genbench.host.battery import Battery
+from genbench.host.selection import select_measures
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.wide_resnet import wide_resnet
+from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import hessian_krylov
 from genbench.probes.folding import folded_model
 from genbench.probes.gradients import gradient_gram, gradient_moments
-from genbench.probes.hessian import Hessian
 from genbench.probes.jacobians import input_jacobians, projected_jacobians
 from genbench.probes.layers import input_shapes, layers
 from genbench.probes.objective import objective
 from genbench.probes.outputs import logits
 from genbench.probes.perturbation import direction_seeds, tolerated_noise
 from genbench.probes.spectra import spectral_norms
-from genbench.probing import Battery
-from genbench.selection import select_measures
 
 CPU = torch.device("cpu")
 ROUNDS = 10

@@ -26,12 +26,12 @@ import pytest
 from scipy import stats
 
 import genbench.ranking as ranking
-from genbench.ranking.battery import STATISTICS
 from genbench.ranking.design import design_from_codes
 from genbench.ranking.granulated import granulated_tau
 from genbench.ranking.mutual_information import PairCounter, conditional_information, conditioning_sets
 from genbench.ranking.panel import Panel
 from genbench.ranking.scoring import score
+from genbench.ranking.statistics import STATISTICS
 
 LEVELS = {
     1_000: [5, 5, 5, 2, 2, 2],

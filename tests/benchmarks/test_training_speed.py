@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.data import Task
+from genbench.base.data import Task
+from genbench.contract.protocol import Protocol
 from genbench.training.loop import train
 from genbench.training.network import build_network
-from genbench.training.protocol import Protocol
 
 EPOCHS = 20
 TASK = Task("classification", (64,), 10)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genbench.claims import Claim
 from genbench.claims.evidence import Evidence
+from genbench.planning.claims import Claim
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from running import TINY, command
 
 from genbench.claims.evidence import history_columns, read_evidence
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 pytestmark = pytest.mark.usefixtures("inline")
 

@@ -140,7 +140,7 @@ def test_show_prints_what_the_audits_found(run, monkeypatch):
         },
         "cost_measured": {"milliseconds": 1.5, "network": "small", "processor": "P"},
     }  # fmt: skip
-    monkeypatch.setattr("genbench.catalog.card", lambda host, name: found)
+    monkeypatch.setattr("genbench.report.catalog.card", lambda host, name: found)
     assert run("show", "m")[1].splitlines() == [
         "kind           measure",
         "name           m",

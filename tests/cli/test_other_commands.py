@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from running import command, fit_files, results, strict_json, values
 
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -83,13 +83,13 @@ def installed_plugin(tmp_path, monkeypatch):
     """Installs a plugin package whose text a test may change; it is not editable, so versions alone count."""
     import sys
 
-    from genbench import host
+    from genbench.host import host
 
     source = host.PluginSource(
         name="versioned", module="versioned_plugin", distribution="versioned", version="1.0"
     )
     found = host.installed
-    monkeypatch.setattr("genbench.host.installed", lambda: [*found(), source])
+    monkeypatch.setattr("genbench.host.host.installed", lambda: [*found(), source])
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from running import TINY, command, fit_files, results, strict_json, values
 
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -194,7 +194,7 @@ def test_roots_that_are_not_there_make_measures_not_applicable_with_the_reason(t
 
 
 def test_a_plugin_file_reaches_the_workers_as_text(tmp_path, monkeypatch):
-    from genbench.execution import local
+    from genbench.executors import local
 
     plugin = write(tmp_path, PLUGIN, "roots.py")
     supervise = local.supervise
@@ -212,7 +212,7 @@ def test_a_plugin_file_reaches_the_workers_as_text(tmp_path, monkeypatch):
 
 EXECUTOR = """\
 import genbench
-from genbench.execution.local import LocalExecutor
+from genbench.executors.local import LocalExecutor
 
 
 @genbench.executor

@@ -4,8 +4,8 @@ import sys
 
 import genbench
 from genbench import datasets
-from genbench.components import declaration
-from genbench.signatures import describe
+from genbench.contract.components import declaration
+from genbench.host.signatures import describe
 
 
 def components():

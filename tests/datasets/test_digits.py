@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from genbench.datasets.digits import digits
-from genbench.settings import check
-from genbench.signatures import describe
+from genbench.host.settings import check
+from genbench.host.signatures import describe
 
 
 def test_default_split_is_stratified_and_half():

@@ -1,8 +1,8 @@
 import torch
 
 from genbench.datasets.noisy_zeros import noisy_zeros
-from genbench.settings import check
-from genbench.signatures import describe
+from genbench.host.settings import check
+from genbench.host.signatures import describe
 
 
 def test_the_training_noise_has_mean_zero_in_each_output_and_is_drawn_for_each():

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from genbench.datasets.polynomial import curve, polynomial
-from genbench.settings import check
-from genbench.signatures import describe
+from genbench.host.settings import check
+from genbench.host.signatures import describe
 
 
 def test_curves_follow_the_paper():

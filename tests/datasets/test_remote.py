@@ -3,8 +3,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from genbench.base.errors import InvalidInput
 from genbench.datasets.remote import Publication, RemoteFile
-from genbench.errors import InvalidInput
 
 
 def md5(content: bytes) -> str:

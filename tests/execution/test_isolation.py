@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from running import Ended, command, values
 
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 KILLED_BY_9 = "the worker was killed by signal 9 (SIGKILL)"
 KILLED_BY_11 = "the worker was killed by signal 11 (SIGSEGV)"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from genbench.contract.jobs import Job
 from genbench.execution import supervision
-from genbench.execution.jobs import Job
 from genbench.execution.supervision import Slot, supervise
 
 DIES, STALLS = object(), object()

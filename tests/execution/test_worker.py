@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from genbench.base.values import Status, Value
 from genbench.execution.worker import Worker, plain_value
-from genbench.values import Status, Value
 
 
 def test_it_is_ready_answers_a_job_and_ends_with_its_input():

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leaderboard.conftest import edit, read, write
+from leaderboard.lines import edit, read, write
 from running import command, strict_json
 
 from genbench.api import Run
-from genbench.identity import identity_digest, value_key
+from genbench.host.identity import identity_digest, value_key
 from genbench.leaderboard import diff, markdown
 from genbench.leaderboard.build import badge, read_leaderboard
 from genbench.leaderboard.diff import read_state

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from leaderboard.conftest import read
+from leaderboard.lines import read
 from running import command
 
 from genbench.leaderboard import pack
 from genbench.leaderboard.entry import read_entry
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 
 def content(folder: Path) -> dict[str, bytes]:

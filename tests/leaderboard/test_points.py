@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from genbench.api import plan_suite
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 from genbench.host import Host
 from genbench.leaderboard.pack import _declared, _spellings
 from genbench.leaderboard.points import point_of, points_of
-from genbench.suite import load_suite
+from genbench.planning.suite import load_suite
 from genbench.suites import genbench_suites
 
 UNION = """

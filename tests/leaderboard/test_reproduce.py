@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from leaderboard.conftest import edit
+from leaderboard.lines import edit
 from running import command
 
-from genbench.canonical import digest
+from genbench.base.canonical import digest
 from genbench.leaderboard.entry import read_entry
 from genbench.leaderboard.reproduce import EXACT, LOOSE, chosen_fits
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from leaderboard.conftest import edit, read, write
+from leaderboard.lines import edit, read, write
 from running import command
 
-from genbench.canonical import digest
+from genbench.base.canonical import digest
 from genbench.leaderboard.validate import check_entry
 
 FITS, VALUES, MEASURES = "fits.jsonl", "values.jsonl", "measures.jsonl"

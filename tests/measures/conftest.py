@@ -7,8 +7,8 @@ import torch
 
 import genbench
 from genbench.host import Host
-from genbench.probing import Battery, Request
-from genbench.settings import parse_variant
+from genbench.host.battery import Battery, Request
+from genbench.host.settings import parse_variant
 
 
 @cache

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from genbench import Task
-from genbench.components import COST_CLASSES, Kind
-from genbench.data import Split
+from genbench.base.data import Split
+from genbench.contract.components import COST_CLASSES, Kind
+from genbench.contract.protocol import Protocol
 from genbench.host import Host
-from genbench.probing import Battery, Request
-from genbench.selection import select_measures
-from genbench.settings import spell
-from genbench.training.protocol import Protocol
+from genbench.host.battery import Battery, Request
+from genbench.host.selection import select_measures
+from genbench.host.settings import spell
 
 HOST = Host.load(rooms={"probes", "measures"})
 # Of recurrent networks only, and of walkers.

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.data import Split
+from genbench.base.data import Split
 
 NAMES = (
     "val_error", "val_gap", "seed_disagreement_val",

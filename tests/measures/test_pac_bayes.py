@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from genbench.host import Host
-from genbench.probing import Battery, Request
+from genbench.host.battery import Battery, Request
 
 EPSILON = 1e-3
 

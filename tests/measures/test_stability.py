@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.training.protocol import Protocol
+from genbench.contract.protocol import Protocol
 
 EVERYTHING = "examples=1000,steps=100"
 

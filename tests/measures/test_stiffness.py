@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from genbench.host import Host
+from genbench.host.battery import Battery, Request
 from genbench.measures.stiffness import stiffness_critical_length
 from genbench.probes.stiffness import StiffnessProfile
-from genbench.probing import Battery, Request
 
 
 def host():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.data import Split
+from genbench.base.data import Split
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from genbench.host import Host
-from genbench.probing import Battery, Request
-from genbench.training.walk import Snapshots, walk_through
+from genbench.host.battery import Battery, Request
+from genbench.networks.walk import Snapshots, walk_through
 
 EXAMPLES = 40
 HOST = Host.load(rooms={"probes", "measures"})

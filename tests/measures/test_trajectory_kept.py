@@ -7,7 +7,7 @@ import pytest
 import torch
 from running import TINY, command, values
 
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 ALONG = (
     "traj_length,dist_over_traj,ph_dimension,e_alpha,trajectory_magnitude,tk_complexity,coherence_early,"

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.host.settings import check
+from genbench.host.signatures import describe
 from genbench.models.alexnet import small_alexnet
 from genbench.models.convnet import convnet
 from genbench.models.flattened_convnets import all_convolutional, five_layer_convnet, three_layer_convnet
@@ -17,12 +19,10 @@ from genbench.models.network_in_network import network_in_network
 from genbench.models.residual_mlp import residual_mlp
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
-from genbench.models.roles import ROLES, module_roles
 from genbench.models.timm import timm
 from genbench.models.torchvision import torchvision
 from genbench.models.wide_resnet import wide_resnet
-from genbench.settings import check
-from genbench.signatures import describe
+from genbench.networks.roles import ROLES, module_roles
 
 IMAGES = genbench.Task("classification", (3, 16, 16), 5)
 GRAY = genbench.Task("classification", (1, 8, 8), 10)

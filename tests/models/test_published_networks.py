@@ -15,8 +15,8 @@ from genbench.models.mlp import mlp
 from genbench.models.network_in_network import network_in_network
 from genbench.models.polynomial_activation import PolynomialActivation, relu_coefficients
 from genbench.models.residual_mlp import residual_mlp
-from genbench.models.roles import module_roles
 from genbench.models.wide_resnet import wide_resnet
+from genbench.networks.roles import module_roles
 
 CIFAR = genbench.Task("classification", (3, 32, 32), 10)
 CROPS = genbench.Task("classification", (3, 28, 28), 10)

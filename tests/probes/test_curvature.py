@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes import hessian
+from genbench.networks import hessian
 from genbench.probes.curvature import hessian_krylov, hessian_remainder
 from genbench.probes.folding import folded_model
 from genbench.probes.objective import objective

@@ -8,8 +8,8 @@ from torch.nn.utils import parametrizations
 
 import genbench
 from genbench.models.rnn import rnn
-from genbench.probes import gradient_products as engine
-from genbench.probes import layer_gradients
+from genbench.networks import gradient_products as engine
+from genbench.networks import layer_gradients
 from genbench.probes.gradients import batch_gradients, gradient_gram, gradient_moments
 from genbench.probes.sample import at_most
 

@@ -8,13 +8,7 @@ import genbench
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
-from genbench.probes.hidden import (
-    Place,
-    captured,
-    chosen_place,
-    hidden_places,
-    representation,
-)
+from genbench.probes.hidden import Place, captured, chosen_place, hidden_places, representation
 from genbench.probes.hidden_jacobians import (
     hidden_jacobians,
     interlayer_jacobians,

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.models.polynomial_activation import PolynomialActivation
+from genbench.networks.linear_pieces import require_linear_pieces
 from genbench.probes.folding import folded_model
-from genbench.probes.linear_pieces import require_linear_pieces
 from genbench.probes.paths import active_paths, linear_paths, squared_paths
 
 

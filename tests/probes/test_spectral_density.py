@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import hessian_krylov, lanczos
 from genbench.probes.folding import folded_model
-from genbench.probes.hessian import Hessian
 from genbench.probes.objective import objective
 from genbench.probes.spectral_density import Density, hessian_density
 

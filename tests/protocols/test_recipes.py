@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from genbench.components import Kind, declaration
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
+from genbench.contract.components import Kind, declaration
+from genbench.contract.protocol import NEUTRAL, Protocol
+from genbench.host.signatures import describe
 from genbench.protocols import (
     curve_fitting,
     hard_settings,
@@ -17,9 +19,7 @@ from genbench.protocols import (
     vanilla_sgd,
     wide_resnet,
 )
-from genbench.signatures import describe
 from genbench.training.optimizer import learning_rate
-from genbench.training.protocol import NEUTRAL, Protocol
 
 ALL = [
     interpolate.Interpolate,

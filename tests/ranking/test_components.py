@@ -6,8 +6,8 @@ from ranking.tables import planted
 
 import genbench.ranking as ranking
 import genbench.statistics as statistics
-from genbench.components import Kind
-from genbench.signatures import describe
+from genbench.contract.components import Kind
+from genbench.host.signatures import describe
 
 AXES = ["a0", "a1", "a2", "a3"]
 COLUMN = {

@@ -1,96 +1,32 @@
-"""Small tasks on which a training takes milliseconds."""
+"""Fixtures of `problems`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from regularizers.problems import (
+    HOST,
+    Problem,
+    dropping_mlp,
+    normalized_mlp,
+    objects,
+    regularizer,
+    same_states,
+    small_convnet,
+    three_classes,
+)
 from torch import Tensor, nn
 
-from genbench.components import Kind
-from genbench.data import Split, Task
-from genbench.host import Host
-from genbench.models.convnet import convnet
-from genbench.models.mlp import mlp
-from genbench.settings import complete, parse_variant
-from genbench.training.loop import train
-from genbench.training.network import build_network
-from genbench.training.outcome import Outcome
-from genbench.training.protocol import Protocol
-
-HOST = Host.load(rooms={"regularizers", "models"})
-SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4}
-
-
-def regularizer(variant: str) -> Any:
-    """A regularizer as a suite would name it."""
-    name, settings = parse_variant(variant)
-    component = HOST.find(Kind.REGULARIZER, name)
-    return component.object(**complete(component, settings))
-
-
-def small_mlp(task: Task) -> nn.Module:
-    return mlp(task, width=6, depth=2)
-
-
-def small_convnet(task: Task) -> nn.Module:
-    return convnet(task, width=4, depth=2)
-
-
-def normalized_mlp(task: Task) -> nn.Module:
-    return mlp(task, width=6, depth=2, normalization="batch")
-
-
-def dropping_mlp(task: Task) -> nn.Module:
-    return mlp(task, width=6, depth=2, dropout=0.3)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Examples with a network for them; `train` may change any part."""
-
-    task: Task
-    inputs: Tensor
-    targets: Tensor
-    build: Any = small_mlp
-    protocol: Protocol = field(
-        default_factory=lambda: Protocol(learning_rate=0.05, batch_size=8, max_epochs=2)
-    )
-
-    def with_(self, **changes: Any) -> Problem:
-        return replace(self, **changes)
-
-    def network(self, *variants: Any, seed: int = 0) -> nn.Module:
-        return build_network(self.build, self.task, _objects(variants), self.protocol, seed)
-
-    def train(self, *variants: Any, **changes: Any) -> Outcome:
-        """Train with regularizers, given as objects or spelled as in a suite."""
-        validation = changes.pop("validation", None)
-        problem = replace(self, protocol=replace(self.protocol, **changes))
-        stack = _objects(variants)
-        return train(
-            problem.network(*stack), self.task, self.inputs, self.targets, self.targets, problem.protocol,
-            stack, SEEDS, device="cpu", validation=validation,
-        )  # fmt: skip
-
-
-def _objects(variants: Any) -> list[Any]:
-    return [regularizer(each) if isinstance(each, str) else each for each in variants]
+from genbench.base.data import Split, Task
+from genbench.contract.components import Kind
 
 
 @pytest.fixture(autouse=True)
 def as_a_worker_trains(one_thread):
     """With one thread the bits do not depend on the machine's cores."""
-
-
-def three_classes() -> Problem:
-    """Three classes of 5 features, 24 examples: three full batches."""
-    generator = torch.Generator().manual_seed(0)
-    targets = torch.arange(24) % 3
-    inputs = torch.randn(3, 5, generator=generator)[targets] + torch.randn(24, 5, generator=generator)
-    return Problem(Task("classification", (5,), 3), inputs, targets)
 
 
 @pytest.fixture
@@ -119,11 +55,6 @@ def held_out(problem: Problem) -> Split:
     return Split(torch.randn(12, 5, generator=generator), torch.arange(12) % 3)
 
 
-def same_states(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Whether two states have the same names and the same bits."""
-    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
-
-
 @pytest.fixture
 def same():
     return same_states
@@ -142,10 +73,10 @@ def gradients_of():
     def of(
         problem: Problem, *variants: Any, model: nn.Module | None = None
     ) -> tuple[dict[str, Tensor], Tensor]:
+        from genbench.contract.regularizer import Training
         from genbench.training.composition import Composition
-        from genbench.training.regularizer import Training
 
-        stack = _objects(variants)
+        stack = objects(variants)
         model = problem.network(*stack) if model is None else model
         training = Training(
             model=model, task=problem.task, inputs=problem.inputs, targets=problem.targets,

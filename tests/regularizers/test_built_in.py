@@ -5,19 +5,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.components import Kind
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.components import Kind
+from genbench.contract.protocol import Protocol
+from genbench.host.signatures import describe
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.regularizers.dropout import Dropout
 from genbench.regularizers.label_smoothing import LabelSmoothing
 from genbench.regularizers.none import NoRegularizer
 from genbench.regularizers.weight_decay import WeightDecay
-from genbench.signatures import describe
 from genbench.training.loop import train
 from genbench.training.network import build_network
-from genbench.training.protocol import Protocol
 
 TASK = Task("classification", (4,), 3)
 SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4}

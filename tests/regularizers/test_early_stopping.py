@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 from genbench.training.evaluation import evaluate
 from genbench.training.outcome import StopReason
 

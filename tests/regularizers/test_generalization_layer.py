@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.protocol import Protocol
 from genbench.models.resnet import resnet
-from genbench.models.roles import module_roles
+from genbench.networks.roles import module_roles
 from genbench.regularizers.added_layers import SkippedBlock
 from genbench.training.optimizer import LearningRates, make_optimizer
-from genbench.training.protocol import Protocol
 
 IMAGES = Task("classification", (3, 32, 32), 10)
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
-from genbench.models.roles import module_roles
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Step
 from genbench.models.wide_resnet import wide_resnet
+from genbench.networks.roles import module_roles
 from genbench.regularizers.jacobian import margins
-from genbench.training.regularizer import Step
 
 
 def penalty(problem, spelled, variant, model, targets=None):

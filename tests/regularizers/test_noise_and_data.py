@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.data import Task
-from genbench.training.regularizer import Step
+from genbench.base.data import Task
+from genbench.contract.regularizer import Step
 
 TASK = Task("classification", (4,), 5)
 

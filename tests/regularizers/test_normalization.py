@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.wide_resnet import wide_resnet

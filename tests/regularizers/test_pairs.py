@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from genbench.errors import InvalidInput
-from genbench.training.regularizer import check_composition
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import check_composition
 
 ON = {
     "weight-decay": "weight-decay[strength=0.01]",

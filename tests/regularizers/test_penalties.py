@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Step, Training
 from genbench.regularizers.path_norm import sum_over_paths
-from genbench.training.regularizer import Step, Training
 
 
 def step_of(problem, model, state=None, outputs=None):

@@ -6,9 +6,9 @@ import pytest
 from running import TINY, command
 
 from genbench import api
+from genbench.fitting.prediction import predict
 from genbench.host import Host
-from genbench.prediction import predict
-from genbench.suite import read_suite
+from genbench.planning.suite import read_suite
 
 pytestmark = pytest.mark.usefixtures("inline")
 

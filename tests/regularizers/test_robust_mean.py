@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 from genbench.regularizers import robust_mean
 from genbench.regularizers.robust_mean import winsorized_mean
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from regularizers.conftest import small_convnet
+from regularizers.problems import small_convnet
 from torch.nn import functional as F
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 
 
 def slopes(model, inputs, targets):

@@ -4,17 +4,17 @@ from functools import cache
 
 import pytest
 import torch
-from regularizers.conftest import SEEDS, regularizer
+from regularizers.problems import SEEDS, regularizer
 from sklearn.datasets import load_digits
 from torch import nn
 
-from genbench.data import Split, Task
+from genbench.base.data import Split, Task
+from genbench.contract.protocol import Protocol
 from genbench.host import Host
+from genbench.host.battery import Battery, Request
 from genbench.models.mlp import mlp
-from genbench.probing import Battery, Request
 from genbench.training.loop import train
 from genbench.training.network import build_network
-from genbench.training.protocol import Protocol
 
 pytestmark = pytest.mark.slow
 

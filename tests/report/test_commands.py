@@ -11,7 +11,7 @@ from reports import DIRECTIONS, LEVELS, invented
 from running import command
 
 from genbench import ranking
-from genbench.store import Folder
+from genbench.runs.store import Folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from reports import DIRECTIONS, invented, report
 
-from genbench.errors import UsageError
+from genbench.base.errors import UsageError
 from genbench.report.figures import FORMS, KINDS, Choice, check, draw, save
 
 CHOICE = Choice("gap", measure="good", axis="model.width", top=5)

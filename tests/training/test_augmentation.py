@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
 from genbench.training.augmentation import augment, draw
 
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Regularizer
 from genbench.training.outcome import StopReason
-from genbench.training.regularizer import Regularizer
 
 
 class HiddenPenalty(Regularizer):

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.canonical import stream_seed
-from genbench.errors import InvalidInput
+from genbench.base.canonical import stream_seed
+from genbench.base.errors import InvalidInput
+from genbench.contract.regularizer import Regularizer
 from genbench.training.outcome import StopReason
-from genbench.training.regularizer import Regularizer
 
 
 @dataclass(frozen=True, kw_only=True)

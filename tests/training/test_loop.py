@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genbench.data import Task
-from genbench.errors import InvalidInput
+from genbench.base.data import Task
+from genbench.base.errors import InvalidInput
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import train
 from genbench.training.outcome import StopReason
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer
 
 SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4}
 
@@ -188,11 +188,12 @@ def test_the_global_random_state_stays(problem):
 def test_bits_do_not_depend_on_the_process(problem):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import torch, conftest\n"
+        "import torch\n"
+        "from training.problems import three_classes\n"
         "torch.set_num_threads(1)\n"
-        "print({name: each.tolist() for name, each in conftest.three_classes().train().final_state.items()})"
+        "print({name: each.tolist() for name, each in three_classes().train().final_state.items()})"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1])]
     elsewhere = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     here = {name: each.tolist() for name, each in problem.train().final_state.items()}
     assert elsewhere.strip() == str(here)

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import log_loss, r2_score, zero_one_loss
 from torch import nn
 
-from genbench.data import Task
+from genbench.base.data import Task
 from genbench.training import evaluation
 from genbench.training.evaluation import evaluate
 

@@ -1,10 +1,10 @@
 import torch
 from torch import nn
 
-from genbench.data import Task
+from genbench.base.data import Task
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer
 from genbench.training.network import build_network
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer
 
 TASK = Task("classification", (4,), 3)
 

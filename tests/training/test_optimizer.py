@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.errors import InvalidInput
+from genbench.base.errors import InvalidInput
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer
 from genbench.training.optimizer import LearningRates, learning_rate, make_optimizer, parameter_groups
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer
 
 STEPS = 6
 ETA, MU, LAMBDA = 0.1, 0.9, 0.01

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from genbench.canonical import stream_seed
-from genbench.errors import InvalidInput
+from genbench.base.canonical import stream_seed
+from genbench.base.errors import InvalidInput
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Regularizer
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import train
 from genbench.training.outcome import StopReason
 from genbench.training.pretraining import pretraining_labels
-from genbench.training.protocol import Protocol
-from genbench.training.regularizer import Regularizer
 
 SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4, "noise": 5}
 

@@ -37,7 +37,7 @@ def test_a_stricter_tolerance_never_needs_fewer_bits():
 
 
 def test_the_components_are_found_through_the_entry_point():
-    from genbench.host import Host
+    from genbench.host.host import Host
 
     host = Host.load()
 

@@ -1,0 +1,188 @@
+"""What a component is, in plain data: its declaration, its settings, its needs.
+
+The decorators that declare one live in `genbench.contract.decorators`; what is read off an object's
+signature, in `genbench.host.signatures`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from genbench.base.errors import InvalidInput
+
+__all__ = [
+    "COST_CLASSES",
+    "DIRECTIONS",
+    "NAME",
+    "ROOTS",
+    "ROOT_COSTS",
+    "Component",
+    "Declaration",
+    "ForwardedSetting",
+    "Kind",
+    "Need",
+    "Setting",
+    "declaration",
+]
+
+
+class Kind(StrEnum):
+    """The kinds of components; the value is the word used on the command line (plural adds an s)."""
+
+    DATASET = "dataset"
+    MODEL = "model"
+    REGULARIZER = "regularizer"
+    PROTOCOL = "protocol"
+    PROBE = "probe"
+    MEASURE = "measure"
+    STATISTIC = "statistic"
+    EXECUTOR = "executor"
+
+
+ROOTS: Mapping[str, str] = {
+    "model": "the trained network, in evaluation mode",
+    "initial_model": "the network as it was initialized",
+    "inputs": "the training inputs as trained on, not augmented, shape (n, *input_shape)",
+    "targets": "the training targets as trained on, noisy labels included, shape (n,) or (n, outputs)",
+    "task": "what is learned: kind, input shape, number of outputs",
+    "history": "columns recorded along training, each a list with one entry per evaluation",
+    "protocol": "how the network was trained",
+    "device": "the device on which to compute",
+    "generator": "a random generator on that device, seeded for this fit and this component",
+    "snapshots": "weights along training, a list of (step, state dict) in order",
+    "validation": "a split taken out of the training data and never trained on",
+    "siblings": "the fits of this configuration with other seeds, a list of networks that take these inputs",
+}
+"""Given from the start, not computed; no probe may take one of these names."""
+
+COST_CLASSES: Mapping[str, str] = {
+    "A": "weights only",
+    "B": "forward passes",
+    "C": "one backward pass or Jacobian",
+    "D": "per-example gradients or Hessian products",
+    "E": "searches",
+    "F": "the training trajectory",
+}
+
+DIRECTIONS = ("+", "-", "?")
+
+# What components and plugins may be called.
+NAME = r"[A-Za-z0-9_][\w.+-]*"
+
+# What a root that is used directly, without a probe between, adds to the cost class.
+ROOT_COSTS: Mapping[str, str] = {"history": "F", "snapshots": "F"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ForwardedSetting:
+    """Stands in a need for a setting of the component that has the need."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """A probe or root that a component needs, with the probe's settings."""
+
+    name: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def resolved(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The probe's settings, forwarded ones taken from `own`, the settings of the needing component.
+
+        Raises
+        ------
+        InvalidInput
+            A setting that is passed on has no default and was not given.
+        """
+        resolved = {}
+        for key, value in self.settings:
+            if isinstance(value, ForwardedSetting):
+                if value.name not in own:
+                    raise InvalidInput(f"setting '{value.name}' must be given")
+                value = own[value.name]
+            resolved[key] = value
+        return resolved
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A hyperparameter of a component: keyword-only parameter of a function, field of a class."""
+
+    name: str
+    annotation: Any
+    default: Any = dataclasses.MISSING
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True)
+class Declaration:
+    """What a decorator leaves on the object that it decorates."""
+
+    kind: Kind
+    name: str
+    version: int = 1
+    aliases: tuple[str, ...] = ()
+    family: str = ""
+    direction: str = "?"
+    source: str = ""
+    formula: str = ""
+    cost: str = "A"
+    checksum: str | None = None
+    task: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+    """A declared object together with the plugin that it comes from and what its signature says."""
+
+    declared: Declaration
+    plugin: str
+    object: Any
+    settings: Mapping[str, Setting]
+    needs: Mapping[str, Need]
+    source_hash: str = ""
+    keyed_by_source: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return self.declared.kind
+
+    @property
+    def name(self) -> str:
+        return self.declared.name
+
+    @property
+    def version(self) -> int:
+        return self.declared.version
+
+    @property
+    def full_name(self) -> str:
+        """``plugin:name``; components of the core have bare names."""
+        return self.name if self.plugin == "core" else f"{self.plugin}:{self.name}"
+
+    @property
+    def documentation(self) -> str:
+        return inspect.getdoc(self.object) or ""
+
+    @property
+    def summary(self) -> str:
+        return self.documentation.partition("\n")[0]
+
+    def defaults(self) -> dict[str, Any]:
+        return {name: each.default for name, each in self.settings.items() if not each.required}
+
+
+def declaration(target: Any) -> Declaration | None:
+    """The declaration left on an object itself; one inherited from a base class does not count."""
+    if not (inspect.isfunction(target) or inspect.isclass(target)):
+        return None
+    found = vars(target).get("__genbench__")
+    return found if isinstance(found, Declaration) else None

@@ -1,0 +1,180 @@
+"""The decorators with which a plugin declares its components, and the words for what a component needs.
+
+A decorator returns its object unchanged and only leaves a `Declaration` on it. Nothing is registered: the
+host collects declared objects from the plugins that it loads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from genbench.contract.components import Declaration, ForwardedSetting, Kind, Need
+
+__all__ = [
+    "dataset",
+    "executor",
+    "measure",
+    "model",
+    "need",
+    "probe",
+    "protocol",
+    "regularizer",
+    "setting",
+    "statistic",
+]
+
+
+def need(probe: str, **settings: Any) -> Any:
+    """Name a probe, with settings, as the default of a parameter.
+
+    Parameters
+    ----------
+    probe : str
+        The probe's name; ``"plugin:name"`` for a probe of another plugin.
+    **settings
+        Settings of that probe. ``genbench.setting("kernel")`` passes on the component's own setting.
+
+    Examples
+    --------
+    >>> import genbench
+    >>> @genbench.measure(family="spectral", direction="+", source="Jiang et al. 2020, eq. 32")
+    ... def log_prod_of_spec(norms=genbench.need("spectral_norms", kernel="operator")):
+    ...     return sum(2 * norm.log() for norm in norms.values())
+    """
+    return Need(probe, tuple(sorted(settings.items())))
+
+
+def setting(name: str) -> ForwardedSetting:
+    """Pass the component's own setting `name` on to a probe, inside `need`."""
+    return ForwardedSetting(name)
+
+
+def _decorator(kind: Kind) -> Callable[..., Any]:
+    def decorate(target: Any = None, **declared: Any) -> Any:
+        if target is None:
+            return lambda decorated: decorate(decorated, **declared)
+        name = declared.pop("name", None) or _default_name(kind, target)
+        if "aliases" in declared:
+            declared["aliases"] = tuple(declared["aliases"])
+        if kind in (Kind.REGULARIZER, Kind.PROTOCOL):
+            _freeze(target)
+        if kind in (Kind.REGULARIZER, Kind.PROTOCOL) and "__dataclass_fields__" not in vars(target):
+            # A class without the decorator would inherit its base's fields and silently lose its own.
+            dataclasses.dataclass(frozen=True, kw_only=True)(target)
+        target.__genbench__ = Declaration(kind=kind, name=name, **declared)
+        return target
+
+    return decorate
+
+
+def _freeze(target: Any) -> None:
+    """Make a class whose base is a frozen dataclass one itself, so that its annotated fields are settings."""
+    is_derived = inspect.isclass(target) and dataclasses.is_dataclass(target)
+    if is_derived and "__dataclass_fields__" not in vars(target):
+        dataclasses.dataclass(frozen=True, kw_only=True)(target)
+
+
+def _default_name(kind: Kind, target: Any) -> str:
+    """Measures, probes and statistics keep their underscores; what a suite names has hyphens."""
+    name = target.__name__
+    if inspect.isclass(target):
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    if kind in (Kind.MEASURE, Kind.PROBE, Kind.STATISTIC):
+        return name
+    return name.replace("_", "-")
+
+
+def dataset(
+    target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
+    checksum: str | None = None, task: Any = None,
+) -> Any:  # fmt: skip
+    """Declare a data set: ``def digits(root, *, settings) -> genbench.Data``.
+
+    Parameters
+    ----------
+    checksum : str, optional
+        What `Data.checksum` will be for every setting. With it and `task`, planning needs no data.
+    task : Task or callable, optional
+        The task, or a function from the settings (keyword arguments) to it.
+    """
+    return _decorator(Kind.DATASET)(
+        target, name=name, version=version, source=source, checksum=checksum, task=task
+    )
+
+
+def model(
+    target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
+    aliases: typing.Sequence[str] = (),
+) -> Any:  # fmt: skip
+    """Declare a model: ``def mlp(task, *, settings) -> nn.Module``."""
+    return _decorator(Kind.MODEL)(target, name=name, version=version, source=source, aliases=aliases)
+
+
+def regularizer(
+    target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
+    aliases: typing.Sequence[str] = (),
+) -> Any:  # fmt: skip
+    """Declare a regularizer: a class derived from `genbench.Regularizer`; its annotated fields are settings.
+
+    A class that is no dataclass yet becomes a frozen one.
+    """
+    return _decorator(Kind.REGULARIZER)(target, name=name, version=version, source=source, aliases=aliases)
+
+
+def protocol(target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "") -> Any:
+    """Declare a protocol: a class derived from `genbench.Protocol`; fields with other defaults are its own.
+
+    A class that is no dataclass yet becomes a frozen one.
+    """
+    return _decorator(Kind.PROTOCOL)(target, name=name, version=version, source=source)
+
+
+def probe(target: Any = None, /, *, name: str | None = None, version: int = 1, cost: str = "A") -> Any:
+    """Declare a probe: a function whose parameters name the probes and roots that it needs.
+
+    Parameters
+    ----------
+    cost : {"A", "B", "C", "D", "E", "F"}
+        What the probe itself does, from weights only (A) to the training trajectory (F).
+    """
+    return _decorator(Kind.PROBE)(target, name=name, version=version, cost=cost)
+
+
+def measure(
+    target: Any = None, /, *, family: str, direction: str, source: str = "", formula: str = "",
+    name: str | None = None, version: int = 1, cost: str = "A", aliases: typing.Sequence[str] = (),
+) -> Any:  # fmt: skip
+    """Declare a measure: a function of probes and roots that returns one number.
+
+    Parameters
+    ----------
+    family : str
+        Measures of one family are chosen together with ``family:NAME``.
+    direction : {"+", "-", "?"}
+        ``+`` when a larger value is supposed to mean a larger gap.
+    source : str
+        Paper and equation.
+    cost : {"A", "B", "C", "D", "E", "F"}
+        What the function itself adds to the cost of its probes; weights only where left out.
+    aliases : sequence of str
+        Other names by which suites, commands and rankings find the measure. Values carry its name.
+    """
+    return _decorator(Kind.MEASURE)(
+        target, family=family, direction=direction, source=source, formula=formula,
+        name=name, version=version, cost=cost, aliases=aliases,
+    )  # fmt: skip
+
+
+def statistic(target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "") -> Any:
+    """Declare a statistic: ``def spearman(values, target, axes, groups, weights) -> float``."""
+    return _decorator(Kind.STATISTIC)(target, name=name, version=version, source=source)
+
+
+def executor(target: Any = None, /, *, name: str | None = None, version: int = 1) -> Any:
+    """Declare an executor: a class with ``submit(job)``, ``results()``, ``cancel(id)``, ``close()``."""
+    return _decorator(Kind.EXECUTOR)(target, name=name, version=version)

@@ -1,0 +1,94 @@
+"""Jobs and their outcomes: plain data that crosses the border between processes as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Job", "JobOutcome"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Train one trial, or measure one fit.
+
+    Attributes
+    ----------
+    task : {"train", "measure"}
+        Each is done by a process of its own: one that measures never holds the test split.
+    key, trial : str, mapping
+    folder : str
+        The run folder, where a trained fit is written.
+    plugins : sequence of mapping
+        Fields of `genbench.host.host.PluginSource`.
+    data : str or None
+        The user's data folder.
+    device : str
+        Set by the executor when the job gets its slot, unless it is given.
+    keep, limits
+        As in the suite.
+    measures : sequence of str
+        Spellings.
+    siblings : sequence of str
+        Keys of the fits of the same configuration, for measures that compare seeds.
+    skip : mapping
+        Component that is not to be started, to the status and reason of what needs it.
+    """
+
+    task: Literal["train", "measure"]
+    key: str
+    trial: Mapping[str, Any]
+    folder: str
+    plugins: Sequence[Mapping[str, Any]]
+    data: str | None = None
+    device: str = ""
+    keep: Sequence[Any] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    measures: Sequence[str] = ()
+    siblings: Sequence[str] = ()
+    skip: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.task} {self.key}" + (" siblings" if self.siblings else "")
+
+    @property
+    def threads(self) -> int:
+        return self.trial["threads"]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class JobOutcome:
+    """How a job ended.
+
+    Attributes
+    ----------
+    status : {"ok", "error", "crashed", "timeout"}
+        Of a training job. A measuring job is ``ok`` whatever became of its values.
+    reason, detail : str
+        One line; the traceback or the worker's last words.
+    values : list of dict
+        One for each measure: name, value, status, reason, costs.
+    probes : dict
+        For each probe its own seconds and peak memory in bytes.
+    seconds : float
+        Time of the whole job.
+    culprits : dict
+        Component that killed or stalled a worker, to ``crashed`` or ``timeout``.
+    environment : str
+        Hash of the description of what the job was done with.
+    """
+
+    job: Job
+    status: str = "ok"
+    reason: str = ""
+    detail: str = ""
+    values: list[dict[str, Any]] = field(default_factory=list)
+    probes: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    culprits: dict[str, str] = field(default_factory=dict)
+    environment: str = ""

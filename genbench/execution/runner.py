@@ -1,0 +1,400 @@
+"""Executing a plan: what is missing is trained and measured, what is there is kept."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from genbench.base.values import Status
+from genbench.contract.jobs import Job, JobOutcome
+from genbench.execution.locks import Locks
+from genbench.execution.observers import Observers
+from genbench.fitting.roots import describe_measure, sees_other_examples
+from genbench.host import Host
+from genbench.host.battery import Battery
+from genbench.host.identity import measure_identity, value_key
+from genbench.planning.plan import Plan, Trial
+from genbench.runs.environment import now
+from genbench.runs.store import Folder, StoredFit
+
+__all__ = ["Executor", "Progress", "Runner", "Summary"]
+
+# A component that killed or stalled its worker on so many fits in a row is not started again in this run.
+CRASHES_BEFORE_SKIPPING = 3
+
+
+class Executor(Protocol):
+    """What the runner asks of an executor."""
+
+    slots: int
+
+    def submit(self, job: Job) -> str: ...
+    def results(self) -> Iterable[JobOutcome]: ...
+    def cancel(self, id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Progress:
+    """What the runner tells while it works; this one keeps silent."""
+
+    def started(self, total: int, done: int) -> None:
+        """The run begins; `done` of `total` trials need nothing."""
+
+    def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
+        """A fit is on disk."""
+
+    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        """Values of a fit are on disk; for those that compare it with its siblings there is a second call."""
+
+    def say(self, line: str) -> None:
+        """Something that the user should know."""
+
+    def finished(self) -> None:
+        """Nothing is left to do."""
+
+
+@dataclass
+class Summary:
+    """What a command did.
+
+    Attributes
+    ----------
+    trials : int
+        Of the plan.
+    trained, measured : int
+        Fits and passes that this command made.
+    failures : dict
+        Key of a trial that has no fit to the reason.
+    faults : dict
+        Measure to reasons and their counts, for values missing because of a fault, in this run or before.
+    """
+
+    trials: int = 0
+    trained: int = 0
+    measured: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, collections.Counter[str]] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.failures and not self.faults
+
+    def failure_counts(self) -> collections.Counter[str]:
+        """How many trials have no fit, by reason."""
+        return collections.Counter(self.failures.values())
+
+
+class Runner:
+    """Brings a run folder to what its plan says.
+
+    Parameters
+    ----------
+    battery : Battery
+        The measures that are wanted.
+    data : str or None
+        The user's data folder.
+    train : bool
+        Train what is missing; otherwise existing fits are measured only.
+    retry : bool
+        Try again what failed before.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Folder,
+        host: Host,
+        executor: Executor,
+        battery: Battery,
+        *,
+        data: str | None = None,
+        train: bool = True,
+        retry: bool = False,
+        progress: Progress | None = None,
+    ):
+        self._plan = plan
+        self._folder = folder
+        self._executor = executor
+        self._battery = battery
+        self._data = data
+        self._train = train
+        self._retry = retry
+        self._progress = progress or Progress()
+        self._observers = Observers(host, self._progress.say)
+        self._sources = [asdict(each) for each in host.sources]
+        self._trials = {each.key: each for each in plan.trials}
+        self._crashes: collections.Counter[str] = collections.Counter()
+        # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
+        self._given_up: dict[str, dict[str, str]] = {}
+        self._retried: set[tuple[str, str]] = set()
+        self._whole: set[str] = set()
+        self._summary = Summary(trials=len(plan.trials))
+        self._configurations: dict[str, list[str]] = {}
+        for each in plan.whole:
+            self._configurations.setdefault(each.configuration, []).append(each.key)
+        alone = [each for each in battery.requests if not battery.needs_siblings(each)]
+        self._first = [each.spelling for each in alone]
+        self._second = [each.spelling for each in battery.requests if each.spelling not in set(self._first)]
+        self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
+        self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._executor.close()
+
+    def to_do(self) -> tuple[list[Trial], list[Trial]]:
+        """The trials that are to be trained, and those whose fits are to be measured."""
+        jobs = [(each, self._job(each, self._first)) for each in self._plan.trials]
+        train = [trial for trial, job in jobs if job is not None and job.task == "train"]
+        measure = [trial for trial, job in jobs if job is not None and job.task == "measure"]
+        return train, measure
+
+    def run(self) -> Summary:
+        """Work until nothing is left, then say what is there."""
+        locks = Locks(self._folder.path / "locks")
+        run = {
+            "folder": str(self._folder.path),
+            "suite": dict(self._plan.suite.content),
+            "trials": [each.as_dict() for each in self._plan.trials],
+        }
+        try:
+            done = sum(self._job(each, self._first) is None for each in self._plan.trials)
+            self._progress.started(len(self._plan.trials), done)
+            self._observers.tell("genbench_run_started", run=run)
+            self._work(locks, self._first)
+            if self._second:
+                self._work(locks, self._second)
+                self._say_who_waits()
+            self._observers.tell("genbench_run_finished", run=run)
+        finally:
+            # First the workers, so that nobody takes over a lock whose work still goes on.
+            self._executor.close()
+            locks.close()
+            self._progress.finished()
+        return self._take_stock()
+
+    # --- the loop ----------------------------------------------------------------------------------
+
+    def _work(self, locks: Locks, measures: Sequence[str]) -> None:
+        """Feed the executor, a few jobs ahead, so that other commands find work to take too."""
+        waiting = collections.deque(self._plan.trials)
+        elsewhere: collections.deque[Trial] = collections.deque()
+        in_flight = 0
+
+        def feed() -> int:
+            fed = 0
+            while waiting and in_flight + fed < 2 * self._executor.slots:
+                trial = waiting.popleft()
+                if self._job(trial, measures) is None:
+                    continue
+                if not locks.take(trial.key):
+                    elsewhere.append(trial)
+                    continue
+                # Another command may have done the work between the look and the lock.
+                job = self._job(trial, measures)
+                if job is None:
+                    locks.release(trial.key)
+                    continue
+                self._executor.submit(job)
+                fed += 1
+            return fed
+
+        while True:
+            in_flight += feed()
+            for outcome in self._executor.results():
+                in_flight -= 1
+                following = self._settle(outcome, measures)
+                if following is not None:
+                    self._executor.submit(following)
+                    in_flight += 1
+                else:
+                    locks.release(outcome.job.key)
+                in_flight += feed()
+            if not elsewhere:
+                return
+            time.sleep(0.5)
+            waiting, elsewhere = elsewhere, collections.deque()
+
+    def _job(self, trial: Trial, measures: Sequence[str]) -> Job | None:
+        """The next thing to do for a trial, or None."""
+        if self._stored(trial.key) is None:
+            failed = self._folder.failure(trial.key) is not None
+            if not self._train or (failed and not self._may_retry("train", trial.key)):
+                return None
+            return self._make(trial, "train")
+        siblings: list[str] = []
+        if measures is self._second:
+            if self._waits_for(trial):
+                return None
+            siblings = self._siblings(trial)
+        missing = self._missing(trial.key, measures, siblings)
+        return self._make(trial, "measure", missing, siblings) if missing else None
+
+    def _stored(self, key: str) -> StoredFit | None:
+        """The fit of a key; its weights are read and compared with their hash once in a run."""
+        stored = self._folder.fit(key, check_weights=key not in self._whole)
+        if stored is not None:
+            self._whole.add(key)
+        return stored
+
+    def _siblings(self, trial: Trial) -> list[str]:
+        """The fits of the same configuration with other seeds, in this folder and of the whole suite."""
+        keys = self._configurations[trial.configuration]
+        return [each for each in keys if each != trial.key and self._stored(each) is not None]
+
+    def _waits_for(self, trial: Trial) -> list[str]:
+        """Fits of the same configuration that are still to be trained, by this command or another one."""
+        keys = self._configurations[trial.configuration]
+        return [each for each in keys if self._stored(each) is None and self._folder.failure(each) is None]
+
+    def _say_who_waits(self) -> None:
+        waiting = sum(bool(self._waits_for(each)) for each in self._plan.trials)
+        if waiting:
+            self._progress.say(
+                f"{', '.join(self._second)}: {waiting} trials wait until all seeds of their configuration "
+                f"are trained; 'genbench measure {self._folder.path}' computes them then"
+            )
+
+    def _missing(self, key: str, measures: Sequence[str], siblings: Sequence[str] = ()) -> list[str]:
+        wanted = {each: self._value_key(key, each, siblings) for each in measures}
+        values = self._folder.measured(key, wanted).values
+        retry = self._may_retry(_pass(measures is self._second), key)
+        return [
+            each
+            for each in measures
+            if each not in values or (retry and Status(values[each]["status"]).is_fault)
+        ]
+
+    def _may_retry(self, what: str, key: str) -> bool:
+        return self._retry and (what, key) not in self._retried
+
+    def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
+        return value_key(key, self._identities[spelling], siblings if spelling in self._second else ())
+
+    def _make(
+        self, trial: Trial, task: Any, measures: Sequence[str] = (), siblings: Sequence[str] = ()
+    ) -> Job:
+        suite = self._plan.suite
+        return Job(
+            task=task,
+            key=trial.key,
+            trial=trial.as_dict(),
+            folder=str(self._folder.path.resolve()),
+            plugins=self._sources,
+            data=self._data,
+            keep=list(suite.keep),
+            limits=asdict(suite.limits),
+            measures=list(measures),
+            siblings=list(siblings),
+            skip=self._given_up,
+        )
+
+    # --- outcomes ----------------------------------------------------------------------------------
+
+    def _settle(self, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+        """Put an outcome on disk; returns the job that follows from it, if any."""
+        trial = self._trials[outcome.job.key]
+        if outcome.status == "cancelled":
+            return None
+        if outcome.job.task == "train":
+            return self._settle_training(trial, outcome, measures)
+        self._settle_measuring(trial, outcome, measures)
+        return None
+
+    def _settle_training(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+        if self._retry:
+            self._folder.forget_failures(trial.key)
+        stored = self._stored(trial.key)
+        if outcome.status != "ok" or stored is None:
+            reason = outcome.reason or "the record of the fit is not readable"
+            record = {
+                "trial": trial.as_dict(),
+                "status": outcome.status,
+                "reason": reason,
+                "detail": outcome.detail,
+                "environment": outcome.environment,
+                "time": now(),
+            }
+            self._retried.add(("train", trial.key))
+            self._folder.write_failure(trial.key, record)
+            self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
+            return None
+        self._summary.trained += 1
+        self._progress.trained(trial, stored.record)
+        self._observers.tell("genbench_trial_finished", trial=trial.as_dict(), record=dict(stored.record))
+        return self._job(trial, measures)
+
+    def _settle_measuring(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> None:
+        self._retried.add((_pass(measures is self._second), trial.key))
+        self._count_crashes(outcome)
+        if not outcome.values:
+            return
+        # Siblings that were trained on other examples know more than the fit and its training data tell.
+        held_out = {"held_out": True} if measures is self._second and sees_other_examples(trial) else {}
+        values = [
+            {
+                **value,
+                **self._descriptions[value["measure"]],
+                **held_out,
+                "key": self._value_key(trial.key, value["measure"], outcome.job.siblings),
+            }
+            for value in outcome.values
+        ]
+        content = {
+            "fit": trial.key,
+            "environment": outcome.environment,
+            "time": now(),
+            "seconds": outcome.seconds,
+            "battery_seconds": sum(each["own_seconds"] for each in outcome.values)
+            + sum(each["seconds"] for each in outcome.probes.values()),
+            "probes": outcome.probes,
+            "values": values,
+        }
+        self._folder.write_values(trial.key, content)
+        self._summary.measured += 1
+        self._progress.measured(trial, values)
+
+    def _count_crashes(self, outcome: JobOutcome) -> None:
+        for component, status in outcome.culprits.items():
+            self._crashes[component] += 1
+            if self._crashes[component] == CRASHES_BEFORE_SKIPPING and component not in self._given_up:
+                why = f"{component} {status} on {CRASHES_BEFORE_SKIPPING} fits in a row"
+                self._given_up[component] = {"status": str(Status.SKIPPED), "reason": why}
+                self._progress.say(f"{why}; it is skipped for the rest of this run")
+        for value in outcome.values:
+            if not Status(value["status"]).is_fault:
+                self._forgive(value["measure"])
+
+    def _forgive(self, spelling: str) -> None:
+        """A measure that was computed clears itself and the probes below it."""
+        for name in (spelling, *self._battery.below[spelling]):
+            if name not in self._given_up:
+                self._crashes.pop(name, None)
+
+    def _take_stock(self) -> Summary:
+        summary = self._summary
+        measures = [*self._first, *self._second]
+        for trial in self._plan.trials:
+            key = trial.key
+            if self._stored(key) is None:
+                failure = self._folder.failure(key)
+                if failure is not None:
+                    summary.failures[key] = failure["reason"]
+                elif self._folder.holds(key):
+                    summary.failures[key] = "its record or its weights are damaged"
+                continue
+            siblings = self._siblings(trial) if self._second else []
+            wanted = {each: self._value_key(key, each, siblings) for each in measures}
+            for name, value in self._folder.measured(key, wanted).values.items():
+                if Status(value["status"]).is_fault:
+                    summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
+        return summary
+
+
+def _pass(second: bool) -> str:
+    return "second pass" if second else "first pass"

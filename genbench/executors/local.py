@@ -1,0 +1,88 @@
+"""The local executor: slots on this machine, each with worker processes of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import genbench
+from genbench.contract.jobs import Job, JobOutcome
+from genbench.execution.supervision import Slot, supervise
+
+__all__ = ["LocalExecutor"]
+
+
+@genbench.executor(name="local")
+class LocalExecutor:
+    """Runs jobs on this machine, one at a time in each slot.
+
+    Parameters
+    ----------
+    devices : sequence of str
+        One slot for each entry; an entry may repeat, so that several slots share a GPU.
+    watch : callable, optional
+        Is given each event of each job, from the slots' threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        devices: Sequence[str] = ("cpu",),
+        watch: Callable[[Job, Mapping[str, Any]], None] = lambda job, event: None,
+    ):
+        self._watch = watch
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[JobOutcome] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
+        self._open = 0
+        self.slots = len(devices)
+        self._places = [Slot() for _ in devices]
+        for slot, device in zip(self._places, devices, strict=True):
+            threading.Thread(target=self._serve, args=(slot, device), daemon=True).start()
+
+    def submit(self, job: Job) -> str:
+        """Queue a job; returns its id."""
+        self._open += 1
+        self._waiting.put(job)
+        return job.id
+
+    def results(self) -> Iterator[JobOutcome]:
+        """Yield outcomes as they come, until no submitted job is left.
+
+        Jobs may be submitted while iterating.
+        """
+        while self._open:
+            # Waiting in short turns lets a signal through on every platform.
+            try:
+                outcome = self._outcomes.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            self._open -= 1
+            yield outcome
+
+    def cancel(self, id: str) -> None:
+        """Forget a job that has not started; it yields no values."""
+        self._cancelled.add(id)
+
+    def close(self) -> None:
+        """Stop at once: kill the workers, forget what waits."""
+        for _ in self._places:
+            self._waiting.put(None)
+        for slot in self._places:
+            slot.close()
+
+    def _serve(self, slot: Slot, device: str) -> None:
+        while (job := self._waiting.get()) is not None:
+            if job.id in self._cancelled:
+                outcome = JobOutcome(job, status="cancelled")
+            else:
+                placed = dataclasses.replace(job, device=job.device or device)
+                try:
+                    outcome = supervise(placed, slot, partial(self._watch, placed))
+                except Exception as fault:  # a job must have an outcome, or the run would wait for ever
+                    outcome = JobOutcome(job, status="error", reason=f"{type(fault).__name__}: {fault}")
+            self._outcomes.put(outcome)

@@ -1,0 +1,217 @@
+"""What a plan will take: time, memory and disk, predicted from the networks' arithmetic before anything runs.
+
+Networks are built without memory (on torch's meta device) where that works, which also finds those that
+cannot be built.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from genbench.base.canonical import canonical_json
+from genbench.base.errors import GenbenchError, InvalidInput
+from genbench.contract.components import Kind
+from genbench.contract.protocol import Protocol
+from genbench.contract.regularizer import Planned, Regularizer, check_planned
+from genbench.fitting.fit import parts, plain_settings
+from genbench.host import Host
+from genbench.planning.plan import Trial
+from genbench.training.captures import captured_modules
+
+__all__ = ["CPU_CORE", "GPU", "Hardware", "Prediction", "predict"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Sustained speed on networks of this size, and what every layer costs in a step beside arithmetic."""
+
+    flops: float
+    seconds_per_layer: float
+    seconds_per_step: float
+
+
+GPU = Hardware(flops=1.2e13, seconds_per_layer=6e-5, seconds_per_step=4e-4)
+"""A data-centre GPU in float32, one fit at a time."""
+
+CPU_CORE = Hardware(flops=4e10, seconds_per_layer=3e-5, seconds_per_step=2e-4)
+"""One core of a server."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Sums over the trials that are asked about.
+
+    Attributes
+    ----------
+    gpu_hours, core_hours : float
+        Training on one GPU, one fit at a time, or on one core.
+    memory_bytes : float
+        Of the largest fit in training: weights, gradients, momentum, activations of a batch, data.
+    disk_bytes : float
+        Of all the weights that are kept.
+    """
+
+    gpu_hours: float = 0.0
+    core_hours: float = 0.0
+    memory_bytes: float = 0.0
+    disk_bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One network's arithmetic: forward FLOPs and activations of one example, weights, layers.
+
+    The network itself is kept where regularizers look at it; it may have shapes only.
+    """
+
+    flops: float
+    activations: float
+    weights: float
+    layers: int
+    model: nn.Module | None = None
+
+
+def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
+    """Predict what training these trials takes.
+
+    Parameters
+    ----------
+    states : int
+        How many state dictionaries are kept of each fit.
+
+    Raises
+    ------
+    InvalidInput
+        A network cannot be built for its task, or its regularizers cannot be used on it; one line for each
+        kind of network.
+    """
+    networks: dict[str, _Network] = {}
+    problems: dict[str, None] = {}
+    checked: set[str] = set()
+    gpu = core = memory = disk = 0.0
+    for trial in trials:
+        regularizers = [[each.name, each.settings] for each in trial.regularizers]
+        known = canonical_json([trial.model.name, trial.model.settings, trial.task.input_shape, regularizers])
+        where = f"model '{trial.model.name}' for dataset '{trial.dataset.name}'"
+        if known not in networks:
+            try:
+                networks[known] = _measure(trial, host)
+            except (GenbenchError, ValueError, TypeError, RuntimeError) as fault:
+                problems[f"{where}: {fault}"] = None
+                networks[known] = _Network(0, 0, 0, 0)
+        network = networks[known]
+        protocol, stack = parts(trial, host)
+        use = canonical_json(
+            [known, trial.dataset.name, trial.protocol.settings, trial.splits]
+        )  # the same for every seed
+        if trial.regularizers and network.model is not None and use not in checked:
+            checked.add(use)
+            try:
+                _check(network.model, trial, protocol, stack)
+            except InvalidInput as fault:
+                problems.update(dict.fromkeys(f"{where}: {each}" for each in fault.problems))
+        examples = _examples(trial)
+        step_cost = math.prod(each.step_cost for each in stack)
+        gpu += _seconds(network, protocol, examples, GPU, step_cost)
+        core += _seconds(network, protocol, examples, CPU_CORE, step_cost)
+        batch = min(protocol.batch_size, examples)
+        gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
+        input_size = math.prod(trial.task.input_shape)
+        memory = max(memory, _memory(network, protocol, examples, input_size, gradients))
+        disk += 4 * network.weights * states
+    if problems:
+        raise InvalidInput(problems)
+    return Prediction(gpu / 3600, core / 3600, memory, disk)
+
+
+def _check(model: nn.Module, trial: Trial, protocol: Protocol, regularizers: Sequence[Regularizer]) -> None:
+    """Let the regularizers look at the network that they were built into."""
+    captured_modules(model, regularizers)
+    planned = Planned(
+        model=model, task=trial.task, protocol=protocol, examples=_known_examples(trial),
+        validation=trial.splits["validation_size"],
+    )  # fmt: skip
+    check_planned(regularizers, planned)
+
+
+# Sizes of the training splits of the named data sets; anything else counts as this many examples.
+_TRAIN_SIZES = {
+    "digits": 899,
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "svhn": 73_257,
+    "polynomial": 100,
+    "noisy-zeros": 100,
+}
+_USUAL_TRAIN_SIZE = 50_000
+
+
+def _examples(trial: Trial) -> int:
+    return _known_examples(trial) or _USUAL_TRAIN_SIZE - trial.splits["validation_size"]
+
+
+def _known_examples(trial: Trial) -> int | None:
+    whole = _TRAIN_SIZES.get(trial.dataset.name)
+    return trial.splits["train_size"] or (whole and whole - trial.splits["validation_size"])
+
+
+def _seconds(
+    network: _Network, protocol: Protocol, examples: int, hardware: Hardware, step_cost: float
+) -> float:
+    epochs = protocol.expected_epochs
+    steps = epochs * math.ceil(examples / protocol.batch_size)
+    # Forward and backward are three forward passes; the evaluation after each epoch is a fourth.
+    arithmetic = (3 * step_cost + 1) * network.flops * examples * epochs / hardware.flops
+    layers = step_cost * network.layers * hardware.seconds_per_layer
+    return arithmetic + steps * (hardware.seconds_per_step + layers)
+
+
+def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int, gradients: float) -> float:
+    batch = min(protocol.batch_size, examples)
+    return gradients + 4 * (4 * network.weights + 2 * network.activations * batch + examples * input_size)
+
+
+def _measure(trial: Trial, host: Host) -> _Network:
+    try:
+        return _arithmetic(trial, host, "meta")
+    except RuntimeError:
+        # Some networks look at their values, which a shape-only one does not have; the others fail again.
+        with torch.random.fork_rng(devices=[]):
+            return _arithmetic(trial, host, "cpu")
+
+
+def _arithmetic(trial: Trial, host: Host, device: str) -> _Network:
+    """Build the network and send two examples through it, counting."""
+    component = host.find(Kind.MODEL, trial.model.name)
+    with torch.device(device):
+        model = component.object(trial.task, **plain_settings(trial.model.settings))
+        for regularizer in parts(trial, host)[1]:
+            model = regularizer.build(model, trial.task)
+    model = model.to(device).eval()
+    weights = sum(each.numel() for each in model.parameters())
+    leaves = [each for each in model.modules() if not list(each.children())]
+    activations = 0.0
+
+    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal activations
+        outputs = output if isinstance(output, tuple) else (output,)
+        activations += sum(each.numel() for each in outputs if isinstance(each, torch.Tensor)) / 2
+
+    hooks = [each.register_forward_hook(count) for each in leaves]
+    counter = FlopCounterMode(display=False)
+    try:
+        with counter, torch.no_grad():
+            model(torch.zeros(2, *trial.task.input_shape, device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # Every weight is used at least once an example, whatever the counter knows of the operators.
+    flops = max(counter.get_total_flops() / 2, 2.0 * weights)
+    return _Network(flops, activations, weights, len(leaves), model.train() if trial.regularizers else None)

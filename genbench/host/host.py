@@ -1,0 +1,219 @@
+"""The plugin host: finds plugins, loads each behind its own guard, and answers for components by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.contract import hookspecs
+from genbench.contract.components import Component, Kind
+from genbench.host.plugin import CORE, Plugin, PluginSource, fold, hook_arguments, installed, listed, load
+
+__all__ = ["CORE", "Host", "Plugin", "PluginSource"]
+
+
+class _Manager(pluggy.PluginManager):
+    """Takes functions named ``genbench_*`` as hooks, without a decorator."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        method = getattr(plugin, name, None)
+        return {} if name.startswith("genbench_") and inspect.isfunction(method) else None
+
+
+class Host:
+    """All plugins of this process.
+
+    Load it with `Host.load`; it never raises for a plugin that is broken, see `problems`.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin], manager: pluggy.PluginManager):
+        self.plugins = list(plugins)
+        self._manager = manager
+        self._by_name: dict[Kind, dict[tuple[str, str], Component]] = {kind: {} for kind in Kind}
+        for plugin in self.plugins:
+            for component in plugin.components:
+                for name in (component.name, *component.declared.aliases):
+                    self._by_name[component.kind].setdefault((component.plugin, fold(name)), component)
+        self._drop_unmet_needs()
+
+    def _drop_unmet_needs(self) -> None:
+        """Find needs that cannot be met now, not in the middle of a run; who has them is dropped alone."""
+        from genbench.host.battery import Battery, Request
+
+        table = self._by_name[Kind.MEASURE]
+        for plugin in self.plugins:
+            for component in [each for each in plugin.components if each.kind is Kind.MEASURE]:
+                if any(each.required for each in component.settings.values()):
+                    continue  # what it needs may depend on them; whoever gives them is told
+                request = Request(component, component.defaults(), component.full_name)
+                try:
+                    Battery.resolve([request], self.probe_lookup)
+                except InvalidInput as fault:
+                    plugin.problems.append(
+                        f"measure '{component.name}' is broken: {'; '.join(fault.problems)}"
+                    )
+                    plugin.components.remove(component)
+                    for known in [known for known, each in table.items() if each is component]:
+                        del table[known]
+
+    @classmethod
+    def load(
+        cls, plugins: Iterable[str | PluginSource] = (), without: Iterable[str] = (), *, rooms: Any = None
+    ) -> Host:
+        """Find and load plugins.
+
+        Parameters
+        ----------
+        plugins : iterable of str or PluginSource
+            ``FILE|MODULE`` beside those that are installed.
+        without : iterable of str
+            Names of plugins to leave out.
+        rooms : set of str, optional
+            Load these built-in rooms only, and nothing else that is installed.
+
+        Raises
+        ------
+        UsageError
+            A file that cannot be read, or a name in `without` that no plugin has.
+        """
+        asked = [PluginSource.from_argument(each) if isinstance(each, str) else each for each in plugins]
+        sources = [each for each in installed() if rooms is None or each.name in rooms] + asked
+        without = list(without)
+        for name in without:
+            if name not in {each.name for each in sources}:
+                raise UsageError(
+                    f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}"
+                )
+        return cls.of(sources, without)
+
+    @classmethod
+    def of(cls, sources: Iterable[PluginSource], without: Iterable[str] = ()) -> Host:
+        """Load exactly these plugins: what a worker does with the sources that it was given."""
+        manager = _Manager("genbench")
+        manager.add_hookspecs(hookspecs)
+        loaded: list[Plugin] = []
+        for source in sources:
+            plugin = Plugin(source)
+            loaded.append(plugin)
+            if source.name in without:
+                plugin.status = "disabled"
+            elif any(each.name == source.name for each in loaded[:-1]):
+                plugin.broken(f"another plugin is named '{source.name}'")
+            else:
+                load(plugin, manager)
+        return cls(loaded, manager)
+
+    @property
+    def sources(self) -> list[PluginSource]:
+        """What a worker must be given to load the same plugins."""
+        return [each.source for each in self.plugins if each.status != "disabled"]
+
+    def problems(self, asked_for: bool | None = None) -> list[str]:
+        """A line for each fault of each plugin; only of those named on the command line if `asked_for`."""
+        return [
+            f"plugin '{plugin.name}' ({plugin.source.origin}): {problem}"
+            for plugin in self.plugins
+            if asked_for is None or plugin.source.asked_for == asked_for
+            for problem in plugin.problems
+        ]
+
+    def components(self, kind: Kind | str) -> list[Component]:
+        """All components of a kind, sorted by full name, the core's first."""
+        found = {id(each): each for each in self._by_name[Kind(kind)].values()}
+        return sorted(found.values(), key=lambda each: (each.plugin != CORE, each.full_name))
+
+    def lookup(self, kind: Kind | str, name: str, plugin: str = CORE) -> Component | None:
+        """The component that `name` means as seen from `plugin`, or None.
+
+        A bare name means the plugin's own, then the core's, then that of the only plugin that has it.
+        """
+        table = self._by_name[Kind(kind)]
+        owner, colon, bare = name.partition(":")
+        if colon:
+            return table.get((owner, fold(bare)))
+        for namespace in (plugin, CORE):
+            if (namespace, fold(name)) in table:
+                return table[namespace, fold(name)]
+        others = [each for (_, folded), each in table.items() if folded == fold(name)]
+        return others[0] if len(others) == 1 else None
+
+    def find(self, kind: Kind | str, name: str, plugin: str = CORE) -> Component:
+        """Like `lookup`, for a name that must exist.
+
+        Raises
+        ------
+        InvalidInput
+            With the nearest name; with the full names where several plugins have the bare one.
+        """
+        found = self.lookup(kind, name, plugin)
+        if found is not None:
+            return found
+        self.refuse_ambiguous(kind, name)
+        names = [each.full_name for each in self.components(kind)]
+        raise InvalidInput(f"unknown {kind} '{name}'{nearest(name, names)}{self._broken_hint(name)}")
+
+    def same_regularizer(self, one: str, other: str) -> bool:
+        """Whether two names mean the same regularizer, one of them perhaps its short name."""
+        found = self.lookup(Kind.REGULARIZER, one)
+        return one == other or (found is not None and found is self.lookup(Kind.REGULARIZER, other))
+
+    def refuse_ambiguous(self, kind: Kind | str, name: str) -> None:
+        """Raise `InvalidInput` where several plugins, and not the core, offer a bare name."""
+        offering = {
+            each.full_name for (_, folded), each in self._by_name[Kind(kind)].items() if folded == fold(name)
+        }
+        if len(offering) > 1:
+            raise InvalidInput(
+                f"{kind} '{name}' is offered by several plugins: {', '.join(sorted(offering))}"
+            )
+
+    def _broken_hint(self, name: str) -> str:
+        owner, colon, _ = name.partition(":")
+        for plugin in self.plugins:
+            if colon and owner == plugin.name and plugin.status == "broken":
+                return f" (plugin '{owner}' is broken)"
+            for problem in plugin.problems:
+                if f"'{name.rpartition(':')[2]}' is broken" in problem:
+                    return f" (plugin '{plugin.name}': {problem})"
+        return ""
+
+    def probe_lookup(self, name: str, plugin: str) -> Component | None:
+        """A probe as seen from the plugin that needs it: its own, the core's, or `other:name`.
+
+        What a need means does not depend on which other plugins are installed.
+        """
+        found = self.lookup(Kind.PROBE, name, plugin)
+        return found if found and (":" in name or found.plugin in (plugin, CORE)) else None
+
+    def suites(self) -> dict[str, Path]:
+        """Name and file of every suite; the core's names are bare."""
+        return dict(self._suites)
+
+    @cached_property
+    def _suites(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for plugin, function in self.hooks("genbench_suites"):
+            for path in listed(plugin, "genbench_suites", function, (str, Path)):
+                stem = Path(path).stem
+                name = stem if plugin.source.namespace == CORE else f"{plugin.name}:{stem}"
+                found[name] = Path(path)
+        return found
+
+    def hooks(self, hook: str) -> list[tuple[Plugin, Any]]:
+        """Each plugin's implementation of a hook, taking the hook's arguments by name."""
+        owners = {id(each.module): each for each in self.plugins if each.status == "ok"}
+        return [
+            (owners[id(each.plugin)], _taking_some(each.function, hook_arguments(each.function)))
+            for each in getattr(self._manager.hook, hook).get_hookimpls()
+            if id(each.plugin) in owners
+        ]
+
+
+def _taking_some(function: Any, names: Sequence[str]) -> Any:
+    return lambda **arguments: function(**{name: arguments[name] for name in names})

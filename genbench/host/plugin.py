@@ -1,0 +1,301 @@
+"""One plugin: where it comes from, and how it is loaded so that its faults stay with it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.contract import hookspecs
+from genbench.contract.components import NAME, Component, Kind, declaration
+from genbench.host.signatures import describe
+
+__all__ = ["CORE", "Plugin", "PluginSource", "fold", "hook_arguments", "installed", "listed", "load"]
+
+CORE = "core"
+GROUP = "genbench"
+
+# Words that mean something else before a colon: the core, kinds of components, choices of measures.
+RESERVED = (CORE, *Kind, "family", "cost")
+
+# Plugins given as files are listed among the modules under this prefix, so that they hide no other module.
+FILE_PREFIX = "genbench_plugin_"
+
+
+@dataclasses.dataclass(frozen=True)
+class PluginSource:
+    """Where a plugin comes from, in plain data that a worker can be given.
+
+    Attributes
+    ----------
+    name : str
+    module : str
+        Importable module; empty for a file.
+    file, text : str
+        A ``--plugin`` file's name and its content, so that a worker never reads a file that changed.
+    distribution, version : str
+        The installed package that declares the entry point.
+    editable : bool
+        Installed in place: its code may change without a new version.
+    """
+
+    name: str
+    module: str = ""
+    file: str = ""
+    text: str = ""
+    distribution: str = ""
+    version: str = ""
+    editable: bool = False
+    asked_for: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return CORE if self.distribution == "genbench" else self.name
+
+    @property
+    def origin(self) -> str:
+        if self.file:
+            return f"file {Path(self.file).name}"
+        if self.namespace == CORE:
+            return "built-in"
+        return f"{self.distribution} {self.version}".strip() or "module"
+
+    @classmethod
+    def from_argument(cls, argument: str) -> PluginSource:
+        """Read ``--plugin FILE|MODULE``.
+
+        Raises
+        ------
+        UsageError
+            A file that does not exist or cannot be read.
+        """
+        path = Path(argument)
+        if path.suffix != ".py" and "/" not in argument:
+            return cls(name=argument, module=argument, asked_for=True)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise UsageError(f"--plugin {argument}: cannot be read ({fault})") from None
+        return cls(name=path.stem, file=str(path), text=text, asked_for=True)
+
+
+@dataclasses.dataclass
+class Plugin:
+    """A plugin as loaded: its components, or why it is broken."""
+
+    source: PluginSource
+    status: str = "ok"
+    problems: list[str] = dataclasses.field(default_factory=list)
+    components: list[Component] = dataclasses.field(default_factory=list)
+    module: types.ModuleType | None = None
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def broken(self, why: str) -> None:
+        """Record that the plugin cannot be used at all."""
+        self.status = "broken"
+        self.problems.append(why)
+
+
+def installed() -> list[PluginSource]:
+    """The plugins that installed packages declare, the built-in rooms first, then by name."""
+    sources = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        distribution = point.dist
+        sources.append(
+            PluginSource(
+                name=point.name,
+                module=point.value,
+                distribution=distribution.name if distribution else "",
+                version=distribution.version if distribution else "",
+                editable=_editable(distribution),
+            )
+        )
+    unique = dict.fromkeys(sources)
+    return sorted(unique, key=lambda each: (each.namespace != CORE, each.name))
+
+
+def _editable(distribution: Any) -> bool:
+    text = distribution.read_text("direct_url.json") if distribution else None
+    return '"editable": true' in (text or "")
+
+
+def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
+    """Import a plugin's module, register its hooks, collect its components; faults stay with it."""
+    if plugin.name in RESERVED:
+        plugin.broken("its name is reserved")
+        return
+    if not re.fullmatch(NAME, plugin.name):
+        plugin.broken("a plugin's name has letters, digits and . _ + - only")
+        return
+    try:
+        with _foreign_code():
+            plugin.module = _module(plugin.source)
+    except _Fault as fault:
+        plugin.broken(f"import failed: {fault}")
+        return
+    wrong = _wrong_hooks(plugin.module)
+    if wrong:
+        plugin.broken("; ".join(wrong))
+        return
+    try:
+        manager.register(plugin.module, name=plugin.name)
+    except (pluggy.PluginValidationError, ValueError) as fault:
+        plugin.broken(f"hook refused: {' '.join(str(fault).split())}")
+        return
+    _collect(plugin, _declared(plugin))
+
+
+class _Fault(Exception):
+    """What a plugin's code raised, in one line."""
+
+
+@contextlib.contextmanager
+def _foreign_code() -> Iterator[None]:
+    """Run a plugin's code: what it prints does not get among the results, what it raises is a `_Fault`."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:  # a plugin may call sys.exit or raise anything
+        raise _Fault(f"{type(fault).__name__}: {_first_line(fault)}") from None
+
+
+def listed(plugin: Plugin, hook: str, function: Callable[[], Any], wanted: tuple[type, ...]) -> list[Any]:
+    """What a hook that returns several things returned; a fault is the plugin's problem."""
+    try:
+        with _foreign_code():
+            found = function()
+            if isinstance(found, str):
+                raise TypeError("it must return a list")
+            found = list(found)
+            for each in found:
+                if not isinstance(each, wanted):
+                    raise TypeError(f"{each!r} is not what it should return")
+    except _Fault as fault:
+        plugin.problems.append(f"{hook} raised {fault}")
+        return []
+    return found
+
+
+def _module(source: PluginSource) -> types.ModuleType:
+    if not source.file:
+        return importlib.import_module(source.module)
+    # The text, not the file, is what runs: driver and workers see the same code. The module is listed
+    # so that dataclasses and torch can look up the names in its annotations.
+    module = types.ModuleType(FILE_PREFIX + source.name)
+    module.__file__ = source.file
+    sys.modules[module.__name__] = module
+    exec(compile(source.text, source.file, "exec"), module.__dict__)
+    return module
+
+
+def _first_line(fault: BaseException) -> str:
+    return (str(fault).strip() or "no message").splitlines()[0]
+
+
+def _wrong_hooks(module: types.ModuleType) -> list[str]:
+    """A line for each function that is named like a hook but is none, or takes what the hook has not."""
+    known = {name: each for name, each in vars(hookspecs).items() if name.startswith("genbench_")}
+    wrong = []
+    for name, each in vars(module).items():
+        if not (name.startswith("genbench_") and inspect.isfunction(each)):
+            continue
+        if name not in known:
+            wrong.append(f"unknown hook '{name}'{nearest(name, known)}")
+            continue
+        given = hook_arguments(known[name])
+        wrong += [
+            f"hook '{name}' has no argument '{taken}'{nearest(taken, given)}"
+            for taken in hook_arguments(each)
+            if taken not in given
+        ]
+    return wrong
+
+
+def hook_arguments(function: Callable[..., Any]) -> list[str]:
+    """The arguments that a hook's implementation asks for; what has a default is its own affair."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        name
+        for name, each in inspect.signature(function).parameters.items()
+        if each.kind in named and each.default is each.empty
+    ]
+
+
+def _declared(plugin: Plugin) -> list[Any]:
+    """The objects declared in the plugin's module and in those of its submodules that it imported."""
+    assert plugin.module is not None
+    root = plugin.module.__name__
+    modules = [plugin.module] + [
+        module for name, module in sorted(sys.modules.items()) if module and name.startswith(root + ".")
+    ]
+    found: dict[int, Any] = {}
+    for module in modules:
+        for each in vars(module).values():
+            home = getattr(each, "__module__", "") or ""
+            if declaration(each) is not None and (home == root or home.startswith(root + ".")):
+                found.setdefault(id(each), each)
+    hook = getattr(plugin.module, "genbench_components", None)
+    if inspect.isfunction(hook):
+        found.update((id(each), each) for each in listed(plugin, "genbench_components", hook, (object,)))
+    return list(found.values())
+
+
+def _collect(plugin: Plugin, declared: Iterable[Any]) -> None:
+    seen: dict[tuple[Kind, str], Component] = {}
+    for each in declared:
+        try:
+            component = describe(
+                each,
+                plugin.source.namespace,
+                source_hash=_source_hash(each, plugin.source),
+                keyed_by_source=plugin.source.namespace != CORE
+                and (plugin.source.editable or not plugin.source.distribution),
+            )
+        except InvalidInput as fault:
+            plugin.problems.append(str(fault))
+            continue
+        except Exception as fault:  # a declaration or a signature may hold anything
+            plugin.problems.append(f"{each!r}: {type(fault).__name__}: {_first_line(fault)}")
+            continue
+        names = [(component.kind, fold(name)) for name in (component.name, *component.declared.aliases)]
+        taken = next((seen[name] for name in names if name in seen), None)
+        if taken is not None:
+            plugin.problems.append(
+                f"{component.kind} '{component.name}' is declared twice; the first one counts"
+            )
+            continue
+        seen.update(dict.fromkeys(names, component))
+        plugin.components.append(component)
+
+
+def _source_hash(target: Any, source: PluginSource) -> str:
+    """SHA-256, shortened, of the text of the module that holds a component."""
+    if source.file:
+        return hashlib.sha256(source.text.encode()).hexdigest()[:16]
+    try:
+        file = inspect.getsourcefile(target)
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
+    except (TypeError, OSError):
+        return ""
+
+
+def fold(name: str) -> str:
+    """A name as it is looked up: hyphens and underscores are one."""
+    return name.replace("_", "-")

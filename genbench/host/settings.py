@@ -1,0 +1,183 @@
+"""The settings of components: checked, completed with defaults, and spelled in one way.
+
+A variant is a component with settings other than its defaults: ``inverse_margin[quantile=0.05]``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, get_args
+
+from genbench.base.canonical import canonical_json
+from genbench.base.errors import InvalidInput, nearest
+from genbench.contract.components import Component, Setting
+
+__all__ = ["NONE", "check", "complete", "parse_variant", "read_literal", "spell", "split_at_commas"]
+
+NONE = "none"
+"""How None is written where there is no word for it, as in TOML; settings that cannot be None see a text."""
+
+
+def complete(component: Component, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a component: those given, checked, and the defaults of the others.
+
+    Raises
+    ------
+    InvalidInput
+        With a line for each unknown name, wrong type, value out of range and missing setting.
+    """
+    settings, problems = check(component, given)
+    if problems:
+        raise InvalidInput([f"{component.kind} '{component.full_name}': {each}" for each in problems])
+    return settings
+
+
+def check(component: Component, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The completed settings, and what is wrong with those given, a line each."""
+    problems = []
+    settings = component.defaults()
+    for name, value in given.items():
+        known = component.settings.get(name)
+        if known is None:
+            problems.append(f"unknown setting '{name}'{nearest(name, component.settings)}")
+            continue
+        try:
+            settings[name] = _checked(known, value)
+        except ValueError as problem:
+            problems.append(f"{name} = {_literal(value)}: {problem}")
+    missing = [name for name, each in component.settings.items() if each.required and name not in given]
+    problems += [f"setting '{name}' must be given" for name in missing]
+    return settings, problems
+
+
+def _checked(known: Setting, value: Any) -> Any:
+    """The value as its annotation wants it: 1 becomes 1.0 for a float, a list a tuple.
+
+    Checked as strict JSON, since settings come from files, command lines and records alike: a number
+    in quotes is a string, and true is no number.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ValueError("a number must be finite") from None
+    except TypeError:
+        raise ValueError(f"a setting cannot be a {type(value).__name__}") from None
+    if known.annotation is Any:
+        return value
+    from pydantic import PydanticUserError, ValidationError
+
+    try:
+        return _adapter(known.annotation).validate_json(text, strict=True)
+    except ValidationError as fault:
+        if value == NONE and types.NoneType in get_args(known.annotation):
+            return None
+        raise ValueError(_explained(fault.errors()[0], value)) from None
+    except PydanticUserError:
+        raise ValueError(
+            f"no value can be given: its annotation {known.annotation} is no plain type"
+        ) from None
+
+
+@lru_cache(maxsize=256)
+def _adapter(annotation: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def _explained(fault: Mapping[str, Any], value: Any) -> str:
+    message = str(fault["msg"]).replace("Input should be", "should be").replace("a valid ", "a ")
+    message = message.replace("a array", "a list").replace("a integer", "an integer")
+    if fault["type"] == "literal_error" and isinstance(value, str):
+        message += nearest(value, re.findall(r"'([^']*)'", message))
+    return message
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``name[key=value,...]`` into the name and its settings, unchecked.
+
+    Raises
+    ------
+    InvalidInput
+        The brackets or a ``key=value`` are malformed.
+    """
+    match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(.*)\])?\s*", text, flags=re.DOTALL)
+    if match is None or not _is_balanced(match.group(2) or ""):
+        raise InvalidInput(f"'{text}': a variant is spelled name[key=value,...]")
+    name, inside = match.groups()
+    settings: dict[str, Any] = {}
+    for part in split_at_commas(inside or ""):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise InvalidInput(f"'{text}': '{part}' is not key=value")
+        if key.strip() in settings:
+            raise InvalidInput(f"'{text}': '{key.strip()}' is given twice")
+        settings[key.strip()] = read_literal(value.strip())
+    return name, settings
+
+
+def split_at_commas(text: str) -> list[str]:
+    """Split at the commas that stand outside brackets and quotes; parts are stripped, empty ones left out."""
+    commas = [place for place, character, depth in _unquoted(text) if character == "," and depth == 0]
+    starts, ends = [0, *(comma + 1 for comma in commas)], [*commas, len(text)]
+    parts = (text[start:end].strip() for start, end in zip(starts, ends, strict=True))
+    return [part for part in parts if part]
+
+
+def _is_balanced(text: str) -> bool:
+    depths = [depth for _, _, depth in _unquoted(text)]
+    return not depths or (min(depths) >= 0 and depths[-1] == 0)
+
+
+def _unquoted(text: str) -> Iterator[tuple[int, str, int]]:
+    """Place, character, and how many brackets are open behind it, for each character outside quotes."""
+    depth = 0
+    # A quote is taken whole, with what is escaped in it.
+    for match in re.finditer(r'"(?:\\.|[^"\\])*"|.', text, flags=re.DOTALL):
+        character = match.group()
+        depth += (character in ("[", "{")) - (character in ("]", "}"))
+        yield match.start(), character, depth
+
+
+def read_literal(text: str) -> Any:
+    """A value as it is written in a variant or behind ``--set``: JSON where it is JSON, else a string.
+
+    JSON has neither NaN nor infinities: these too are strings.
+    """
+    try:
+        return json.loads(text, parse_constant=_not_json)
+    except ValueError:
+        return text
+
+
+def _not_json(word: str) -> Any:
+    raise ValueError(word)
+
+
+def spell(component: Component, settings: Mapping[str, Any]) -> str:
+    """The one spelling of a variant: keys sorted, defaults left out.
+
+    Examples
+    --------
+    ``inverse_margin``, ``inverse_margin[quantile=0.05]``, ``mine:margin[kind=operator,order=2]``
+    """
+    defaults = component.defaults()
+    chosen = [
+        f"{name}={_literal(value)}"
+        for name, value in sorted(settings.items())
+        if name not in defaults or canonical_json(defaults[name]) != canonical_json(value)
+    ]
+    return component.full_name + (f"[{','.join(chosen)}]" if chosen else "")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[^\s\[\]{},='\"]+", value) and read_literal(value) == value:
+        return value
+    try:
+        return canonical_json(value)
+    except (TypeError, ValueError):  # no setting can be this, but an error message quotes it
+        return repr(value)

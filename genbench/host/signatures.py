@@ -1,0 +1,162 @@
+"""From a declared object to a component: what its signature says of settings and needs, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from genbench.base.canonical import canonical_json
+from genbench.base.errors import InvalidInput
+from genbench.contract.components import (
+    COST_CLASSES,
+    DIRECTIONS,
+    NAME,
+    ROOTS,
+    Component,
+    Declaration,
+    ForwardedSetting,
+    Kind,
+    Need,
+    Setting,
+    declaration,
+)
+
+__all__ = ["describe", "field_settings"]
+
+# What a component of each kind receives, in order; None: the parameters are needs.
+_ARGUMENTS: Mapping[Kind, tuple[str, ...] | None] = {
+    Kind.DATASET: ("root",),
+    Kind.MODEL: ("task",),
+    Kind.STATISTIC: ("values", "target", "axes", "groups", "weights"),
+    Kind.PROBE: None,
+    Kind.MEASURE: None,
+}
+
+
+def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: bool = False) -> Component:
+    """Read a declared object's signature into a `Component`.
+
+    Raises
+    ------
+    InvalidInput
+        The signature or the declaration is not what its kind asks for.
+    """
+    declared = declaration(target)
+    if declared is None:
+        raise InvalidInput(f"{target!r} is not declared as a component")
+    where = f"{declared.kind} '{declared.name}'"
+    _check_declaration(declared, where)
+    needs: dict[str, Need] = {}
+    if declared.kind in (Kind.REGULARIZER, Kind.PROTOCOL):
+        base = _base(declared.kind)
+        if not (inspect.isclass(target) and issubclass(target, base)):
+            raise InvalidInput(f"{where}: must be a class derived from genbench.{base.__name__}")
+        settings = field_settings(target)
+    else:
+        settings, needs = _signature(target, declared.kind, where)
+    if declared.kind is Kind.EXECUTOR:
+        settings = {}  # what it takes is given by the runner, not by suites
+    _check_defaults(settings, where)
+    return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
+
+
+def _base(kind: Kind) -> type:
+    from genbench.contract.protocol import Protocol
+    from genbench.contract.regularizer import Regularizer
+
+    return Regularizer if kind is Kind.REGULARIZER else Protocol
+
+
+def _check_defaults(settings: Mapping[str, Setting], where: str) -> None:
+    """Settings are plain data: they stand in suites, tables, records and keys."""
+    for each in settings.values():
+        try:
+            canonical_json(None if each.required else each.default)
+        except (TypeError, ValueError):
+            raise InvalidInput(
+                f"{where}: the default of setting '{each.name}' must be a finite number, a text, True, "
+                f"False, None, or a list or table of these, not {each.default!r}"
+            ) from None
+
+
+def _check_declaration(declared: Declaration, where: str) -> None:
+    if not isinstance(declared.name, str) or not re.fullmatch(NAME, declared.name):
+        raise InvalidInput(f"{where}: a name has letters, digits and . _ + - only")
+    if not all(isinstance(each, str) and re.fullmatch(NAME, each) for each in declared.aliases):
+        raise InvalidInput(f"{where}: an alias has letters, digits and . _ + - only")
+    if isinstance(declared.version, bool) or not isinstance(declared.version, int) or declared.version < 1:
+        raise InvalidInput(f"{where}: version is a whole number from 1, not {declared.version!r}")
+    if declared.direction not in DIRECTIONS:
+        raise InvalidInput(f"{where}: direction is one of + - ?, not {declared.direction!r}")
+    if declared.cost not in COST_CLASSES:
+        raise InvalidInput(f"{where}: cost is one of {' '.join(COST_CLASSES)}, not {declared.cost!r}")
+    if declared.kind is Kind.PROBE and declared.name in ROOTS:
+        raise InvalidInput(f"{where}: the name is reserved, it is {ROOTS[declared.name]}")
+
+
+def field_settings(target: Any) -> dict[str, Setting]:
+    """The fields of a dataclass as settings."""
+    hints = _hints(target)
+    return {
+        field.name: Setting(field.name, hints.get(field.name, Any), _field_default(field))
+        for field in dataclasses.fields(target)
+        if field.init
+    }
+
+
+def _field_default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
+
+
+def _signature(target: Any, kind: Kind, where: str) -> tuple[dict[str, Setting], dict[str, Need]]:
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = _hints(function)
+    settings: dict[str, Setting] = {}
+    positional: dict[str, inspect.Parameter] = {}
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            default = dataclasses.MISSING if parameter.default is parameter.empty else parameter.default
+            settings[parameter.name] = Setting(parameter.name, hints.get(parameter.name, Any), default)
+        elif parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            positional[parameter.name] = parameter
+        else:
+            raise InvalidInput(
+                f"{where}: '{parameter}' cannot be read as a need or a setting: no *args, no **kwargs, no '/'"
+            )
+    arguments = _ARGUMENTS.get(kind, ())
+    if arguments is not None:
+        if tuple(positional) != arguments:
+            raise InvalidInput(
+                f"{where}: its positional parameters must be ({', '.join(arguments)}), "
+                f"not ({', '.join(positional)}); settings go behind '*'"
+            )
+        return settings, {}
+    return settings, {name: _read_need(each, settings, where) for name, each in positional.items()}
+
+
+def _read_need(parameter: inspect.Parameter, settings: Mapping[str, Setting], where: str) -> Need:
+    if parameter.default is parameter.empty:
+        return Need(parameter.name)
+    if not isinstance(parameter.default, Need):
+        raise InvalidInput(
+            f"{where}: parameter '{parameter.name}' has a default; a setting goes behind '*', "
+            "a need takes genbench.need(...)"
+        )
+    for _, value in parameter.default.settings:
+        if isinstance(value, ForwardedSetting) and value.name not in settings:
+            raise InvalidInput(f"{where}: passes on a setting '{value.name}' that it does not have")
+    return parameter.default
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    """Annotations as types; those that name something not importable at run time count as unchecked."""
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        raw = inspect.get_annotations(target)
+        return {name: each for name, each in raw.items() if not isinstance(each, str)}

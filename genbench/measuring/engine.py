@@ -1,0 +1,282 @@
+"""One pass of a battery over a fit: each probe once, on demand, freed behind its last use."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genbench.base.errors import NotApplicable
+from genbench.base.values import Status, Value
+from genbench.contract.components import Component
+from genbench.host.battery import Failure, Node
+from genbench.measuring.cost import Cost, metered
+from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state, kept_torch_settings
+
+if TYPE_CHECKING:
+    from genbench.host.battery import Battery
+
+__all__ = ["Engine", "as_number", "device_of"]
+
+_MODELS = ("model", "initial_model", "siblings")
+
+
+class Engine:
+    """The state of one pass; see `Battery.compute` for the arguments.
+
+    Every component runs without gradients (one that differentiates says ``with torch.enable_grad():``), with
+    its own `generator` and its own global random streams, on models in evaluation mode.
+    """
+
+    def __init__(
+        self,
+        battery: Battery,
+        roots: Mapping[str, Any],
+        seed_for: Callable[[Component, Mapping[str, Any]], int],
+        note: Callable[[str, str], None] | None,
+        spent: Callable[[str, str, float, int], None] | None,
+        skip: Mapping[str, str | Failure],
+        only: Iterable[str] | None,
+    ):
+        wanted = None if only is None else set(only)
+        self._requests = [each for each in battery.requests if wanted is None or each.spelling in wanted]
+        self._battery = battery
+        self._absent = {name: str(why) for name, why in roots.items() if isinstance(why, NotApplicable)}
+        self._roots = {
+            name: root for name, root in roots.items() if root is not None and name not in self._absent
+        }
+        self._device = torch.device(self._roots.get("device") or device_of(self._roots.get("model")))
+        self._roots["device"] = self._device
+        self._seed_for = seed_for
+        self._note = note
+        self._spent = spent
+        self._skip = {
+            name: why if isinstance(why, Failure) else Failure(Status.SKIPPED, why)
+            for name, why in skip.items()
+        }
+        self._results: dict[str, Any] = {}
+        self._failures: dict[str, Failure] = {}
+        self._costs: dict[str, Cost] = {}
+        self._fingerprints: dict[str, tuple[Any, ...]] = {}
+        self._spoiled_roots: dict[str, Failure] = {}
+        self._uses = self._count_uses()
+        self._guards: list[ModelGuard] = []
+
+    def run(self) -> Iterator[Value]:
+        """Compute the measures one by one."""
+        for name, root in self._roots.items():
+            if name in _MODELS:
+                for model in root if isinstance(root, list | tuple) else [root]:
+                    model.eval().zero_grad(set_to_none=True)
+                    self._guards.append(ModelGuard(model))
+            else:
+                self._fingerprints[name] = fingerprint(root)
+        for request in self._requests:
+            node = self._battery.measures[request.spelling]
+            outcome = self._run_measure(node)
+            yield self._value(node, outcome)
+            self._release(node)
+
+    def _value(self, node: Node, outcome: float | Failure) -> Value:
+        own = self._costs.get("measure " + node.spelling, Cost())
+        below = [self._costs.get(key, Cost()) for key in self._battery.below[node.spelling]]
+        if isinstance(outcome, float) and math.isnan(outcome):
+            outcome = Failure(Status.NAN, "returned NaN")
+        failure = outcome if isinstance(outcome, Failure) else None
+        return Value(
+            name=node.spelling,
+            value=None if isinstance(outcome, Failure) else outcome,
+            status=failure.status if failure else Status.OK,
+            reason=failure.reason if failure else "",
+            seconds=own.seconds + sum(cost.seconds for cost in below),
+            own_seconds=own.seconds,
+            peak_memory=max([own.memory, *(cost.memory for cost in below)]),
+            detail=failure.detail if failure else "",
+        )
+
+    def _run_measure(self, node: Node) -> float | Failure:
+        if node.spelling in self._skip:
+            return self._skip[node.spelling]
+        outcome = self._call(node, "measure " + node.spelling)
+        if isinstance(outcome, Failure):
+            return outcome
+        try:
+            return as_number(outcome)
+        except Exception as fault:  # an object of the plugin's may raise anything when read as a number
+            return Failure(Status.ERROR, f"{node.spelling} {_first_line(fault)}")
+
+    def _probe(self, key: str) -> Any:
+        """The result of a probe, computed now if it is not there; or its failure."""
+        if key in self._failures:
+            return self._failures[key]
+        if key not in self._results:
+            node = self._battery.probes[key]
+            outcome = self._skip[key] if key in self._skip else self._call(node, key)
+            if not isinstance(outcome, Failure):
+                outcome = self._keep(key, outcome)
+            if isinstance(outcome, Failure):
+                self._failures[key] = outcome
+            self._release(node)
+        return self._failures[key] if key in self._failures else self._results[key]
+
+    def _keep(self, key: str, outcome: Any) -> Any:
+        try:
+            self._fingerprints[key] = fingerprint(outcome)
+        except Exception as fault:  # the result's own code runs here, and a container may hold itself
+            text = f"the result of probe {key} cannot be looked through: {type(fault).__name__}"
+            return Failure(Status.ERROR, text, traceback.format_exc())
+        self._results[key] = outcome
+        return outcome
+
+    def _call(self, node: Node, cost_key: str) -> Any:
+        """What the component returns, or a failure: its own or that of something that it needs."""
+        arguments = self._arguments(node)
+        if isinstance(arguments, Failure):
+            return arguments
+        kind = str(node.component.kind)
+        if self._note is not None:
+            self._note(node.spelling, kind)
+        seed = self._seed_for(node.component, node.settings)
+        if "generator" in node.roots:
+            for parameter, source in node.arguments.items():
+                if source == "generator":
+                    arguments[parameter] = torch.Generator(self._device).manual_seed(seed)
+        outcome: Any
+        try:
+            with (
+                isolated_random_state(seed, self._device),
+                kept_torch_settings(),
+                torch.no_grad(),
+                metered(self._device) as cost,
+            ):
+                self._costs[cost_key] = cost
+                outcome = node.component.object(**arguments, **node.settings)
+                if kind == "measure" and isinstance(outcome, Tensor):
+                    outcome = outcome.detach().cpu()  # waits for the device, inside the clock
+        except NotApplicable as why:
+            outcome = Failure(Status.NOT_APPLICABLE, str(why) or f"{node.spelling} says so, without a reason")
+        except (Exception, SystemExit) as fault:
+            text = f"{kind} {node.spelling} raised {type(fault).__name__}: {_first_line(fault)}"
+            outcome = Failure(Status.ERROR, text, traceback.format_exc())
+        if self._spent is not None and cost_key in self._costs:
+            self._spent(node.spelling, kind, self._costs[cost_key].seconds, self._costs[cost_key].memory)
+        return self._changed(node) or outcome
+
+    def _arguments(self, node: Node) -> dict[str, Any] | Failure:
+        arguments: dict[str, Any] = {}
+        for root in node.roots:
+            if root in self._spoiled_roots:
+                return self._spoiled_roots[root]
+            if root not in self._roots and root != "generator":
+                reason = self._absent.get(root, f"needs {root}, which was not given")
+                return Failure(Status.NOT_APPLICABLE, reason)
+        for parameter, source in node.arguments.items():
+            if source in self._battery.probes:
+                result = self._probe(source)
+                if isinstance(result, Failure):
+                    return result
+                arguments[parameter] = result
+            elif source != "generator":
+                arguments[parameter] = self._roots[source]
+        return arguments
+
+    def _changed(self, node: Node) -> Failure | None:
+        """Put right what the component changed; the failure says what it was."""
+        changed = []
+        restored = [guard.restore() for guard in self._guards]
+        if any(restored):
+            changed.append("the network")
+        given = [key for key in node.arguments.values() if key in self._fingerprints]
+        # Whoever writes to what it was given may have written to what shares memory with it; only then is it
+        # worth looking at everything.
+        for key in list(self._fingerprints) if any(map(self._differs, given)) else []:
+            if not self._differs(key):
+                continue
+            changed.append(key)
+            if key in self._results:
+                self._forget(key)
+            else:
+                del self._fingerprints[key]
+                self._spoiled_roots[key] = Failure(Status.ERROR, f"{node.spelling} changed {key}")
+        if not changed:
+            return None
+        return Failure(Status.ERROR, f"{node.spelling} changed {', '.join(changed)}, which is read-only")
+
+    def _differs(self, key: str) -> bool:
+        current = self._results[key] if key in self._results else self._roots[key]
+        return fingerprint(current) != self._fingerprints[key]
+
+    def _count_uses(self) -> Counter[str]:
+        """How many measures and probes still want the result of each probe."""
+        uses: Counter[str] = Counter()
+        below: dict[str, None] = {}
+        for request in self._requests:
+            uses.update(self._battery.measures[request.spelling].probes)
+            below.update(dict.fromkeys(self._battery.below[request.spelling]))
+        for key in below:
+            uses.update(self._battery.probes[key].probes)
+        return uses
+
+    def _release(self, node: Node) -> None:
+        """The node is done with the probes directly below it; free those that nobody else wants."""
+        for key in node.probes:
+            self._uses[key] -= 1
+            if self._uses[key] > 0:
+                continue
+            never_computed = key not in self._results and key not in self._failures
+            self._results.pop(key, None)
+            self._fingerprints.pop(key, None)
+            if never_computed and self._uses[key] == 0:
+                self._release(self._battery.probes[key])
+
+    def _forget(self, key: str) -> None:
+        """Drop a result that was changed; who asks next has it computed again, with what it needs."""
+        self._results.pop(key, None)
+        self._fingerprints.pop(key, None)
+        for below in self._battery.probes[key].probes:
+            self._uses[below] += 1
+            if below not in self._results and below not in self._failures:
+                self._forget(below)
+
+
+def as_number(outcome: Any) -> float:
+    """A measure's return value as a float.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        What it returned is not one real number; the text goes on after the measure's name.
+    """
+    if isinstance(outcome, Tensor):
+        if outcome.numel() != 1:
+            raise ValueError(f"returned a tensor of shape {tuple(outcome.shape)}, expected one number")
+        outcome = outcome.item()
+    elif isinstance(outcome, np.ndarray | np.generic):
+        if outcome.size != 1:
+            raise ValueError(f"returned an array of shape {outcome.shape}, expected one number")
+        outcome = outcome.item()
+    if isinstance(outcome, numbers.Real):
+        try:
+            return float(outcome)
+        except OverflowError:
+            raise OverflowError("returned a whole number too large for a float") from None
+    raise TypeError(f"returned a {type(outcome).__name__}, expected one real number")
+
+
+def device_of(model: nn.Module | None) -> torch.device:
+    """Where the network lies; the processor for one without parameters."""
+    if model is not None:
+        for tensor in (*model.parameters(), *model.buffers()):
+            return tensor.device
+    return torch.device("cpu")
+
+
+def _first_line(fault: BaseException) -> str:
+    return str(fault).partition("\n")[0] or "without a message"

@@ -1,0 +1,332 @@
+"""From a suite to its trials: every point of the grid resolved, with its key. Pure; needs no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property, partial
+from typing import Any
+
+from genbench import training
+from genbench.base.canonical import canonical_json, digest, stream_seed
+from genbench.base.data import NEUTRAL_SPLITS, SplitSettings, Task
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.contract.components import Component
+from genbench.contract.protocol import NEUTRAL
+from genbench.contract.regularizer import check_composition
+from genbench.planning.grid import Alternative, Grid
+from genbench.planning.suite import Suite
+
+__all__ = ["ABSENT", "Chosen", "Identity", "Plan", "Trial", "axis_named", "axis_values", "make_plan"]
+
+ABSENT = "-"
+"""The value of a setting on an axis for a component that lacks it: a level like any other."""
+
+LARGEST_GRID = 1_000_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A component with all its settings, in plain data.
+
+    Attributes
+    ----------
+    source : str
+        Hash of the module that holds it, where that enters the key: for code that can change in place.
+    """
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    source: str = ""
+
+    @classmethod
+    def of(cls, component: Component, settings: Mapping[str, Any]) -> Chosen:
+        source = component.source_hash if component.keyed_by_source else ""
+        return cls(component.full_name, component.version, dict(settings), source)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What planning must know of a data set: its content's checksum and its task."""
+
+    checksum: str
+    task: Task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the grid: everything resolved, nothing left to defaults."""
+
+    dataset: Chosen
+    splits: Mapping[str, Any]
+    checksum: str
+    task: Task
+    model: Chosen
+    protocol: Chosen
+    regularizers: tuple[Chosen, ...]
+    seed: int
+    threads: int = 1
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what determines the fit, and of nothing else."""
+        return self.key_by(training.VERSION)
+
+    def key_by(self, trainer: int) -> str:
+        """The key as a trainer of this version gave it."""
+        determining = self._determining()
+        determining["trainer"]["version"] = trainer
+        return digest({**determining, "seed": self.seed})
+
+    @cached_property
+    def configuration(self) -> str:
+        """Hash shared by the fits of one configuration, whatever their seed."""
+        return digest(self._determining())
+
+    def _determining(self) -> dict[str, Any]:
+        return {
+            "dataset": {
+                **asdict(self.dataset),
+                "splits": _without(NEUTRAL_SPLITS, self.splits),
+                "checksum": self.checksum,
+            },
+            "model": asdict(self.model),
+            "protocol": {**asdict(self.protocol), "settings": _without(NEUTRAL, self.protocol.settings)},
+            "regularizers": [asdict(each) for each in self.regularizers],
+            "trainer": {"version": training.VERSION, "threads": self.threads},
+        }
+
+    @property
+    def data_seed(self) -> int:
+        """Seed index by which training examples and label noise are drawn: its own, or one for all seeds."""
+        shared = self.splits.get("subset_seed")
+        return self.seed if shared is None else shared
+
+    def seeds(self) -> dict[str, int]:
+        """Seeds of the streams of random numbers that training draws from, by stream.
+
+        That of ``regularizer`` is the seed index itself: each regularizer's stream adds its name and place.
+
+        The learning rate and the like enter none of them: trials that differ in those alone start from the
+        same weights and see the same examples in the same order.
+        """
+        data = [self.dataset.name, self.dataset.settings]
+        order = [*data, self.splits["train_size"], self.protocol.settings["batch_size"]]
+        return {
+            "subset": stream_seed("subset", self.data_seed, data),
+            "noise": stream_seed("noise", self.data_seed, data),
+            "initialization": stream_seed(
+                "initialization", self.seed, self.model.name, self.model.settings, asdict(self.task)
+            ),
+            "order": stream_seed("order", self.seed, *order),
+            "augmentation": stream_seed("augmentation", self.seed, *order),
+            "dropout": stream_seed("dropout", self.seed, *order),
+            "regularizer": self.seed,
+        }
+
+    def coordinates(self) -> dict[str, Any]:
+        """Value on every possible axis, under the axis's full name."""
+        found: dict[str, Any] = {}
+        parts = (("dataset", self.dataset), ("model", self.model), ("protocol", self.protocol))
+        for part, chosen in parts:
+            found[f"{part}.name"] = chosen.name
+            found.update((f"{part}.{name}", value) for name, value in chosen.settings.items())
+        found.update((f"dataset.{name}", value) for name, value in self.splits.items())
+        names = [each.name for each in self.regularizers]
+        found["regularizers"] = "+".join(names) or "none"
+        for each in self.regularizers:
+            found.update((f"regularizers.{each.name}.{name}", value) for name, value in each.settings.items())
+        return {name: _level(value) for name, value in found.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for records and workers; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Trial:
+        task = content["task"]
+        return cls(
+            dataset=Chosen(**content["dataset"]),
+            splits=content["splits"],
+            checksum=content["checksum"],
+            task=Task(task["kind"], tuple(task["input_shape"]), task["outputs"]),
+            model=Chosen(**content["model"]),
+            protocol=Chosen(**content["protocol"]),
+            regularizers=tuple(Chosen(**each) for each in content["regularizers"]),
+            seed=content["seed"],
+            threads=content["threads"],
+        )
+
+
+def _without(neutral: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in neutral or value != neutral[name]}
+
+
+def _level(value: Any) -> Any:
+    """A value as a level of an axis: a scalar, so that tables can hold it; None is written ``none``."""
+    if value is None:
+        return "none"
+    return canonical_json(value) if isinstance(value, list | tuple | Mapping) else value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trials of a suite, in the suite's order, each once.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        Those of the shard, where the plan is one.
+    whole : tuple of Trial
+        Those of all shards: siblings may belong to another one.
+    """
+
+    suite: Suite
+    trials: tuple[Trial, ...]
+    whole: tuple[Trial, ...]
+
+    @cached_property
+    def axes(self) -> dict[str, list[Any]]:
+        """For each axis, by its full name, the levels in order of appearance."""
+        return {name: list(dict.fromkeys(v)) for name, v in axis_values(self.trials).items()}
+
+
+def make_plan(
+    suite: Suite,
+    identify: Callable[[Component, Mapping[str, Any]], Identity],
+    *,
+    limit: int | None = None,
+    shard: tuple[int, int] | None = None,
+) -> Plan:
+    """Expand a suite.
+
+    Parameters
+    ----------
+    identify : callable
+        From a data set and its settings to its checksum and task.
+    limit : int, optional
+        Take the first so many trials only.
+    shard : (int, int), optional
+        ``(i, n)``: every n-th trial starting with the i-th, counted from 1.
+
+    Raises
+    ------
+    InvalidInput
+        The grid has more than a million points and no limit is given, or regularizers that cannot stand
+        together.
+    UsageError
+        A limit below 1, or a shard that does not exist.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: must be at least 1")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"--shard {shard[0]}/{shard[1]}: must be I/N with 1 <= I <= N")
+    if suite.size > LARGEST_GRID and limit is None:
+        raise InvalidInput(
+            f"suite '{suite.name}' has {suite.size:,} trials, more than {LARGEST_GRID:,}; "
+            "give --limit N to run the first N"
+        )
+    _check_stacks(suite)
+    unique: dict[str, Trial] = {}
+    for trial in _points(suite, identify):
+        unique.setdefault(trial.key, trial)
+        if limit is not None and len(unique) >= limit:
+            break
+    whole = tuple(unique.values())
+    trials = whole if shard is None else whole[shard[0] - 1 :: shard[1]]
+    return Plan(suite, trials, whole)
+
+
+def _check_stacks(suite: Suite) -> None:
+    problems: dict[str, None] = {}
+    for grid in suite.grids:
+        for stack in grid.regularizers:
+            first = [each.component.object(**each.points[0]) for each in stack if each.points]
+            problems.update(dict.fromkeys(check_composition(first)))
+    if problems:
+        raise InvalidInput(f"suite '{suite.name}': regularizers: {each}" for each in problems)
+
+
+def _points(suite: Suite, identify: Callable[..., Identity]) -> Iterator[Trial]:
+    split_names = {each.name for each in fields(SplitSettings)}
+    identities: dict[str, Identity] = {}
+    for grid in suite.grids:
+        for (data, settings), *rest in _combinations(grid):
+            own = {name: value for name, value in settings.items() if name not in split_names}
+            splits = {name: value for name, value in settings.items() if name in split_names}
+            known = canonical_json([data.full_name, own])
+            if known not in identities:
+                identities[known] = identify(data, own)
+            model, protocol, stack, seed = rest
+            yield Trial(
+                dataset=Chosen.of(data, own),
+                splits=splits,
+                checksum=identities[known].checksum,
+                task=identities[known].task,
+                model=Chosen.of(*model),
+                protocol=Chosen.of(*protocol),
+                regularizers=tuple(Chosen.of(*each) for each in stack),
+                seed=seed,
+                threads=suite.threads,
+            )
+
+
+def _combinations(grid: Grid) -> Iterator[tuple[Any, ...]]:
+    return _product(
+        lambda: _flat(grid.dataset),
+        lambda: _flat(grid.model),
+        lambda: _flat(grid.protocol),
+        lambda: _stacks(grid),
+        lambda: grid.seeds,
+    )
+
+
+def _stacks(grid: Grid) -> Iterator[tuple[Any, ...]]:
+    for alternatives in grid.regularizers:
+        yield from _product(*(partial(_flat, [each]) for each in alternatives))
+
+
+def _flat(alternatives: Iterable[Alternative]) -> Iterator[tuple[Component, Mapping[str, Any]]]:
+    return ((each.component, point) for each in alternatives for point in each.points)
+
+
+def _product(*parts: Callable[[], Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Like `itertools.product`, which would make all values of all parts before the first combination."""
+    if not parts:
+        yield ()
+        return
+    for first in parts[0]():
+        for rest in _product(*parts[1:]):
+            yield (first, *rest)
+
+
+def axis_values(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """Value of each trial on each axis: on every coordinate that takes more than one value where it exists.
+
+    A setting that one model has and another lacks is no axis for that alone; once it is one, `ABSENT` is a
+    level of it.
+    """
+    coordinates = [each.coordinates() for each in trials]
+    names = dict.fromkeys(name for each in coordinates for name in each)
+    columns = {name: [each.get(name, ABSENT) for each in coordinates] for name in names}
+    return {name: column for name, column in columns.items() if len(set(column) - {ABSENT}) > 1}
+
+
+def axis_named(word: str, axes: Iterable[str]) -> str:
+    """The axis that a word means: its full name, or its last part where that is unique.
+
+    Raises
+    ------
+    UsageError
+        No axis, or several, have that last part.
+    """
+    axes = list(axes)
+    if word in axes:
+        return word
+    found = [each for each in axes if each.rpartition(".")[2] == word]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"axis '{word}' is ambiguous: {', '.join(found)}")
+    raise UsageError(f"unknown axis '{word}'{nearest(word, axes)}")

@@ -1,0 +1,393 @@
+"""Suites: reading a TOML file whole, with all its faults at once, into grids of components.
+
+A suite knows nothing of data or devices; `genbench.planning.plan` expands it into trials.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from genbench.base.canonical import digest
+from genbench.base.constraints import Count, NonNegative, Positive
+from genbench.base.data import SplitSettings
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.contract.components import Component, Kind
+from genbench.host import Host
+from genbench.host.settings import parse_variant
+from genbench.host.signatures import field_settings
+from genbench.planning.claims import TEST_HISTORY, Claim, column_faults, read_claims, with_inherited
+from genbench.planning.grid import (
+    AXES,
+    DEFAULT_PROTOCOL,
+    EMPTY,
+    Alternative,
+    Grid,
+    Points,
+    as_axes,
+    axis_faults,
+    check_point,
+)
+from genbench.planning.overrides import overridden
+
+__all__ = ["Limits", "Suite", "load_suite", "read_suite"]
+
+TARGETS = ("gap", "test_error", "loss_gap", "normalized_loss_gap", "output_normalized_loss_gap")
+PARTS = ("dataset", "model", "protocol")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Time limits in seconds; they never enter a key.
+
+    Attributes
+    ----------
+    training_seconds : float
+        One fit. Training ends by itself with the stop reason ``timeout``.
+    component_seconds : float
+        One probe or measure. The worker is killed and the value recorded as ``timeout``.
+    """
+
+    training_seconds: Positive = 86_400.0
+    component_seconds: Positive = 600.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite that has been checked against the components of a host."""
+
+    name: str
+    title: str
+    version: int
+    grids: tuple[Grid, ...]
+    measures: tuple[str, ...] | Literal["all"]
+    targets: tuple[str, ...]
+    keep: tuple[str | Mapping[str, Any], ...]
+    limits: Limits
+    threads: int
+    predicted_gpu_hours: float | None
+    notes: str
+    claims: tuple[Claim, ...]
+    content: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of points of all grids, duplicates counted."""
+        return sum(each.size for each in self.grids)
+
+    def kept(self, what: Literal["snapshots", "trajectory"]) -> int:
+        """How many `snapshots` are kept, or of how many points of the `trajectory` the distances; often 0."""
+        return max([each.get(what, 0) for each in self.keep if isinstance(each, Mapping)], default=0)
+
+    @property
+    def identity(self) -> str:
+        """What makes two suites the same: everything in the file but the wording."""
+        wording = ("title", "notes", "predicted_gpu_hours", "claim")
+        return digest({key: value for key, value in self.content.items() if key not in wording})
+
+
+def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_measures: bool = True) -> Suite:
+    """Find a suite by name or file, and read it.
+
+    Parameters
+    ----------
+    name : str
+        A suite's name, or the path of a TOML file.
+    overrides : sequence of str
+        ``KEY=VALUE`` as given behind ``--set``.
+    check_measures : bool
+        Whether the suite's measures must exist; not where others are computed instead.
+
+    Raises
+    ------
+    UsageError
+        No such suite, or a malformed override.
+    InvalidInput
+        The file is not a valid suite; one line for each fault.
+    """
+    path = Path(name)
+    if path.suffix == ".toml" or "/" in name:
+        if not path.is_file():
+            raise UsageError(f"suite file '{name}' does not exist")
+        return load_suite(path, host, overrides, check_measures=check_measures)
+    known = host.suites()
+    if name not in known:
+        raise UsageError(f"unknown suite '{name}'{nearest(name, known)}")
+    return load_suite(known[name], host, overrides, name=name, check_measures=check_measures)
+
+
+def load_suite(
+    path: Path,
+    host: Host,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    *,
+    check_measures: bool = True,
+) -> Suite:
+    """Read and check one TOML file; see `read_suite`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"{path}: cannot be read: {fault}") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        where = f"line {len(text.splitlines())}, the last one"
+        message = str(fault).replace("end of document", where)
+        raise InvalidInput(f"{path}: not valid TOML: {message}") from None
+    content = with_inherited(content, host.suites(), str(path))
+    for override in overrides:
+        content = overridden(content, override, host.same_regularizer)
+    return _Reader(str(path), host, check_measures).suite(name or content.get("name", path.stem), content)
+
+
+class _Reader:
+    """Collects every problem of one file before any of them is raised."""
+
+    def __init__(self, file: str, host: Host, check_measures: bool = True):
+        self.file = file
+        self.host = host
+        self.check_measures = check_measures
+        self.problems: list[str] = []
+
+    def complain(self, where: str, what: str) -> None:
+        self.problems.append(f"{self.file}: {where}: {what}" if where else f"{self.file}: {what}")
+
+    def suite(self, name: str, content: Mapping[str, Any]) -> Suite:
+        plain = _FileKeys(self, content)
+        tables = content.get("grid")
+        if tables is None:
+            grids = [self.grid("", content)]
+        elif isinstance(tables, list) and all(isinstance(each, Mapping) for each in tables):
+            shared = {key: content[key] for key in AXES if key in content}
+            grids = []
+            for number, table in enumerate(tables, start=1):
+                for key in table:
+                    if key not in AXES:
+                        self.complain(f"grid {number}", f"unknown key '{key}'{nearest(key, AXES)}")
+                grids.append(self.grid(f"grid {number}: ", {**shared, **table}))
+        else:
+            self.complain("grid", "must be [[grid]] tables")
+            grids = []
+        measures, keep = plain.measures(), plain.keep()
+        suite = Suite(
+            name=plain.typed("name", str, name),
+            title=plain.typed("title", str, name),
+            version=plain.typed("version", Count, 1),
+            grids=tuple(grids),
+            measures=measures,
+            targets=plain.targets(),
+            keep=keep,
+            limits=plain.limits(),
+            threads=plain.typed("threads", Count, 1),
+            predicted_gpu_hours=plain.typed("predicted_gpu_hours", NonNegative, None),
+            notes=plain.typed("notes", str, ""),
+            claims=self.claims(content, grids, measures, keep),
+            content=dict(content),
+        )
+        if not tables and tables is not None:
+            self.complain("grid", "the grid is empty: there is no [[grid]] table")
+        if self.problems:
+            raise InvalidInput(self.problems)
+        return suite
+
+    def claims(
+        self, content: Mapping[str, Any], grids: Sequence[Grid], measures: Any, keep: Sequence[Any]
+    ) -> tuple[Claim, ...]:
+        claims = read_claims(content.get("claim"), self.complain)
+        for claim in claims if self.check_measures else ():
+            for fault in column_faults(claim, measures, keep, self.host, grids):
+                self.complain(f"claim '{claim.id}'", fault)
+        return claims
+
+    def grid(self, where: str, content: Mapping[str, Any]) -> Grid:
+        parts = {part: self.alternatives(where, part, content.get(part)) for part in PARTS}
+        seeds = content.get("seeds", 1)
+        if _is_count(seeds):
+            seeds = range(seeds)
+        elif isinstance(seeds, list) and all(_is_count(each) for each in seeds):
+            seeds = tuple(dict.fromkeys(seeds))
+        else:
+            self.complain(f"{where}seeds", f"must be a number of seeds or a list of them, not {seeds!r}")
+            seeds = (0,)
+        if not seeds:
+            self.complain(f"{where}seeds", EMPTY)
+        return Grid(
+            dataset=parts["dataset"],
+            model=parts["model"],
+            protocol=parts["protocol"],
+            regularizers=self.stacks(where, content.get("regularizers", [[]])),
+            seeds=seeds,
+        )
+
+    def alternatives(self, where: str, part: str, given: Any) -> tuple[Alternative, ...]:
+        if given is None:
+            if part == "protocol":
+                given = DEFAULT_PROTOCOL
+            else:
+                self.complain(f"{where}{part}", "is missing")
+                return ()
+        listed = given if isinstance(given, list) else [given]
+        if not listed:
+            self.complain(f"{where}{part}", EMPTY)
+        read = (self.alternative(f"{where}{part}", Kind(part), each) for each in listed)
+        return tuple(each for each in read if each is not None)
+
+    def stacks(self, where: str, given: Any) -> tuple[tuple[Alternative, ...], ...]:
+        if not isinstance(given, list) or not all(isinstance(each, list) for each in given):
+            self.complain(
+                f"{where}regularizers", 'must be a list of alternatives, each a list, as in [[], ["dropout"]]'
+            )
+            return ((),)
+        if not given:
+            self.complain(f"{where}regularizers", f"{EMPTY}; [[]] means no regularizer")
+        stacks = []
+        for stack in given:
+            read = [self.alternative(f"{where}regularizers", Kind.REGULARIZER, each) for each in stack]
+            stacks.append(tuple(each for each in read if each is not None))
+        return tuple(stacks)
+
+    def alternative(self, where: str, kind: Kind, given: Any) -> Alternative | None:
+        if isinstance(given, str):
+            try:
+                name, values = parse_variant(given)
+            except InvalidInput as fault:
+                self.complain(where, str(fault))
+                return None
+        elif isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            name, values = given["name"], {key: value for key, value in given.items() if key != "name"}
+        else:
+            self.complain(where, f"must be a name or a table with a name, not {given!r}")
+            return None
+        try:
+            component = self.host.find(kind, name)
+        except InvalidInput as fault:
+            self.complain(where, str(fault))
+            return None
+        return Alternative(component, self.points(f"{where} '{name}'", component, values))
+
+    def points(self, where: str, component: Component, values: Mapping[str, Any]) -> Points:
+        if component.kind is Kind.DATASET:
+            # A data set also takes the sizes of its splits and its normalization.
+            component = replace(component, settings={**component.settings, **field_settings(SplitSettings)})
+        axes = as_axes(component, values)
+        faults = axis_faults(component, axes)
+        for fault in faults:
+            self.complain(where, fault)
+
+        def complete(given: Mapping[str, Any]) -> Mapping[str, Any]:
+            settings, problems = check_point(component, given)
+            if problems:
+                raise InvalidInput(f"{self.file}: {where}: {each}" for each in problems)
+            return settings
+
+        points = Points(axes, complete)
+        if not faults:
+            try:
+                points.check()
+            except InvalidInput as fault:
+                self.problems += fault.problems
+        return points
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+class _FileKeys:
+    """The keys of a suite that are no grid: checked one by one, faults collected by the reader."""
+
+    KEYS = (
+        "name", "title", "version", *PARTS, "regularizers", "seeds", "grid", "measures", "targets", "keep",
+        "limits", "threads", "predicted_gpu_hours", "notes", "claim",
+    )  # fmt: skip
+
+    def __init__(self, reader: _Reader, content: Mapping[str, Any]):
+        self.reader = reader
+        self.content = content
+        for key in content:
+            if key not in self.KEYS:
+                reader.complain("", f"unknown key '{key}'{nearest(key, self.KEYS)}")
+
+    def typed(self, key: str, annotation: Any, default: Any, content: Mapping[str, Any] | None = None) -> Any:
+        from pydantic import TypeAdapter, ValidationError
+
+        content = self.content if content is None else content
+        if key not in content:
+            return default
+        try:
+            return TypeAdapter(annotation).validate_json(
+                json.dumps(content[key], allow_nan=False), strict=True
+            )
+        except ValidationError as fault:
+            message = fault.errors()[0]["msg"].replace("Input should be", "should be")
+            self.reader.complain(key, f"{message}, not {content[key]!r}")
+        except (TypeError, ValueError):
+            self.reader.complain(key, f"cannot be {content[key]!r}")
+        return default
+
+    def measures(self) -> tuple[str, ...] | Literal["all"]:
+        given = self.content.get("measures", "all")
+        if given == "all":
+            return "all"
+        if isinstance(given, str):
+            return (given,)
+        words = self.typed("measures", list[str], [])
+        if self.reader.check_measures:
+            self.check_measures(words)
+        return tuple(words)
+
+    def check_measures(self, words: Sequence[str]) -> None:
+        from genbench.host.selection import select_measures
+
+        host = self.reader.host
+        for word in words:
+            try:
+                select_measures([word], host.components(Kind.MEASURE), host.probe_lookup)
+            except InvalidInput as fault:
+                for problem in fault.problems:
+                    self.reader.complain("measures", problem)
+
+    def targets(self) -> tuple[str, ...]:
+        targets = self.typed("targets", list[str], ["gap"])
+        for each in targets:
+            if each not in TARGETS:
+                self.reader.complain("targets", f"unknown target '{each}'{nearest(each, TARGETS)}")
+        return tuple(targets)
+
+    def keep(self) -> tuple[str | Mapping[str, Any], ...]:
+        words = ("initial", "final", "milestones", TEST_HISTORY)
+        given = self.content.get("keep", ["initial", "final"])
+        kept: list[str | Mapping[str, Any]] = []
+        for each in given if isinstance(given, list) else [given]:
+            if isinstance(each, Mapping) and len(each) == 1 and set(each) <= {"snapshots", "trajectory"}:
+                (what,) = each
+                kept.append({what: self.typed(what, Count, 1, each)})
+            elif isinstance(each, str) and each in words:
+                kept.append(each)
+            else:
+                hint = nearest(each, words) if isinstance(each, str) else ""
+                self.reader.complain(
+                    "keep",
+                    f"takes {', '.join(words)}, {{ snapshots = N }} and {{ trajectory = N }}, "
+                    f"not {each!r}{hint}",
+                )
+        return tuple(kept)
+
+    def limits(self) -> Limits:
+        given = self.content.get("limits", {})
+        if not isinstance(given, Mapping):
+            self.reader.complain("limits", f"must be a table, not {given!r}")
+            return Limits()
+        for key in given:
+            if key not in Limits.__dataclass_fields__:
+                hint = nearest(key, Limits.__dataclass_fields__)
+                self.reader.complain("limits", f"unknown key '{key}'{hint}")
+        return Limits(
+            training_seconds=self.typed("training_seconds", Positive, Limits.training_seconds, given),
+            component_seconds=self.typed("component_seconds", Positive, Limits.component_seconds, given),
+        )

@@ -1,0 +1,273 @@
+"""Components, suites and plugins as plain rows and cards, for lists and for looking one up."""
+
+from __future__ import annotations
+
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from genbench.auditing.stored import entry, stored
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind
+from genbench.host.host import CORE, Host
+from genbench.host.selection import COST_RANGES, cost_range
+from genbench.host.settings import complete, parse_variant, spell
+
+__all__ = ["card", "only", "rows"]
+
+
+def rows(host: Host, kind: str) -> list[dict[str, Any]]:
+    """One row for each thing of a kind; `kind` is a plural as on the command line."""
+    if kind == "plugins":
+        return _plugin_rows(host)
+    if kind == "suites":
+        return _suite_rows(host)
+    return [_component_row(host, each) for each in host.components(Kind(kind.removesuffix("s")))]
+
+
+def _component_row(host: Host, component: Component) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": component.full_name}
+    if component.kind is Kind.MEASURE:
+        cost, needs = _below(host, component, component.defaults())
+        row |= {
+            "aliases": list(component.declared.aliases),
+            "family": component.declared.family,
+            "direction": component.declared.direction,
+            "cost": cost,
+            "held_out": "validation" in needs,
+            "source": component.declared.source,
+            "needs": needs,
+        }
+    if component.kind is Kind.PROBE:
+        row |= {"cost": component.declared.cost, "needs": [each.name for each in component.needs.values()]}
+    row |= {
+        "settings": [f"{name}={_default(each)}" for name, each in component.settings.items()],
+        "version": component.version,
+        "plugin": component.plugin,
+        "summary": component.summary,
+    }
+    if component.kind is Kind.PROTOCOL:
+        # Every protocol has all the settings of the base class; its card shows them.
+        del row["settings"]
+    return row
+
+
+def _default(setting: Any) -> str:
+    return "?" if setting.required else str(setting.default)
+
+
+def _below(host: Host, component: Component, settings: dict[str, Any]) -> tuple[str, list[str]]:
+    """Cost class of a measure, and the names of all probes and roots below it, in order of the alphabet."""
+    from genbench.host.battery import Battery, Request
+
+    request = Request(component, settings, component.full_name)
+    try:
+        battery = Battery.resolve([request], host.probe_lookup)
+    except InvalidInput:
+        return component.declared.cost, sorted(each.name for each in component.needs.values())
+    probes = {probe.full_name for probe, _ in battery.probes_below(request)}
+    return battery.cost_class(request), sorted(probes | battery.roots_needed(request))
+
+
+def only(
+    measures: list[dict[str, Any]], *, family: str | None, cost: str | None, need: str | None
+) -> list[dict[str, Any]]:
+    """The rows of measures that are of a family, of a cost class or range, and need a probe or a root.
+
+    Raises
+    ------
+    UsageError
+        No measure has that family or need, with the nearest one that there is; or no such cost class.
+    """
+    if family is not None:
+        families = {each["family"] for each in measures}
+        if family not in families:
+            raise UsageError(f"unknown family '{family}'{nearest(family, families)}")
+        measures = [each for each in measures if each["family"] == family]
+    if cost is not None:
+        wanted = cost_range(cost)
+        if wanted is None:
+            raise UsageError(f"--cost {cost}: {COST_RANGES}")
+        lowest, highest = wanted
+        measures = [each for each in measures if lowest <= each["cost"] <= highest]
+    if need is not None:
+        known = {name for each in measures for name in each["needs"]}
+        if need not in known:
+            raise UsageError(f"none of these measures needs '{need}'{nearest(need, known)}")
+        measures = [each for each in measures if need in each["needs"]]
+    return measures
+
+
+def _plugin_rows(host: Host) -> list[dict[str, Any]]:
+    host.suites()  # whether a plugin can list its suites shows only now
+    found = []
+    for plugin in host.plugins:
+        counts: dict[str, int] = {}
+        for each in plugin.components:
+            counts[each.kind] = counts.get(each.kind, 0) + 1
+        found.append(
+            {
+                "name": plugin.name,
+                "status": "broken" if plugin.problems else plugin.status,
+                "origin": plugin.source.origin,
+                "version": plugin.source.version,
+                "components": [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()],
+                "problem": "; ".join(plugin.problems),
+            }
+        )
+    return found
+
+
+def _suite_rows(host: Host) -> list[dict[str, Any]]:
+    import tomllib
+
+    found = []
+    for name, path in sorted(host.suites().items()):
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            content = {"title": f"cannot be read: {fault}"}
+        found.append({"name": name, "version": content.get("version", ""), "title": content.get("title", "")})
+    return found
+
+
+def card(host: Host, word: str) -> dict[str, Any]:
+    """Everything there is to say of one thing: a component, which may be a variant, a suite or a plugin.
+
+    Parameters
+    ----------
+    word : str
+        A name, or ``kind:name`` where things of several kinds have the name.
+
+    Raises
+    ------
+    UsageError
+        Nothing has that name, or things of several kinds have it.
+    """
+    kind, _, rest = word.partition(":")
+    suite = rest if kind == "suite" else word
+    if suite in host.suites():
+        return _suite_card(suite, host.suites()[suite])
+    plugins = {each["name"]: each for each in _plugin_rows(host)}
+    if kind == "plugin" and rest in plugins:
+        return {"kind": "plugin", **plugins[rest]}
+    kinds = [Kind(kind)] if rest and kind in {str(each) for each in Kind} else list(Kind)
+    name, settings = parse_variant(rest if len(kinds) == 1 else word)
+    found = [each for each in (host.lookup(kind, name) for kind in kinds) if each is not None]
+    if not found and word in plugins:
+        return {"kind": "plugin", **plugins[word]}
+    if not found:
+        for kind in kinds:
+            host.refuse_ambiguous(kind, name)
+        components = [each for kind in kinds for each in host.components(kind)]
+        names = [name for each in components for name in (each.full_name, *each.declared.aliases)]
+        raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites(), *plugins])}")
+    if len(found) > 1:
+        choices = ", ".join(f"{each.kind}:{each.name}" for each in found)
+        raise UsageError(f"'{name}' is the name of several things; say which: {choices}")
+    return _component_card(host, found[0], settings)
+
+
+def _suite_card(name: str, path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"{path}: cannot be read: {fault}") from None
+    return {"kind": "suite", "name": name, "text": text}
+
+
+def _component_card(host: Host, component: Component, settings: dict[str, Any]) -> dict[str, Any]:
+    chosen = complete(component, settings) if settings else component.defaults()
+    content: dict[str, Any] = {
+        "kind": str(component.kind),
+        "name": component.full_name,
+        "spelling": spell(component, chosen),
+        "plugin": component.plugin if component.plugin != CORE else "built-in",
+        "version": component.version,
+    }
+    declared = component.declared
+    if component.kind is Kind.MEASURE:
+        letter, below = _below(host, component, chosen)
+        content |= {
+            "aliases": list(declared.aliases),
+            "family": declared.family,
+            "direction": declared.direction,
+            "claim": _CLAIMS[declared.direction],
+            "formula": declared.formula,
+            "cost": f"{letter} ({COST_CLASSES[letter]})",
+            "held_out": "validation" in below,
+            "starts_from": [each for each in below if each in ROOTS],
+        }
+        if content["spelling"] == component.full_name:
+            content |= _audited(component)
+    content |= {
+        "source": declared.source,
+        "needs": [each.name for each in component.needs.values()],
+        "settings": {
+            name: {"type": _type_name(each.annotation), "default": None if each.required else chosen[name]}
+            for name, each in component.settings.items()
+        },
+        "documentation": component.documentation,
+    }
+    return content
+
+
+_CLAIMS = {
+    "+": "a larger value is said to mean a larger gap",
+    "-": "a larger value is said to mean a smaller gap",
+    "?": "nothing is said of which value means a larger gap",
+}
+
+
+def _audited(component: Component) -> dict[str, Any]:
+    """What the audits that come with genbench found of a measure; nothing of one that they did not see."""
+    content: dict[str, Any] = {}
+    if (invariance := entry("invariance", component)) is not None:
+        about = stored("invariance")
+        networks = invariance["networks"]
+        content["applies_to"] = {
+            name: "yes" if found["status"] == "ok" else found["reason"] for name, found in networks.items()
+        }
+        content["invariances"] = {
+            title: {name: found["changes"][change] for name, found in networks.items() if "changes" in found}
+            for change, title in about["changes"].items()
+        }
+    if (repeatability := entry("repeatability", component)) is not None:
+        about = stored("repeatability")
+        content["repeatability"] = {
+            **{name: about[name] for name in ("suite", "repeats", "largest_ratio")},
+            **repeatability,
+        }
+    if (cost := entry("cost", component)) is not None:
+        about = stored("cost")
+        content["cost_measured"] = {
+            "milliseconds": cost["milliseconds"],
+            "network": about["network"],
+            "processor": about["environment"]["processor"],
+        }
+    return content
+
+
+def _type_name(annotation: Any) -> str:
+    """``int >= 1``, ``'relu' | 'tanh'``, ``float | None``."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return "anything"
+    if annotation is types.NoneType:
+        return "none"
+    if origin is typing.Annotated:
+        bounds = [
+            f"{sign} {getattr(each, field)}"
+            for each in arguments[1:]
+            for field, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            if hasattr(each, field)
+        ]
+        return " ".join([_type_name(arguments[0]), " and ".join(bounds)])
+    if origin is typing.Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    if origin in (tuple, list):
+        return f"list of {_type_name(arguments[0])}" if arguments else "list"
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,89 @@
+"""What can be said of a run folder without running anything: counts, faults, damage, conflicts."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any
+
+from genbench.runs.results import read_table
+from genbench.runs.store import Folder
+from genbench.base.values import Status
+
+__all__ = ["read_status"]
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """Read everything in a run folder and check it, weights included.
+
+    Returns
+    -------
+    dict
+        ``folder, suite, fits, stop_reasons, failures, measures, faults, damaged, conflicts, warnings``;
+        plain data.
+
+    Raises
+    ------
+    InvalidInput
+        The folder is no run folder.
+    """
+    damaged: list[str] = []
+    folder = Folder(path, damaged.append)
+    suite = folder.suite_content()
+    stops: collections.Counter[str] = collections.Counter()
+    failures: list[dict[str, str]] = []
+    faults: list[dict[str, str]] = []
+    conflicts: list[str] = []
+    for key in folder.fit_keys():
+        stored = folder.fit(key, check_weights=True)
+        if stored is None:
+            failure = folder.failure(key)
+            if failure is not None:
+                failures.append({"key": key, "status": failure["status"], "reason": failure["reason"]})
+            continue
+        stops[stored.record["stop_reason"]] += 1
+        measured = folder.measured(key)
+        conflicts += measured.conflicts
+        faults += [
+            {"key": key, "measure": name, "status": value["status"], "reason": value["reason"]}
+            for name, value in measured.values.items()
+            if Status(value["status"]).is_fault
+        ]
+    table = read_table(folder)
+    measures = {
+        name: {
+            "family": each.family,
+            "direction": each.direction,
+            "cost_class": each.cost_class,
+            "plugin": each.plugin,
+            "held_out": each.held_out,
+            "statuses": dict(each.statuses),
+        }
+        for name, each in table.measures.items()
+    }
+    return {
+        "folder": str(path),
+        "suite": suite.get("name", ""),
+        "fits": sum(stops.values()),
+        "stop_reasons": dict(stops),
+        "failures": failures,
+        "measures": measures,
+        "faults": faults,
+        "damaged": damaged,
+        "conflicts": conflicts,
+        "warnings": [*table.notes, *_changed_sources(folder)],
+    }
+
+
+def _changed_sources(folder: Folder) -> list[str]:
+    """Components whose code changed from one environment to the next while their version did not."""
+    seen: dict[tuple[str, str, str], set[str]] = {}
+    for environment in folder.environments().values():
+        for plugin in environment["plugins"]:
+            for component, source in plugin["components"].items():
+                seen.setdefault((plugin["name"], plugin["version"], component), set()).add(source)
+    changed = sorted({(plugin, version) for (plugin, version, _), hashes in seen.items() if len(hashes) > 1})
+    return [
+        f"plugin '{plugin}' {version}: its code changed during this run while its version did not"
+        for plugin, version in changed
+    ]

@@ -1,0 +1,345 @@
+"""The run folder: records written once, atomically, and read with suspicion.
+
+Readers take the union of what is there, so merging two machines' work is copying folders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genbench.base.canonical import canonical_json, digest
+from genbench.base.errors import GenbenchError, InvalidInput
+from genbench.base.files import as_json, write_atomically
+from genbench.planning.suite import Suite
+from genbench.base.toml import as_toml
+from genbench.base.values import Status
+
+__all__ = ["Folder", "Measured", "StoredFit"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoredFit:
+    """The outcome of one trial as read from disk."""
+
+    key: str
+    record: Mapping[str, Any]
+    folder: Path
+
+    def load_states(self) -> dict[str, dict[str, Any]]:
+        """The weights that were kept: ``initial``, ``final``, ``milestone-0.1``, ``snapshot-120`` ...
+
+        Returns
+        -------
+        dict of dict of Tensor
+            For each name a state dictionary.
+        """
+        from safetensors.torch import load_file
+
+        states: dict[str, dict[str, Any]] = {name: {} for name in self.record["states"]}
+        for name, tensor in load_file(self.folder / "weights.safetensors").items():
+            state, _, parameter = name.partition("/")
+            states.setdefault(state, {})[parameter] = tensor
+        return states
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The values of one fit, one for each measure; of several passes the best one counts."""
+
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    conflicts: tuple[str, ...] = ()
+
+
+class Folder:
+    """One run folder.
+
+    Parameters
+    ----------
+    path : Path
+    warn : callable, optional
+        Takes a line for each record that is damaged and will be made again.
+    """
+
+    def __init__(self, path: Path | str, warn: Callable[[str], None] = lambda line: None):
+        self.path = Path(path)
+        self._warn = warn
+        self._warned: set[str] = set()
+
+    # --- the suite ---------------------------------------------------------------------------------
+
+    @property
+    def suite_file(self) -> Path:
+        return self.path / "suite.toml"
+
+    def check_belongs(self, suite: Suite) -> None:
+        """Check that the folder is free for a suite, without writing anything.
+
+        Raises
+        ------
+        InvalidInput
+            There is a file in its place, or it holds the run of a different suite.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInput(f"output folder '{self.path}': is a file")
+        if not self.suite_file.exists():
+            return
+        there = self.suite_content()
+        if digest(_meaning(there)) != digest(_meaning(suite.content)):
+            raise InvalidInput(
+                f"output folder '{self.path}' holds a run of "
+                f"{'another version of ' if there.get('name') == suite.name else ''}suite "
+                f"'{there.get('name', '?')}' with other content; choose another --out"
+            )
+
+    def open_for(self, suite: Suite) -> None:
+        """Make the folder, or check that it belongs to this suite.
+
+        Raises
+        ------
+        InvalidInput
+            The folder cannot be written, or holds the run of a different suite.
+        """
+        self.check_belongs(suite)
+        try:
+            (self.path / "fits").mkdir(parents=True, exist_ok=True)
+            (self.path / "environments").mkdir(exist_ok=True)
+            if not self.suite_file.exists():
+                write_atomically(self.suite_file, as_toml({"name": suite.name, **suite.content}).encode())
+        except OSError as fault:
+            raise InvalidInput(f"output folder '{self.path}': cannot be written: {fault.strerror}") from None
+        self.check_belongs(suite)
+
+    def suite_content(self) -> dict[str, Any]:
+        """The suite as run, with the key ``name``.
+
+        Raises
+        ------
+        InvalidInput
+            This is not a run folder, or its suite file is damaged.
+        """
+        if not self.suite_file.is_file():
+            raise InvalidInput(f"'{self.path}' is not a run folder: it has no suite.toml")
+        try:
+            return tomllib.loads(self.suite_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            raise InvalidInput(f"{self.suite_file}: is damaged: {fault}") from None
+
+    # --- environments ------------------------------------------------------------------------------
+
+    def add_environment(self, content: Mapping[str, Any]) -> str:
+        """Store a description of versions and hardware once; returns its hash."""
+        name = digest(content)
+        path = self.path / "environments" / f"{name}.json"
+        if not path.exists():
+            self._write(path, content)
+        return name
+
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """All environments by hash."""
+        found = {}
+        for path in sorted((self.path / "environments").glob("*.json")):
+            content = self._read(path)
+            if content is not None:
+                found[path.stem] = content
+        return found
+
+    # --- fits --------------------------------------------------------------------------------------
+
+    def fit_folder(self, key: str) -> Path:
+        return self.path / "fits" / key
+
+    def fit_keys(self) -> list[str]:
+        """Keys of the folders that hold, or begin to hold, a fit."""
+        fits = self.path / "fits"
+        return sorted(each.name for each in fits.iterdir() if each.is_dir()) if fits.is_dir() else []
+
+    def write_fit(self, key: str, record: Mapping[str, Any], states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the weights, then the record that vouches for them."""
+        from safetensors.torch import save
+
+        folder = self.fit_folder(key)
+        flat = {
+            f"{name}/{parameter}": tensor.contiguous()
+            for name, state in states.items()
+            for parameter, tensor in state.items()
+        }
+        weights = save(_unshared(flat))
+        self._write_bytes(folder / "weights.safetensors", weights)
+        vouched = {
+            **record,
+            "key": key,
+            "states": sorted(states),
+            "weights": {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()},
+        }
+        self._write(folder / "fit.json", vouched)
+
+    def fit(self, key: str, *, check_weights: bool = False) -> StoredFit | None:
+        """The fit of a key, or None where there is none or it is damaged.
+
+        Parameters
+        ----------
+        check_weights : bool
+            Read the weights and compare their hash; otherwise their size alone.
+        """
+        folder = self.fit_folder(key)
+        record = self._read(folder / "fit.json")
+        if record is None:
+            return None
+        if record.get("key") != key:
+            self._damaged(folder / "fit.json", "it is the record of another trial")
+            return None
+        weights = folder / "weights.safetensors"
+        if not weights.is_file() or weights.stat().st_size != record["weights"]["bytes"]:
+            self._damaged(weights, "its size is not the one recorded")
+            return None
+        if check_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != record["weights"]["sha256"]:
+            self._damaged(weights, "its content is not what was recorded")
+            return None
+        return StoredFit(key, record, folder)
+
+    def holds(self, key: str) -> bool:
+        """Whether there is a record of a fit, damaged or not."""
+        return (self.fit_folder(key) / "fit.json").exists()
+
+    def write_failure(self, key: str, record: Mapping[str, Any]) -> None:
+        """Record that training a trial failed; `retry` trains it again."""
+        folder = self.fit_folder(key) / "failures"
+        self._write(folder / f"{digest(_finite_text(record))}.json", {**record, "key": key})
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """The last failure of a trial."""
+        found = [self._read(path) for path in (self.fit_folder(key) / "failures").glob("*.json")]
+        records = [each for each in found if each is not None]
+        return max(records, key=lambda each: each.get("time", ""), default=None)
+
+    def forget_failures(self, key: str) -> None:
+        """Clear the way for training a trial again."""
+        shutil.rmtree(self.fit_folder(key) / "failures", ignore_errors=True)
+
+    # --- values ------------------------------------------------------------------------------------
+
+    def write_values(self, key: str, content: Mapping[str, Any]) -> None:
+        """Write one pass of measuring a fit."""
+        folder = self.fit_folder(key) / "values"
+        self._write(folder / f"{digest(_finite_text(content))}.json", content)
+
+    def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
+        """The values of a fit by the measure's spelling.
+
+        Of a measure computed in several versions, with other probes or other siblings, the newest version and
+        the key used last count. For one key a value that was computed counts before one that was not, a later
+        pass before an earlier one.
+
+        Parameters
+        ----------
+        wanted : dict of str, optional
+            For each measure the key that its value must have; others are passed over.
+        """
+        found: list[tuple[str, Mapping[str, Any]]] = []
+        last_used: dict[str, str] = {}
+        computed: dict[str, Mapping[str, Any]] = {}
+        conflicts: dict[str, None] = {}
+        for content in self.passes(key):
+            for value in content["values"]:
+                name = value["measure"]
+                if wanted is not None and wanted.get(name) != value["key"]:
+                    continue
+                if not Status(value["status"]).is_fault:
+                    other = computed.setdefault(value["key"], value)
+                    if _result(other) != _result(value):
+                        conflicts[f"fit {key}: {name}: {_shown(other)} and {_shown(value)}"] = None
+                found.append((content["time"], value))
+                last_used[value["key"]] = content["time"]  # passes come oldest first
+
+        def rank(timed: tuple[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+            time, value = timed
+            has_result = not Status(value["status"]).is_fault
+            return value["version"], last_used[value["key"]], has_result, time
+
+        best = {value["measure"]: value for _, value in sorted(found, key=rank)}
+        return Measured(best, tuple(conflicts))
+
+    def passes(self, key: str) -> Iterator[dict[str, Any]]:
+        """The passes of measuring a fit, oldest first."""
+        found = [self._read(path) for path in sorted((self.fit_folder(key) / "values").glob("*.json"))]
+        yield from sorted((each for each in found if each), key=lambda each: each["time"])
+
+    # --- reading and writing -----------------------------------------------------------------------
+
+    def _write(self, path: Path, content: Mapping[str, Any]) -> None:
+        body = json.loads(as_json({**content, "format": FORMAT}))
+        body["sha256"] = _seal(body)
+        self._write_bytes(path, as_json(body))
+
+    def _write_bytes(self, path: Path, content: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        except OSError as fault:
+            raise GenbenchError(
+                f"'{path}': cannot be written: {fault.strerror}; what is there is whole"
+            ) from None
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        try:
+            content = json.loads(path.read_bytes())
+            whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as fault:
+            self._damaged(path, str(fault))
+            return None
+        if not whole:
+            self._damaged(path, "its content does not match its checksum")
+            return None
+        if content["format"] != FORMAT:
+            self._damaged(path, f"it has format {content['format']}, this version reads {FORMAT}")
+            return None
+        return content
+
+    def _damaged(self, path: Path, why: str) -> Any:
+        line = f"{path.relative_to(self.path)} is damaged ({why}); it will be made again"
+        if line not in self._warned:
+            self._warned.add(line)
+            self._warn(line)
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    body = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
+
+
+def _finite_text(content: Mapping[str, Any]) -> Any:
+    return json.loads(as_json(content))
+
+
+def _meaning(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in ("name", "title", "notes", "claim")}
+
+
+def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:
+    return value["status"], value.get("value"), value.get("infinite")
+
+
+def _shown(value: Mapping[str, Any]) -> str:
+    return f"{value.get('value')} ({value['status']})"
+
+
+def _unshared(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Copies of tensors that share memory, which safetensors refuses: frozen layers, tied weights, views."""
+    seen: set[int] = set()
+    separate = {}
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage().data_ptr()
+        separate[name] = tensor.clone() if storage in seen else tensor
+        seen.add(storage)
+    return separate

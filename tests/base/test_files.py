@@ -1,0 +1,69 @@
+"""Files are whole, whatever happens while they are written."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from genbench.base.files import as_json, cache_folder, write_atomically
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_writing_leaves_the_content_and_no_temporary_file(tmp_path):
+    write_atomically(tmp_path / "a.json", b"first")
+    write_atomically(tmp_path / "a.json", b"second")
+    assert (tmp_path / "a.json").read_bytes() == b"second"
+    assert names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failing_write_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch, step, fault):
+    def fail(*arguments):
+        raise fault
+
+    write_atomically(tmp_path / "a.json", b"old")
+    monkeypatch.setattr(*((os, "fsync", fail) if step == "fsync" else (Path, "replace", fail)))
+    with pytest.raises(type(fault)):
+        write_atomically(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch):
+    events = []
+    synchronize, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (events.append("fsync"), synchronize(number))[1])
+    monkeypatch.setattr(
+        Path, "replace", lambda old, new: (events.append(old.read_bytes()), replace(old, new))[1]
+    )
+    write_atomically(tmp_path / "a.json", b"content")
+    assert events == ["fsync", b"content"]
+
+
+def test_json_is_strict_sorted_and_what_is_not_finite_is_null():
+    text = as_json({"b": [math.inf, (math.nan, -1.5)], "a": {"z": -math.inf, "é": 1}}).decode()
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    assert json.loads(text, parse_constant=refuse) == {"a": {"z": None, "é": 1}, "b": [None, [None, -1.5]]}
+    assert text.index('"a"') < text.index('"b"')
+    assert text.endswith("}\n")
+    assert "é" in text
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("GENBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    assert cache_folder() == tmp_path / "user" / "genbench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder() == tmp_path / "home" / ".cache" / "genbench"

@@ -1,0 +1,152 @@
+"""What components share stays as it was."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+import genbench
+from genbench.host.battery import Status
+
+measure = genbench.measure(family="test", direction="?")
+
+
+def test_writing_into_a_shared_result_is_an_error_and_the_others_see_the_original(plugin):
+    calls = []
+
+    @genbench.probe
+    def base(model):
+        return torch.arange(3.0)
+
+    @genbench.probe
+    def shared(base):
+        calls.append(1)
+        return {"values": base + 1}
+
+    @measure
+    def a_writer(shared):
+        return shared["values"].mul_(100).sum()
+
+    @measure
+    def b_reader(shared):
+        return shared["values"].sum()
+
+    values = plugin(base, shared, a_writer, b_reader).compute({"model": nn.Linear(1, 1)})
+    assert values["a_writer"].status is Status.ERROR
+    assert "changed shared" in values["a_writer"].reason
+    assert values["b_reader"].value == 6
+    assert len(calls) == 2
+
+
+def test_changing_the_network_is_an_error_and_undone(plugin):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    @measure
+    def in_place(model):
+        next(model.parameters()).add_(1)
+        return 0
+
+    @measure
+    def through_data(model):
+        next(model.parameters()).data.add_(1)
+        return 0
+
+    @measure
+    def statistics(model):
+        model.train()(torch.randn(8, 2))
+        return 0
+
+    @measure
+    def surgery(model):
+        model[0] = nn.Identity()
+        return 0
+
+    @measure
+    def untidy(model):
+        model.train()
+        model.register_forward_hook(lambda *_: None)
+        with torch.enable_grad():
+            model[0](torch.ones(1, 2)).sum().backward()
+        return 0
+
+    @measure
+    def zz_reader(model):
+        assert not model.training
+        assert not model._forward_hooks
+        assert all(parameter.grad is None for parameter in model.parameters())
+        return sum(parameter.sum() for parameter in model.parameters())
+
+    values = plugin(in_place, through_data, statistics, surgery, untidy, zz_reader).compute({"model": model})
+    for name in ("in_place", "through_data", "statistics", "surgery"):
+        assert values[name].status is Status.ERROR, name
+        assert "changed the network" in values[name].reason
+    assert values["untidy"].status is Status.OK
+    assert values["zz_reader"].status is Status.OK
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_changed_inputs_are_not_used_again(plugin):
+    @measure
+    def a_writer(inputs):
+        inputs.zero_()
+        return 0
+
+    @measure
+    def b_reader(inputs):
+        return inputs.sum()
+
+    @measure
+    def c_other(targets):
+        return targets.sum()
+
+    roots = {"model": nn.Linear(1, 1), "inputs": torch.ones(3), "targets": torch.ones(3)}
+    values = plugin(a_writer, b_reader, c_other).compute(roots)
+    assert values["a_writer"].status is Status.ERROR
+    assert (values["b_reader"].status, values["b_reader"].reason) == (Status.ERROR, "a_writer changed inputs")
+    assert values["c_other"].value == 3
+
+
+def test_a_network_of_nan_is_not_taken_for_a_changed_one(plugin):
+    model = nn.Linear(2, 2)
+    with torch.no_grad():
+        model.weight.fill_(math.nan)
+
+    @measure
+    def constant(model):
+        return 1
+
+    assert plugin(constant).compute({"model": model})["constant"].status is Status.OK
+
+
+def test_numpy_results_cannot_be_written_to(plugin):
+    @genbench.probe
+    def array(model):
+        return np.zeros(3)
+
+    @measure
+    def writer(array):
+        array[0] = 1
+        return 0
+
+    value = plugin(array, writer).compute({"model": nn.Linear(1, 1)})["writer"]
+    assert value.status is Status.ERROR
+    assert "read-only" in value.reason
+
+
+def test_settings_of_the_process_are_put_back(plugin):
+    @measure
+    def a_greedy(model):
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return 0
+
+    @measure
+    def b_modest(model):
+        return torch.zeros(1).element_size() * 100 + torch.get_num_threads()
+
+    values = plugin(a_greedy, b_modest).compute({"model": nn.Linear(1, 1)})
+    assert values["b_modest"].value == 400 + torch.get_num_threads()

@@ -1,0 +1,110 @@
+"""The built-in suites: each plans without data, trains two steps, and is what its quick twin stands for."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from genbench import api
+from genbench.base.data import Split
+from genbench.contract.components import Kind
+from genbench.fitting.fit import network, parts
+from genbench.fitting.prediction import predict
+from genbench.host import Host
+from genbench.planning.plan import Plan, Trial
+from genbench.planning.suite import read_suite
+from genbench.training.loop import train
+
+HOST = Host.load()
+SUITES = sorted(name for name, path in HOST.suites().items() if path.parent.name == "suites")
+# The quick twins have the same models; those of the full suites are large.
+QUICK_FIRST = [
+    pytest.param(each, marks=() if each.endswith("-quick") else pytest.mark.slow) for each in SUITES
+]
+NEED_FULL_GRIDS = ("cifar10", "cifar100", "cifar10-jpeg")
+
+
+@cache
+def plan_of(name: str) -> Plan:
+    return api.plan_suite(read_suite(name, HOST), HOST)
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("name", QUICK_FIRST)
+def test_a_suite_plans_without_data_and_its_predicted_time_is_the_one_written_in_it(name):
+    plan = plan_of(name)
+
+    predicted = predict(plan.trials, HOST).gpu_hours
+
+    assert plan.suite.predicted_gpu_hours == pytest.approx(predicted, rel=0.06)
+
+
+def what_differs(trial: Trial) -> tuple[object, ...]:
+    """Model, protocol and regularizers, without what changes numbers only."""
+    return (
+        trial.task,
+        repr((trial.model.name, sorted(trial.model.settings.items()))),
+        trial.protocol.name,
+        trial.protocol.settings["augmentation"],
+        tuple(each.name for each in trial.regularizers),
+    )
+
+
+@pytest.mark.parametrize("name", QUICK_FIRST)
+def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_examples(name):
+    distinct = {what_differs(trial): trial for trial in plan_of(name).trials}
+    for trial in distinct.values():
+        settings = {
+            **trial.protocol.settings, "batch_size": 6, "max_epochs": 1, "pretrain_epochs": 0,
+            "target_loss": None, "target_rule": "reached",
+        }  # fmt: skip
+        protocol = type(parts(trial, HOST)[0])(**settings)
+        inputs = torch.rand(12, *trial.task.input_shape)
+        targets = torch.arange(12) % trial.task.outputs
+        if trial.task.kind == "regression":
+            targets = torch.rand(12, trial.task.outputs)
+        held_out = Split(inputs, targets)
+
+        outcome = train(
+            network(trial, HOST), trial.task, inputs, targets, targets, protocol, parts(trial, HOST)[1],
+            trial.seeds(), device="cpu", milestones=False, validation=held_out,
+        )  # fmt: skip
+
+        assert (outcome.steps, outcome.stop_reason) == (2, "max_epochs"), trial.model
+
+
+@pytest.mark.parametrize("name", [each for each in SUITES if not each.endswith(("-quick", "-cpu"))])
+def test_a_suite_has_a_quick_twin_with_the_same_axes(name):
+    quick = plan_of(f"{name}-quick")
+
+    assert {trial.model.name for trial in quick.trials} == {t.model.name for t in plan_of(name).trials}
+    assert len(quick.trials) <= len(plan_of(name).trials)
+
+
+@pytest.mark.parametrize("name", NEED_FULL_GRIDS)
+def test_the_image_suites_vary_what_they_promise(name):
+    plan = plan_of(name)
+
+    axes = {axis.rpartition(".")[2] for axis in plan.axes}
+    models = {trial.model.name for trial in plan.trials}
+
+    assert len(plan.trials) >= 128
+    assert {"learning_rate", "batch_size", "regularizers", "train_size", "augmentation"} <= axes
+    assert models == {"convnet", "resnet", "wide-resnet"}
+    assert {trial.protocol.name for trial in plan.trials} == {"interpolate"}
+
+
+def test_every_model_and_regularizer_appears_in_some_suite():
+    trials = [trial for name in SUITES for trial in plan_of(name).trials]
+    core = {
+        kind: {each.name for each in HOST.components(kind) if each.plugin == "core"}
+        for kind in (Kind.MODEL, Kind.REGULARIZER)
+    }
+
+    assert {trial.model.name for trial in trials} >= core[Kind.MODEL]
+    assert {each.name for trial in trials for each in trial.regularizers} >= core[Kind.REGULARIZER]
