@@ -1,10 +1,11 @@
 """genbench: which number, computed from a trained network and its training data, predicts its test gap?
 
-Importing this module imports no torch: what needs it is imported at first use.
+Importing this module imports no torch: what needs it is imported at first use. Type checkers read
+``__init__.pyi``.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
@@ -20,14 +21,6 @@ from genbench.contract.decorators import (
     setting,
     statistic,
 )
-
-if TYPE_CHECKING:
-    from genbench.api import Run, run
-    from genbench.base.values import Value
-    from genbench.contract.protocol import Protocol
-    from genbench.contract.regularizer import Regularizer, Step
-    from genbench.measuring.evaluation import evaluate
-    from genbench.ranking import rank
 
 __version__ = "0.1.0"
 
@@ -64,7 +57,7 @@ _LAZY = {
     "Regularizer": "genbench.contract.regularizer",
     "Step": "genbench.contract.regularizer",
     "Value": "genbench.base.values",
-    "Run": "genbench.api",
+    "Run": "genbench.runs.run",
     "run": "genbench.api",
     "rank": "genbench.ranking",
     "evaluate": "genbench.measuring.evaluation",

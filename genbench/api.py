@@ -3,120 +3,24 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from genbench.base.errors import InvalidInput, MissingResult, UsageError
-from genbench.contract.components import Component, Kind
+from genbench.base.errors import MissingResult, UsageError
+from genbench.contract.components import Kind
+from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
-from genbench.host.settings import split_at_commas
-from genbench.planning.coverage import check_planned
-from genbench.planning.plan import Identity, Plan, Trial, axis_named, make_plan
+from genbench.host.selection import select
 from genbench.planning.suite import Suite, load_suite, read_suite
-from genbench.runs.results import TARGETS, RunTable, read_table
+from genbench.runs.run import Run
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from genbench.execution.runner import Progress
 
-    from genbench.execution.runner import Progress, Summary
-    from genbench.host.battery import Battery
-    from genbench.ranking import Board, Flips
-
-__all__ = ["Run", "plan_suite", "resume", "run", "select"]
-
-
-class Run:
-    """A run folder.
-
-    Parameters
-    ----------
-    folder : Path or str
-    warn : callable
-        Takes a line for each record that is damaged and therefore left out.
-
-    Attributes
-    ----------
-    summary : Summary or None
-        What the command that returned this run did.
-    """
-
-    def __init__(
-        self,
-        folder: Path | str,
-        summary: Summary | None = None,
-        warn: Callable[[str], None] = warnings.warn,
-    ):
-        self.folder = Folder(folder, warn)
-        self.summary = summary
-
-    def table(self) -> pd.DataFrame:
-        """All fits as a table.
-
-        Returns
-        -------
-        DataFrame
-            One row a fit: its key and seed, a column for each axis, how training ended, errors (shares from
-            0 to 1), losses (nats), the targets, and a column for each measure.
-
-        Raises
-        ------
-        InvalidInput
-            The folder is no run folder.
-        """
-        return self.results().frame
-
-    def results(self) -> RunTable:
-        """The table together with what is known of its axes and measures."""
-        return read_table(self.folder)
-
-    def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
-        """Rank the measures of this run; `options` are those of `genbench.rank`."""
-        from genbench import ranking
-
-        results, known = self._ranking(axes, options)
-        board = ranking.rank(results.frame, target=target, **known)
-        return replace(board, notes=[*board.notes, *results.notes])
-
-    def rank_flips(
-        self, targets: Sequence[str] = TARGETS, *, axes: Sequence[str] | None = None, **options: Any
-    ) -> Flips:
-        """Rank the measures against several targets; see `genbench.ranking.rank_flips`."""
-        from genbench import ranking
-
-        results, known = self._ranking(axes, options)
-        return ranking.rank_flips(results.frame, targets, **known)
-
-    def _ranking(
-        self, axes: Sequence[str] | None, options: Mapping[str, Any]
-    ) -> tuple[RunTable, dict[str, Any]]:
-        """The table, and what its records say of axes, measures and the test set."""
-        results = self.results()
-        sizes = {each["test_examples"] for each in _records(self.folder)}
-        # The random draw is no candidate: the ranking shows it among the controls.
-        asked = options.get("measures")
-        measures = [name for name in results.measures if name != "random"]
-        if asked:
-            words = split_at_commas(asked) if isinstance(asked, str) else asked
-            measures = list(dict.fromkeys(results.column(each) for each in words))
-        info = {name: results.measures[name] for name in measures if name in results.measures}
-        known: dict[str, Any] = {
-            "axes": list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes],
-            "directions": {name: each.direction for name, each in info.items()},
-            "families": {name: each.family for name, each in info.items()},
-            "costs": {name: each.seconds for name, each in info.items()},
-            "held_out": [name for name, each in info.items() if each.held_out],
-            "test_size": sizes.pop() if len(sizes) == 1 else None,
-        }
-        return results, {**known, **options, "measures": measures}
-
-
-def _records(folder: Folder) -> list[Mapping[str, Any]]:
-    stored = (folder.fit(key) for key in folder.fit_keys())
-    return [each.record for each in stored if each is not None]
+__all__ = ["resume", "run"]
 
 
 @dataclass(frozen=True)
@@ -144,45 +48,6 @@ class _Place:
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
         count = workers or len(names)
         return cls(tuple(names[each % len(names)] for each in range(count)))
-
-
-def select(words: str | Sequence[str], host: Host) -> Battery:
-    """The battery of the measures that words name.
-
-    Raises
-    ------
-    InvalidInput
-        Unknown measures, families or settings, with the nearest word; needs that cannot be met.
-    """
-    from genbench.host.battery import Battery
-    from genbench.host.selection import select_measures
-
-    measures = host.components(Kind.MEASURE)
-    requests = select_measures(words, measures, host.probe_lookup)
-    probes = [each.full_name for each in host.components(Kind.PROBE)]
-    return Battery.resolve(requests, host.probe_lookup, probes)
-
-
-def plan_suite(
-    suite: Suite, host: Host, *, data: Path | None = None, limit: int | None = None,
-    shard: tuple[int, int] | None = None,
-) -> Plan:  # fmt: skip
-    """Expand a suite; data are loaded only for data sets that do not declare what they hold."""
-
-    def identify(component: Component, settings: Mapping[str, Any]) -> Identity:
-        declared = component.declared
-        if declared.checksum is not None and declared.task is not None:
-            task = declared.task(**settings) if callable(declared.task) else declared.task
-            return Identity(declared.checksum, task)
-        from genbench.fitting import splits
-
-        prepared = splits.prepare(component, settings, data)
-        return Identity(prepared.checksum, prepared.task)
-
-    plan = make_plan(suite, identify, limit=limit, shard=shard)
-    if limit is None:
-        check_planned(suite.claims, plan.whole, suite.name)
-    return plan
 
 
 def run(
@@ -315,41 +180,3 @@ def _execute(
         # Only now, so that a suite that cannot run leaves no folder that its mended version is refused in.
         folder.open_for(suite)
         return Run(folder.path, runner.run(), _say(progress))
-
-
-def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
-    """Have the data of fits that will be measured in the cache: a worker that measures never makes them."""
-    from genbench.fitting import splits
-
-    for trial in {each.checksum: each for each in trials}.values():
-        component = host.find(Kind.DATASET, trial.dataset.name)
-        splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"])
-
-
-def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
-    """Find what cannot be built or read before anything trains."""
-    if not pending:
-        return
-    from genbench.base.canonical import canonical_json
-    from genbench.fitting import splits
-    from genbench.fitting.prediction import predict
-
-    predict(pending, host)
-    problems: dict[str, None] = {}
-    prepared: dict[str, splits.PreparedData | None] = {}
-    for trial in pending:
-        dataset = canonical_json([trial.dataset.name, trial.dataset.settings])
-        sizes = {name: trial.splits[name] for name in ("train_size", "validation_size", "test_size")}
-        try:
-            if dataset not in prepared:
-                prepared[dataset] = None
-                component = host.find(Kind.DATASET, trial.dataset.name)
-                prepared[dataset] = splits.prepare(
-                    component, trial.dataset.settings, root, checksum=trial.checksum
-                )
-            if (found := prepared[dataset]) is not None:
-                splits.check_sizes(found, **sizes)
-        except InvalidInput as fault:
-            problems.update(dict.fromkeys(fault.problems))
-    if problems:
-        raise InvalidInput(problems)

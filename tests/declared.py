@@ -2,6 +2,7 @@
 
 from genbench.host.battery import Battery, Request
 from genbench.host.signatures import describe
+from genbench.measuring import compute
 
 
 class Plugin:
@@ -20,7 +21,7 @@ class Plugin:
         return Battery.resolve(self.requests(), self.find, [each.name for each in self.components])
 
     def compute(self, roots=None, **options):
-        values = self.resolve().compute(roots or {}, seed_for, **options)
+        values = compute(self.resolve(), roots or {}, seed_for, **options)
         return {value.name: value for value in values}
 
 

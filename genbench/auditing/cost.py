@@ -8,9 +8,10 @@ from typing import Any
 from genbench.auditing.invariance import single_threaded
 from genbench.auditing.networks import COST_SUITE, train_networks
 from genbench.base.values import Status
-from genbench.fitting.roots import seed_for
 from genbench.host import Host
 from genbench.host.battery import Battery
+from genbench.host.identity import seed_for
+from genbench.measuring import compute
 
 __all__ = ["audit"]
 
@@ -38,7 +39,7 @@ def audit(battery: Battery, host: Host) -> tuple[dict[str, Any], dict[str, Any]]
             def note(spelling: str, kind: str, each: float, memory: int, spent: list[float] = spent) -> None:
                 spent.append(each)
 
-            values = battery.compute(network.roots, seed_for(network.key, 0), spent=note)
+            values = compute(battery, network.roots, seed_for(network.key, 0), spent=note)
             for value in values:
                 if warm and value.status is Status.OK:
                     seconds.setdefault(value.name, []).append(value.seconds)

@@ -15,9 +15,10 @@ from genbench.auditing.networks import ARCHITECTURES, NETWORKS, AuditedNetwork, 
 from genbench.auditing.transformations import TRANSFORMATIONS, Transformation, transformed
 from genbench.base.errors import NotApplicable
 from genbench.base.values import Status, Value
-from genbench.fitting.roots import seed_for
 from genbench.host import Host
 from genbench.host.battery import Battery
+from genbench.host.identity import seed_for
+from genbench.measuring import compute
 
 __all__ = ["ABOUT", "audit", "compare", "single_threaded", "values_of"]
 
@@ -136,7 +137,7 @@ def values_of(
     battery: Battery, roots: Mapping[str, Any], key: str, draw: int = 0, only: Iterable[str] | None = None
 ) -> dict[str, Value]:
     """Values of a battery, or of `only` some of it, by spelling; `draw` chooses the seeds of generators."""
-    values = battery.compute(roots, seed_for(key, draw), only=only)
+    values = compute(battery, roots, seed_for(key, draw), only=only)
     return {value.name: value for value in values}
 
 

@@ -49,9 +49,9 @@ def train_networks(suites: dict[str, Path], host: Host) -> Iterator[AuditedNetwo
 
     Fits with other seeds are its siblings. Training takes one thread, so that the same weights come out.
     """
-    from genbench.api import plan_suite
     from genbench.contract.components import ROOTS
     from genbench.fitting.fit import fit
+    from genbench.fitting.preflight import plan_suite
     from genbench.fitting.roots import roots
     from genbench.planning.suite import load_suite
     from genbench.runs.store import Folder

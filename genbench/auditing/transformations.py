@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.data import Split
-from genbench.probes.folding import is_batch_norm
-from genbench.probes.sample import at_most
+from genbench.networks.folding import is_batch_norm
+from genbench.networks.passes import at_most
 
 __all__ = ["TRANSFORMATIONS", "Hidden", "Transformation", "hidden_layers", "transformed"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["change_in_words", "print_audit", "repeatability_in_words"]
+__all__ = ["change_in_words", "repeatability_in_words"]
 
 
 def change_in_words(change: Mapping[str, Any] | None) -> str:
@@ -34,40 +34,3 @@ def repeatability_in_words(found: Mapping[str, Any]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 1 else f"{100 * share:.0f} %"
-
-
-def print_audit(audit: str, about: Mapping[str, Any], measures: Mapping[str, Any]) -> None:
-    """Print the table of an audit."""
-    from genbench.report.terminal import print_rows
-
-    if audit == "cost":
-        slowest = sorted(measures.items(), key=lambda each: -each[1]["milliseconds"])
-        rows = [[name, f"{each['milliseconds']:g}"] for name, each in slowest]
-        print_rows(["measure", "milliseconds"], rows, right=["milliseconds"])
-    elif audit == "repeatability":
-        shares = sorted(measures.items(), key=lambda each: -(each[1]["ratio"] or 0))
-        rows = [
-            [
-                name,
-                *("–" if each[key] is None else f"{each[key]:.3g}" for key in ("ratio", "icc")),
-                each["fits"],
-            ]
-            for name, each in shares
-        ]
-        print_rows(
-            ["measure", "seeds / models", "ICC", "fits"], rows, right=["seeds / models", "ICC", "fits"]
-        )
-        beyond = [name for name, each in shares if (each["ratio"] or 0) > about["largest_ratio"]]
-        if beyond:
-            print_rows(
-                ["spread across seeds above a tenth of that across models"], [[each] for each in beyond]
-            )
-    else:
-        for network in about["networks"]:
-            rows = [
-                [name, *(change_in_words(found["changes"][change]) for change in about["changes"])]
-                for name, each in measures.items()
-                if "changes" in (found := each["networks"][network])
-            ]
-            if rows:
-                print_rows([network, *about["changes"].values()], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "cache_folder", "replacing", "write_atomically"]
+__all__ = ["as_json", "cache_folder", "file_hash", "replacing", "write_atomically"]
 
 
 @contextmanager
@@ -63,3 +64,9 @@ def cache_folder() -> Path:
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared).expanduser() / "genbench"
     return Path("~/.cache/genbench").expanduser()
+
+
+def file_hash(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

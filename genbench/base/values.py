@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Status", "Value"]
+__all__ = ["Status", "StopReason", "Value"]
 
 
 class Status(StrEnum):
@@ -61,3 +61,16 @@ class Value:
 
     def __float__(self) -> float:
         return math.nan if self.value is None else self.value
+
+
+class StopReason(StrEnum):
+    """Why a training ended."""
+
+    TARGET = "target"
+    """The training loss reached the protocol's `target_loss`."""
+    MAX_EPOCHS = "max_epochs"
+    DIVERGED = "diverged"
+    """A loss was not finite."""
+    TIMEOUT = "timeout"
+    REQUESTED = "requested"
+    """A regularizer asked for it; `Outcome.stop_note` has its name and reason."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genbench.base.values import StopReason
+from genbench.planning.axes import ABSENT, axis_named
 from genbench.planning.claims.claim import HISTORY_COLUMNS, OUTCOME_COLUMNS, RECIPROCAL
-from genbench.planning.plan import ABSENT, Trial, axis_named
+from genbench.planning.plan import Trial
 from genbench.ranking.targets import DERIVED
 from genbench.runs.results import read_table
-from genbench.training.outcome import StopReason
 
 if TYPE_CHECKING:
     from genbench.runs.store import Folder
@@ -50,7 +51,7 @@ class Evidence:
     spelled: Callable[[str], str] = str
 
     def axis(self, word: str) -> str:
-        """The axis, or the setting, that a word means; see `genbench.planning.plan.axis_named`."""
+        """The axis, or the setting, that a word means; see `genbench.planning.axes.axis_named`."""
         return axis_named(word, self.axes) if _knows(word, self.axes) else axis_named(word, self.coordinates)
 
     def numbers(self, word: str) -> np.ndarray | None:

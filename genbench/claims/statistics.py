@@ -10,8 +10,8 @@ import numpy as np
 
 from genbench.base.errors import UsageError
 from genbench.claims.evidence import Evidence
+from genbench.planning.axes import ABSENT
 from genbench.planning.claims.claim import Claim
-from genbench.planning.plan import ABSENT
 
 __all__ = ["Untestable", "per_seed"]
 

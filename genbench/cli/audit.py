@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.auditing.words import change_in_words
 from genbench.base.errors import InvalidInput
 from genbench.cli import options
 
 if TYPE_CHECKING:
     from genbench.host import Host
     from genbench.host.battery import Battery
+
+__all__ = ["print_audit"]
 
 
 @click.group("audit")
@@ -87,8 +90,8 @@ def cost(measures: str, **given: Any) -> None:
 
 
 def _asked(measures: str, given: dict[str, Any]) -> tuple[Host, Battery]:
-    from genbench.api import select
     from genbench.host import Host
+    from genbench.host.selection import select
 
     out: Path | None = given["out"]
     if out is not None and not out.parent.is_dir():
@@ -115,6 +118,41 @@ def _conclude(
     elif json_:
         click.echo(content.decode(), nl=False)
     else:
-        from genbench.auditing.words import print_audit
-
         print_audit(audit, about, measures)
+
+
+def print_audit(audit: str, about: Mapping[str, Any], measures: Mapping[str, Any]) -> None:
+    """Print the table of an audit."""
+    from genbench.report.terminal import print_rows
+
+    if audit == "cost":
+        slowest = sorted(measures.items(), key=lambda each: -each[1]["milliseconds"])
+        rows = [[name, f"{each['milliseconds']:g}"] for name, each in slowest]
+        print_rows(["measure", "milliseconds"], rows, right=["milliseconds"])
+    elif audit == "repeatability":
+        shares = sorted(measures.items(), key=lambda each: -(each[1]["ratio"] or 0))
+        rows = [
+            [
+                name,
+                *("–" if each[key] is None else f"{each[key]:.3g}" for key in ("ratio", "icc")),
+                each["fits"],
+            ]
+            for name, each in shares
+        ]
+        print_rows(
+            ["measure", "seeds / models", "ICC", "fits"], rows, right=["seeds / models", "ICC", "fits"]
+        )
+        beyond = [name for name, each in shares if (each["ratio"] or 0) > about["largest_ratio"]]
+        if beyond:
+            print_rows(
+                ["spread across seeds above a tenth of that across models"], [[each] for each in beyond]
+            )
+    else:
+        for network in about["networks"]:
+            rows = [
+                [name, *(change_in_words(found["changes"][change]) for change in about["changes"])]
+                for name, each in measures.items()
+                if "changes" in (found := each["networks"][network])
+            ]
+            if rows:
+                print_rows([network, *about["changes"].values()], rows)

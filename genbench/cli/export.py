@@ -21,9 +21,9 @@ def command(run: Path, file: Path, costs: bool) -> None:
     The format follows from the ending of FILE: .csv, .parquet or .json. A measure without a value on a fit
     leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
     """
-    from genbench.api import Run
     from genbench.base.files import as_json, write_atomically
     from genbench.runs.results import with_costs
+    from genbench.runs.run import Run
 
     opened = Run(run, warn=options.warn)
     results = opened.results()

@@ -10,8 +10,7 @@ import click
 from genbench.cli.options import echo_json
 
 if TYPE_CHECKING:
-    from genbench.api import Run
-    from genbench.execution.runner import Summary
+    from genbench.runs.run import Run, Summary
 
 __all__ = ["conclude"]
 

@@ -30,11 +30,11 @@ def command(
 
     The same run gives the same file.
     """
-    from genbench.api import Run
     from genbench.base.files import write_atomically
-    from genbench.planning.plan import axis_named
+    from genbench.planning.axes import axis_named
     from genbench.report.content import read_content
     from genbench.report.figures import RANKED, Choice, check, draw, save
+    from genbench.runs.run import Run
 
     check(kind, out, measure)
     if top < 1:

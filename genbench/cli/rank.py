@@ -72,9 +72,9 @@ def command(
 
 
 def _print_regularizers(path: Path, form: str | None) -> None:
-    from genbench.api import Run
     from genbench.report.terminal import print_alternatives
     from genbench.runs.regularizers import rank_regularizers
+    from genbench.runs.run import Run
 
     if not path.is_dir():
         raise UsageError(f"'{path}': --regularizers is for run folders")
@@ -99,7 +99,7 @@ class _Run:
     """A run folder as a source of rankings."""
 
     def __init__(self, path: Path, converged_only: bool):
-        from genbench.api import Run
+        from genbench.runs.run import Run
 
         self._run = Run(path, warn=options.warn)
         reached = self._run.table()["stop_reason"] == "target" if converged_only else None

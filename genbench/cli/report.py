@@ -28,11 +28,11 @@ def command(
 
     The page is one file and needs no other: it opens from a disk, from a mail, or on any server.
     """
-    from genbench.api import Run
     from genbench.base.files import write_atomically
     from genbench.report.content import read_content
     from genbench.report.further import claim_rows, regularizer_rows
     from genbench.report.page import as_page
+    from genbench.runs.run import Run
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")

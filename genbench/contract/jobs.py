@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-__all__ = ["Job", "JobOutcome"]
+__all__ = ["Executor", "Job", "JobOutcome"]
 
 
 @dataclass(frozen=True)
@@ -92,3 +92,14 @@ class JobOutcome:
     seconds: float = 0.0
     culprits: dict[str, str] = field(default_factory=dict)
     environment: str = ""
+
+
+class Executor(Protocol):
+    """What the runner asks of an executor."""
+
+    slots: int
+
+    def submit(self, job: Job) -> str: ...
+    def results(self) -> Iterable[JobOutcome]: ...
+    def cancel(self, id: str) -> None: ...
+    def close(self) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -11,7 +12,12 @@ from annotated_types import Ge
 from genbench.base.constraints import Count, Fraction, NoiseKind, NonNegative, Positive, Probability
 from genbench.base.errors import InvalidInput
 
-__all__ = ["NEUTRAL", "Protocol"]
+__all__ = ["NEUTRAL", "TRAINER_VERSION", "Protocol", "learning_rate"]
+
+TRAINER_VERSION = 2
+"""Of `genbench.training.loop`: raised whenever the loop itself changes results; enters the key of every fit.
+
+It stands here, because plans and leaderboards read it without torch."""
 
 NEUTRAL: Mapping[str, Any] = {
     "target_rule": "reached",
@@ -111,3 +117,26 @@ class Protocol:
         """How many epochs training is likely to take, pretraining included; used to predict times, never to
         stop."""
         return self.pretrain_epochs + self.max_epochs
+
+
+def learning_rate(protocol: Protocol, index: int, steps_per_epoch: int) -> float:
+    """Learning rate of the step with this index.
+
+    With t = index / steps_per_epoch, T = `max_epochs` and w = `warmup_epochs`: in the warm-up the rate is
+    η · (index + 1) / steps_per_epoch / w, so that it reaches η with the last step of the warm-up and no step
+    is lost to a rate of zero. After it, ``cosine`` is η · (1 + cos π(t − w)/(T − w)) / 2, ``linear`` is
+    η · (T − t)/(T − w), ``step`` is η · decay^k, k being the number of `decay_epochs` up to t.
+    """
+    epoch = index / steps_per_epoch
+    warmup, last = protocol.warmup_epochs, protocol.max_epochs
+    done = (index + 1) / steps_per_epoch
+    if done < warmup:
+        return protocol.learning_rate * done / warmup
+    if protocol.schedule == "step":
+        passed = sum(index >= each * steps_per_epoch for each in protocol.decay_epochs)
+        return protocol.learning_rate * protocol.decay**passed
+    if protocol.schedule == "constant" or epoch <= warmup:
+        return protocol.learning_rate
+    if protocol.schedule == "cosine":
+        return protocol.learning_rate * (1 + math.cos(math.pi * (epoch - warmup) / (last - warmup))) / 2
+    return protocol.learning_rate * (last - epoch) / (last - warmup)

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from torch import Tensor
 
-__all__ = ["file_hash", "tensor_checksum"]
-
-
-def file_hash(path: Path, algorithm: str) -> str:
-    """Hexadecimal digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+__all__ = ["tensor_checksum"]
 
 
 def tensor_checksum(tensors: Iterable[Tensor]) -> str:

@@ -12,8 +12,7 @@ from urllib.request import urlopen
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, replacing
-from genbench.datasets.content import file_hash
+from genbench.base.files import cache_folder, file_hash, replacing
 
 __all__ = ["Publication", "RemoteFile"]
 

@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from genbench.base.values import Status
-from genbench.contract.jobs import Job, JobOutcome
+from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
-from genbench.fitting.roots import describe_measure, sees_other_examples
 from genbench.host import Host
 from genbench.host.battery import Battery
-from genbench.host.identity import measure_identity, value_key
-from genbench.planning.plan import Plan, Trial
+from genbench.host.identity import describe_measure, measure_identity, value_key
+from genbench.planning.plan import Plan, Trial, sees_other_examples
 from genbench.runs.environment import now
+from genbench.runs.run import Summary
 from genbench.runs.store import Folder, StoredFit
 
-__all__ = ["Executor", "Progress", "Runner", "Summary"]
+__all__ = ["Progress", "Runner"]
 
 # A component that killed or stalled its worker on so many fits in a row is not started again in this run.
 CRASHES_BEFORE_SKIPPING = 3
-
-
-class Executor(Protocol):
-    """What the runner asks of an executor."""
-
-    slots: int
-
-    def submit(self, job: Job) -> str: ...
-    def results(self) -> Iterable[JobOutcome]: ...
-    def cancel(self, id: str) -> None: ...
-    def close(self) -> None: ...
 
 
 class Progress:
@@ -54,37 +43,6 @@ class Progress:
 
     def finished(self) -> None:
         """Nothing is left to do."""
-
-
-@dataclass
-class Summary:
-    """What a command did.
-
-    Attributes
-    ----------
-    trials : int
-        Of the plan.
-    trained, measured : int
-        Fits and passes that this command made.
-    failures : dict
-        Key of a trial that has no fit to the reason.
-    faults : dict
-        Measure to reasons and their counts, for values missing because of a fault, in this run or before.
-    """
-
-    trials: int = 0
-    trained: int = 0
-    measured: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    faults: dict[str, collections.Counter[str]] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.failures and not self.faults
-
-    def failure_counts(self) -> collections.Counter[str]:
-        """How many trials have no fit, by reason."""
-        return collections.Counter(self.failures.values())
 
 
 class Runner:

@@ -87,8 +87,10 @@ class Worker:
         folder.write_fit(job["key"], {**record, **made}, states)
 
     def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
-        from genbench.fitting.roots import roots, seed_for
+        from genbench.fitting.roots import roots
         from genbench.host.battery import Battery, Failure, Request
+        from genbench.host.identity import seed_for
+        from genbench.measuring import compute
 
         requests = []
         for spelling in job["measures"]:
@@ -107,7 +109,8 @@ class Worker:
             needed=frozenset().union(*(battery.roots_needed(each) for each in battery.requests)),
             siblings=[each for each in siblings if each is not None],
         )
-        for value in battery.compute(
+        for value in compute(
+            battery,
             given,
             seed_for(job["key"], job["trial"]["seed"]),
             note=lambda spelling, kind: self._emit({"event": "note", "component": spelling, "kind": kind}),

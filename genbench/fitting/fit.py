@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,81 +11,24 @@ import torch
 from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
-from genbench.contract.components import Kind
 from genbench.fitting import splits
+from genbench.fitting.building import network, parts, training_data
 from genbench.host import Host
+from genbench.networks.folding import folded_copy
+from genbench.networks.homogeneity import log_product_of_norms
+from genbench.networks.layers import weight_layers
+from genbench.networks.passes import forward, outputs_of
 from genbench.planning.plan import Trial
 from genbench.planning.suite import Limits
-from genbench.probes.folding import folded_model
-from genbench.probes.layers import layers
-from genbench.probes.normalization import log_rho
-from genbench.probes.outputs import logits
-from genbench.probes.sample import forward
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import Outcome, train
-from genbench.training.network import build_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from genbench.base.data import Split, Task
-    from genbench.contract.protocol import Protocol
-    from genbench.contract.regularizer import Regularizer
 
-__all__ = ["fit", "network", "normalized_losses", "parts", "plain_settings", "training_data"]
-
-
-def parts(trial: Trial, host: Host) -> tuple[Protocol, list[Regularizer]]:
-    """The protocol and the regularizers of a trial, as objects."""
-    protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**plain_settings(trial.protocol.settings))
-    regularizers = [
-        host.find(Kind.REGULARIZER, each.name).object(**plain_settings(each.settings))
-        for each in trial.regularizers
-    ]
-    return protocol, regularizers
-
-
-def network(trial: Trial, host: Host) -> nn.Module:
-    """The network of a trial as initialized; the same weights whenever and wherever it is called."""
-    component = host.find(Kind.MODEL, trial.model.name)
-    settings = plain_settings(trial.model.settings)
-    protocol, regularizers = parts(trial, host)
-    return build_network(
-        lambda task: component.object(task, **settings),
-        trial.task,
-        regularizers,
-        protocol,
-        trial.seeds()["initialization"],
-    )
-
-
-def training_data(
-    trial: Trial, host: Host, root: Path | None, *, opened: Collection[splits.SplitName]
-) -> tuple[splits.PreparedData, splits.TrainingData]:
-    """The prepared data of a trial, of which the files `opened` are opened, and its training set."""
-    protocol, _ = parts(trial, host)
-    prepared = splits.prepare(
-        host.find(Kind.DATASET, trial.dataset.name),
-        plain_settings(trial.dataset.settings),
-        root,
-        checksum=trial.checksum,
-        splits=opened,
-    )
-    data = splits.load_training(
-        prepared,
-        seed_index=trial.data_seed,
-        train_size=trial.splits["train_size"],
-        validation_size=trial.splits["validation_size"],
-        label_noise=protocol.label_noise,
-        label_noise_kind=protocol.label_noise_kind,
-        normalize=trial.splits["normalize"],
-    )
-    return prepared, data
-
-
-def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a component takes them: records hold a tuple as a list."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+__all__ = ["fit", "normalized_losses"]
 
 
 def fit(
@@ -193,7 +136,7 @@ def normalized_losses(
     with torch.no_grad():
         divisors = [_product_of_norms(model.eval(), reference), forward(model, reference[:1]).double().norm()]
         for split, (inputs, targets) in examples.items():
-            outputs = logits(model, inputs, device)
+            outputs = outputs_of(model, inputs, device)
             for name, divisor in zip(names, divisors, strict=True):
                 if divisor is not None:
                     loss = F.cross_entropy(outputs / divisor, targets.to(outputs.device))
@@ -203,8 +146,8 @@ def normalized_losses(
 
 def _product_of_norms(model: nn.Module, inputs: Tensor) -> Tensor | None:
     try:
-        folded = folded_model(model)
-        return log_rho(inputs, layers(folded), folded).exp()
+        folded = folded_copy(model)
+        return log_product_of_norms(folded, weight_layers(folded), inputs).exp()
     except NotApplicable:
         return None
 

@@ -20,7 +20,7 @@ from genbench.base.errors import GenbenchError, InvalidInput
 from genbench.contract.components import Kind
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Planned, Regularizer, check_planned
-from genbench.fitting.fit import parts, plain_settings
+from genbench.fitting.building import parts, plain_settings
 from genbench.host import Host
 from genbench.planning.plan import Trial
 from genbench.training.captures import captured_modules

@@ -21,9 +21,8 @@ from safetensors.torch import load_file, save_file
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, replacing
+from genbench.base.files import cache_folder, file_hash, replacing
 from genbench.contract.components import Component
-from genbench.datasets.content import file_hash
 
 __all__ = ["SPLITS", "PreparedData", "SplitName", "data_folder", "prepare", "read_split"]
 

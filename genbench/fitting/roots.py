@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genbench.base.canonical import stream_seed
 from genbench.base.data import Split
 from genbench.base.errors import InvalidInput, NotApplicable
-from genbench.fitting.fit import network, parts, training_data
+from genbench.fitting.building import network, parts, training_data
 from genbench.host import Host
-from genbench.host.settings import spell
 from genbench.networks.walk import Snapshots, Walk
-from genbench.planning.plan import Trial
+from genbench.planning.plan import Trial, sees_other_examples
 from genbench.runs.store import StoredFit
 
 if TYPE_CHECKING:
     from torch import nn
 
     from genbench.fitting.splits import TrainingData
-    from genbench.host.battery import Battery, Request
 
-__all__ = ["describe_measure", "roots", "seed_for", "sees_other_examples"]
+__all__ = ["roots"]
 
 
 def roots(
@@ -107,11 +104,6 @@ def _sibling(
     return model
 
 
-def sees_other_examples(trial: Trial) -> bool:
-    """Whether fits with other seeds were trained on other examples: on parts of the data, each its own."""
-    return trial.splits["train_size"] is not None and trial.splits.get("subset_seed") is None
-
-
 def _snapshots(states: Mapping[str, Mapping[str, torch.Tensor]], last: int) -> Snapshots | NotApplicable:
     """What was kept along training, with the weights at its begin and end, which are kept by these names."""
     walk = Walk.of_state(states["trajectory"]) if "trajectory" in states else None
@@ -126,24 +118,3 @@ def _snapshots(states: Mapping[str, Mapping[str, torch.Tensor]], last: int) -> S
         if steps and name in states:
             steps.setdefault(step, states[name])
     return Snapshots(sorted(steps.items(), key=lambda each: each[0]), walk)
-
-
-def seed_for(key: str, seed: int) -> Any:
-    """The seeds of the components that measure one fit: stream ``measure``, of the fit and the component."""
-    return lambda component, settings: stream_seed("measure", seed, key, spell(component, settings))
-
-
-def describe_measure(battery: Battery, request: Request) -> dict[str, Any]:
-    """What a value's record says of its measure, so that ranking needs no plugin."""
-    component = request.component
-    return {
-        "measure": request.spelling,
-        "aliases": list(component.declared.aliases),
-        "version": component.version,
-        "plugin": component.plugin,
-        "source": component.source_hash,
-        "family": component.declared.family,
-        "direction": component.declared.direction,
-        "cost_class": battery.cost_class(request),
-        "held_out": "validation" in battery.roots_needed(request),
-    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from genbench.base.errors import InvalidInput, nearest
-from genbench.base.values import Status, Value
+from genbench.base.values import Status
 from genbench.contract.components import ROOT_COSTS, ROOTS, Component, Need
 from genbench.host.settings import complete, spell
 
@@ -152,45 +152,6 @@ class Battery:
     def needs_siblings(self, request: Request) -> bool:
         """Whether the measure has to wait until the fits with other seeds exist."""
         return "siblings" in self.roots_needed(request)
-
-    def compute(
-        self,
-        roots: Mapping[str, Any],
-        seed_for: Callable[[Component, Mapping[str, Any]], int],
-        note: Callable[[str, str], None] | None = None,
-        spent: Callable[[str, str, float, int], None] | None = None,
-        skip: Mapping[str, str | Failure] | None = None,
-        only: Iterable[str] | None = None,
-    ) -> Iterator[Value]:
-        """Compute the measures on one fit and yield each as it is finished.
-
-        Parameters
-        ----------
-        roots : mapping
-            Name to object; one that is absent or None makes what needs it not applicable, as does one that is
-            a `NotApplicable`, which says why there is none. `generator` is made here, `device` where it is
-            not given is that of the model's first parameter.
-        seed_for : callable
-            ``seed_for(component, settings)`` seeds that component's `generator`, so that a value depends
-            neither on the order nor on what else is computed.
-        note : callable, optional
-            ``note(spelling, kind)`` is called before each probe and measure starts.
-        spent : callable, optional
-            ``spent(spelling, kind, seconds, bytes)`` is called when each probe and measure has ended; the sum
-            of the seconds is the cost of the battery.
-        skip : mapping, optional
-            Spellings of measures and probes that are not to be started, with the reason, or with a `Failure`
-            where the status is to be another than ``skipped``.
-        only : iterable of str, optional
-            Spellings of the measures to compute; all where left out.
-
-        Yields
-        ------
-        Value
-        """
-        from genbench.measuring.engine import Engine
-
-        return Engine(self, roots, seed_for, note, spent, skip or {}, only).run()
 
 
 class _Resolver:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.canonical import digest
+from genbench.base.canonical import digest, stream_seed
 from genbench.contract.components import Component
+from genbench.host.settings import spell
 
 if TYPE_CHECKING:
     from genbench.host.battery import Battery, Request
 
-__all__ = ["identity_digest", "identity_of", "measure_identity", "value_key"]
+__all__ = ["describe_measure", "identity_digest", "identity_of", "measure_identity", "seed_for", "value_key"]
 
 
 def identity_of(battery: Battery, request: Request) -> dict[str, Any]:
@@ -42,4 +43,25 @@ def _identity(component: Component, settings: Mapping[str, Any]) -> dict[str, An
         "version": component.version,
         "settings": dict(settings),
         "source": component.source_hash if component.keyed_by_source else "",
+    }
+
+
+def seed_for(key: str, seed: int) -> Any:
+    """The seeds of the components that measure one fit: stream ``measure``, of the fit and the component."""
+    return lambda component, settings: stream_seed("measure", seed, key, spell(component, settings))
+
+
+def describe_measure(battery: Battery, request: Request) -> dict[str, Any]:
+    """What a value's record says of its measure, so that ranking needs no plugin."""
+    component = request.component
+    return {
+        "measure": request.spelling,
+        "aliases": list(component.declared.aliases),
+        "version": component.version,
+        "plugin": component.plugin,
+        "source": component.source_hash,
+        "family": component.declared.family,
+        "direction": component.declared.direction,
+        "cost_class": battery.cost_class(request),
+        "held_out": "validation" in battery.roots_needed(request),
     }

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.components import COST_CLASSES, Component, Kind
+from genbench.host import Host
 from genbench.host.battery import Battery, Find, Request
 from genbench.host.settings import parse_variant, split_at_commas
 
-__all__ = ["COST_RANGES", "cost_range", "select_measures"]
+__all__ = ["COST_RANGES", "cost_range", "select", "select_measures"]
 
 COST_RANGES = f"a cost class is one of {''.join(COST_CLASSES)}, or a range such as A-C"
 """What to say of a text that `cost_range` does not read."""
@@ -150,3 +151,20 @@ def _names(component: Component) -> set[str]:
 
 def _fold(name: str) -> str:
     return name.lower().replace("-", "_")
+
+
+def select(words: str | Sequence[str], host: Host) -> Battery:
+    """The battery of the measures that words name.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown measures, families or settings, with the nearest word; needs that cannot be met.
+    """
+    from genbench.host.battery import Battery
+    from genbench.host.selection import select_measures
+
+    measures = host.components(Kind.MEASURE)
+    requests = select_measures(words, measures, host.probe_lookup)
+    probes = [each.full_name for each in host.components(Kind.PROBE)]
+    return Battery.resolve(requests, host.probe_lookup, probes)

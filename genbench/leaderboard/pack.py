@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import genbench
-from genbench import training
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.files import as_json, write_atomically
 from genbench.base.toml import as_toml
 from genbench.contract.components import Component, Kind
+from genbench.contract.protocol import TRAINER_VERSION
 from genbench.host.identity import identity_digest, identity_of, value_key
 from genbench.host.plugin import CORE
 from genbench.host.settings import parse_variant
@@ -125,7 +125,7 @@ def _sorted(requests: Iterable[Request]) -> list[Request]:
 
 def _trials(folder: Folder, suite: Suite, host: Host) -> dict[str, Trial]:
     """The trials of the suite that the folder knows, by key."""
-    from genbench.api import plan_suite
+    from genbench.fitting.preflight import plan_suite
 
     there = set(folder.fit_keys())
     planned = plan_suite(suite, host)
@@ -140,8 +140,8 @@ def _trials(folder: Folder, suite: Suite, host: Host) -> dict[str, Trial]:
 
 def _battery(folder: Folder, suite: Suite, host: Host, trials: Mapping[str, Trial]) -> Battery:
     """What the suite asks for, and what was computed beyond that."""
-    from genbench.api import select
     from genbench.host.battery import Battery, Request
+    from genbench.host.selection import select
 
     wanted = {each.spelling: each for each in select(suite.measures, host).requests}
     for spelling in sorted({name for key in trials for name in folder.measured(key).values} - set(wanted)):
@@ -213,7 +213,7 @@ def _environment(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measure(host: Host, battery: Battery, request: Request, held_out: bool) -> dict[str, Any]:
-    from genbench.fitting.roots import describe_measure
+    from genbench.host.identity import describe_measure
 
     described = describe_measure(battery, request)
     return {
@@ -240,7 +240,7 @@ def _header(suite: Suite, host: Host, trials: Iterable[Trial], submitter: str) -
         "suite": {"name": suite.name, "version": suite.version},
         "submitter": submitter,
         "genbench": genbench.__version__,
-        "trainer": training.VERSION,
+        "trainer": TRAINER_VERSION,
         "components": [_declared(*each) for each in _spellings(suite, host)],
     }
 

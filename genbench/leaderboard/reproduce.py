@@ -140,7 +140,7 @@ def _suite(folder: Path, entry: Entry, host: Host) -> Suite:
 
 def _plan(entry: Entry, suite: Suite, host: Host, keys: Sequence[str], data: Path | None) -> Plan:
     """Only the chosen trials, each as the installed components make it."""
-    from genbench.api import plan_suite
+    from genbench.fitting.preflight import plan_suite
     from genbench.planning.plan import Plan
 
     planned: dict[str, Trial] = {each.key: each for each in plan_suite(suite, host, data=data).trials}

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
-from genbench.base.values import Status
-from genbench.training.outcome import StopReason
+from genbench.base.values import Status, StopReason
 
 __all__ = ["FORMAT", "LINES", "check_line"]
 

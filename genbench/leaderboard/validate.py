@@ -14,10 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from genbench import training
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
 from genbench.base.values import Status
+from genbench.contract.protocol import TRAINER_VERSION
 from genbench.leaderboard.entry import SUITE_WORDING, Entry, read_entry, suite_identity
 from genbench.leaderboard.faults import faults
 from genbench.leaderboard.files import shown
@@ -128,8 +128,8 @@ def _outdated(entry: Entry) -> str:
         now = installed.get("version", 1)
         return f"suite.toml: is version {version} of suite '{name}'; installed is version {now}"
     trainer = entry.header["trainer"]
-    if trainer != training.VERSION:
-        return f"entry.json: trained by version {trainer} of the trainer; installed is {training.VERSION}"
+    if trainer != TRAINER_VERSION:
+        return f"entry.json: trained by version {trainer} of the trainer; installed is {TRAINER_VERSION}"
     return ""
 
 

@@ -11,11 +11,10 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count, Positive
+from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.adversarial import require_movable
 from genbench.probes.gradients import loss_derivatives
 from genbench.probes.margins import low_quantile, median
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["adversarial_margin", "geometric_margin", "mixup_loss"]
 

@@ -17,10 +17,10 @@ from genbench.base.constraints import Count, Fraction, Positive, Risk
 from genbench.measures.conventions import FOLDED_MODEL, LAYERS
 from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower
+from genbench.networks.homogeneity import require_homogeneous
+from genbench.networks.passes import require_classes
 from genbench.probes.layer_chain import require_gentle_slopes
 from genbench.probes.margins import low_quantile
-from genbench.probes.normalization import require_homogeneous
-from genbench.probes.outputs import require_classes
 
 __all__ = ["bit_count_bound", "covering_bound", "margin_rademacher_bound", "robustness_bound"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.outputs import require_classes
+from genbench.networks.passes import require_classes
 
 __all__ = [
     "adaptive_calibration_error",

@@ -18,9 +18,9 @@ import genbench
 from genbench.base.constraints import Risk
 from genbench.measures.controls import num_params
 from genbench.measures.conventions import per_example
+from genbench.networks.layers import Layer
+from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
-from genbench.probes.layers import Layer
-from genbench.probes.sample import forward
 
 __all__ = ["depth", "log_params", "vc_bound", "vc_dim", "width"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 import genbench
 from genbench.measures.conventions import LAYERS, per_example
 from genbench.measures.norms import Aggregate, over_layers, unit_norms
-from genbench.probes.layers import matched
+from genbench.networks.layers import matched
 from genbench.probes.spectra import Kernel
 
 __all__ = ["dist_l11_init", "dist_l21_init", "dist_spec_init", "fro_dist", "l2_dist"]

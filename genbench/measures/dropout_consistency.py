@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count, Probability
-from genbench.probes.sample import evenly_spaced, forward
-from genbench.regularizers.dropout import Dropout
+from genbench.networks.passes import evenly_spaced, forward
+from genbench.networks.surgery import with_dropout
 
 __all__ = ["mc_dropout_variance"]
 
@@ -55,7 +55,7 @@ def mc_dropout_variance(
     """
     if of == "predictions" and task.kind != "classification":
         raise genbench.NotApplicable("defined for classification only")
-    thinned = _with_dropout(model, rate, task)
+    thinned = _thinned(model, rate)
     picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
@@ -73,10 +73,10 @@ def mc_dropout_variance(
     return total / len(picked)
 
 
-def _with_dropout(model: nn.Module, rate: float, task: Any) -> nn.Module:
+def _thinned(model: nn.Module, rate: float) -> nn.Module:
     """A copy in evaluation mode but for its dropout."""
     try:
-        thinned = Dropout(rate=rate).build(copy.deepcopy(model), task)
+        thinned = with_dropout(copy.deepcopy(model), rate)
     except genbench.InvalidInput:
         raise genbench.NotApplicable(
             "the network has no modules behind which units could be left out"

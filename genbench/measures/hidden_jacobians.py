@@ -13,9 +13,9 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, NonNegative
-from genbench.probes.hidden import At
+from genbench.networks.hidden import At
+from genbench.networks.passes import require_classes
 from genbench.probes.margins import MarginSign
-from genbench.probes.outputs import require_classes
 
 __all__ = ["hidden_jacobian_norm", "interlayer_jacobian", "jac_hidden_over_margin", "margin_jacobian_sum"]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count, Fraction
 from genbench.networks.linear_pieces import PreActivations, require_linear_pieces
+from genbench.networks.passes import chunks, evenly_spaced, forward
 from genbench.probes.margins import low_quantile
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["inverse_preactivation", "linear_regions"]
 

@@ -19,8 +19,8 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count, Fraction, NonNegative, Risk
 from genbench.measures.conventions import LAYERS, MARGIN
+from genbench.networks.layers import Layer
 from genbench.probes.layer_chain import Kinks, LayerChain
-from genbench.probes.layers import Layer
 from genbench.probes.margins import MarginSign
 
 __all__ = ["lipaug_bound", "lipaug_simple", "log_simple_bound"]

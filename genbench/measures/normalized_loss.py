@@ -16,8 +16,8 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Positive
 from genbench.measures.conventions import LOG_RHO
-from genbench.probes.normalization import Norm
-from genbench.probes.outputs import require_classes
+from genbench.networks.homogeneity import Norm
+from genbench.networks.passes import require_classes
 
 __all__ = [
     "loss_above_chance",

@@ -21,7 +21,7 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
-from genbench.probes.layers import Layer, matched
+from genbench.networks.layers import Layer, matched
 from genbench.probes.perturbation import Compat
 
 __all__ = [

@@ -17,10 +17,9 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.hidden import LayerChoice, chosen_place, differentiable_pass
+from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.class_pairs import partners_of_class, repeated_partners, require_movable, with_partner
-from genbench.probes.hidden import LayerChoice, chosen_place, differentiable_pass
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["augmentation_consistency", "manifold_mixup", "pgdl_augment_margin", "pgdl_mixup_margin"]
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.hidden import LayerChoice, Representation
+from genbench.networks.hidden import LayerChoice
+from genbench.probes.hidden import Representation
 
 __all__ = [
     "calinski_harabasz",

@@ -7,9 +7,8 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive
+from genbench.networks.passes import chunks, forward, require_classes
 from genbench.probes.class_pairs import require_movable
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, forward
 
 __all__ = ["label_wise_mixup", "perturbation_robustness"]
 

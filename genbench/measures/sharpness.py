@@ -19,8 +19,8 @@ import genbench
 from genbench.base.constraints import Count, Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.measures.pac_bayes import Denominator, flattened
+from genbench.networks.layers import Layer
 from genbench.probes.ascent import require_way_up
-from genbench.probes.layers import Layer
 from genbench.probes.perturbation import normal_direction
 
 __all__ = [

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
-from genbench.probes.folding import is_batch_norm
+from genbench.networks.folding import is_batch_norm
+from genbench.networks.passes import evenly_spaced, forward, require_classes
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile, median
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import evenly_spaced, forward
 from genbench.probes.spectra import Kernel
 
 __all__ = [

@@ -25,10 +25,10 @@ from genbench.measures.conventions import (
     SPECTRAL,
     require_no_zero_layer,
 )
+from genbench.networks.homogeneity import Norm, require_homogeneous
+from genbench.networks.layers import Layer
 from genbench.probes.layer_chain import require_gentle_slopes
-from genbench.probes.layers import Layer
 from genbench.probes.margins import MarginSign
-from genbench.probes.normalization import Norm, require_homogeneous
 from genbench.probes.spectra import Kernel
 
 __all__ = ["log_rademacher", "spec_init", "spec_orig"]

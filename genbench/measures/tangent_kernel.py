@@ -16,8 +16,7 @@ from torch.nn import functional as F
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import trained_parameters
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import evenly_spaced
+from genbench.networks.passes import evenly_spaced, require_classes
 
 __all__ = [
     "tk_alignment",

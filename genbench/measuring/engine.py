@@ -7,7 +7,7 @@ import numbers
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,24 +16,60 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 from genbench.base.values import Status, Value
 from genbench.contract.components import Component
-from genbench.host.battery import Failure, Node
+from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state, kept_torch_settings
 
-if TYPE_CHECKING:
-    from genbench.host.battery import Battery
-
-__all__ = ["Engine", "as_number", "device_of"]
+__all__ = ["as_number", "compute", "device_of"]
 
 _MODELS = ("model", "initial_model", "siblings")
 
 
-class Engine:
-    """The state of one pass; see `Battery.compute` for the arguments.
+def compute(
+    battery: Battery,
+    roots: Mapping[str, Any],
+    seed_for: Callable[[Component, Mapping[str, Any]], int],
+    note: Callable[[str, str], None] | None = None,
+    spent: Callable[[str, str, float, int], None] | None = None,
+    skip: Mapping[str, str | Failure] | None = None,
+    only: Iterable[str] | None = None,
+) -> Iterator[Value]:
+    """Compute the measures on one fit and yield each as it is finished.
 
     Every component runs without gradients (one that differentiates says ``with torch.enable_grad():``), with
     its own `generator` and its own global random streams, on models in evaluation mode.
+
+    Parameters
+    ----------
+    battery : Battery
+        The measures and the probes below them.
+    roots : mapping
+        Name to object; one that is absent or None makes what needs it not applicable, as does one that is
+        a `NotApplicable`, which says why there is none. `generator` is made here, `device` where it is
+        not given is that of the model's first parameter.
+    seed_for : callable
+        ``seed_for(component, settings)`` seeds that component's `generator`, so that a value depends
+        neither on the order nor on what else is computed.
+    note : callable, optional
+        ``note(spelling, kind)`` is called before each probe and measure starts.
+    spent : callable, optional
+        ``spent(spelling, kind, seconds, bytes)`` is called when each probe and measure has ended; the sum
+        of the seconds is the cost of the battery.
+    skip : mapping, optional
+        Spellings of measures and probes that are not to be started, with the reason, or with a `Failure`
+        where the status is to be another than ``skipped``.
+    only : iterable of str, optional
+        Spellings of the measures to compute; all where left out.
+
+    Yields
+    ------
+    Value
     """
+    yield from _Engine(battery, roots, seed_for, note, spent, skip or {}, only).run()
+
+
+class _Engine:
+    """The state of one pass; see `compute` for the arguments."""
 
     def __init__(
         self,

@@ -18,9 +18,9 @@ from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.selection import select_measures
 from genbench.host.settings import spell
-from genbench.measuring.engine import device_of
+from genbench.measuring.engine import compute, device_of
 from genbench.measuring.guard import ModelGuard, isolated_random_state
-from genbench.probes.sample import forward
+from genbench.networks.passes import forward
 
 if TYPE_CHECKING:
     from genbench.contract.protocol import Protocol
@@ -129,7 +129,8 @@ def evaluate(
             }
             computed = {
                 value.name: value
-                for value in battery.compute(
+                for value in compute(
+                    battery,
                     roots,
                     lambda component, settings: stream_seed("measure", seed, spell(component, settings)),
                 )

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-import genbench
+from genbench.base.errors import NotApplicable
+from genbench.networks.folding import is_batch_norm
 from genbench.networks.layer_gradients import Calls, Factors, captured, factors_or_gradients, trained_layers
+from genbench.networks.passes import chunks, forward
 from genbench.networks.per_example import per_example_gradients
-from genbench.probes.folding import is_batch_norm
-from genbench.probes.sample import chunks, forward
 
 __all__ = [
     "common_scale",
@@ -165,12 +165,12 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     for name, module in model.named_modules():
         frozen: Any = module
         if is_batch_norm(module) and (frozen.running_mean is None or frozen.running_var is None):
-            raise genbench.NotApplicable(
+            raise NotApplicable(
                 f"batch norm '{name}' keeps no running statistics: an example has no gradient of its own"
             )
     trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
     if not trained:
-        raise genbench.NotApplicable("the network has no parameters that are trained")
+        raise NotApplicable("the network has no parameters that are trained")
     return trained
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from genbench.probes.objective import Objective
+from genbench.networks.objective import Objective
 
 __all__ = ["Hessian"]
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
-from genbench.probes.sample import forward
+from genbench.networks.passes import forward
 
 __all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "power_sums", "trained_layers"]
 

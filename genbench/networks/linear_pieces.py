@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-import genbench
-from genbench.probes.sample import forward
+from genbench.base.errors import NotApplicable
+from genbench.networks.passes import forward
 
 __all__ = [
     "BENT",
@@ -76,9 +76,7 @@ class _AtReLUs(TorchFunctionMode):
         kwargs = kwargs or {}
         obstacle = name_among(_NO_BORDER, function)
         if obstacle is not None:
-            raise genbench.NotApplicable(
-                f"the borders of linear pieces are counted at ReLUs, not at {obstacle}"
-            )
+            raise NotApplicable(f"the borders of linear pieces are counted at ReLUs, not at {obstacle}")
         if name_among(_RELU, function) is None:
             return function(*args, **kwargs)
         others = {name: value for name, value in kwargs.items() if name != "input"}
@@ -146,7 +144,7 @@ def require_linear_pieces(network: nn.Module, example: Tensor) -> None:
     here, origin, first, opposite, second, both = found
     known = torch.stack([there[0], 2 * origin, first + second])
     if not add_up(torch.stack([here, first + opposite, both + origin]), known, found):
-        raise genbench.NotApplicable(
+        raise NotApplicable(
             "the network bends elsewhere than at ReLUs, or has ReLUs that are written as another operation"
         )
 

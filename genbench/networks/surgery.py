@@ -16,7 +16,16 @@ from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, nearest
 from genbench.networks.roles import module_roles
 
-__all__ = ["Passage", "add_role", "find_module", "insert_after", "insert_before", "passages", "replace"]
+__all__ = [
+    "Passage",
+    "add_role",
+    "find_module",
+    "insert_after",
+    "insert_before",
+    "passages",
+    "replace",
+    "with_dropout",
+]
 
 # Batch norm takes part in evaluation mode, but some networks ask for more than one example.
 EXAMPLES = 2
@@ -219,3 +228,50 @@ def _put_into(sequence: nn.Sequential, own: str, label: str, module: nn.Module, 
 def _some(names: Sequence[str], most: int = 12) -> str:
     listed = ", ".join(names[:most])
     return f"{listed} and {len(names) - most} more" if len(names) > most else listed
+
+
+def with_dropout(model: nn.Module, rate: float) -> nn.Module:
+    """The network with this rate in all its dropout modules or, where it has none, behind its activations.
+
+    Dropout of generalization layers keeps its own rate. An activation ``name`` without parameters becomes a
+    sequence of itself, ``name.0``, and the dropout, ``name.1``.
+
+    Raises
+    ------
+    InvalidInput
+        There is no place for it.
+    """
+    added = {
+        module
+        for name in module_roles(model)["generalization_layers"]
+        for module in model.get_submodule(name).modules()
+    }
+    modules = [each for each in model.modules() if each not in added]
+    own = [each for each in modules if isinstance(each, nn.modules.dropout._DropoutNd)]
+    for module in own:
+        module.p = rate
+    if own or rate == 0:
+        return model
+    places = [place for place in _activations(model) if place[0] not in added]
+    if not places:
+        raise InvalidInput(
+            "the network has neither dropout nor activation modules, so there is no place for it"
+        )
+    # One module called in several places stays one module.
+    sequences = {activation: nn.Sequential(activation, nn.Dropout(rate)) for _, _, activation in places}
+    for parent, name, activation in places:
+        setattr(parent, name, sequences[activation])
+    return model
+
+
+def _activations(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Parent, name and module of each activation without parameters."""
+    return [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if child is not None
+        and type(child).__module__ == nn.ReLU.__module__
+        and not isinstance(child, nn.MultiheadAttention | nn.Softmax | nn.LogSoftmax | nn.Softmax2d)
+        and not list(child.parameters())
+    ]

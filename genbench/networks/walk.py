@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Snapshots", "Walk", "WalkKeeper", "distances_between", "walk_through"]
+__all__ = ["Snapshots", "Walk", "distances_between", "walk_through"]
 
 # Coordinates whose products are summed at a time.
 _COLUMNS = 2**20
@@ -75,47 +75,6 @@ class Snapshots(list[tuple[int, Mapping[str, Tensor]]]):
     def __init__(self, states: Iterable[tuple[int, Mapping[str, Tensor]]], walk: Walk | None = None):
         super().__init__(states)
         self.walk = walk
-
-
-class WalkKeeper:
-    """Follows the trained parameters step by step; 0 for `last` keeps nothing.
-
-    Parameters
-    ----------
-    model : Module
-    last : int
-        Between how many points, the last ones, distances will be known: they are held until the end.
-    """
-
-    def __init__(self, model: nn.Module, last: int):
-        self._parameters = [each for each in model.parameters() if each.requires_grad]
-        self._last = last
-        self._points: list[Tensor] = []
-        self._lengths: list[Tensor] = []
-
-    def offer(self) -> None:
-        """Take the present weights as the next point."""
-        if not self._last:
-            return
-        held = len(self._points)
-        if held < self._last + 2:  # the first, those wanted, and the one before the next
-            self._points.append(torch.cat([each.detach().flatten() for each in self._parameters]))
-        else:
-            point = self._points.pop(1)
-            torch.cat([each.detach().flatten() for each in self._parameters], out=point)
-            self._points.append(point)
-        if held:
-            # Not asked for its value, so that on CUDA no step waits for the device.
-            self._lengths.append(torch.linalg.vector_norm(self._points[-1] - self._points[-2]))
-
-    def walk(self) -> Walk | None:
-        """What was followed; None where nothing was."""
-        if not self._points:
-            return None
-        lengths = torch.stack(self._lengths).double().cpu() if self._lengths else torch.zeros(0).double()
-        distance = torch.linalg.vector_norm(self._points[-1].double() - self._points[0].double())
-        last = distances_between(torch.stack(self._points[-self._last :]))
-        return Walk(torch.arange(len(lengths) + 1), lengths, float(distance), last.cpu())
 
 
 def walk_through(snapshots: Iterable[tuple[int, Mapping[str, Tensor]]], names: Iterable[str]) -> Walk:

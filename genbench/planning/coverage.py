@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.planning.axes import axis_named, axis_values
 from genbench.planning.claims.claim import Claim
-from genbench.planning.plan import Trial, axis_named, axis_values
+from genbench.planning.plan import Trial
 
 __all__ = ["check_planned"]
 
@@ -22,13 +23,14 @@ def check_planned(claims: Sequence[Claim], trials: Sequence[Trial], suite: str) 
     """
     if not claims:
         return
+    coordinates = [each.coordinates() for each in trials]
     levels: dict[str, list[Any]] = {}
-    for trial in trials:
-        for name, level in trial.coordinates().items():
+    for each in coordinates:
+        for name, level in each.items():
             known = levels.setdefault(name, [])
             if level not in known:
                 known.append(level)
-    axes = list(axis_values(trials))
+    axes = list(axis_values(coordinates))
     problems = [
         f"suite '{suite}': claim '{claim.id}': {fault}"
         for claim in claims

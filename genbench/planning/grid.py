@@ -98,6 +98,12 @@ class Grid:
     seeds: Sequence[int]
 
     @property
+    def settings(self) -> set[str]:
+        """Names of all settings of its components."""
+        parts = (self.dataset, self.model, self.protocol, *self.regularizers)
+        return {name for part in parts for each in part for name in each.component.settings}
+
+    @property
     def size(self) -> int:
         """Number of points, seeds included."""
         parts = [sum(each.points.size for each in part) for part in (self.dataset, self.model, self.protocol)]

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
 from typing import Any
 
-from genbench import training
 from genbench.base.canonical import canonical_json, digest, stream_seed
 from genbench.base.data import NEUTRAL_SPLITS, SplitSettings, Task
-from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.contract.components import Component
-from genbench.contract.protocol import NEUTRAL
+from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.contract.regularizer import check_composition
+from genbench.planning.axes import axis_values
 from genbench.planning.grid import Alternative, Grid
 from genbench.planning.suite import Suite
 
-__all__ = ["ABSENT", "Chosen", "Identity", "Plan", "Trial", "axis_named", "axis_values", "make_plan"]
+__all__ = ["Chosen", "Identity", "Plan", "Trial", "make_plan", "sees_other_examples"]
 
-ABSENT = "-"
-"""The value of a setting on an axis for a component that lacks it: a level like any other."""
 
 LARGEST_GRID = 1_000_000
 
@@ -71,7 +69,7 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """Hash of what determines the fit, and of nothing else."""
-        return self.key_by(training.VERSION)
+        return self.key_by(TRAINER_VERSION)
 
     def key_by(self, trainer: int) -> str:
         """The key as a trainer of this version gave it."""
@@ -94,7 +92,7 @@ class Trial:
             "model": asdict(self.model),
             "protocol": {**asdict(self.protocol), "settings": _without(NEUTRAL, self.protocol.settings)},
             "regularizers": [asdict(each) for each in self.regularizers],
-            "trainer": {"version": training.VERSION, "threads": self.threads},
+            "trainer": {"version": TRAINER_VERSION, "threads": self.threads},
         }
 
     @property
@@ -189,7 +187,10 @@ class Plan:
     @cached_property
     def axes(self) -> dict[str, list[Any]]:
         """For each axis, by its full name, the levels in order of appearance."""
-        return {name: list(dict.fromkeys(v)) for name, v in axis_values(self.trials).items()}
+        return {
+            name: list(dict.fromkeys(v))
+            for name, v in axis_values([each.coordinates() for each in self.trials]).items()
+        }
 
 
 def make_plan(
@@ -301,32 +302,6 @@ def _product(*parts: Callable[[], Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
             yield (first, *rest)
 
 
-def axis_values(trials: Sequence[Trial]) -> dict[str, list[Any]]:
-    """Value of each trial on each axis: on every coordinate that takes more than one value where it exists.
-
-    A setting that one model has and another lacks is no axis for that alone; once it is one, `ABSENT` is a
-    level of it.
-    """
-    coordinates = [each.coordinates() for each in trials]
-    names = dict.fromkeys(name for each in coordinates for name in each)
-    columns = {name: [each.get(name, ABSENT) for each in coordinates] for name in names}
-    return {name: column for name, column in columns.items() if len(set(column) - {ABSENT}) > 1}
-
-
-def axis_named(word: str, axes: Iterable[str]) -> str:
-    """The axis that a word means: its full name, or its last part where that is unique.
-
-    Raises
-    ------
-    UsageError
-        No axis, or several, have that last part.
-    """
-    axes = list(axes)
-    if word in axes:
-        return word
-    found = [each for each in axes if each.rpartition(".")[2] == word]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"axis '{word}' is ambiguous: {', '.join(found)}")
-    raise UsageError(f"unknown axis '{word}'{nearest(word, axes)}")
+def sees_other_examples(trial: Trial) -> bool:
+    """Whether fits with other seeds were trained on other examples: on parts of the data, each its own."""
+    return trial.splits["train_size"] is not None and trial.splits.get("subset_seed") is None

@@ -199,8 +199,9 @@ class _Reader:
         self, content: Mapping[str, Any], grids: Sequence[Grid], measures: Any, keep: Sequence[Any]
     ) -> tuple[Claim, ...]:
         claims = read_claims(content.get("claim"), self.complain)
+        settings = {name for each in grids for name in each.settings}
         for claim in claims if self.check_measures else ():
-            for fault in column_faults(claim, measures, keep, self.host, grids):
+            for fault in column_faults(claim, measures, keep, self.host, settings):
                 self.complain(f"claim '{claim.id}'", fault)
         return claims
 

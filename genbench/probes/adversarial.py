@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 
 __all__ = ["AdversarialDistances", "adversarial_distances", "require_movable"]
 

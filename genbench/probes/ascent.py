@@ -10,7 +10,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive, Probability
-from genbench.probes.objective import Objective
+from genbench.networks.objective import Objective
 
 __all__ = ["Ball", "loss_gradient", "require_way_up", "tolerated_ascent"]
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, forward
+from genbench.networks.passes import chunks, forward, require_classes
 
 __all__ = ["midpoint_error", "partners_of_class", "repeated_partners", "require_movable", "with_partner"]
 

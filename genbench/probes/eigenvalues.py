@@ -9,7 +9,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.layers import Layer
+from genbench.networks.layers import Layer
 
 __all__ = [
     "PowerLaw",

@@ -15,10 +15,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import gradient_pieces
+from genbench.networks.layers import Layer
+from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.gradients import loss_derivatives, squared_norms
-from genbench.probes.layers import Layer
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["Labels", "fisher_norms", "radial_derivatives", "relative_curvature"]
 

@@ -27,8 +27,7 @@ from genbench.networks.gradient_products import (
     trained_parameters,
 )
 from genbench.networks.layer_gradients import Factors, power_sums
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import evenly_spaced, forward
+from genbench.networks.passes import evenly_spaced, forward, require_classes
 
 __all__ = [
     "BatchGradients",

@@ -6,46 +6,18 @@ network that has no blocks, what enters each weight layer behind the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.modules.conv import _ConvNd
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.roles import module_roles
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.networks.hidden import LayerChoice, captured, chosen_place
+from genbench.networks.passes import chunks, evenly_spaced, forward
 
-__all__ = [
-    "At",
-    "LayerChoice",
-    "Place",
-    "Representation",
-    "captured",
-    "chosen_place",
-    "differentiable_pass",
-    "hidden_places",
-    "representation",
-]
-
-At = Literal["blocks", "normalizations", "both"]
-"""By which layers one differentiates: outputs of blocks, of normalizations, or both."""
-
-LayerChoice = Literal["first", "middle", "last", "penultimate"]
-"""One hidden layer: of the blocks the first, the middle or the last, or what enters the classifier."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A hidden layer: what leaves a module, or what enters it."""
-
-    module: str
-    side: Literal["output", "input"]
+__all__ = ["Representation", "representation"]
 
 
 @dataclass(frozen=True)
@@ -107,88 +79,3 @@ def representation(
     found = torch.cat(features)
     rounding = 100 * torch.finfo(torch.promote_types(found.dtype, torch.float32)).eps
     return Representation(found.double(), evenly_spaced(targets, examples).to(device), rounding)
-
-
-def hidden_places(model: nn.Module, at: At) -> list[Place]:
-    """The hidden layers of a network, in the order of its modules.
-
-    Raises
-    ------
-    NotApplicable
-        There are none.
-    """
-    roles = module_roles(model)
-    names = list(roles["block_outputs"]) if at != "normalizations" else []
-    if at != "blocks":
-        wanted = {*names, *roles["normalizations"]}
-        names = [name for name, _ in model.named_modules() if name in wanted]
-    places = [Place(name, "output") for name in names]
-    if not places and at != "normalizations":
-        weighty = nn.Linear | _ConvNd | nn.RNNBase
-        weighted = [name for name, each in model.named_modules() if isinstance(each, weighty)]
-        places = [Place(name, "input") for name in weighted[1:]]
-    if not places:
-        what = "normalizations" if at == "normalizations" else "hidden layers"
-        raise genbench.NotApplicable(f"the network has no {what}")
-    return places
-
-
-def chosen_place(model: nn.Module, layer: LayerChoice) -> Place:
-    """The hidden layer of that description."""
-    if layer == "penultimate":
-        classifier = module_roles(model)["classifier"]
-        if not classifier:
-            raise genbench.NotApplicable("the network has no classifier layer")
-        return Place(classifier[0], "input")
-    places = hidden_places(model, "blocks")
-    return places[{"first": 0, "middle": (len(places) - 1) // 2, "last": -1}[layer]]
-
-
-def differentiable_pass(
-    model: nn.Module, inputs: Tensor, places: list[Place], device: torch.device
-) -> tuple[Tensor, list[Tensor]]:
-    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs."""
-    with torch.enable_grad(), captured(model, places) as hidden:
-        outputs = forward(model, inputs.to(device, copy=True).requires_grad_())
-    return outputs, hidden
-
-
-@contextmanager
-def captured(model: nn.Module, places: list[Place]) -> Iterator[list[Tensor]]:
-    """A list that a forward pass inside the block fills with the hidden layers, in the order of `places`.
-
-    The network goes on with a copy, so that an operation in place behind a hidden layer leaves it alone.
-
-    Raises
-    ------
-    NotApplicable
-        A hidden layer is no tensor, or is computed several times or never.
-    """
-    found: dict[Place, Tensor] = {}
-    hidden: list[Tensor] = []
-
-    def keep(place: Place, value: Any) -> Any:
-        first = value[0] if isinstance(value, tuple) else value
-        if not isinstance(first, Tensor):
-            raise genbench.NotApplicable(f"module '{place.module}' yields no tensor")
-        if place in found:
-            raise genbench.NotApplicable(f"module '{place.module}' is called several times in one pass")
-        found[place] = first
-        return (first.clone(), *value[1:]) if isinstance(value, tuple) else first.clone()
-
-    handles = []
-    for place in places:
-        module = model.get_submodule(place.module)
-        if place.side == "output":
-            handles.append(module.register_forward_hook(lambda _m, _i, value, at=place: keep(at, value)))
-        else:
-            handles.append(module.register_forward_pre_hook(lambda _m, value, at=place: keep(at, value)))
-    try:
-        yield hidden
-        missing = [place.module for place in places if place not in found]
-        if missing:
-            raise genbench.NotApplicable(f"module '{missing[0]}' is never called")
-        hidden.extend(found[place] for place in places)
-    finally:
-        for handle in handles:
-            handle.remove()

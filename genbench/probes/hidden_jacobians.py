@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.hidden import At, differentiable_pass, hidden_places
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, require_differentiable
+from genbench.networks.hidden import At, differentiable_pass, hidden_places
+from genbench.networks.passes import chunks, evenly_spaced, require_classes, require_differentiable
 
 __all__ = [
     "HiddenJacobians",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.sample import chunks, evenly_spaced, forward, require_differentiable
+from genbench.networks.passes import chunks, evenly_spaced, forward, require_differentiable
 
 __all__ = ["InputJacobians", "input_jacobians", "projected_jacobians"]
 

@@ -18,9 +18,9 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.folding import is_batch_norm
+from genbench.networks.folding import is_batch_norm
+from genbench.networks.passes import chunks, evenly_spaced, require_differentiable
 from genbench.probes.hidden_jacobians import jacobian_norms
-from genbench.probes.sample import chunks, evenly_spaced, require_differentiable
 
 __all__ = ["Kinks", "LayerChain", "layer_chain", "require_gentle_slopes"]
 

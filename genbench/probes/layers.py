@@ -3,58 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 import genbench
-from genbench.probes.folding import is_batch_norm
-from genbench.probes.sample import forward
+from genbench.networks.folding import folded_copy
+from genbench.networks.layers import Layer, weight_layers
+from genbench.networks.passes import forward
 
-__all__ = ["Layer", "initial_layers", "input_shapes", "layers", "matched", "weight_layers"]
-
-_PLAIN = (nn.Linear, _ConvNd)
-# Of attention with keys or values of other sizes; their biases are one tensor.
-_SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A weight of the network, double precision.
-
-    Attributes
-    ----------
-    name : str
-        The parameter's name within the network.
-    weight : Tensor
-        Of a linear layer (out, in), of a convolution (out, in / groups, *kernel).
-    bias : Tensor or None
-        What is added to the outputs of this weight, shape (out,).
-    convolution : callable or None
-        Of a convolution: from an input (batch, in, *size) and a weight to the output, stride, padding,
-        dilation and groups as in the network, without bias.
-    module : str
-        Name of the module that has the weight.
-    """
-
-    name: str
-    weight: Tensor
-    bias: Tensor | None
-    convolution: Callable[[Tensor, Tensor], Tensor] | None
-    module: str
-
-    @property
-    def matrix(self) -> Tensor:
-        """The weight with one row for each output unit, shape (out, in · kernel)."""
-        return self.weight.flatten(1)
-
+__all__ = ["folded_initial_model", "folded_model", "initial_layers", "input_shapes", "layers"]
 
 _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 _INITIAL_MODEL = genbench.need("folded_initial_model", fold=genbench.setting("fold"))
+
+
+@genbench.probe
+def folded_model(model, *, fold: bool = True) -> nn.Module:
+    """A copy of the network in double precision, evaluation mode, batch norm folded into the weights.
+
+    Parameters
+    ----------
+    fold : bool
+        False leaves every batch norm as it is.
+
+    Raises
+    ------
+    NotApplicable
+        A batch norm cannot be folded, see `fold_plan`.
+    """
+    return folded_copy(model, fold=fold)
+
+
+@genbench.probe
+def folded_initial_model(initial_model, *, fold: bool = True) -> nn.Module:
+    """The network at initialization, treated as `folded_model` treats the trained one.
+
+    Its running variance is 1, so that folding rescales the trained weights and hardly the initial ones.
+    """
+    return folded_copy(initial_model, fold=fold)
 
 
 @genbench.probe
@@ -105,76 +94,3 @@ def input_shapes(model, inputs) -> dict[str, tuple[int, ...]]:
         for handle in handles:
             handle.remove()
     return shapes
-
-
-def matched(current: tuple[Layer, ...], initial: tuple[Layer, ...]) -> list[tuple[Layer, Layer]]:
-    """Pairs of the trained and the initial layer of one name.
-
-    Raises
-    ------
-    NotApplicable
-        The two networks do not have the same layers.
-    """
-    shapes = [{layer.name: tuple(layer.weight.shape) for layer in each} for each in (current, initial)]
-    if shapes[0] != shapes[1]:
-        raise genbench.NotApplicable("the initial network has other layers than the trained one")
-    by_name = {layer.name: layer for layer in initial}
-    return [(layer, by_name[layer.name]) for layer in current]
-
-
-def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
-    """The weight layers of a network as it stands, in its own precision; their weights are the parameters.
-
-    Raises
-    ------
-    NotApplicable
-        The network has none; or it has transposed convolutions, whose weights are not stored with a row for
-        each output unit.
-    """
-    found: dict[int, Layer] = {}  # by identity: tied weights are one weight
-    for name, module in model.named_modules():
-        if is_batch_norm(module):
-            continue
-        if isinstance(module, _ConvTransposeNd):
-            raise genbench.NotApplicable(
-                f"'{name}' is a transposed convolution, whose weight has no row for each output unit"
-            )
-        for parameter, weight in _weights(module):
-            bias = _bias(module, parameter)
-            full_name = f"{name}.{parameter}" if name else parameter
-            found.setdefault(id(weight), Layer(full_name, weight, bias, _operator(module), name))
-    if not found:
-        raise genbench.NotApplicable("the network has no weight layers")
-    return tuple(found.values())
-
-
-def _weights(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """A module's own weights: biases, embeddings of positions, class tokens and scales are none."""
-    if isinstance(module, _PLAIN):
-        return [("weight", module.weight)]
-    own = module.named_parameters(recurse=False)
-    return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1]
-
-
-def _bias(module: nn.Module, weight: str) -> Tensor | None:
-    """The bias of the weight of that name: ``bias_hh_l0`` of ``weight_hh_l0`` in a recurrent layer."""
-    if isinstance(module, nn.MultiheadAttention) and weight in _SEPARATE:
-        joint = module.in_proj_bias
-        return None if joint is None else joint.chunk(len(_SEPARATE))[_SEPARATE.index(weight)]
-    bias = getattr(module, weight.replace("weight", "bias"), None)
-    return bias if isinstance(bias, Tensor) else None
-
-
-def _operator(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
-    if not isinstance(module, _ConvNd):
-        return None
-    convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(module.kernel_size)]
-
-    def apply(inputs: Tensor, weight: Tensor) -> Tensor:
-        padding: Any = module.padding
-        if module.padding_mode != "zeros":
-            inputs = F.pad(inputs, module._reversed_padding_repeated_twice, mode=module.padding_mode)
-            padding = 0
-        return convolve(inputs, weight, None, module.stride, padding, module.dilation, module.groups)
-
-    return apply

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Fraction
-from genbench.probes.outputs import require_classes
+from genbench.networks.passes import require_classes
 
 __all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "median", "reference_margin"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.probes.layers import Layer, matched
+from genbench.networks.layers import Layer, matched
 
 __all__ = ["frobenius_distances", "frobenius_norms"]
 

@@ -7,142 +7,18 @@ the network itself is never touched.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.probes.folding import is_batch_norm
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.networks.folding import is_batch_norm
+from genbench.networks.objective import Objective
+from genbench.networks.passes import evenly_spaced, forward, require_classes
 
-__all__ = ["Objective", "objective"]
+__all__ = ["objective"]
 
 _FOLDED = genbench.need("folded_model", fold=genbench.setting("fold"))
-
-
-@dataclass(frozen=True)
-class Objective:
-    """Loss and accuracy on s training examples at any weights.
-
-    Attributes
-    ----------
-    weights : Tensor, shape (parameters,)
-        The trained weights that may be moved, one behind the other, in the network's own precision.
-    top : int
-        Where in `weights` those of the last layer begin.
-    model : Module
-        A copy of the network; what is not in `weights` stays as it is there.
-    names, shapes : tuple
-        Of the parameters in `weights`.
-    inputs, targets : Tensor
-    classification : bool
-    device : torch.device
-    """
-
-    weights: Tensor
-    top: int
-    model: nn.Module
-    names: tuple[str, ...]
-    shapes: tuple[torch.Size, ...]
-    inputs: Tensor
-    targets: Tensor
-    classification: bool
-    device: torch.device
-
-    def losses(
-        self, weights: Tensor | Sequence[Tensor], *, normalized: bool = False, copies: int = 1
-    ) -> Iterator[Tensor]:
-        """Losses of the examples of each chunk, double: their sum over chunks, divided by s, is the loss.
-
-        Parameters
-        ----------
-        weights : Tensor, shape (parameters,)
-            Or a tensor of each of `shapes`.
-        normalized : bool
-            Centre the logits of each example and divide them by their Euclidean norm first.
-        copies : int
-            As in `chunks`.
-        """
-        for outputs, targets in self._passes(weights, copies):
-            values = outputs.double()
-            if normalized:
-                values = F.normalize(values - values.mean(1, keepdim=True), dim=1)
-            if self.classification:
-                yield F.cross_entropy(values, targets, reduction="none")
-            else:
-                yield (values - targets.double().reshape(values.shape)).square().mean(1)
-
-    def loss(self, weights: Tensor, *, normalized: bool = False) -> float:
-        """Mean cross-entropy in nats, in regression the mean squared error."""
-        parts = [part.sum() for part in self.losses(weights, normalized=normalized)]
-        return float(torch.stack(parts).sum()) / len(self.inputs)
-
-    def accuracy(self, weights: Tensor) -> float:
-        """Share of the examples that are classified correctly.
-
-        Raises
-        ------
-        NotApplicable
-            The task is regression.
-        """
-        self.require_classification()
-        correct = [(out.argmax(1) == targets).sum() for out, targets in self._passes(weights)]
-        return int(torch.stack(correct).sum()) / len(self.inputs)
-
-    def gradient(self, weights: Tensor) -> Tensor:
-        """Gradient of `loss`, shape (parameters,), in the precision of the weights."""
-        return self.loss_and_gradient(weights)[1]
-
-    def loss_and_gradient(self, weights: Tensor, *, normalized: bool = False) -> tuple[float, Tensor]:
-        """`loss` and its gradient from one pass."""
-        loss = 0.0
-        with torch.enable_grad():
-            point = weights.detach().clone().requires_grad_()
-            total = torch.zeros_like(point)
-            for part in self.losses(point, normalized=normalized, copies=2):
-                share = part.sum() / len(self.inputs)
-                total += torch.autograd.grad(share, point)[0]
-                loss += float(share.detach())
-        return loss, total
-
-    def parts(self, copies: int) -> Iterator[Objective]:
-        """The objectives of chunks of examples, one behind the other; `copies` as in `chunks`."""
-        for part in chunks(self.inputs, self.device, copies):
-            yield replace(self, inputs=self.inputs[part], targets=self.targets[part])
-
-    def batches(self, size: int) -> Iterator[Objective]:
-        """The objectives of batches of up to `size` examples, which lie apart as the examples do.
-
-        Of n batches the k-th has every n-th example, beginning with the k-th, so that sorted classes are
-        spread over all.
-        """
-        count = -(-len(self.inputs) // size)
-        for start in range(count):
-            some = slice(start, None, count)
-            yield replace(self, inputs=self.inputs[some], targets=self.targets[some])
-
-    def require_classification(self) -> None:
-        """Raise NotApplicable in regression."""
-        if not self.classification:
-            raise genbench.NotApplicable("accuracy is defined for classification only")
-
-    def pieces(self, weights: Tensor) -> list[Tensor]:
-        """Views of a vector of weights in the parameters' shapes."""
-        parts = weights.split([shape.numel() for shape in self.shapes])
-        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
-
-    def _passes(self, weights: Tensor | Sequence[Tensor], copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
-        pieces = self.pieces(weights) if isinstance(weights, Tensor) else weights
-        named = dict(zip(self.names, pieces, strict=True))
-        for part in chunks(self.inputs, self.device, copies):
-            outputs = functional_call(self.model, named, (self.inputs[part].to(self.device),))
-            yield outputs, self.targets[part].to(self.device)
 
 
 @genbench.probe(cost="B")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
-from genbench.probes.sample import chunks, forward
+from genbench.networks.passes import outputs_of, require_classes
 
-__all__ = ["errors", "logits", "losses", "require_classes"]
+__all__ = ["errors", "logits", "losses", "sample_size"]
 
 
 @genbench.probe(cost="B")
 def logits(model, inputs, device) -> Tensor:
     """Outputs of the network on the training inputs, shape (n, outputs), double precision."""
-    with torch.no_grad():
-        parts = [forward(model, inputs[part]).double() for part in chunks(inputs, device)]
-    return torch.cat(parts)
+    return outputs_of(model, inputs, device)
 
 
 @genbench.probe
@@ -52,9 +49,7 @@ def errors(logits, targets, task) -> Tensor:
     return (logits - targets).square().sum() / (targets - targets.mean(0)).square().sum()
 
 
-def require_classes(task, logits: Tensor) -> None:
-    """Raise NotApplicable unless the task is classification with an output for each class."""
-    if task.kind != "classification":
-        raise genbench.NotApplicable("defined for classification only")
-    if logits.shape[1] < 2:
-        raise genbench.NotApplicable("needs an output for each class, the network has one output in all")
+@genbench.probe
+def sample_size(targets) -> int:
+    """Number of training examples, m in the bounds."""
+    return len(targets)

@@ -13,39 +13,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.linear_pieces import BENT, FAR, add_up, fixed_normal, name_among, require_linear_pieces
-from genbench.probes.folding import explicit_batch_norm
-from genbench.probes.layers import weight_layers
-from genbench.probes.sample import chunks, evenly_spaced, forward
+from genbench.networks.folding import explicit_batch_norm
+from genbench.networks.layers import weight_layers
+from genbench.networks.linear_pieces import BENT, FAR, add_up, fixed_normal, require_linear_pieces
+from genbench.networks.passes import chunks, evenly_spaced, forward
+from genbench.networks.paths import OnlySums, gains, refuse_recurrence
 
-__all__ = ["OnlySums", "active_paths", "gains", "linear_paths", "refuse_recurrence", "squared_paths"]
+__all__ = ["active_paths", "linear_paths", "squared_paths"]
 
 _NOT_ACTIVATED = {F.elu: "ELU", F.celu: "CELU", F.leaky_relu: "leaky ReLU", F.prelu: "PReLU"}
-_RELU = {F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 
 _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
-
-
-class OnlySums(TorchFunctionMode):
-    """Refuses the operations through which a sum over paths does not pass."""
-
-    refused: ClassVar[Mapping[Any, str]] = BENT
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        obstacle = name_among(self.refused, function)
-        if obstacle is not None:
-            raise genbench.NotApplicable(f"a sum over paths does not pass through {obstacle}")
-        if function in _RELU:
-            return self.relu(args[0] if args else (kwargs or {})["input"])
-        return function(*args, **(kwargs or {}))
-
-    def relu(self, values: Tensor) -> Tensor:
-        """What stands in for a ReLU."""
-        return values.clamp_min(0)
 
 
 class _Linear(OnlySums):
@@ -207,18 +188,3 @@ def _squared(model: nn.Module, inputs: Tensor) -> nn.Module:
         for parameter in (*squared.parameters(), *gains(squared).values()):
             parameter.square_()
     return squared
-
-
-def gains(model: nn.Module) -> dict[str, Tensor]:
-    """Buffers by which a network multiplies what passes, by name: what modules list as their ``gains``."""
-    return {
-        f"{name}.{own}".lstrip("."): module.get_buffer(own)
-        for name, module in model.named_modules()
-        for own in getattr(module, "gains", ())
-    }
-
-
-def refuse_recurrence(model: nn.Module) -> None:
-    """Raise `NotApplicable` for a network with recurrent layers."""
-    if any(isinstance(module, nn.RNNBase | nn.RNNCellBase) for module in model.modules()):
-        raise genbench.NotApplicable("a sum over paths does not pass through a recurrent layer")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive
-from genbench.probes.objective import Objective
+from genbench.networks.objective import Objective
 from genbench.probes.perturbation import normal_direction
 
 __all__ = ["basin_log_radii", "flatness_radii"]

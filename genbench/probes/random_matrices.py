@@ -11,8 +11,8 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.layers import Layer
 from genbench.probes.eigenvalues import long_enough, pooled, scaled_slices
-from genbench.probes.layers import Layer
 
 __all__ = ["Bulk", "bulk_of", "bulks", "shuffled_eigenvalues"]
 

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.folding import is_batch_norm
 from genbench.networks.gradient_products import outputs_of
-from genbench.probes.folding import is_batch_norm
+from genbench.networks.passes import evenly_spaced, forward, require_classes
 from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of
-from genbench.probes.outputs import require_classes
-from genbench.probes.sample import evenly_spaced, forward
 from genbench.probes.validation import require_held_out
 
 __all__ = [

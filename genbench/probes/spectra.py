@@ -15,7 +15,7 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 import genbench
-from genbench.probes.layers import Layer, matched
+from genbench.networks.layers import Layer, matched
 
 __all__ = ["Kernel", "matrix_norm", "most_stretched", "operator_norm", "spectral_distances", "spectral_norms"]
 

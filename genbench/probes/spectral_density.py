@@ -11,8 +11,8 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.hessian import Hessian
-from genbench.probes.curvature import Krylov, lanczos, rejected
-from genbench.probes.objective import Objective
+from genbench.networks.lanczos import Krylov, lanczos, rejected
+from genbench.networks.objective import Objective
 from genbench.probes.perturbation import normal_direction
 
 __all__ = ["Density", "hessian_density", "layer_curvatures", "rescaled_krylov"]

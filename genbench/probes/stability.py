@@ -13,10 +13,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.contract.protocol import learning_rate
 from genbench.networks.hessian import Hessian
-from genbench.probes.curvature import rejected
-from genbench.probes.objective import Objective
-from genbench.training.optimizer import learning_rate
+from genbench.networks.lanczos import rejected
+from genbench.networks.objective import Objective
 
 __all__ = ["Momentum", "Rate", "StabilitySpace", "Step", "sgd_step", "stability_space"]
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.passes import evenly_spaced
 from genbench.probes.gradients import GradientGram
-from genbench.probes.sample import evenly_spaced
 
 __all__ = [
     "Agreement",

@@ -10,7 +10,7 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import gradient_products
-from genbench.probes.sample import evenly_spaced
+from genbench.networks.passes import evenly_spaced
 
 __all__ = ["TangentKernel", "tangent_eigenvalues", "tangent_kernel"]
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import gradient_pieces, trained_parameters
+from genbench.networks.passes import evenly_spaced
 from genbench.networks.walk import Snapshots, Walk, walk_through
 from genbench.probes.gradients import GradientMoments, gradient_moments, squared_norms
-from genbench.probes.sample import evenly_spaced
 
 __all__ = [
     "GradientsAlong",

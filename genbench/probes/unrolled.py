@@ -12,8 +12,8 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.models.rnn import RecurrentLayer
+from genbench.networks.passes import chunks, evenly_spaced, forward
 from genbench.probes.hidden_jacobians import jacobian_norms
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 __all__ = ["Unrolled", "unrolled"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import outputs_of
+from genbench.networks.passes import evenly_spaced
 from genbench.probes.gradients import GradientGram, gram_of
-from genbench.probes.sample import evenly_spaced
 from genbench.probes.stiffness import PairBlock
 
 __all__ = ["HeldOutGram", "HeldOutPairs", "held_out_gram", "require_held_out", "validation_logits"]

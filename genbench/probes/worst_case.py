@@ -10,8 +10,8 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive
+from genbench.networks.objective import Objective
 from genbench.probes.ascent import require_way_up
-from genbench.probes.objective import Objective
 
 __all__ = ["Logits", "Raised", "Shape", "Weighting", "raised_losses"]
 

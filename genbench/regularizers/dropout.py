@@ -10,7 +10,6 @@ from genbench.base.constraints import Probability
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput
 from genbench.contract.regularizer import Regularizer
-from genbench.networks.roles import module_roles
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,44 +35,9 @@ class Dropout(Regularizer):
     rate: Probability = 0.5
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
-        from torch import nn
+        from genbench.networks.surgery import with_dropout
 
-        added = {
-            module
-            for name in module_roles(model)["generalization_layers"]
-            for module in model.get_submodule(name).modules()
-        }
-        modules = [each for each in model.modules() if each not in added]
-        own = [each for each in modules if isinstance(each, nn.modules.dropout._DropoutNd)]
-        for module in own:
-            module.p = self.rate
-        if own or self.rate == 0:
-            return model
-        places = [place for place in _activations(model) if place[0] not in added]
-        if not places:
-            raise InvalidInput(
-                "regularizer 'dropout': the network has neither dropout nor activation modules, so there is "
-                "no place for it"
-            )
-        # One module called in several places stays one module.
-        sequences = {
-            activation: nn.Sequential(activation, nn.Dropout(self.rate)) for _, _, activation in places
-        }
-        for parent, name, activation in places:
-            setattr(parent, name, sequences[activation])
-        return model
-
-
-def _activations(model: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
-    """Parent, name and module of each activation without parameters."""
-    from torch import nn
-
-    return [
-        (parent, name, child)
-        for parent in model.modules()
-        for name, child in parent._modules.items()
-        if child is not None
-        and type(child).__module__ == nn.ReLU.__module__
-        and not isinstance(child, nn.MultiheadAttention | nn.Softmax | nn.LogSoftmax | nn.Softmax2d)
-        and not list(child.parameters())
-    ]
+        try:
+            return with_dropout(model, self.rate)
+        except InvalidInput as fault:
+            raise InvalidInput(f"regularizer 'dropout': {fault}") from None

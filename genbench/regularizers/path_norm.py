@@ -81,7 +81,7 @@ def sum_over_paths(model: nn.Module, like: Tensor) -> Tensor:
     import torch
     from torch.func import functional_call
 
-    from genbench.probes.paths import OnlySums, gains, refuse_recurrence
+    from genbench.networks.paths import OnlySums, gains, refuse_recurrence
 
     refuse_recurrence(model)
     tensors = {name: each.square() for name, each in model.named_parameters()}

@@ -73,8 +73,8 @@ class _Spectral(Regularizer):
     def _directions(self, training: Training) -> list[_Direction]:
         import torch
 
+        from genbench.networks.layers import weight_layers
         from genbench.networks.surgery import passages
-        from genbench.probes.layers import weight_layers
 
         layers = weight_layers(training.model)
         convolutions = {each.module for each in layers if each.convolution is not None}

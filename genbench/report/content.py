@@ -17,9 +17,9 @@ from genbench.report.sections import claims_section, regularizers_section
 from genbench.report.standing import standing
 
 if TYPE_CHECKING:
-    from genbench.api import Run
     from genbench.ranking import Board
     from genbench.runs.results import RunTable
+    from genbench.runs.run import Run
 
 __all__ = ["FORMAT", "Content", "read_content"]
 
@@ -183,7 +183,8 @@ def _own_notes(board: Board, results: RunTable) -> Board:
 
 def _training(run: Run, results: RunTable) -> tuple[dict[str, list[Any]], list[str], list[Mapping[str, Any]]]:
     """Of all trials, those without a fit last, levels and endings; then the histories of the fits."""
-    from genbench.planning.plan import ABSENT, Trial
+    from genbench.planning.axes import ABSENT
+    from genbench.planning.plan import Trial
 
     frame = results.frame
     coordinates: list[Mapping[Any, Any]] = list(frame[list(results.axes)].to_dict(orient="records"))

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genbench.planning.plan import ABSENT
+from genbench.planning.axes import ABSENT
 from genbench.report.numbers import rounded, thinned
 
 __all__ = ["axis_columns", "curves", "endings"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genbench.api import Run
+    from genbench.runs.run import Run
 
 __all__ = ["claim_rows", "regularizer_rows"]
 

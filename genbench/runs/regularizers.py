@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from genbench.planning.plan import ABSENT
+from genbench.planning.axes import ABSENT
 
 if TYPE_CHECKING:
     from genbench.ranking.alternatives import Alternatives

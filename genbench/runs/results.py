@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from genbench.planning.plan import ABSENT, Trial, axis_values
-from genbench.runs.store import Folder, StoredFit
 from genbench.base.values import Status
+from genbench.planning.axes import ABSENT, axis_values
+from genbench.planning.plan import Trial
+from genbench.runs.store import Folder, StoredFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def read_table(folder: Folder) -> RunTable:
     folder.suite_content()
     fits, notes = _current(folder)
     trials = [Trial.from_dict(each.record["trial"]) for each in fits]
-    axes = axis_values(trials)
+    axes = axis_values([each.coordinates() for each in trials])
     values = [dict(folder.measured(each.key).values) for each in fits]
     notes += _without_older_versions(values)
     measures = _describe(values)

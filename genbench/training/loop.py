@@ -15,22 +15,23 @@ import torch
 from torch import Tensor, nn
 
 from genbench.base.data import Split, Task
+from genbench.base.values import StopReason
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer, Training
-from genbench.networks.walk import WalkKeeper
 from genbench.training.augmentation import draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
 from genbench.training.determinism import cuda_algorithms, global_stream
 from genbench.training.evaluation import evaluate
 from genbench.training.optimizer import LearningRates, make_optimizer
-from genbench.training.outcome import MILESTONES, Outcome, StopReason
+from genbench.training.outcome import MILESTONES, Outcome
 from genbench.training.pretraining import pretraining_labels, pretraining_protocol, pretraining_seeds
 from genbench.training.recording import (
     ClosestKeeper,
     HistoryKeeper,
     MilestoneKeeper,
     SnapshotKeeper,
+    WalkKeeper,
     cpu_state,
 )
 

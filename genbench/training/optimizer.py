@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,35 +9,12 @@ import torch
 from torch import nn
 
 from genbench.base.errors import InvalidInput, nearest
-from genbench.contract.protocol import Protocol
+from genbench.contract.protocol import Protocol, learning_rate
 from genbench.contract.regularizer import Regularizer, overrides, regularizer_name
 
-__all__ = ["LearningRates", "learning_rate", "make_optimizer", "parameter_groups"]
+__all__ = ["LearningRates", "make_optimizer", "parameter_groups"]
 
 Factor = float | Callable[[float], float]
-
-
-def learning_rate(protocol: Protocol, index: int, steps_per_epoch: int) -> float:
-    """Learning rate of the step with this index.
-
-    With t = index / steps_per_epoch, T = `max_epochs` and w = `warmup_epochs`: in the warm-up the rate is
-    η · (index + 1) / steps_per_epoch / w, so that it reaches η with the last step of the warm-up and no step
-    is lost to a rate of zero. After it, ``cosine`` is η · (1 + cos π(t − w)/(T − w)) / 2, ``linear`` is
-    η · (T − t)/(T − w), ``step`` is η · decay^k, k being the number of `decay_epochs` up to t.
-    """
-    epoch = index / steps_per_epoch
-    warmup, last = protocol.warmup_epochs, protocol.max_epochs
-    done = (index + 1) / steps_per_epoch
-    if done < warmup:
-        return protocol.learning_rate * done / warmup
-    if protocol.schedule == "step":
-        passed = sum(index >= each * steps_per_epoch for each in protocol.decay_epochs)
-        return protocol.learning_rate * protocol.decay**passed
-    if protocol.schedule == "constant" or epoch <= warmup:
-        return protocol.learning_rate
-    if protocol.schedule == "cosine":
-        return protocol.learning_rate * (1 + math.cos(math.pi * (epoch - warmup) / (last - warmup))) / 2
-    return protocol.learning_rate * (last - epoch) / (last - warmup)
 
 
 def make_optimizer(

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from genbench.base.values import StopReason
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from genbench.networks.walk import Walk
 
-__all__ = ["MILESTONES", "Milestone", "Outcome", "StopReason"]
+__all__ = ["MILESTONES", "Milestone", "Outcome"]
 
 MILESTONES = (0.1, 0.05, 0.025, 0.015, 0.01)
 """Training losses at which weights are kept the first time they are reached, from high to low."""
-
-
-class StopReason(StrEnum):
-    """Why a training ended."""
-
-    TARGET = "target"
-    """The training loss reached the protocol's `target_loss`."""
-    MAX_EPOCHS = "max_epochs"
-    DIVERGED = "diverged"
-    """A loss was not finite."""
-    TIMEOUT = "timeout"
-    REQUESTED = "requested"
-    """A regularizer asked for it; `Outcome.stop_note` has its name and reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

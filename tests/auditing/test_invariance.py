@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from genbench.api import select
 from genbench.auditing.invariance import TOLERANCE, audit, compare, values_of
 from genbench.auditing.networks import NETWORKS, train_networks
 from genbench.auditing.transformations import TRANSFORMATIONS, Transformation, transformed
 from genbench.base.values import Status, Value
+from genbench.host.selection import select
 
 # Functions of the network's function alone, and sums over paths: no rescaling of units hides from them.
 BLIND_TO_RESCALING = [

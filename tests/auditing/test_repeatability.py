@@ -6,9 +6,9 @@ import statistics
 import numpy as np
 import pytest
 
-from genbench.api import select
 from genbench.auditing.repeatability import audit, drawing, spreads
 from genbench.base.errors import InvalidInput, UsageError
+from genbench.host.selection import select
 
 
 def slow_spreads(rows):

@@ -9,7 +9,7 @@ from genbench import NotApplicable, Task
 from genbench.auditing.transformations import TRANSFORMATIONS, hidden_layers, transformed
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
-from genbench.probes.sample import chunks
+from genbench.networks.passes import chunks
 
 RELU = ["mlp", "convnet", "convnet-batch-norm", "flattened"]
 OF_UNITS = ["relu_rescaling_layers", "relu_rescaling_units", "unit_permutation"]

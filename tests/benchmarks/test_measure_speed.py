@@ -54,15 +54,15 @@ from genbench.datasets.mnist import mnist
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.selection import select_measures
+from genbench.measuring import compute
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.wide_resnet import wide_resnet
 from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import hessian_krylov
-from genbench.probes.folding import folded_model
 from genbench.probes.gradients import gradient_gram, gradient_moments
 from genbench.probes.jacobians import input_jacobians, projected_jacobians
-from genbench.probes.layers import input_shapes, layers
+from genbench.probes.layers import folded_model, input_shapes, layers
 from genbench.probes.objective import objective
 from genbench.probes.outputs import logits
 from genbench.probes.perturbation import direction_seeds, tolerated_noise
@@ -105,7 +105,7 @@ class Fit:
             "model": self.model, "initial_model": self.initial_model, "inputs": self.inputs[:examples],
             "targets": self.targets[:examples], "task": self.task, "device": CPU,
         }  # fmt: skip
-        return list(battery.compute(roots, lambda component, settings: 0, **noted))
+        return list(compute(battery, roots, lambda component, settings: 0, **noted))
 
     @property
     def sample(self):

@@ -8,8 +8,8 @@ import pytest
 import torchvision.datasets
 
 import genbench
+from genbench.base.files import file_hash
 from genbench.datasets import cifar
-from genbench.datasets.content import file_hash
 from genbench.datasets.remote import Publication, RemoteFile
 
 

@@ -4,8 +4,8 @@ import torchvision.datasets
 from scipy.io import savemat
 
 import genbench
+from genbench.base.files import file_hash
 from genbench.datasets import svhn
-from genbench.datasets.content import file_hash
 from genbench.datasets.remote import Publication, RemoteFile
 
 

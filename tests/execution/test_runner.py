@@ -14,9 +14,10 @@ from genbench import api
 from genbench.base.errors import GenbenchError
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.locks import Locks
-from genbench.execution.runner import Progress, Runner, Summary
+from genbench.execution.runner import Progress, Runner
 from genbench.host.host import Host, PluginSource
 from genbench.planning.suite import load_suite
+from genbench.runs.run import Summary
 from genbench.runs.store import Folder
 
 PLUGIN = """\

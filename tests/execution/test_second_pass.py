@@ -9,7 +9,7 @@ from running import InlineProcess, command, values
 
 from genbench.datasets.digits import digits
 from genbench.fitting import splits
-from genbench.fitting.fit import network, training_data
+from genbench.fitting.building import network, training_data
 from genbench.fitting.roots import roots
 from genbench.host import Host
 from genbench.host.signatures import describe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running import Ended, command, fit_files
 
-from genbench.api import Run
+from genbench.runs.run import Run
 
 SUITE = """\
 dataset = { name = "digits", train_size = 100 }

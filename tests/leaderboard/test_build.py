@@ -15,13 +15,13 @@ import pytest
 from leaderboard.lines import edit, read, write
 from running import command, strict_json
 
-from genbench.api import Run
 from genbench.host.identity import identity_digest, value_key
 from genbench.leaderboard import diff, markdown
 from genbench.leaderboard.build import badge, read_leaderboard
 from genbench.leaderboard.diff import read_state
 from genbench.leaderboard.entry import read_entry
 from genbench.leaderboard.pool import pool
+from genbench.runs.run import Run
 
 NAME = "tiny-alice"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genbench.api import plan_suite
 from genbench.base.errors import InvalidInput
+from genbench.fitting.preflight import plan_suite
 from genbench.host import Host
 from genbench.leaderboard.pack import _declared, _spellings
 from genbench.leaderboard.points import point_of, points_of

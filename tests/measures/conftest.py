@@ -9,6 +9,7 @@ import genbench
 from genbench.host import Host
 from genbench.host.battery import Battery, Request
 from genbench.host.settings import parse_variant
+from genbench.measuring import compute
 
 
 @cache
@@ -35,7 +36,7 @@ class Fit:
         name, settings = parse_variant(spelling)
         request = Request.of(host().find("measure", name), settings)
         battery = Battery.resolve([request], host().probe_lookup)
-        (value,) = battery.compute(self.roots, lambda component, settings: 1)
+        (value,) = compute(battery, self.roots, lambda component, settings: 1)
         return value
 
     def __getitem__(self, spelling):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench import Task
+from genbench import Task, measuring
 from genbench.base.data import Split
 from genbench.contract.components import COST_CLASSES, Kind
 from genbench.contract.protocol import Protocol
@@ -95,7 +95,7 @@ def compute(given, only=None):
     def seed_for(component, settings):
         return seeds.setdefault(spell(component, settings), len(component.name))
 
-    return {value.name.partition("[")[0]: value for value in battery.compute(given, seed_for)}
+    return {value.name.partition("[")[0]: value for value in measuring.compute(battery, given, seed_for)}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_forward_pass_serves_all_measures_of_the_outputs():
     families = ["family:margin", "family:calibration", "train_loss", "train_error"]
     requests = select_measures(families, MEASURES, HOST.probe_lookup)
     battery = Battery.resolve(requests, HOST.probe_lookup)
-    list(battery.compute(given, lambda component, settings: 0))
+    list(measuring.compute(battery, given, lambda component, settings: 0))
     handle.remove()
     assert [size for size in passes if size > 8] == [30]  # copies with scaled layers see eight examples
 

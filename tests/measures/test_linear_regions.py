@@ -70,7 +70,7 @@ def test_low_quantiles_of_pre_activations(pieces):
 
 
 def test_chunks_change_nothing(pieces, monkeypatch):
-    import genbench.probes.sample as sample
+    import genbench.networks.passes as sample
 
     names = ("linear_regions", "inverse_preactivation")
     before = [pieces[name] for name in names]

@@ -11,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from torch import nn
 
 from genbench.measures.random_matrix import ww_num_rand_spikes
-from genbench.probes.layers import Layer
+from genbench.networks.layers import Layer
 from genbench.probes.random_matrices import bulk_of, shuffled_eigenvalues
 from genbench.probes.truncated_power_laws import fit_truncated_power_law
 

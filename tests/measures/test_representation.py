@@ -8,7 +8,8 @@ from sklearn import metrics
 from torch import nn
 
 import genbench
-from genbench.probes.hidden import chosen_place, representation
+from genbench.networks.hidden import chosen_place
+from genbench.probes.hidden import representation
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from torch import nn
 
 from genbench.probes.class_pairs import partners_of_class
 from genbench.probes.eigenvalues import eigenvalues, fit_power_law, layer_spectra
-from genbench.probes.folding import folded_model
-from genbench.probes.layers import layers
+from genbench.probes.layers import folded_model, layers
 
 
 def fit_slowly(values):

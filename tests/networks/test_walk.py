@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.networks.walk import Walk, WalkKeeper, distances_between, walk_through
+from genbench.networks.walk import Walk, distances_between, walk_through
+from genbench.training.recording import WalkKeeper
 
 
 def walked(points, last):

@@ -7,13 +7,13 @@ import textwrap
 
 import pytest
 
-from genbench import training
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, UsageError
-from genbench.contract.protocol import NEUTRAL
+from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.host.host import Host, PluginSource
-from genbench.planning.plan import ABSENT, Identity, Plan, Trial, axis_named, axis_values, make_plan
+from genbench.planning.axes import ABSENT, axis_named, axis_values
+from genbench.planning.plan import Identity, Plan, Trial, make_plan
 from genbench.planning.suite import load_suite
 
 TASK = Task("classification", (1, 8, 8), 10)
@@ -245,7 +245,7 @@ def test_a_key_is_the_hash_of_what_determines_the_fit_written_by_hand(plan):
         },
         "regularizers": [{"name": "gentle", "settings": {"rate": 0.1}, "source": "", "version": 1}],
         "seed": 3,
-        "trainer": {"threads": 1, "version": training.VERSION},
+        "trainer": {"threads": 1, "version": TRAINER_VERSION},
     }
     by_hand = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     assert trial.key == hashlib.sha256(by_hand).hexdigest()[:32]
@@ -333,7 +333,7 @@ def test_checksum_threads_trainer_and_seed_change_the_key(plan, monkeypatch):
         plan(text + "threads = 2"),
         plan(text + "seeds = [1]"),
     ]
-    monkeypatch.setattr(training, "VERSION", training.VERSION + 1)
+    monkeypatch.setattr("genbench.planning.plan.TRAINER_VERSION", TRAINER_VERSION + 1)
     found.append(plan(text))
     assert len(set().union(*map(keys, found))) == len(found)
 
@@ -449,7 +449,7 @@ def test_an_axis_is_a_coordinate_with_more_than_one_level(plan):
 
 def test_a_setting_that_a_component_lacks_has_a_level_of_its_own(plan):
     trials = plan().trials
-    widths = axis_values(trials)["model.width"]
+    widths = axis_values([each.coordinates() for each in trials])["model.width"]
     assert {width for width, trial in zip(widths, trials, strict=True) if trial.model.name == "deep"} == {"-"}
 
 

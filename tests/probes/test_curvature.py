@@ -6,11 +6,11 @@ from torch import nn
 
 import genbench
 from genbench.networks import hessian
+from genbench.networks.passes import chunks
 from genbench.probes.curvature import hessian_krylov, hessian_remainder
-from genbench.probes.folding import folded_model
+from genbench.probes.layers import folded_model
 from genbench.probes.objective import objective
 from genbench.probes.perturbation import normal_direction
-from genbench.probes.sample import chunks
 
 
 def objective_of(model, inputs, targets, kind="classification"):

@@ -10,8 +10,8 @@ import genbench
 from genbench.models.rnn import rnn
 from genbench.networks import gradient_products as engine
 from genbench.networks import layer_gradients
+from genbench.networks.passes import at_most
 from genbench.probes.gradients import batch_gradients, gradient_gram, gradient_moments
-from genbench.probes.sample import at_most
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,8 @@ import genbench
 from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
-from genbench.probes.hidden import Place, captured, chosen_place, hidden_places, representation
+from genbench.networks.hidden import Place, captured, chosen_place, hidden_places
+from genbench.probes.hidden import representation
 from genbench.probes.hidden_jacobians import (
     hidden_jacobians,
     interlayer_jacobians,

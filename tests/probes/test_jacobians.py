@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.networks.passes import chunks, evenly_spaced, forward
 from genbench.probes.jacobians import input_jacobians, projected_jacobians
-from genbench.probes.sample import chunks, evenly_spaced, forward
 
 CPU = torch.device("cpu")
 

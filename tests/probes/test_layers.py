@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes.folding import folded_model
-from genbench.probes.layers import input_shapes, layers, matched
+from genbench.networks.layers import matched
+from genbench.probes.layers import folded_model, input_shapes, layers
 
 
 def read(model, fold=True):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import genbench
 from genbench.models.polynomial_activation import PolynomialActivation
 from genbench.networks.linear_pieces import require_linear_pieces
-from genbench.probes.folding import folded_model
+from genbench.probes.layers import folded_model
 from genbench.probes.paths import active_paths, linear_paths, squared_paths
 
 

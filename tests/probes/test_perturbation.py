@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 import genbench
 from genbench.probes.ascent import tolerated_ascent
-from genbench.probes.folding import folded_model
+from genbench.probes.layers import folded_model
 from genbench.probes.objective import objective
 from genbench.probes.perturbation import direction_seeds, normal_direction, tolerated_noise
 from genbench.probes.radii import flatness_radii

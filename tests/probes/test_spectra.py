@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from genbench.probes.folding import folded_model
-from genbench.probes.layers import input_shapes, layers
+from genbench.probes.layers import folded_model, input_shapes, layers
 from genbench.probes.spectra import matrix_norm, operator_norm, spectral_distances, spectral_norms
 
 

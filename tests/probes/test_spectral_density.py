@@ -8,8 +8,9 @@ from torch import nn
 
 import genbench
 from genbench.networks.hessian import Hessian
-from genbench.probes.curvature import hessian_krylov, lanczos
-from genbench.probes.folding import folded_model
+from genbench.networks.lanczos import lanczos
+from genbench.probes.curvature import hessian_krylov
+from genbench.probes.layers import folded_model
 from genbench.probes.objective import objective
 from genbench.probes.spectral_density import Density, hessian_density
 

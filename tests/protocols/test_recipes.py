@@ -6,7 +6,7 @@ import pytest
 
 from genbench.base.errors import InvalidInput
 from genbench.contract.components import Kind, declaration
-from genbench.contract.protocol import NEUTRAL, Protocol
+from genbench.contract.protocol import NEUTRAL, Protocol, learning_rate
 from genbench.host.signatures import describe
 from genbench.protocols import (
     curve_fitting,
@@ -19,7 +19,6 @@ from genbench.protocols import (
     vanilla_sgd,
     wide_resnet,
 )
-from genbench.training.optimizer import learning_rate
 
 ALL = [
     interpolate.Interpolate,

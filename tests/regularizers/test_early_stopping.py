@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from genbench.base.errors import InvalidInput
+from genbench.base.values import StopReason
 from genbench.training.evaluation import evaluate
-from genbench.training.outcome import StopReason
 
 
 def losses_by_epoch(problem, split, epochs, **settings):

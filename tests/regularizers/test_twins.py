@@ -12,6 +12,7 @@ from genbench.base.data import Split, Task
 from genbench.contract.protocol import Protocol
 from genbench.host import Host
 from genbench.host.battery import Battery, Request
+from genbench.measuring import compute
 from genbench.models.mlp import mlp
 from genbench.training.loop import train
 from genbench.training.network import build_network
@@ -56,7 +57,7 @@ def measured(name, model, inputs, targets, task):
     battery = Battery.resolve([Request.of(HOST.find("measure", name), {})], HOST.probe_lookup)
     roots = {"model": model.eval(), "inputs": inputs, "targets": targets, "task": task}
     roots["device"] = torch.device("cpu")
-    (value,) = battery.compute(roots, lambda component, settings: 1)
+    (value,) = compute(battery, roots, lambda component, settings: 1)
     assert value.status == "ok", f"{name}: {value.reason}"
     return value.value
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from genbench.planning.plan import ABSENT
+from genbench.planning.axes import ABSENT
 from genbench.report.correlation import FEWEST, correlation
 from genbench.report.fits import axis_columns, curves, endings
 from genbench.report.sections import claims_section, regularizers_section

@@ -9,7 +9,7 @@ import torch
 from genbench import api
 from genbench.base.data import Split
 from genbench.contract.components import Kind
-from genbench.fitting.fit import network, parts
+from genbench.fitting.building import network, parts
 from genbench.fitting.prediction import predict
 from genbench.host import Host
 from genbench.planning.plan import Plan, Trial

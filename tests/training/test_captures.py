@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from genbench.base.errors import InvalidInput
+from genbench.base.values import StopReason
 from genbench.contract.regularizer import Regularizer
-from genbench.training.outcome import StopReason
 
 
 class HiddenPenalty(Regularizer):

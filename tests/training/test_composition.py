@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from genbench.base.canonical import stream_seed
 from genbench.base.errors import InvalidInput
+from genbench.base.values import StopReason
 from genbench.contract.regularizer import Regularizer
-from genbench.training.outcome import StopReason
 
 
 @dataclass(frozen=True, kw_only=True)

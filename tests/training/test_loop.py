@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput
+from genbench.base.values import StopReason
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import train
-from genbench.training.outcome import StopReason
 
 SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4}
 

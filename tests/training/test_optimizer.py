@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from genbench.base.errors import InvalidInput
-from genbench.contract.protocol import Protocol
+from genbench.contract.protocol import Protocol, learning_rate
 from genbench.contract.regularizer import Regularizer
-from genbench.training.optimizer import LearningRates, learning_rate, make_optimizer, parameter_groups
+from genbench.training.optimizer import LearningRates, make_optimizer, parameter_groups
 
 STEPS = 6
 ETA, MU, LAMBDA = 0.1, 0.9, 0.01

@@ -7,11 +7,11 @@ import torch
 
 from genbench.base.canonical import stream_seed
 from genbench.base.errors import InvalidInput
+from genbench.base.values import StopReason
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer
 from genbench.training.evaluation import evaluate
 from genbench.training.loop import train
-from genbench.training.outcome import StopReason
 from genbench.training.pretraining import pretraining_labels
 
 SEEDS = {"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4, "noise": 5}

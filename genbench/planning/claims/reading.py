@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_type_hints
 
@@ -11,7 +11,6 @@ from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.planning.claims.claim import HISTORY_COLUMNS, NEEDS, NULLS, OUTCOME_COLUMNS, Claim, column_words
-from genbench.planning.grid import Grid
 
 __all__ = ["TEST_HISTORY", "column_faults", "read_claims"]
 
@@ -97,7 +96,7 @@ def _disagreements(table: Mapping[str, Any]) -> list[str]:
 
 
 def column_faults(
-    claim: Claim, measures: str | Sequence[str], keep: Sequence[Any], host: Host, grids: Sequence[Grid]
+    claim: Claim, measures: str | Sequence[str], keep: Sequence[Any], host: Host, settings: Collection[str]
 ) -> list[str]:
     """Which columns of a claim cannot be there in a run of a suite, known before anything trains.
 
@@ -107,12 +106,12 @@ def column_faults(
         Those that the suite computes.
     keep : sequence
         What it keeps of each fit.
-    grids : sequence of Grid
-        Their settings may stand for `on`.
+    settings : collection of str
+        Names of the settings in the suite's grids: they may stand for `on`.
     """
     faults = []
     for word in dict.fromkeys(column_words(claim)):
-        if word in OUTCOME_COLUMNS or (word == claim.on and word.rpartition(".")[2] in _settings(grids)):
+        if word in OUTCOME_COLUMNS or (word == claim.on and word.rpartition(".")[2] in settings):
             continue
         if word in HISTORY_COLUMNS:
             if TEST_HISTORY not in keep:
@@ -122,16 +121,6 @@ def column_faults(
         if fault:
             faults.append(fault)
     return faults
-
-
-def _settings(grids: Sequence[Grid]) -> set[str]:
-    alternatives = [
-        each
-        for grid in grids
-        for part in (grid.dataset, grid.model, grid.protocol, *grid.regularizers)
-        for each in part
-    ]
-    return {name for each in alternatives for name in each.component.settings}
 
 
 def _measure_fault(word: str, words: str | Sequence[str], host: Host) -> str:

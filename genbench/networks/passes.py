@@ -9,20 +9,22 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-import genbench
+from genbench.base.errors import NotApplicable
 
-__all__ = ["at_most", "chunks", "evenly_spaced", "forward", "require_differentiable", "sample_size"]
+__all__ = [
+    "at_most",
+    "chunks",
+    "evenly_spaced",
+    "forward",
+    "outputs_of",
+    "require_classes",
+    "require_differentiable",
+]
 
 # Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
 # network; these sizes keep a chunk near the processor's caches, and near one gigabyte on an accelerator.
 _CHUNK = {"cpu": 2**20, "cuda": 2**23}
 _LIMIT: ContextVar[int | None] = ContextVar("_LIMIT", default=None)
-
-
-@genbench.probe
-def sample_size(targets) -> int:
-    """Number of training examples, m in the bounds."""
-    return len(targets)
 
 
 def forward(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -36,14 +38,21 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
     outputs = model(_as_the_model_wants(model, inputs))
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise genbench.NotApplicable(f"the network returns {got}, not one row of outputs for each example")
+        raise NotApplicable(f"the network returns {got}, not one row of outputs for each example")
     return outputs
+
+
+def outputs_of(model: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+    """Outputs of the network without their graph, shape (n, outputs), double, computed in chunks."""
+    with torch.no_grad():
+        parts = [forward(model, inputs[part]).double() for part in chunks(inputs, device)]
+    return torch.cat(parts)
 
 
 def require_differentiable(inputs: Tensor) -> None:
     """Raise NotApplicable for inputs that are no real numbers, such as indices of an embedding."""
     if not inputs.is_floating_point():
-        raise genbench.NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
+        raise NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
 
 
 def _as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -91,3 +100,11 @@ def evenly_spaced(rows: Tensor, wanted: int) -> Tensor:
         return rows
     places = torch.linspace(0, len(rows) - 1, wanted, dtype=torch.float64).round().long()
     return rows[places.to(rows.device)]
+
+
+def require_classes(task, logits: Tensor) -> None:
+    """Raise NotApplicable unless the task is classification with an output for each class."""
+    if task.kind != "classification":
+        raise NotApplicable("defined for classification only")
+    if logits.shape[1] < 2:
+        raise NotApplicable("needs an output for each class, the network has one output in all")

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.probes.folding import fold_plan, folded_model
-from genbench.probes.layers import layers
+from genbench.networks.folding import fold_plan, folded_copy
+from genbench.networks.layers import weight_layers
 
 
 class Residual(nn.Module):
@@ -64,24 +64,24 @@ def test_the_function_stays_the_same(model):
     model = scrambled(model)
     inputs = torch.randn(5, 3, 8, 8, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(folded_model(model)(inputs), model(inputs), rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(folded_model(model, fold=False)(inputs), model(inputs))
+        torch.testing.assert_close(folded_copy(model)(inputs), model(inputs), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(folded_copy(model, fold=False)(inputs), model(inputs))
 
 
 def test_folded_batch_norms_have_scale_one():
-    for norm in folded_model(scrambled(Residual())).modules():
+    for norm in folded_copy(scrambled(Residual())).modules():
         if isinstance(norm, nn.BatchNorm2d):
             torch.testing.assert_close(norm.weight.abs(), torch.ones_like(norm.weight))
 
 
 def test_the_scale_of_batch_norm_drops_out_of_the_folded_weights():
     model = scrambled(Residual())
-    before = [layer.weight for layer in layers(folded_model(model))]
+    before = [layer.weight for layer in weight_layers(folded_copy(model))]
     with torch.no_grad():
         model.conv1.weight.mul_(7)
         model.norm2.running_mean.mul_(7)
         model.norm2.running_var.copy_((model.norm2.running_var + model.norm2.eps) * 49 - model.norm2.eps)
-    after = [layer.weight for layer in layers(folded_model(model))]
+    after = [layer.weight for layer in weight_layers(folded_copy(model))]
     for old, new in zip(before, after, strict=True):
         torch.testing.assert_close(old, new)
 
@@ -95,7 +95,7 @@ def test_a_plan_says_which_side_takes_the_norm():
 def test_the_original_is_not_touched():
     model = scrambled(Residual()).float()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    folded_model(model)
+    folded_copy(model)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
@@ -129,12 +129,12 @@ def reused():
 )
 def test_what_cannot_be_folded_is_refused_with_the_reason(model, said):
     with pytest.raises(genbench.NotApplicable, match=said):
-        folded_model(model.eval())
+        folded_copy(model.eval())
 
 
 def test_parametrized_weights_are_read_as_they_act():
     layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
     with torch.no_grad():
         layer.parametrizations.weight.original0.mul_(5)
-    (found,) = layers(folded_model(nn.Sequential(layer).eval()))
+    (found,) = weight_layers(folded_copy(nn.Sequential(layer).eval()))
     torch.testing.assert_close(found.weight, layer.weight.detach().double())

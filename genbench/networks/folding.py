@@ -21,16 +21,9 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
-import genbench
+from genbench.base.errors import NotApplicable
 
-__all__ = [
-    "FoldPlan",
-    "explicit_batch_norm",
-    "fold_plan",
-    "folded_initial_model",
-    "folded_model",
-    "is_batch_norm",
-]
+__all__ = ["FoldPlan", "explicit_batch_norm", "fold_plan", "folded_copy", "is_batch_norm"]
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -46,32 +39,6 @@ _HOMOGENEOUS_FUNCTIONS = (
     F.avg_pool1d, F.avg_pool2d, F.max_pool1d, F.max_pool2d, F.adaptive_avg_pool1d, F.adaptive_avg_pool2d,
 )  # fmt: skip
 _HOMOGENEOUS_METHODS = ("relu", "relu_", "flatten")
-
-
-@genbench.probe
-def folded_model(model, *, fold: bool = True) -> nn.Module:
-    """A copy of the network in double precision, evaluation mode, batch norm folded into the weights.
-
-    Parameters
-    ----------
-    fold : bool
-        False leaves every batch norm as it is.
-
-    Raises
-    ------
-    NotApplicable
-        A batch norm cannot be folded, see `fold_plan`.
-    """
-    return _folded_copy(model, fold)
-
-
-@genbench.probe
-def folded_initial_model(initial_model, *, fold: bool = True) -> nn.Module:
-    """The network at initialization, treated as `folded_model` treats the trained one.
-
-    Its running variance is 1, so that folding rescales the trained weights and hardly the initial ones.
-    """
-    return _folded_copy(initial_model, fold)
 
 
 def is_batch_norm(module: nn.Module) -> bool:
@@ -125,13 +92,13 @@ def fold_plan(model: nn.Module) -> FoldPlan:
         layer = _layer_before(node, modules)
         readers = [layer] if layer else _layers_after(node, modules)
         if not readers or any(times_called[name] > 1 for name in (norm, *readers)):
-            raise genbench.NotApplicable(
+            raise NotApplicable(
                 f"batch norm '{norm}' cannot be folded: the layers beside it do not take it in alone"
             )
         (behind if layer else before).update(dict.fromkeys(readers, norm))
     unseen = norms - set(behind.values()) - set(before.values())
     if unseen:
-        raise genbench.NotApplicable(f"batch norm '{min(unseen)}' cannot be folded: it is never called")
+        raise NotApplicable(f"batch norm '{min(unseen)}' cannot be folded: it is never called")
     return FoldPlan(behind, before)
 
 
@@ -139,7 +106,7 @@ def _calls(model: nn.Module) -> list[fx.Node]:
     try:
         graph = _Tracer().trace(model)
     except Exception as fault:  # tracing runs the model's own code on stand-ins, which may raise anything
-        raise genbench.NotApplicable(f"batch norm cannot be folded, tracing fails: {fault}") from None
+        raise NotApplicable(f"batch norm cannot be folded, tracing fails: {fault}") from None
     return [node for node in graph.nodes if node.op == "call_module"]
 
 
@@ -181,7 +148,19 @@ def _is_homogeneous(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
     return node.op == "call_method" and node.target in _HOMOGENEOUS_METHODS
 
 
-def _folded_copy(model: nn.Module, fold: bool) -> nn.Module:
+def folded_copy(model: nn.Module, *, fold: bool = True) -> nn.Module:
+    """A copy of the network in double precision, evaluation mode, batch norm folded into the weights.
+
+    Parameters
+    ----------
+    fold : bool
+        False leaves every batch norm as it is.
+
+    Raises
+    ------
+    NotApplicable
+        A batch norm cannot be folded, see `fold_plan`.
+    """
     plan = fold_plan(model) if fold else FoldPlan({}, {})
     copied = copy.deepcopy(model).double().eval().requires_grad_(False)
     for module in list(copied.modules()):
@@ -224,7 +203,7 @@ def explicit_batch_norm(model: nn.Module) -> None:
         if not isinstance(norm, _BatchNorm):
             continue
         if norm.running_mean is None or norm.running_var is None:
-            raise genbench.NotApplicable("a batch norm keeps no running statistics")
+            raise NotApplicable("a batch norm keeps no running statistics")
         scale = (norm.running_var.double() + norm.eps).rsqrt()
         shift = torch.zeros_like(scale)
         if norm.affine:

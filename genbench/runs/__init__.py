@@ -1,0 +1,1 @@
+"""The run folder: what lies there, read with suspicion and put into tables."""
