@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genbench.base.outcomes import COLUMNS, GAPS
 from genbench.base.values import StopReason
 from genbench.planning.axes import ABSENT, axis_named
-from genbench.planning.claims.claim import HISTORY_COLUMNS, OUTCOME_COLUMNS, RECIPROCAL
+from genbench.planning.claims.claim import HISTORY_COLUMNS, RECIPROCAL
 from genbench.planning.plan import Trial
-from genbench.ranking.targets import DERIVED
-from genbench.runs.results import read_table
 
 if TYPE_CHECKING:
-    from genbench.runs.store import Folder
+    from genbench.runs.results import RunTable
 
 __all__ = ["BEST", "Evidence", "history_columns", "read_evidence"]
 
@@ -84,22 +83,20 @@ def _knows(word: str, axes: Iterable[str]) -> bool:
     return word in axes or any(each.rpartition(".")[2] == word for each in axes)
 
 
-def read_evidence(folder: Folder) -> Evidence:
-    """Read the table of a run and what its fits have of a test history."""
-    results = read_table(folder)
+def read_evidence(results: RunTable) -> Evidence:
+    """The table of a run and what its fits have of a test history."""
     frame = results.frame
-    records = [_record(folder, key) for key in frame["key"]]
-    trials = [Trial.from_dict(each["trial"]) for each in records]
+    trials = [Trial.from_dict(each["trial"]) for each in results.records]
     each_one = [trial.coordinates() for trial in trials]
     names = dict.fromkeys(name for each in each_one for name in each)
     columns = {
         name: frame[name].to_numpy(dtype=float)
-        for name in (*OUTCOME_COLUMNS, *results.measures)
+        for name in (*COLUMNS, *results.measures)
         if name in frame.columns
     }
-    for name, (test, train) in DERIVED.items():
+    for name, (test, train) in GAPS.items():
         columns.setdefault(name, columns[test] - columns[train])
-    found = [history_columns(each) for each in records]
+    found = [history_columns(each) for each in results.records]
     if any(found):
         columns |= {
             name: np.array([each.get(name, np.nan) for each in found], dtype=float)
@@ -114,12 +111,6 @@ def read_evidence(folder: Folder) -> Evidence:
         diverged=diverged,
         spelled=results.column,
     )
-
-
-def _record(folder: Folder, key: str) -> Mapping[str, Any]:
-    stored = folder.fit(key)
-    assert stored is not None
-    return stored.record
 
 
 def history_columns(record: Mapping[str, Any]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from genbench.claims.statistics import Untestable, per_seed
 from genbench.planning.claims.claim import BOUNDS, Claim
 
 if TYPE_CHECKING:
-    from genbench.runs.store import Folder
+    from genbench.runs.results import RunTable
 
 __all__ = ["Judgement", "Verdict", "interval", "judge", "judge_run"]
 
@@ -68,9 +68,9 @@ class Judgement:
         }  # fmt: skip
 
 
-def judge_run(claims: Sequence[Claim], folder: Folder) -> list[Judgement]:
-    """The verdicts of a run folder on claims, in their order."""
-    evidence = read_evidence(folder)
+def judge_run(claims: Sequence[Claim], results: RunTable) -> list[Judgement]:
+    """The verdicts of a run on claims, in their order."""
+    evidence = read_evidence(results)
     return [judge(claim, evidence) for claim in claims]
 
 

@@ -30,10 +30,11 @@ def command(run: Path, suite: str | None, form: str | None) -> None:
     from genbench.claims.table import COLUMNS, FORMAT, as_markdown, table_rows, tally
     from genbench.claims.verdict import judge_run
     from genbench.report.terminal import print_rows
+    from genbench.runs.results import read_table
     from genbench.runs.store import Folder
 
     folder = Folder(run, options.warn)
-    judgements = judge_run(_own(folder) if suite is None else _of_suite(suite), folder)
+    judgements = judge_run(_own(folder) if suite is None else _of_suite(suite), read_table(folder))
     if form == "json":
         options.echo_json({"format": FORMAT, "claims": [each.as_dict() for each in judgements]})
     elif form == "markdown":

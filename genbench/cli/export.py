@@ -22,12 +22,10 @@ def command(run: Path, file: Path, costs: bool) -> None:
     leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
     """
     from genbench.base.files import as_json, write_atomically
-    from genbench.runs.results import with_costs
     from genbench.runs.run import Run
 
-    opened = Run(run, warn=options.warn)
-    results = opened.results()
-    frame = with_costs(opened.folder, results) if costs else results.frame
+    results = Run(run, warn=options.warn).results()
+    frame = results.with_costs() if costs else results.frame
     for note in results.notes:
         options.warn(note)
     form = file.suffix.lower()

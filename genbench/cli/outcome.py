@@ -48,7 +48,7 @@ def _print_tables(run: Run, *, json_: bool) -> None:
     results = run.results()
     second = rank_regularizers(results) if has_alternatives(results) else None
     try:
-        board = run.rank(target)
+        board = results.rank(target)
     except RankingError as fault:
         click.echo(f"no ranking yet: {fault}", err=True)
         board = None

@@ -49,7 +49,7 @@ def command(
         top=top,
     )
     content = read_content(
-        opened, targets=[chosen], axes=options.words(axes), bootstrap=bootstrap, rank=kind in RANKED
+        opened, results, targets=[chosen], axes=options.words(axes), bootstrap=bootstrap, rank=kind in RANKED
     )
     file = save(draw(content, kind, choice), out)
     try:

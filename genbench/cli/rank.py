@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.values import StopReason
 from genbench.cli import options
 
 if TYPE_CHECKING:
@@ -101,19 +102,19 @@ class _Run:
     def __init__(self, path: Path, converged_only: bool):
         from genbench.runs.run import Run
 
-        self._run = Run(path, warn=options.warn)
-        reached = self._run.table()["stop_reason"] == "target" if converged_only else None
-        self._given = {} if reached is None else {"converged": reached.to_numpy()}
+        self._results = Run(path, warn=options.warn).results()
+        reached = self._results.frame["stop_reason"] == StopReason.TARGET
+        self._given = {"converged": reached.to_numpy()} if converged_only else {}
 
     def column(self, word: str) -> str:
         """The column that the name or an alias of a measure means."""
-        return self._run.results().column(word)
+        return self._results.column(word)
 
     def rank(self, target: str, **given: Any) -> Board:
-        return self._run.rank(target, **{**given, **self._given})
+        return self._results.rank(target, **{**given, **self._given})
 
     def rank_flips(self, targets: Sequence[str], **given: Any) -> Flips:
-        return self._run.rank_flips(targets, **{**given, **self._given})
+        return self._results.rank_flips(targets, **{**given, **self._given})
 
 
 class _Table:

@@ -37,10 +37,12 @@ def command(
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
     opened = Run(run, warn=options.warn)
+    results = opened.results()
     content = read_content(
-        opened, cards=lambda names: options.cards(names, plugins, without),
+        opened, results, cards=lambda names: options.cards(names, plugins, without),
         targets=options.words(targets), axes=options.words(axes), bootstrap=bootstrap,
-        regularizers=regularizer_rows(opened), claims=claim_rows(opened),
+        regularizers=regularizer_rows(results),
+        claims=claim_rows(opened.folder.suite_content(), results),
     )  # fmt: skip
     for target, reason in content.refused.items():
         options.warn(f"no ranking for {target}: {reason}")

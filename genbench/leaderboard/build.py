@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
-from genbench.leaderboard.entry import Entry, suite_identity
+from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.pool import Pooled, pool
 from genbench.leaderboard.validate import Checked, check_entry, installed_suite
+from genbench.planning.sameness import suite_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ def _group(entry: Entry) -> tuple[Any, ...]:
     trials = [line["trial"] for line in entry.fits.values()]
     parts = [(each["kind"], each["name"], each["version"]) for each in entry.header["components"]]
     checksums = sorted({(each["dataset"]["name"], each["checksum"]) for each in trials})
-    identity = digest([suite_identity(entry.suite), entry.header["trainer"], sorted(parts), checksums])
+    identity = digest([suite_digest(entry.suite), entry.header["trainer"], sorted(parts), checksums])
     return entry.header["suite"]["name"], entry.header["suite"]["version"], identity
 
 

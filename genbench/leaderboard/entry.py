@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genbench.base.canonical import canonical_json, digest
+from genbench.base.canonical import canonical_json
+from genbench.base.outcomes import TARGETS
 from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
 from genbench.leaderboard.schema import FORMAT, check_line
-from genbench.planning.suite import TARGETS
 from genbench.runs.store import Measured, StoredFit
 
-__all__ = ["SUITE_WORDING", "Entry", "EntryFolder", "read_entry", "records_digest", "suite_identity"]
-
-SUITE_WORDING = ("name", "title", "notes", "predicted_gpu_hours")
-"""Keys of a suite that change nothing of what is run."""
+__all__ = ["Entry", "EntryFolder", "read_entry", "records_digest"]
 
 
 @dataclass(frozen=True)
@@ -151,11 +148,6 @@ def records_digest(files: Mapping[str, bytes]) -> str:
         if not name.startswith("attestation-")
     ]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
-
-
-def suite_identity(content: Mapping[str, Any]) -> str:
-    """Hash of what a suite runs: everything in its file but the wording."""
-    return digest({key: value for key, value in content.items() if key not in SUITE_WORDING})
 
 
 def _suite(content: bytes, problems: list[str]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
+from genbench.base.outcomes import RESULTS
 from genbench.host.identity import identity_digest
 from genbench.leaderboard.entry import Entry, EntryFolder
 from genbench.runs.results import MeasureInfo, read_table
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
 
     from genbench.ranking import Board
     from genbench.runs.results import RunTable
-    from genbench.runs.store import Folder
 
 __all__ = ["Pooled", "PooledMeasure", "pool"]
-
-OUTCOME = ("train_error", "test_error", "train_loss", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,7 @@ def pool(entries: Sequence[Entry]) -> Pooled:
     import pandas as pd
 
     entries = sorted(entries, key=lambda each: each.name)
-    # What reads results asks a folder for nothing that an entry does not have.
-    read = {each.name: read_table(cast("Folder", EntryFolder(each))) for each in entries}
+    read = {each.name: read_table(EntryFolder(each)) for each in entries}
     chosen, notes = _chosen(entries)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     cells: dict[str, list[tuple[str, str, str]]] = {}
@@ -139,7 +136,7 @@ def pool(entries: Sequence[Entry]) -> Pooled:
 
 
 def _outcome(record: Mapping[str, Any]) -> list[str]:
-    return [repr(None if record[name] != record[name] else record[name]) for name in OUTCOME]
+    return [repr(None if record[name] != record[name] else record[name]) for name in RESULTS]
 
 
 def _worlds(entries: Sequence[Entry]) -> dict[str, str]:
@@ -179,7 +176,7 @@ def _chosen(entries: Sequence[Entry]) -> tuple[dict[str, set[str]], list[str]]:
 
 
 def _without_measures(record: Mapping[str, Any], table: RunTable) -> dict[str, Any]:
-    outcome = {*OUTCOME, "seed", "key", "gap", "loss_gap"}
+    outcome = {*RESULTS, "seed", "key", "gap", "loss_gap"}
     return {name: value for name, value in record.items() if name not in table.measures or name in outcome}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput, MissingResult, UsageError
 from genbench.base.files import as_json, write_atomically
+from genbench.base.outcomes import RESULTS
 from genbench.contract.components import Kind
 from genbench.host.identity import identity_digest, identity_of
 from genbench.host.settings import parse_variant
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EXACT", "LOOSE", "Tolerance", "attest", "chosen_fits", "reproduce"]
 
-OUTCOME = ("train_error", "test_error", "train_loss", "test_loss")
 MACHINE = ("system", "processor", "device", "packages")
 """What two environments share that belong to one class of machines, on which results are the same bits."""
 
@@ -253,7 +253,7 @@ def _compared(
     measured = rerun.measured(key).values
     return {
         "key": key,
-        "outcome": [_pair(name, recorded[name], fit.record[name], True, tolerance) for name in OUTCOME],
+        "outcome": [_pair(name, recorded[name], fit.record[name], True, tolerance) for name in RESULTS],
         "values": [
             _pair(
                 name,

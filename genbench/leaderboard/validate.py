@@ -14,14 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
 from genbench.base.values import Status
 from genbench.contract.protocol import TRAINER_VERSION
-from genbench.leaderboard.entry import SUITE_WORDING, Entry, read_entry, suite_identity
+from genbench.leaderboard.entry import Entry, read_entry
 from genbench.leaderboard.faults import faults
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.points import point_of, points_of
+from genbench.planning.sameness import differences
 from genbench.suites import genbench_suites
 
 __all__ = ["Checked", "check_entry", "installed_suite", "validate"]
@@ -82,7 +82,7 @@ def check_entry(folder: Path) -> Checked:
     try:
         entry, problems = read_entry(folder)
         if entry is not None:
-            problems = [*_suite_faults(entry), *faults(entry)]
+            problems = [*suite_faults(entry), *faults(entry)]
     except InvalidInput as fault:
         entry, problems = None, fault.problems
     if problems or entry is None:
@@ -102,23 +102,17 @@ def installed_suite(name: str) -> dict[str, Any] | None:
     return None if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _suite_faults(entry: Entry) -> Iterator[str]:
+def suite_faults(entry: Entry) -> Iterator[str]:
     """Whether a suite that goes by the name and version of an installed one is that one."""
     name, version = entry.header["suite"]["name"], entry.header["suite"]["version"]
     installed = installed_suite(name)
     if installed is None or installed.get("version", 1) != version:
         return
-    if suite_identity(installed) != suite_identity(entry.suite):
-        keys = sorted({*installed, *entry.suite} - {*SUITE_WORDING})
-        differ = [key for key in keys if _differ(installed.get(key), entry.suite.get(key))]
+    if differ := differences(installed, entry.suite):
         yield (
             f"suite.toml: is not version {version} of suite '{name}': it differs in "
             f"{', '.join(map(shown, differ))}; a changed suite needs a name of its own"
         )
-
-
-def _differ(one: Any, other: Any) -> bool:
-    return canonical_json([one]) != canonical_json([other])
 
 
 def _outdated(entry: Entry) -> str:

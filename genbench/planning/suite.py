@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from genbench.base.canonical import digest
 from genbench.base.constraints import Count, NonNegative, Positive
 from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.outcomes import TARGETS
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.host.settings import parse_variant
@@ -36,7 +36,6 @@ from genbench.planning.overrides import overridden
 
 __all__ = ["Limits", "Suite", "load_suite", "read_suite"]
 
-TARGETS = ("gap", "test_error", "loss_gap", "normalized_loss_gap", "output_normalized_loss_gap")
 PARTS = ("dataset", "model", "protocol")
 
 
@@ -82,12 +81,6 @@ class Suite:
     def kept(self, what: Literal["snapshots", "trajectory"]) -> int:
         """How many `snapshots` are kept, or of how many points of the `trajectory` the distances; often 0."""
         return max([each.get(what, 0) for each in self.keep if isinstance(each, Mapping)], default=0)
-
-    @property
-    def identity(self) -> str:
-        """What makes two suites the same: everything in the file but the wording."""
-        wording = ("title", "notes", "predicted_gpu_hours", "claim")
-        return digest({key: value for key, value in self.content.items() if key not in wording})
 
 
 def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_measures: bool = True) -> Suite:

@@ -82,6 +82,7 @@ class Content:
 
 def read_content(
     run: Run,
+    results: RunTable | None = None,
     *,
     cards: Callable[[list[str]], Mapping[str, Mapping[str, Any]]] = lambda names: {},
     targets: Sequence[str] | None = None,
@@ -96,6 +97,8 @@ def read_content(
     Parameters
     ----------
     run : Run
+    results : RunTable, optional
+        Of this run, where it has been read.
     cards : callable
         Takes the columns of measures and returns their cards, see `genbench.report.catalog.card`; a measure
         without one is shown without its formula and description.
@@ -118,13 +121,13 @@ def read_content(
         A target or an axis does not exist.
     """
     suite = run.folder.suite_content()
-    results = run.results()
+    results = results or run.results()
     wanted = list(targets or suite.get("targets") or ["gap"])
     for target in wanted:
         if target not in results.frame.columns:
             raise UsageError(f"unknown target '{target}'{nearest(target, results.frame.columns)}")
-    boards, refused = _boards(run, wanted, axes, bootstrap) if rank else ({}, {})
-    trials, ended, histories = _training(run, results)
+    boards, refused = _boards(results, wanted, axes, bootstrap) if rank else ({}, {})
+    trials, ended, histories = _training(results)
     return Content(
         title=suite.get("title") or suite.get("name", ""),
         folder=run.folder.path.resolve().name,
@@ -148,27 +151,27 @@ def read_content(
         ),
         curves=curves(histories),
         endings=endings(trials, ended),
-        provenance=provenance(run.folder),
+        provenance=provenance(run.folder, results.records),
         tables=[each for each in (regularizers_section(regularizers), claims_section(claims)) if each],
         notes=list(results.notes),
     )
 
 
 def _boards(
-    run: Run, targets: Sequence[str], axes: Sequence[str] | None, bootstrap: int
+    results: RunTable, targets: Sequence[str], axes: Sequence[str] | None, bootstrap: int
 ) -> tuple[dict[str, Board], dict[str, str]]:
     """The board of each target, and why there is none where there is none."""
     from genbench.ranking.errors import RankingError
 
     if len(targets) > 1:
-        # All at once where all can be ranked: the records are then read once.
+        # All at once where all can be ranked: what they share is computed once.
         with suppress(RankingError):
-            return run.rank_flips(targets, axes=axes, bootstrap=bootstrap).boards, {}
+            return results.rank_flips(targets, axes=axes, bootstrap=bootstrap).boards, {}
     boards: dict[str, Board] = {}
     refused: dict[str, str] = {}
     for target in targets:
         try:
-            board = run.rank(target, axes=axes, bootstrap=bootstrap)
+            board = results.rank(target, axes=axes, bootstrap=bootstrap)
         except RankingError as fault:
             refused[target] = str(fault)
         else:
@@ -181,23 +184,18 @@ def _own_notes(board: Board, results: RunTable) -> Board:
     return replace(board, notes=[each for each in board.notes if each not in results.notes])
 
 
-def _training(run: Run, results: RunTable) -> tuple[dict[str, list[Any]], list[str], list[Mapping[str, Any]]]:
+def _training(results: RunTable) -> tuple[dict[str, list[Any]], list[str], list[Mapping[str, Any]]]:
     """Of all trials, those without a fit last, levels and endings; then the histories of the fits."""
     from genbench.planning.axes import ABSENT
     from genbench.planning.plan import Trial
 
     frame = results.frame
     coordinates: list[Mapping[Any, Any]] = list(frame[list(results.axes)].to_dict(orient="records"))
-    histories: list[Mapping[str, Any]] = []
-    for key in frame["key"]:
-        stored = run.folder.fit(key)
-        histories.append(stored.record["history"] if stored is not None else {})
+    histories: list[Mapping[str, Any]] = [each["history"] for each in results.records]
     ended = [str(each) for each in frame["stop_reason"]]
-    for key in run.folder.fit_keys():
-        failure = run.folder.failure(key)
-        if failure is not None and not run.folder.holds(key):
-            coordinates.append(Trial.from_dict(failure["trial"]).coordinates())
-            ended.append(FAILED)
+    for failure in results.failures:
+        coordinates.append(Trial.from_dict(failure["trial"]).coordinates())
+        ended.append(FAILED)
     columns = {axis: [each.get(axis, ABSENT) for each in coordinates] for axis in results.axes}
     return columns, ended, histories
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["provenance"]
 
 
-def provenance(folder: Folder) -> dict[str, Any]:
-    """What fits were trained with.
+def provenance(folder: Folder, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the fits of these records were trained with.
 
     Returns
     -------
@@ -21,7 +22,6 @@ def provenance(folder: Folder) -> dict[str, Any]:
         ``seeds``, the seed indices; ``test_examples``, the sizes of the test set; ``checksums`` of the data;
         ``suite``, the text of the suite as it was run.
     """
-    records = [fit.record for key in folder.fit_keys() if (fit := folder.fit(key)) is not None]
     known = folder.environments()
     used = collections.Counter(each["environment"] for each in records)
     return {

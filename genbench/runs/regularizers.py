@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from genbench.base.outcomes import COMMON_TARGETS
 from genbench.planning.axes import ABSENT
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["has_alternatives", "rank_regularizers"]
 
-TARGETS = ("test_error", "gap", "loss_gap")
+TARGETS = ("test_error", *(each for each in COMMON_TARGETS if each != "test_error"))
+"""The test error first: regularizers are there to lower it."""
+
 BASELINE = "none"
 AXIS = "regularizers"
 PREFIX = f"{AXIS}."

@@ -5,27 +5,46 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
+from genbench.base.outcomes import COMMON_TARGETS, GAPS, NORMALIZED_LOSSES, RESULTS
 from genbench.base.values import Status
-from genbench.planning.axes import ABSENT, axis_values
+from genbench.host.settings import split_at_commas
+from genbench.planning.axes import ABSENT, axis_named, axis_values
 from genbench.planning.plan import Trial
-from genbench.runs.store import Folder, StoredFit
+from genbench.runs.store import Measured, StoredFit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MeasureInfo", "RunTable", "read_table", "value_number", "with_costs"]
+    from genbench.ranking import Board, Flips
 
-TARGETS = ("gap", "test_error", "loss_gap")
+__all__ = ["MeasureInfo", "Records", "RunTable", "read_table", "value_number"]
 
-NORMALIZED_LOSSES = (
-    "normalized_train_loss",
-    "normalized_test_loss",
-    "output_normalized_train_loss",
-    "output_normalized_test_loss",
-)
+
+class Records(Protocol):
+    """What a table is read from: a run folder, or an entry of the leaderboard in its place."""
+
+    def suite_content(self) -> Mapping[str, Any]:
+        """The suite as run; raises `InvalidInput` where there is none."""
+        ...
+
+    def fit_keys(self) -> list[str]:
+        """Keys of all trials of which there is a record."""
+        ...
+
+    def fit(self, key: str) -> StoredFit | None:
+        """The fit of a key, or None."""
+        ...
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """The last failure to train a trial, or None."""
+        ...
+
+    def measured(self, key: str) -> Measured:
+        """The values of a fit."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,12 @@ class RunTable:
     axes : tuple of str
     measures : dict of MeasureInfo
         By column.
+    records : tuple of mapping
+        The record of each fit, in the order of the rows.
+    seconds : dict of sequence
+        By measure what it would cost alone on each fit, NaN where there is no value.
+    failures : tuple of mapping
+        The record of the last failure of each trial that has no fit.
     notes : tuple of str
         What the reader should know: trials without a fit, fits of older versions left out.
     """
@@ -73,7 +98,16 @@ class RunTable:
     frame: pd.DataFrame
     axes: tuple[str, ...]
     measures: Mapping[str, MeasureInfo]
+    records: tuple[Mapping[str, Any], ...]
+    seconds: Mapping[str, Sequence[float]]
+    failures: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def test_examples(self) -> int | None:
+        """Size of the test set; None where it differs from fit to fit."""
+        sizes = {each["test_examples"] for each in self.records}
+        return sizes.pop() if len(sizes) == 1 else None
 
     def column(self, word: str) -> str:
         """The column of the measure that a word means, which may be an alias; another word as it is."""
@@ -85,6 +119,47 @@ class RunTable:
                 return column
         return word
 
+    def with_costs(self) -> pd.DataFrame:
+        """The table with a column ``seconds of MEASURE`` behind each measure's values."""
+        import pandas as pd
+
+        costs = {f"seconds of {name}": column for name, column in self.seconds.items()}
+        return pd.concat([self.frame, pd.DataFrame(costs, index=self.frame.index)], axis=1)
+
+    def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
+        """Rank the measures; `options` are those of `genbench.rank`, filled in from what the records say."""
+        from genbench import ranking
+
+        board = ranking.rank(self.frame, target=target, **self._known(axes, options))
+        return replace(board, notes=[*board.notes, *self.notes])
+
+    def rank_flips(
+        self, targets: Sequence[str] = COMMON_TARGETS, *, axes: Sequence[str] | None = None, **options: Any
+    ) -> Flips:
+        """Rank the measures against several targets; see `genbench.ranking.rank_flips`."""
+        from genbench import ranking
+
+        return ranking.rank_flips(self.frame, targets, **self._known(axes, options))
+
+    def _known(self, axes: Sequence[str] | None, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the records say of axes, measures and the test set, under what was asked for."""
+        # The random draw is no candidate: the ranking shows it among the controls.
+        asked = options.get("measures")
+        measures = [name for name in self.measures if name != "random"]
+        if asked:
+            words = split_at_commas(asked) if isinstance(asked, str) else asked
+            measures = list(dict.fromkeys(self.column(each) for each in words))
+        info = {name: self.measures[name] for name in measures if name in self.measures}
+        known: dict[str, Any] = {
+            "axes": list(self.axes) if axes is None else [axis_named(each, self.axes) for each in axes],
+            "directions": {name: each.direction for name, each in info.items()},
+            "families": {name: each.family for name, each in info.items()},
+            "costs": {name: each.seconds for name, each in info.items()},
+            "held_out": [name for name, each in info.items() if each.held_out],
+            "test_size": self.test_examples,
+        }
+        return {**known, **options, "measures": measures}
+
 
 def value_number(value: Mapping[str, Any]) -> float:
     """The number in a value's record; NaN where there is none."""
@@ -93,8 +168,8 @@ def value_number(value: Mapping[str, Any]) -> float:
     return math.nan if value["value"] is None else float(value["value"])
 
 
-def read_table(folder: Folder) -> RunTable:
-    """Read all fits and values of a run folder.
+def read_table(folder: Records) -> RunTable:
+    """Read all fits and values of a run folder, each record once.
 
     Raises
     ------
@@ -104,7 +179,7 @@ def read_table(folder: Folder) -> RunTable:
     import pandas as pd
 
     folder.suite_content()
-    fits, notes = _current(folder)
+    fits, failures, notes = _current(folder)
     trials = [Trial.from_dict(each.record["trial"]) for each in fits]
     axes = axis_values([each.coordinates() for each in trials])
     values = [dict(folder.measured(each.key).values) for each in fits]
@@ -121,37 +196,40 @@ def read_table(folder: Folder) -> RunTable:
             if name not in row  # the training loss and error are recorded with the fit, and the same numbers
         }
         rows.append(row)
-    rows.sort(key=lambda row: [_sortable(row[axis]) for axis in (*axes, "seed", "key")])
+    order = sorted(
+        range(len(rows)), key=lambda place: [_sortable(rows[place][axis]) for axis in (*axes, "seed", "key")]
+    )
     columns = ["key", "seed", *axes, *_outcome({}), *(m for m in measures if m not in _outcome({}))]
-    return RunTable(pd.DataFrame(rows, columns=columns), tuple(axes), measures, tuple(notes))
-
-
-def with_costs(folder: Folder, results: RunTable) -> pd.DataFrame:
-    """The table with a column ``seconds of MEASURE`` behind each measure's values."""
-    import pandas as pd
-
-    costs = [folder.measured(key).values for key in results.frame["key"]]
-    columns = {
-        f"seconds of {name}": [each[name]["seconds"] if name in each else math.nan for each in costs]
-        for name in results.measures
-    }
-    return pd.concat([results.frame, pd.DataFrame(columns, index=results.frame.index)], axis=1)
+    return RunTable(
+        frame=pd.DataFrame([rows[place] for place in order], columns=columns),
+        axes=tuple(axes),
+        measures=measures,
+        records=tuple(fits[place].record for place in order),
+        seconds={
+            name: [
+                values[place][name].get("seconds", math.nan) if name in values[place] else math.nan
+                for place in order
+            ]
+            for name in measures
+        },
+        failures=tuple(failures),
+        notes=tuple(notes),
+    )
 
 
 def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
-    test, train = record.get("test_error"), record.get("train_error")
+    numbers = {name: _number(record.get(name)) for name in (*RESULTS, *NORMALIZED_LOSSES)}
     return {
         "stop_reason": record.get("stop_reason"),
         "epochs": record.get("epochs"),
         "steps": record.get("steps"),
-        "train_error": _number(train),
+        "train_error": numbers["train_error"],
         "train_error_clean": _number(record.get("train_error_clean")),
-        "train_loss": _number(record.get("train_loss")),
-        "test_error": _number(test),
-        "test_loss": _number(record.get("test_loss")),
-        "gap": _number(test) - _number(train),
-        "loss_gap": _number(record.get("test_loss")) - _number(record.get("train_loss")),
-        **{name: _number(record.get(name)) for name in NORMALIZED_LOSSES},
+        "train_loss": numbers["train_loss"],
+        "test_error": numbers["test_error"],
+        "test_loss": numbers["test_loss"],
+        **{name: numbers[GAPS[name][0]] - numbers[GAPS[name][1]] for name in ("gap", "loss_gap")},
+        **{name: numbers[name] for name in NORMALIZED_LOSSES},
     }
 
 
@@ -168,17 +246,20 @@ def _sortable(value: Any) -> tuple[int, Any]:
     return (2, str(value))
 
 
-def _current(folder: Folder) -> tuple[list[StoredFit], list[str]]:
-    """The fits that count: of several for one point of the grid, those of the newest versions, made last."""
+def _current(folder: Records) -> tuple[list[StoredFit], list[Mapping[str, Any]], list[str]]:
+    """The fits that count, the failures of trials that have none, and what is to be said of both.
+
+    Of several fits for one point of the grid those of the newest versions count, made last.
+    """
     newest: dict[str, tuple[tuple[list[int], str], StoredFit]] = {}
-    failed: set[str] = set()
+    failed: dict[str, Mapping[str, Any]] = {}
     older = 0
     for key in folder.fit_keys():
         stored = folder.fit(key)
         if stored is None:
             failure = folder.failure(key)
             if failure is not None:
-                failed.add(_point(failure["trial"])[0])
+                failed[_point(failure["trial"])[0]] = failure
             continue
         point, versions = _point(stored.record["trial"])
         age = (versions, stored.record.get("time", ""))
@@ -187,11 +268,12 @@ def _current(folder: Folder) -> tuple[list[StoredFit], list[str]]:
         if point not in newest or age > newest[point][0]:
             newest[point] = (age, stored)
     notes = []
-    if failed := failed - newest.keys():
-        notes.append(f"{len(failed)} trials have no fit: training failed")
+    failures = [failure for point, failure in failed.items() if point not in newest]
+    if failures:
+        notes.append(f"{len(failures)} trials have no fit: training failed")
     if older:
         notes.append(f"{older} fits of older versions of their components are left out")
-    return [stored for _, stored in newest.values()], notes
+    return [stored for _, stored in newest.values()], failures, notes
 
 
 def _point(trial: Mapping[str, Any]) -> tuple[str, list[int]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.host.settings import split_at_commas
-from genbench.planning.axes import axis_named
-from genbench.runs.results import TARGETS, RunTable, read_table
+from genbench.base.outcomes import COMMON_TARGETS
+from genbench.runs.results import RunTable, read_table
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
@@ -94,50 +93,15 @@ class Run:
         return self.results().frame
 
     def results(self) -> RunTable:
-        """The table together with what is known of its axes and measures."""
+        """The table together with what is known of its axes and measures, every record read once."""
         return read_table(self.folder)
 
     def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures of this run; `options` are those of `genbench.rank`."""
-        from genbench import ranking
-
-        results, known = self._ranking(axes, options)
-        board = ranking.rank(results.frame, target=target, **known)
-        return replace(board, notes=[*board.notes, *results.notes])
+        return self.results().rank(target, axes=axes, **options)
 
     def rank_flips(
-        self, targets: Sequence[str] = TARGETS, *, axes: Sequence[str] | None = None, **options: Any
+        self, targets: Sequence[str] = COMMON_TARGETS, *, axes: Sequence[str] | None = None, **options: Any
     ) -> Flips:
         """Rank the measures against several targets; see `genbench.ranking.rank_flips`."""
-        from genbench import ranking
-
-        results, known = self._ranking(axes, options)
-        return ranking.rank_flips(results.frame, targets, **known)
-
-    def _ranking(
-        self, axes: Sequence[str] | None, options: Mapping[str, Any]
-    ) -> tuple[RunTable, dict[str, Any]]:
-        """The table, and what its records say of axes, measures and the test set."""
-        results = self.results()
-        sizes = {each["test_examples"] for each in _records(self.folder)}
-        # The random draw is no candidate: the ranking shows it among the controls.
-        asked = options.get("measures")
-        measures = [name for name in results.measures if name != "random"]
-        if asked:
-            words = split_at_commas(asked) if isinstance(asked, str) else asked
-            measures = list(dict.fromkeys(results.column(each) for each in words))
-        info = {name: results.measures[name] for name in measures if name in results.measures}
-        known: dict[str, Any] = {
-            "axes": list(results.axes) if axes is None else [axis_named(each, results.axes) for each in axes],
-            "directions": {name: each.direction for name, each in info.items()},
-            "families": {name: each.family for name, each in info.items()},
-            "costs": {name: each.seconds for name, each in info.items()},
-            "held_out": [name for name, each in info.items() if each.held_out],
-            "test_size": sizes.pop() if len(sizes) == 1 else None,
-        }
-        return results, {**known, **options, "measures": measures}
-
-
-def _records(folder: Folder) -> list[Mapping[str, Any]]:
-    stored = (folder.fit(key) for key in folder.fit_keys())
-    return [each.record for each in stored if each is not None]
+        return self.results().rank_flips(targets, axes=axes, **options)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from genbench.base.values import Status
 from genbench.runs.results import read_table
 from genbench.runs.store import Folder
-from genbench.base.values import Status
 
 __all__ = ["read_status"]
 
@@ -29,27 +30,28 @@ def read_status(path: Path) -> dict[str, Any]:
     """
     damaged: list[str] = []
     folder = Folder(path, damaged.append)
+    records = _ReadOnce(folder)
     suite = folder.suite_content()
     stops: collections.Counter[str] = collections.Counter()
     failures: list[dict[str, str]] = []
     faults: list[dict[str, str]] = []
     conflicts: list[str] = []
-    for key in folder.fit_keys():
-        stored = folder.fit(key, check_weights=True)
+    for key in records.fit_keys():
+        stored = records.fit(key)
         if stored is None:
-            failure = folder.failure(key)
+            failure = records.failure(key)
             if failure is not None:
                 failures.append({"key": key, "status": failure["status"], "reason": failure["reason"]})
             continue
         stops[stored.record["stop_reason"]] += 1
-        measured = folder.measured(key)
+        measured = records.measured(key)
         conflicts += measured.conflicts
         faults += [
             {"key": key, "measure": name, "status": value["status"], "reason": value["reason"]}
             for name, value in measured.values.items()
             if Status(value["status"]).is_fault
         ]
-    table = read_table(folder)
+    table = read_table(records)
     measures = {
         name: {
             "family": each.family,
@@ -73,6 +75,17 @@ def read_status(path: Path) -> dict[str, Any]:
         "conflicts": conflicts,
         "warnings": [*table.notes, *_changed_sources(folder)],
     }
+
+
+class _ReadOnce:
+    """The records of a run folder, each read once, fits with their weights checked."""
+
+    def __init__(self, folder: Folder):
+        self.suite_content = folder.suite_content
+        self.fit_keys = cache(folder.fit_keys)
+        self.fit = cache(partial(folder.fit, check_weights=True))
+        self.failure = cache(folder.failure)
+        self.measured = cache(folder.measured)
 
 
 def _changed_sources(folder: Folder) -> list[str]:

@@ -17,9 +17,10 @@ from typing import Any
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import GenbenchError, InvalidInput
 from genbench.base.files import as_json, write_atomically
-from genbench.planning.suite import Suite
 from genbench.base.toml import as_toml
 from genbench.base.values import Status
+from genbench.planning.sameness import suite_digest
+from genbench.planning.suite import Suite
 
 __all__ = ["Folder", "Measured", "StoredFit"]
 
@@ -93,7 +94,7 @@ class Folder:
         if not self.suite_file.exists():
             return
         there = self.suite_content()
-        if digest(_meaning(there)) != digest(_meaning(suite.content)):
+        if suite_digest(there) != suite_digest(suite.content):
             raise InvalidInput(
                 f"output folder '{self.path}' holds a run of "
                 f"{'another version of ' if there.get('name') == suite.name else ''}suite "
@@ -320,10 +321,6 @@ def _seal(content: Mapping[str, Any]) -> str:
 
 def _finite_text(content: Mapping[str, Any]) -> Any:
     return json.loads(as_json(content))
-
-
-def _meaning(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in ("name", "title", "notes", "claim")}
 
 
 def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:

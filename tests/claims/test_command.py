@@ -8,6 +8,7 @@ import pytest
 from running import TINY, command
 
 from genbench.claims.evidence import history_columns, read_evidence
+from genbench.runs.results import read_table
 from genbench.runs.store import Folder
 
 pytestmark = pytest.mark.usefixtures("inline")
@@ -111,7 +112,7 @@ def test_the_test_history_stands_apart_and_training_is_the_same_without(run, fin
 
 
 def test_columns_of_the_test_history(run):
-    found = read_evidence(Folder(run))
+    found = read_evidence(read_table(Folder(run)))
     for row, key in enumerate(sorted(Folder(run).fit_keys())):
         record = Folder(run).fit(key).record
         best = min(record["test_history"]["test_loss"][1:])
@@ -134,7 +135,7 @@ def test_a_fit_that_diverged_has_no_value(run, tmp_path):
         record = Folder(run).fit(key).record
         ended = {"stop_reason": "diverged"} if number == 0 else {}
         Folder(tmp_path).write_fit(key, {**record, **ended}, {})
-    found = read_evidence(Folder(tmp_path))
+    found = read_evidence(read_table(Folder(tmp_path)))
     assert found.diverged.sum() == 1
     assert np.isnan(found.columns["test_error"]).tolist() == found.diverged.tolist()
     assert np.isnan(found.columns["best_test_loss"]).tolist() == found.diverged.tolist()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from leaderboard.lines import edit, read, write
 from running import command
 
 from genbench.base.canonical import digest
-from genbench.leaderboard.validate import check_entry
+from genbench.base.toml import as_toml
+from genbench.host import Host
+from genbench.leaderboard.entry import Entry
+from genbench.leaderboard.validate import check_entry, suite_faults
+from genbench.planning.suite import read_suite
 
 FITS, VALUES, MEASURES = "fits.jsonl", "values.jsonl", "measures.jsonl"
 
@@ -162,6 +167,16 @@ def test_a_changed_suite_is_found(entry, change, said):
     assert changed != path.read_text()
     path.write_text(changed)
     assert any(said in line for line in refused(entry))
+
+
+def test_the_frozen_copy_of_every_built_in_suite_is_that_suite():
+    host = Host.load()
+    for name in host.suites():
+        suite = read_suite(name, host)
+        frozen = tomllib.loads(as_toml({"name": name, **suite.content}))
+        header = {"suite": {"name": name, "version": suite.version}}
+        entry = Entry(name, header, frozen, {}, {}, {}, {}, {})
+        assert list(suite_faults(entry)) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genbench.base.errors import InvalidInput
-from genbench.runs.results import read_table, value_number, with_costs
+from genbench.runs.results import read_table, value_number
 from genbench.runs.store import Folder
 
 SUITE = '"name" = "own"\n"dataset" = "made"\n'
@@ -211,7 +211,7 @@ def test_costs_stand_apart_from_results(folder):
     add(folder, "b", trial(16))
     table = read_table(folder)
     assert not any("seconds" in column for column in table.frame.columns)
-    costs = with_costs(folder, table)["seconds of norm"]
+    costs = table.with_costs()["seconds of norm"]
     assert costs[0] == 0.25
     assert math.isnan(costs[1])
 

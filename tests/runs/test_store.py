@@ -13,10 +13,10 @@ from torch import nn
 from genbench.base import files
 from genbench.base.errors import GenbenchError, InvalidInput
 from genbench.host.host import Host, PluginSource
+from genbench.planning.suite import load_suite
 from genbench.runs.results import value_number
 from genbench.runs.status import read_status
 from genbench.runs.store import Folder
-from genbench.planning.suite import load_suite
 
 KEY = "0123456789abcdef0123456789abcdef"
 RECORD = {
@@ -418,7 +418,7 @@ def test_the_suite_is_frozen_in_its_folder(tmp_path):
 def test_a_folder_opens_again_for_the_same_suite_whatever_its_wording(tmp_path):
     folder = Folder(tmp_path / "run")
     folder.open_for(suite_of(tmp_path, 'title = "a"\n'))
-    folder.open_for(suite_of(tmp_path, 'title = "b"\nnotes = "c"\n'))
+    folder.open_for(suite_of(tmp_path, 'title = "b"\nnotes = "c"\npredicted_gpu_hours = 2\n'))
     assert folder.suite_content()["title"] == "a"
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from genbench.base.constraints import Count, NonNegative
 
 __all__ = [
-    "BOUNDS", "DEFAULT_SEEDS", "HISTORY_COLUMNS", "NEEDS", "NULLS", "OUTCOME_COLUMNS", "RECIPROCAL",
+    "BOUNDS", "DEFAULT_SEEDS", "HISTORY_COLUMNS", "NEEDS", "NULLS", "RECIPROCAL",
     "Claim", "Filter", "Level", "Statistic", "column_words",
 ]  # fmt: skip
 
@@ -51,13 +51,6 @@ BOUNDS: Mapping[Statistic, tuple[float, float]] = {
 
 
 RECIPROCAL = "1/"
-
-OUTCOME_COLUMNS = (
-    "gap", "loss_gap", "test_error", "test_loss", "train_error", "train_error_clean", "train_loss", "epochs",
-    "steps", "normalized_train_loss", "normalized_test_loss", "output_normalized_train_loss",
-    "output_normalized_test_loss", "normalized_loss_gap", "output_normalized_loss_gap",
-)  # fmt: skip
-"""Columns that every run has."""
 
 HISTORY_COLUMNS = ("best_test_error", "best_test_loss", "test_error_rise", "test_loss_rise")
 """Columns of runs that keep the test history: the lowest value at the end of any epoch, and how far the last

@@ -8,9 +8,10 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from genbench.base.errors import InvalidInput, nearest
+from genbench.base.outcomes import COLUMNS
 from genbench.contract.components import Kind
 from genbench.host import Host
-from genbench.planning.claims.claim import HISTORY_COLUMNS, NEEDS, NULLS, OUTCOME_COLUMNS, Claim, column_words
+from genbench.planning.claims.claim import HISTORY_COLUMNS, NEEDS, NULLS, Claim, column_words
 
 __all__ = ["TEST_HISTORY", "column_faults", "read_claims"]
 
@@ -111,7 +112,7 @@ def column_faults(
     """
     faults = []
     for word in dict.fromkeys(column_words(claim)):
-        if word in OUTCOME_COLUMNS or (word == claim.on and word.rpartition(".")[2] in settings):
+        if word in COLUMNS or (word == claim.on and word.rpartition(".")[2] in settings):
             continue
         if word in HISTORY_COLUMNS:
             if TEST_HISTORY not in keep:
@@ -131,7 +132,7 @@ def _measure_fault(word: str, words: str | Sequence[str], host: Host) -> str:
         asked = select_measures([word], measures, host.probe_lookup)
         computed = select_measures(words, measures, host.probe_lookup, lambda line: None)
     except InvalidInput:
-        known = [*OUTCOME_COLUMNS, *HISTORY_COLUMNS, *(each.full_name for each in measures)]
+        known = [*COLUMNS, *HISTORY_COLUMNS, *(each.full_name for each in measures)]
         return f"a run has no column '{word}'{nearest(word, known)}"
     if len(asked) != 1 or asked[0].spelling not in [each.spelling for each in computed]:
         return f"this suite does not compute '{word}'; add it to its measures"
