@@ -15,7 +15,7 @@ class Job:
 
     Attributes
     ----------
-    task : {"train", "measure"}
+    kind : {"train", "measure"}
         Each is done by a process of its own: one that measures never holds the test split.
     key, trial : str, mapping
     folder : str
@@ -36,7 +36,7 @@ class Job:
         Component that is not to be started, to the status and reason of what needs it.
     """
 
-    task: Literal["train", "measure"]
+    kind: Literal["train", "measure"]
     key: str
     trial: Mapping[str, Any]
     folder: str
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def id(self) -> str:
-        return f"{self.task} {self.key}" + (" siblings" if self.siblings else "")
+        return f"{self.kind} {self.key}" + (" siblings" if self.siblings else "")
 
     @property
     def threads(self) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
@@ -43,6 +43,18 @@ class Progress:
 
     def finished(self) -> None:
         """Nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One way through the trials: the measures it computes, and whether they compare a fit with its siblings.
+
+    Those that do wait until the fits with other seeds exist, hence a pass of their own behind the first one.
+    """
+
+    name: str
+    measures: tuple[str, ...]
+    siblings: bool
 
 
 class Runner:
@@ -93,9 +105,11 @@ class Runner:
         self._configurations: dict[str, list[str]] = {}
         for each in plan.whole:
             self._configurations.setdefault(each.configuration, []).append(each.key)
-        alone = [each for each in battery.requests if not battery.needs_siblings(each)]
-        self._first = [each.spelling for each in alone]
-        self._second = [each.spelling for each in battery.requests if each.spelling not in set(self._first)]
+        together = {each.spelling for each in battery.requests if battery.needs_siblings(each)}
+        measures = [each.spelling for each in battery.requests]
+        self._first = _Pass("first pass", tuple(each for each in measures if each not in together), False)
+        self._second = _Pass("second pass", tuple(each for each in measures if each in together), True)
+        self._to_do: dict[str, Job | None] | None = None
         self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
         self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
 
@@ -107,10 +121,11 @@ class Runner:
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
-        jobs = [(each, self._job(each, self._first)) for each in self._plan.trials]
-        train = [trial for trial, job in jobs if job is not None and job.task == "train"]
-        measure = [trial for trial, job in jobs if job is not None and job.task == "measure"]
-        return train, measure
+        self._to_do = {each.key: self._job(each, self._first) for each in self._plan.trials}
+        kinds = [(self._trials[key], job.kind) for key, job in self._to_do.items() if job is not None]
+        return [each for each, kind in kinds if kind == "train"], [
+            each for each, kind in kinds if kind == "measure"
+        ]
 
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
@@ -121,12 +136,14 @@ class Runner:
             "trials": [each.as_dict() for each in self._plan.trials],
         }
         try:
-            done = sum(self._job(each, self._first) is None for each in self._plan.trials)
-            self._progress.started(len(self._plan.trials), done)
+            if self._to_do is None:
+                self.to_do()
+            waiting = [self._trials[key] for key, job in (self._to_do or {}).items() if job is not None]
+            self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
             self._observers.tell("genbench_run_started", run=run)
-            self._work(locks, self._first)
-            if self._second:
-                self._work(locks, self._second)
+            self._work(locks, self._first, waiting)
+            if self._second.measures:
+                self._work(locks, self._second, self._plan.trials)
                 self._say_who_waits()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
@@ -138,9 +155,9 @@ class Runner:
 
     # --- the loop ----------------------------------------------------------------------------------
 
-    def _work(self, locks: Locks, measures: Sequence[str]) -> None:
+    def _work(self, locks: Locks, current: _Pass, trials: Iterable[Trial]) -> None:
         """Feed the executor, a few jobs ahead, so that other commands find work to take too."""
-        waiting = collections.deque(self._plan.trials)
+        waiting = collections.deque(trials)
         elsewhere: collections.deque[Trial] = collections.deque()
         in_flight = 0
 
@@ -148,13 +165,11 @@ class Runner:
             fed = 0
             while waiting and in_flight + fed < 2 * self._executor.slots:
                 trial = waiting.popleft()
-                if self._job(trial, measures) is None:
-                    continue
                 if not locks.take(trial.key):
                     elsewhere.append(trial)
                     continue
-                # Another command may have done the work between the look and the lock.
-                job = self._job(trial, measures)
+                # Only now, since another command may have done the work before the lock was free.
+                job = self._job(trial, current)
                 if job is None:
                     locks.release(trial.key)
                     continue
@@ -166,7 +181,7 @@ class Runner:
             in_flight += feed()
             for outcome in self._executor.results():
                 in_flight -= 1
-                following = self._settle(outcome, measures)
+                following = self._settle(outcome, current)
                 if following is not None:
                     self._executor.submit(following)
                     in_flight += 1
@@ -178,7 +193,7 @@ class Runner:
             time.sleep(0.5)
             waiting, elsewhere = elsewhere, collections.deque()
 
-    def _job(self, trial: Trial, measures: Sequence[str]) -> Job | None:
+    def _job(self, trial: Trial, current: _Pass) -> Job | None:
         """The next thing to do for a trial, or None."""
         if self._stored(trial.key) is None:
             failed = self._folder.failure(trial.key) is not None
@@ -186,11 +201,11 @@ class Runner:
                 return None
             return self._make(trial, "train")
         siblings: list[str] = []
-        if measures is self._second:
+        if current.siblings:
             if self._waits_for(trial):
                 return None
             siblings = self._siblings(trial)
-        missing = self._missing(trial.key, measures, siblings)
+        missing = self._missing(trial.key, current, siblings)
         return self._make(trial, "measure", missing, siblings) if missing else None
 
     def _stored(self, key: str) -> StoredFit | None:
@@ -214,17 +229,17 @@ class Runner:
         waiting = sum(bool(self._waits_for(each)) for each in self._plan.trials)
         if waiting:
             self._progress.say(
-                f"{', '.join(self._second)}: {waiting} trials wait until all seeds of their configuration "
-                f"are trained; 'genbench measure {self._folder.path}' computes them then"
+                f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
+                f"configuration are trained; 'genbench measure {self._folder.path}' computes them then"
             )
 
-    def _missing(self, key: str, measures: Sequence[str], siblings: Sequence[str] = ()) -> list[str]:
-        wanted = {each: self._value_key(key, each, siblings) for each in measures}
+    def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:
+        wanted = {each: self._value_key(key, each, siblings) for each in current.measures}
         values = self._folder.measured(key, wanted).values
-        retry = self._may_retry(_pass(measures is self._second), key)
+        retry = self._may_retry(current.name, key)
         return [
             each
-            for each in measures
+            for each in current.measures
             if each not in values or (retry and Status(values[each]["status"]).is_fault)
         ]
 
@@ -232,14 +247,20 @@ class Runner:
         return self._retry and (what, key) not in self._retried
 
     def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
-        return value_key(key, self._identities[spelling], siblings if spelling in self._second else ())
+        return value_key(
+            key, self._identities[spelling], siblings if spelling in self._second.measures else ()
+        )
 
     def _make(
-        self, trial: Trial, task: Any, measures: Sequence[str] = (), siblings: Sequence[str] = ()
+        self,
+        trial: Trial,
+        kind: Literal["train", "measure"],
+        measures: Sequence[str] = (),
+        siblings: Sequence[str] = (),
     ) -> Job:
         suite = self._plan.suite
         return Job(
-            task=task,
+            kind=kind,
             key=trial.key,
             trial=trial.as_dict(),
             folder=str(self._folder.path.resolve()),
@@ -254,17 +275,17 @@ class Runner:
 
     # --- outcomes ----------------------------------------------------------------------------------
 
-    def _settle(self, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+    def _settle(self, outcome: JobOutcome, current: _Pass) -> Job | None:
         """Put an outcome on disk; returns the job that follows from it, if any."""
         trial = self._trials[outcome.job.key]
         if outcome.status == "cancelled":
             return None
-        if outcome.job.task == "train":
-            return self._settle_training(trial, outcome, measures)
-        self._settle_measuring(trial, outcome, measures)
+        if outcome.job.kind == "train":
+            return self._settle_training(trial, outcome, current)
+        self._settle_measuring(trial, outcome, current)
         return None
 
-    def _settle_training(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> Job | None:
+    def _settle_training(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> Job | None:
         if self._retry:
             self._folder.forget_failures(trial.key)
         stored = self._stored(trial.key)
@@ -285,15 +306,15 @@ class Runner:
         self._summary.trained += 1
         self._progress.trained(trial, stored.record)
         self._observers.tell("genbench_trial_finished", trial=trial.as_dict(), record=dict(stored.record))
-        return self._job(trial, measures)
+        return self._job(trial, current)
 
-    def _settle_measuring(self, trial: Trial, outcome: JobOutcome, measures: Sequence[str]) -> None:
-        self._retried.add((_pass(measures is self._second), trial.key))
+    def _settle_measuring(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> None:
+        self._retried.add((current.name, trial.key))
         self._count_crashes(outcome)
         if not outcome.values:
             return
         # Siblings that were trained on other examples know more than the fit and its training data tell.
-        held_out = {"held_out": True} if measures is self._second and sees_other_examples(trial) else {}
+        held_out = {"held_out": True} if current.siblings and sees_other_examples(trial) else {}
         values = [
             {
                 **value,
@@ -336,7 +357,7 @@ class Runner:
 
     def _take_stock(self) -> Summary:
         summary = self._summary
-        measures = [*self._first, *self._second]
+        measures = [*self._first.measures, *self._second.measures]
         for trial in self._plan.trials:
             key = trial.key
             if self._stored(key) is None:
@@ -346,13 +367,9 @@ class Runner:
                 elif self._folder.holds(key):
                     summary.failures[key] = "its record or its weights are damaged"
                 continue
-            siblings = self._siblings(trial) if self._second else []
+            siblings = self._siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
             for name, value in self._folder.measured(key, wanted).values.items():
                 if Status(value["status"]).is_fault:
                     summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
         return summary
-
-
-def _pass(second: bool) -> str:
-    return "second pass" if second else "first pass"

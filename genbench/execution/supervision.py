@@ -134,16 +134,16 @@ class Slot:
         with self._guard:
             if self._closed:
                 raise _Died
-            process = self._processes.get(job.task)
+            process = self._processes.get(job.kind)
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                process = self._processes[job.task] = _Process(job.threads)
+                process = self._processes[job.kind] = _Process(job.threads)
             return process
 
-    def kill(self, task: str) -> None:
+    def kill(self, kind: str) -> None:
         with self._guard:
-            process = self._processes.pop(task, None)
+            process = self._processes.pop(kind, None)
         if process is not None:
             process.kill()
 
@@ -169,7 +169,7 @@ def supervise(
     """
     began = time.perf_counter()
     outcome = JobOutcome(job)
-    if job.task == "train":
+    if job.kind == "train":
         _supervise_training(job, slot, outcome, watch)
     else:
         _supervise_measuring(job, slot, outcome, watch)
@@ -189,7 +189,7 @@ def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callab
                 outcome.status, outcome.reason, outcome.detail = "error", event["reason"], event["detail"]
             outcome.environment = event.get("environment", outcome.environment)
     except _Stalled:
-        slot.kill(job.task)
+        slot.kill(job.kind)
         outcome.status = "timeout"
         outcome.reason = f"training did not end within {job.limits['training_seconds']:g} s and was stopped"
     except _Died:
@@ -229,7 +229,7 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
             if process is None:
                 return _give_up(left, outcome, "crashed", "the executor was closed", "")
             status, why = "crashed", process.how_it_ended
-        slot.kill(job.task)
+        slot.kill(job.kind)
         if current is None:
             silent_deaths += 1
             if silent_deaths == 2:

@@ -49,7 +49,7 @@ class Worker:
             host = self._host(job["plugins"])
             folder = Folder(job["folder"])
             environment = folder.add_environment(describe_environment(host, job["device"]))
-            if job["task"] == "train":
+            if job["kind"] == "train":
                 self._train(job, host, folder, environment)
             else:
                 self._measure(job, host, folder)

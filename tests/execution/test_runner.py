@@ -93,7 +93,7 @@ def measures(job: Job, **statuses: str) -> JobOutcome:
 
 
 def all_goes_well(job: Job) -> JobOutcome:
-    return trains(job) if job.task == "train" else measures(job)
+    return trains(job) if job.kind == "train" else measures(job)
 
 
 class Told(Progress):
@@ -155,7 +155,7 @@ def stage(tmp_path: Path, host: Host) -> Stage:
 
 
 def tasks(jobs: list[Job]) -> list[str]:
-    return sorted(each.task for each in jobs)
+    return sorted(each.kind for each in jobs)
 
 
 def test_each_trial_is_trained_once_and_then_measured(stage):
@@ -190,7 +190,7 @@ def test_a_trial_whose_training_crashed_costs_itself_and_is_tried_again_by_retry
     unlucky = []
 
     def script(job: Job) -> JobOutcome:
-        if job.task == "train" and (job.key in unlucky or not unlucky):
+        if job.kind == "train" and (job.key in unlucky or not unlucky):
             unlucky.append(job.key)
             return JobOutcome(job, status="crashed", reason="training: the worker was killed by signal 9")
         return all_goes_well(job)
@@ -216,7 +216,7 @@ def test_a_trial_whose_training_crashed_costs_itself_and_is_tried_again_by_retry
 
 @pytest.mark.parametrize("status", ["error", "crashed", "timeout"])
 def test_retry_computes_values_again_that_a_fault_cost_and_no_others(stage, status):
-    summary, _ = stage.run(lambda job: trains(job) if job.task == "train" else measures(job, good=status))
+    summary, _ = stage.run(lambda job: trains(job) if job.kind == "train" else measures(job, good=status))
     assert summary.faults[GOOD].total() == 4
     summary, jobs = stage.run()
     assert jobs == []
@@ -228,7 +228,7 @@ def test_retry_computes_values_again_that_a_fault_cost_and_no_others(stage, stat
 
 @pytest.mark.parametrize("status", ["nan", "not_applicable"])
 def test_a_value_that_does_not_exist_is_a_result_and_not_retried(stage, status):
-    summary, _ = stage.run(lambda job: trains(job) if job.task == "train" else measures(job, good=status))
+    summary, _ = stage.run(lambda job: trains(job) if job.kind == "train" else measures(job, good=status))
     assert summary.is_complete
     _, jobs = stage.run(retry=True)
     assert jobs == []
@@ -248,13 +248,13 @@ def test_what_crashed_on_three_fits_in_a_row_is_skipped_for_the_rest_of_the_run_
 
 def test_a_success_in_between_breaks_the_row(stage):
     turns = iter(["crashed", "crashed", "ok", "crashed"])
-    stage.run(lambda job: trains(job) if job.task == "train" else measures(job, good=next(turns)))
+    stage.run(lambda job: trains(job) if job.kind == "train" else measures(job, good=next(turns)))
     assert stage.told.lines == []
 
 
 def test_a_probe_that_killed_three_workers_is_skipped_whatever_needs_it(stage):
     def script(job: Job) -> JobOutcome:
-        if job.task == "train":
+        if job.kind == "train":
             return trains(job)
         if "staged:shared" in job.skip:
             return measures(job, needs_shared="skipped")
@@ -267,7 +267,7 @@ def test_a_probe_that_killed_three_workers_is_skipped_whatever_needs_it(stage):
 
 
 def test_skipped_values_are_tried_again_by_retry(stage):
-    stage.run(lambda job: trains(job) if job.task == "train" else measures(job, good="crashed"))
+    stage.run(lambda job: trains(job) if job.kind == "train" else measures(job, good="crashed"))
     summary, jobs = stage.run(retry=True)
     assert len(jobs) == 4
     assert summary.is_complete
@@ -275,7 +275,7 @@ def test_skipped_values_are_tried_again_by_retry(stage):
 
 def test_measures_that_compare_seeds_come_in_a_second_pass_with_all_siblings(stage):
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}")
-    assert [each.task for each in jobs[-4:]] == ["measure"] * 4
+    assert [each.kind for each in jobs[-4:]] == ["measure"] * 4
     assert [each.measures for each in jobs[-4:]] == [[COMPARES]] * 4
     assert all(len(each.siblings) == 1 for each in jobs[-4:])
     configurations = {}
@@ -300,20 +300,20 @@ def test_measures_that_compare_seeds_wait_for_the_other_shards(stage):
 
 def test_values_that_compare_seeds_are_computed_again_when_a_failed_sibling_is_trained(stage):
     def script(job: Job) -> JobOutcome:
-        if job.task == "train" and job.trial["seed"] == 1:
+        if job.kind == "train" and job.trial["seed"] == 1:
             return JobOutcome(job, status="crashed", reason="training: dead")
         return all_goes_well(job)
 
     _, jobs = stage.run(script, words=COMPARES)
-    assert [each.siblings for each in jobs if each.task == "measure"] == [[], []]
+    assert [each.siblings for each in jobs if each.kind == "measure"] == [[], []]
     _, jobs = stage.run(words=COMPARES, retry=True)
-    assert sorted(len(each.siblings) for each in jobs if each.task == "measure") == [1, 1, 1, 1]
+    assert sorted(len(each.siblings) for each in jobs if each.kind == "measure") == [1, 1, 1, 1]
 
 
 def test_a_retry_reaches_both_passes(stage):
     words = f"{GOOD},{COMPARES}"
     failing = lambda job: measures(job, good="error", compares="error")  # noqa: E731
-    stage.run(lambda job: trains(job) if job.task == "train" else failing(job), words=words)
+    stage.run(lambda job: trains(job) if job.kind == "train" else failing(job), words=words)
     summary, jobs = stage.run(words=words, retry=True)
     assert len(jobs) == 8
     assert summary.is_complete
@@ -337,7 +337,7 @@ def test_a_damaged_fit_is_said_and_trained_again_once(stage, file, how):
     said = []
     stage.folder = Folder(stage.folder.path, said.append)
     summary, jobs = stage.run()
-    assert [(each.task, each.key) for each in jobs] == [("train", key)]
+    assert [(each.kind, each.key) for each in jobs] == [("train", key)]
     assert len(said) == 1
     assert f"fits/{key}/{file} is damaged" in said[0]
     assert summary.is_complete
@@ -353,7 +353,7 @@ def test_damaged_values_are_said_and_computed_again(stage):
     said = []
     stage.folder = Folder(stage.folder.path, said.append)
     summary, jobs = stage.run()
-    assert [(each.task, each.key, len(each.measures)) for each in jobs] == [("measure", key, 2)]
+    assert [(each.kind, each.key, len(each.measures)) for each in jobs] == [("measure", key, 2)]
     assert len(said) == 1
     assert "values" in said[0]
     assert summary.is_complete
@@ -383,7 +383,7 @@ def test_a_full_disk_is_one_clear_error(stage, monkeypatch):
         raise OSError(28, "No space left on device")
 
     def script(job: Job) -> JobOutcome:
-        if job.task == "measure":
+        if job.kind == "measure":
             monkeypatch.setattr("genbench.runs.store.write_atomically", full)
         return all_goes_well(job)
 
@@ -404,13 +404,13 @@ def test_trials_that_another_command_works_on_are_left_to_it_and_taken_when_it_i
 
     def script(job: Job) -> JobOutcome:
         seen.append(job.key)
-        if len(set(seen)) == 3 and job.task == "measure":
+        if len(set(seen)) == 3 and job.kind == "measure":
             other.release(key)
         return all_goes_well(job)
 
     summary, jobs = stage.run(script)
     other.close()
-    assert [each.key for each in jobs if each.task == "train"][-1] == key
+    assert [each.key for each in jobs if each.kind == "train"][-1] == key
     assert summary.trained == 4
 
 
@@ -425,7 +425,7 @@ def test_a_fit_that_another_command_finished_meanwhile_is_not_trained(stage):
         return all_goes_well(job)
 
     summary, jobs = stage.run(script)
-    assert last.key not in [each.key for each in jobs if each.task == "train"]
+    assert last.key not in [each.key for each in jobs if each.kind == "train"]
     assert summary.trained == 3
     assert summary.measured == 4
 

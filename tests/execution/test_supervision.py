@@ -27,7 +27,7 @@ def job(task: str = "measure", **changed: Any) -> Job:
         "limits": limits,
         "measures": ["a", "b", "c"],
     }
-    return Job(task=task, key="key", **{**given, **changed})  # type: ignore[arg-type]
+    return Job(kind=task, key="key", **{**given, **changed})  # type: ignore[arg-type]
 
 
 def note(component: str, kind: str = "measure") -> dict[str, Any]:

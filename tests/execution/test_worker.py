@@ -15,7 +15,7 @@ from genbench.execution.worker import Worker, plain_value
 
 def test_it_is_ready_answers_a_job_and_ends_with_its_input():
     job = {
-        "task": "train",
+        "kind": "train",
         "trial": {"threads": 1},
         "plugins": [],
         "folder": "/nowhere/at/all",

@@ -14,7 +14,7 @@ from genbench.executors.local import LocalExecutor
 
 
 def job(key: str, **changed: Any) -> Job:
-    return Job(task="train", key=key, trial={"threads": 1}, folder="", plugins=[], **changed)
+    return Job(kind="train", key=key, trial={"threads": 1}, folder="", plugins=[], **changed)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_there_is_a_slot_for_each_device_and_jobs_run_side_by_side(executor, sup
 
 def test_jobs_are_plain_data_and_ids_tell_tasks_apart():
     train = job("key")
-    measure = dataclasses.replace(train, task="measure")
+    measure = dataclasses.replace(train, kind="measure")
     second = dataclasses.replace(measure, siblings=["other"])
     assert len({train.id, measure.id, second.id}) == 3
     assert train.as_dict()["trial"] == {"threads": 1}
