@@ -33,7 +33,6 @@ def command(
     from genbench import api
     from genbench.fitting.prediction import predict
     from genbench.host import Host
-    from genbench.planning.claims import TEST_HISTORY
     from genbench.planning.suite import read_suite
     from genbench.runs.store import Folder
 
@@ -44,11 +43,7 @@ def command(
     folder = Folder(out or Path("runs") / read.name, options.warn)
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
-    # What is kept at every milestone and snapshot is as large as the weights.
-    words = [each for each in read.keep if isinstance(each, str) and each != TEST_HISTORY]
-    states = len(words) + read.kept("snapshots")
-    prediction = predict(left, host, states + 4 * ("milestones" in read.keep))
-    distances = 2 * read.kept("trajectory") ** 2 * len(left)  # each pair once, in single precision
+    prediction = predict(left, host, read.keep)
     content = {
         "suite": read.name,
         "title": read.title,
@@ -61,7 +56,7 @@ def command(
         "gpu_hours": prediction.gpu_hours,
         "core_hours": prediction.core_hours,
         "memory_bytes": prediction.memory_bytes,
-        "disk_bytes": prediction.disk_bytes + distances,
+        "disk_bytes": prediction.disk_bytes,
         "predicted_gpu_hours": read.predicted_gpu_hours,
         "notes": read.notes,
     }

@@ -137,6 +137,7 @@ class Declaration:
     cost: str = "A"
     checksum: str | None = None
     task: Any = None
+    examples: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

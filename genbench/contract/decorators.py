@@ -91,7 +91,7 @@ def _default_name(kind: Kind, target: Any) -> str:
 
 def dataset(
     target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
-    checksum: str | None = None, task: Any = None,
+    checksum: str | None = None, task: Any = None, examples: Any = None,
 ) -> Any:  # fmt: skip
     """Declare a data set: ``def digits(root, *, settings) -> genbench.Data``.
 
@@ -101,9 +101,18 @@ def dataset(
         What `Data.checksum` will be for every setting. With it and `task`, planning needs no data.
     task : Task or callable, optional
         The task, or a function from the settings (keyword arguments) to it.
+    examples : int or callable, optional
+        Size of the training split, or a function from the settings to it; the time of a plan rests on it.
+        Without it a data set counts as 50,000 examples.
     """
     return _decorator(Kind.DATASET)(
-        target, name=name, version=version, source=source, checksum=checksum, task=task
+        target,
+        name=name,
+        version=version,
+        source=source,
+        checksum=checksum,
+        task=task,
+        examples=examples,
     )
 
 

@@ -37,6 +37,7 @@ def _task(classes: int) -> Callable[[int], genbench.Task]:
 @genbench.dataset(
     checksum=CIFAR10.identity,
     task=_task(10),
+    examples=50_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
 def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:
@@ -56,6 +57,7 @@ def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data
 @genbench.dataset(
     checksum=CIFAR100.identity,
     task=_task(100),
+    examples=50_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
 def cifar100(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:

@@ -32,7 +32,7 @@ def _task(side: int, standardize: bool) -> genbench.Task:
     return genbench.Task("classification", (3, side, side), 10)
 
 
-@genbench.dataset(checksum=_checksum(CIFAR10.identity), task=_task, source=SOURCE)
+@genbench.dataset(checksum=_checksum(CIFAR10.identity), task=_task, examples=50_000, source=SOURCE)
 def cifar10_crops(root: Path | None, *, side: Side = 28, standardize: bool = False) -> genbench.Data:
     """The middle 28 x 28 pixels of the pictures of CIFAR-10, in training and testing alike.
 
@@ -48,7 +48,9 @@ def cifar10_crops(root: Path | None, *, side: Side = 28, standardize: bool = Fal
     return _cropped(cifar10(root), side, standardize)
 
 
-@genbench.dataset(checksum=_checksum(JPEG_CHECKSUM), task=_task, source=f"{SOURCE}; {JPEG_SOURCE}")
+@genbench.dataset(
+    checksum=_checksum(JPEG_CHECKSUM), task=_task, examples=50_000, source=f"{SOURCE}; {JPEG_SOURCE}"
+)
 def cifar10_jpeg_crops(root: Path | None, *, side: Side = 28, standardize: bool = False) -> genbench.Data:
     """The middle 28 x 28 pixels of the pictures of `cifar10-jpeg`, which are not those of CIFAR-10.
 

@@ -73,6 +73,7 @@ FASHION_MNIST = Publication(
 @genbench.dataset(
     checksum=MNIST_CHECKSUM,
     task=TASK,
+    examples=60_000,
     source="LeCun et al. 1998, Gradient-based learning applied to document recognition",
 )
 def mnist(root: Path | None) -> genbench.Data:
@@ -85,7 +86,10 @@ def mnist(root: Path | None) -> genbench.Data:
 
 
 @genbench.dataset(
-    checksum=FASHION_MNIST.identity, task=TASK, source="Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747"
+    checksum=FASHION_MNIST.identity,
+    task=TASK,
+    examples=60_000,
+    source="Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747",
 )
 def fashion_mnist(root: Path | None) -> genbench.Data:
     """Fashion-MNIST: 60,000 and 10,000 articles of clothing, 28 x 28 gray pixels, 10 classes."""

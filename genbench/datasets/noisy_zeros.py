@@ -25,6 +25,7 @@ def _task(outputs: int, noise: float, train_points: int, test_points: int, data_
 @genbench.dataset(
     checksum=CHECKSUM,
     task=_task,
+    examples=lambda train_points, **_: train_points,
     source="Zhang et al. 2017 (Theory of deep learning III), eqs. 6-8, for the potentials of figures 7-10",
 )
 def noisy_zeros(

@@ -34,6 +34,7 @@ def curve(x: NDArray[np.float64], function: Function) -> NDArray[np.float64]:
 @genbench.dataset(
     checksum=CHECKSUM,
     task=TASK,
+    examples=lambda train_points, **_: train_points,
     source="Taborsky & Hansen, Generalization by design, section 4.1 and Figs. 2, 4, 7",
 )
 def polynomial(

@@ -33,11 +33,17 @@ def _digits_task(step: Step, test_fraction: float) -> genbench.Task:
     return _task(8, step)
 
 
+def _digits_examples(step: Step, test_fraction: float) -> int:
+    return digits_room.train_examples(test_fraction)
+
+
 def _mnist_task(step: Step) -> genbench.Task:
     return _task(28, step)
 
 
-@genbench.dataset(checksum=_checksum(digits_room.CHECKSUM), task=_digits_task, source=SOURCE)
+@genbench.dataset(
+    checksum=_checksum(digits_room.CHECKSUM), task=_digits_task, examples=_digits_examples, source=SOURCE
+)
 def sequential_digits(
     root: Path | None, *, step: Step = "row", test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.5
 ) -> genbench.Data:
@@ -55,7 +61,9 @@ def sequential_digits(
     return _stepwise(digits_room.digits(root, test_fraction=test_fraction), step)
 
 
-@genbench.dataset(checksum=_checksum(mnist_room.MNIST_CHECKSUM), task=_mnist_task, source=SOURCE)
+@genbench.dataset(
+    checksum=_checksum(mnist_room.MNIST_CHECKSUM), task=_mnist_task, examples=60_000, source=SOURCE
+)
 def sequential_mnist(root: Path | None, *, step: Step = "row") -> genbench.Data:
     """`mnist` from top to bottom: 28 steps of 28 pixels, or 784 steps of one.
 

@@ -31,6 +31,7 @@ SVHN = Publication(
 @genbench.dataset(
     checksum=SVHN.identity,
     task=TASK,
+    examples=73_257,
     source="Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
 )
 def svhn(root: Path | None) -> genbench.Data:

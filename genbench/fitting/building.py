@@ -1,15 +1,16 @@
-"""What a trial names, built: protocol, regularizers, network, training data."""
+"""What a trial names, built once and handed on: protocol, regularizers, network, training data."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.contract.components import Kind
+from genbench.contract.components import Component, Kind
 from genbench.fitting import splits
 from genbench.host import Host
-from genbench.planning.plan import Trial
+from genbench.planning.plan import Chosen, Trial
 from genbench.training.network import build_network
 
 if TYPE_CHECKING:
@@ -18,57 +19,90 @@ if TYPE_CHECKING:
     from genbench.contract.protocol import Protocol
     from genbench.contract.regularizer import Regularizer
 
-__all__ = ["network", "parts", "plain_settings", "training_data"]
+__all__ = ["BuiltTrial", "build"]
 
 
-def parts(trial: Trial, host: Host) -> tuple[Protocol, list[Regularizer]]:
-    """The protocol and the regularizers of a trial, as objects."""
-    protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**plain_settings(trial.protocol.settings))
-    regularizers = [
-        host.find(Kind.REGULARIZER, each.name).object(**plain_settings(each.settings))
-        for each in trial.regularizers
-    ]
-    return protocol, regularizers
+@dataclass(frozen=True)
+class BuiltTrial:
+    """A trial with the components that it names found, and its protocol and regularizers as objects.
+
+    Attributes
+    ----------
+    trial : Trial
+    protocol : Protocol
+    regularizers : sequence of Regularizer
+        In the order in which they wrap one another.
+    model, dataset : Component
+    """
+
+    trial: Trial
+    protocol: Protocol
+    regularizers: Sequence[Regularizer]
+    model: Component
+    dataset: Component
+
+    def bare_network(self) -> nn.Module:
+        """The network as its component makes it: no regularizer built in, weights by torch's own stream."""
+        return self.model.object(self.trial.task, **_settings(self.trial.model))
+
+    def network(self) -> nn.Module:
+        """The network as initialized; the same weights whenever and wherever this is called."""
+        return build_network(
+            lambda task: self.bare_network(),
+            self.trial.task,
+            self.regularizers,
+            self.protocol,
+            self.trial.seeds()["initialization"],
+        )
+
+    def training_data(
+        self, root: Path | None, *, opened: Collection[splits.SplitName]
+    ) -> tuple[splits.PreparedData, splits.TrainingData]:
+        """The prepared data, of which the files `opened` are opened, and the training set."""
+        prepared = splits.prepare(
+            self.dataset, _settings(self.trial.dataset), root, checksum=self.trial.checksum, splits=opened
+        )
+        data = splits.load_training(
+            prepared,
+            seed_index=self.trial.data_seed,
+            train_size=self.trial.splits["train_size"],
+            validation_size=self.trial.splits["validation_size"],
+            label_noise=self.protocol.label_noise,
+            label_noise_kind=self.protocol.label_noise_kind,
+            normalize=self.trial.splits["normalize"],
+        )
+        return prepared, data
+
+    @property
+    def train_examples(self) -> int | None:
+        """Size of the training set as far as it is known without the data."""
+        declared = self.dataset.declared.examples
+        whole = declared(**_settings(self.trial.dataset)) if callable(declared) else declared
+        return self.trial.splits["train_size"] or (whole and whole - self.trial.splits["validation_size"])
 
 
-def network(trial: Trial, host: Host) -> nn.Module:
-    """The network of a trial as initialized; the same weights whenever and wherever it is called."""
-    component = host.find(Kind.MODEL, trial.model.name)
-    settings = plain_settings(trial.model.settings)
-    protocol, regularizers = parts(trial, host)
-    return build_network(
-        lambda task: component.object(task, **settings),
-        trial.task,
-        regularizers,
-        protocol,
-        trial.seeds()["initialization"],
+def build(trial: Trial, host: Host) -> BuiltTrial:
+    """Find what a trial names.
+
+    Raises
+    ------
+    InvalidInput
+        A component is not there.
+    """
+
+    def made(kind: Kind, chosen: Chosen) -> Any:
+        return host.find(kind, chosen.name).object(**_settings(chosen))
+
+    return BuiltTrial(
+        trial=trial,
+        protocol=made(Kind.PROTOCOL, trial.protocol),
+        regularizers=[made(Kind.REGULARIZER, each) for each in trial.regularizers],
+        model=host.find(Kind.MODEL, trial.model.name),
+        dataset=host.find(Kind.DATASET, trial.dataset.name),
     )
 
 
-def training_data(
-    trial: Trial, host: Host, root: Path | None, *, opened: Collection[splits.SplitName]
-) -> tuple[splits.PreparedData, splits.TrainingData]:
-    """The prepared data of a trial, of which the files `opened` are opened, and its training set."""
-    protocol, _ = parts(trial, host)
-    prepared = splits.prepare(
-        host.find(Kind.DATASET, trial.dataset.name),
-        plain_settings(trial.dataset.settings),
-        root,
-        checksum=trial.checksum,
-        splits=opened,
-    )
-    data = splits.load_training(
-        prepared,
-        seed_index=trial.data_seed,
-        train_size=trial.splits["train_size"],
-        validation_size=trial.splits["validation_size"],
-        label_noise=protocol.label_noise,
-        label_noise_kind=protocol.label_noise_kind,
-        normalize=trial.splits["normalize"],
-    )
-    return prepared, data
-
-
-def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(chosen: Chosen) -> dict[str, Any]:
     """Settings as a component takes them: records hold a tuple as a list."""
+    given: Mapping[str, Any] = chosen.settings
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

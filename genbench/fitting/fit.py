@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
 from genbench.fitting import splits
-from genbench.fitting.building import network, parts, training_data
+from genbench.fitting.building import build
 from genbench.host import Host
 from genbench.networks.folding import folded_copy
 from genbench.networks.homogeneity import log_product_of_norms
@@ -51,9 +51,9 @@ def fit(
         State dictionaries, named as the run folder names them.
     """
     began = time.perf_counter()
-    protocol, regularizers = parts(trial, host)
-    prepared, data = training_data(trial, host, root, opened=("train", "test"))
-    model = network(trial, host)
+    built = build(trial, host)
+    prepared, data = built.training_data(root, opened=("train", "test"))
+    model = built.network()
     test = splits.load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
     watched = _TestHistory(model, test, trial.task, device, on_epoch) if "test_history" in keep else None
     counts = {what: count for each in keep if isinstance(each, Mapping) for what, count in each.items()}
@@ -63,8 +63,8 @@ def fit(
         data.inputs,
         data.targets,
         data.clean_targets,
-        protocol,
-        regularizers,
+        built.protocol,
+        built.regularizers,
         trial.seeds(),
         device=device,
         validation=data.validation,

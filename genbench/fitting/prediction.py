@@ -7,7 +7,7 @@ cannot be built.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import GenbenchError, InvalidInput
-from genbench.contract.components import Kind
 from genbench.contract.protocol import Protocol
-from genbench.contract.regularizer import Planned, Regularizer, check_planned
-from genbench.fitting.building import parts, plain_settings
+from genbench.contract.regularizer import Planned, check_planned
+from genbench.fitting.building import BuiltTrial, build
 from genbench.host import Host
 from genbench.planning.plan import Trial
 from genbench.training.captures import captured_modules
+from genbench.training.outcome import MILESTONES
 
 __all__ = ["CPU_CORE", "GPU", "Hardware", "Prediction", "predict"]
+
+
+_USUAL_TRAIN_SIZE = 50_000
+"""Examples of a data set that does not declare how many it has."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,15 @@ class _Network:
     model: nn.Module | None = None
 
 
-def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
+def predict(
+    trials: Iterable[Trial], host: Host, keep: Sequence[str | Mapping[str, Any]] = ("initial", "final")
+) -> Prediction:
     """Predict what training these trials takes.
 
     Parameters
     ----------
-    states : int
-        How many state dictionaries are kept of each fit.
+    keep : sequence
+        What the suite keeps of each fit.
 
     Raises
     ------
@@ -92,6 +98,7 @@ def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
         A network cannot be built for its task, or its regularizers cannot be used on it; one line for each
         kind of network.
     """
+    states, distances = _kept(keep)
     networks: dict[str, _Network] = {}
     problems: dict[str, None] = {}
     checked: set[str] = set()
@@ -100,24 +107,25 @@ def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
         regularizers = [[each.name, each.settings] for each in trial.regularizers]
         known = canonical_json([trial.model.name, trial.model.settings, trial.task.input_shape, regularizers])
         where = f"model '{trial.model.name}' for dataset '{trial.dataset.name}'"
+        built = build(trial, host)
         if known not in networks:
             try:
-                networks[known] = _measure(trial, host)
+                networks[known] = _measure(built)
             except (GenbenchError, ValueError, TypeError, RuntimeError) as fault:
                 problems[f"{where}: {fault}"] = None
                 networks[known] = _Network(0, 0, 0, 0)
         network = networks[known]
-        protocol, stack = parts(trial, host)
+        protocol, stack = built.protocol, built.regularizers
         use = canonical_json(
             [known, trial.dataset.name, trial.protocol.settings, trial.splits]
         )  # the same for every seed
         if trial.regularizers and network.model is not None and use not in checked:
             checked.add(use)
             try:
-                _check(network.model, trial, protocol, stack)
+                _check(network.model, built)
             except InvalidInput as fault:
                 problems.update(dict.fromkeys(f"{where}: {each}" for each in fault.problems))
-        examples = _examples(trial)
+        examples = built.train_examples or _USUAL_TRAIN_SIZE - trial.splits["validation_size"]
         step_cost = math.prod(each.step_cost for each in stack)
         gpu += _seconds(network, protocol, examples, GPU, step_cost)
         core += _seconds(network, protocol, examples, CPU_CORE, step_cost)
@@ -125,41 +133,29 @@ def predict(trials: Iterable[Trial], host: Host, states: int = 2) -> Prediction:
         gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
         input_size = math.prod(trial.task.input_shape)
         memory = max(memory, _memory(network, protocol, examples, input_size, gradients))
-        disk += 4 * network.weights * states
+        disk += 4 * (network.weights * states + distances)
     if problems:
         raise InvalidInput(problems)
     return Prediction(gpu / 3600, core / 3600, memory, disk)
 
 
-def _check(model: nn.Module, trial: Trial, protocol: Protocol, regularizers: Sequence[Regularizer]) -> None:
+def _kept(keep: Sequence[str | Mapping[str, Any]]) -> tuple[int, int]:
+    """How many state dictionaries, and how many distances between points of training, are kept of a fit."""
+    counts = {what: count for each in keep if isinstance(each, Mapping) for what, count in each.items()}
+    words = [each for each in keep if each in ("initial", "final")]
+    milestones = len(MILESTONES) if "milestones" in keep else 0
+    # Distances of each pair once, in single precision as the weights.
+    return len(words) + milestones + counts.get("snapshots", 0), counts.get("trajectory", 0) ** 2 // 2
+
+
+def _check(model: nn.Module, built: BuiltTrial) -> None:
     """Let the regularizers look at the network that they were built into."""
-    captured_modules(model, regularizers)
+    captured_modules(model, built.regularizers)
     planned = Planned(
-        model=model, task=trial.task, protocol=protocol, examples=_known_examples(trial),
-        validation=trial.splits["validation_size"],
+        model=model, task=built.trial.task, protocol=built.protocol, examples=built.train_examples,
+        validation=built.trial.splits["validation_size"],
     )  # fmt: skip
-    check_planned(regularizers, planned)
-
-
-# Sizes of the training splits of the named data sets; anything else counts as this many examples.
-_TRAIN_SIZES = {
-    "digits": 899,
-    "mnist": 60_000,
-    "fashion-mnist": 60_000,
-    "svhn": 73_257,
-    "polynomial": 100,
-    "noisy-zeros": 100,
-}
-_USUAL_TRAIN_SIZE = 50_000
-
-
-def _examples(trial: Trial) -> int:
-    return _known_examples(trial) or _USUAL_TRAIN_SIZE - trial.splits["validation_size"]
-
-
-def _known_examples(trial: Trial) -> int | None:
-    whole = _TRAIN_SIZES.get(trial.dataset.name)
-    return trial.splits["train_size"] or (whole and whole - trial.splits["validation_size"])
+    check_planned(built.regularizers, planned)
 
 
 def _seconds(
@@ -178,22 +174,22 @@ def _memory(network: _Network, protocol: Protocol, examples: int, input_size: in
     return gradients + 4 * (4 * network.weights + 2 * network.activations * batch + examples * input_size)
 
 
-def _measure(trial: Trial, host: Host) -> _Network:
+def _measure(built: BuiltTrial) -> _Network:
     try:
-        return _arithmetic(trial, host, "meta")
+        return _arithmetic(built, "meta")
     except RuntimeError:
         # Some networks look at their values, which a shape-only one does not have; the others fail again.
         with torch.random.fork_rng(devices=[]):
-            return _arithmetic(trial, host, "cpu")
+            return _arithmetic(built, "cpu")
 
 
-def _arithmetic(trial: Trial, host: Host, device: str) -> _Network:
+def _arithmetic(built: BuiltTrial, device: str) -> _Network:
     """Build the network and send two examples through it, counting."""
-    component = host.find(Kind.MODEL, trial.model.name)
+    task = built.trial.task
     with torch.device(device):
-        model = component.object(trial.task, **plain_settings(trial.model.settings))
-        for regularizer in parts(trial, host)[1]:
-            model = regularizer.build(model, trial.task)
+        model = built.bare_network()
+        for regularizer in built.regularizers:
+            model = regularizer.build(model, task)
     model = model.to(device).eval()
     weights = sum(each.numel() for each in model.parameters())
     leaves = [each for each in model.modules() if not list(each.children())]
@@ -208,10 +204,10 @@ def _arithmetic(trial: Trial, host: Host, device: str) -> _Network:
     counter = FlopCounterMode(display=False)
     try:
         with counter, torch.no_grad():
-            model(torch.zeros(2, *trial.task.input_shape, device=device))
+            model(torch.zeros(2, *task.input_shape, device=device))
     finally:
         for hook in hooks:
             hook.remove()
     # Every weight is used at least once an example, whatever the counter knows of the operators.
     flops = max(counter.get_total_flops() / 2, 2.0 * weights)
-    return _Network(flops, activations, weights, len(leaves), model.train() if trial.regularizers else None)
+    return _Network(flops, activations, weights, len(leaves), model.train() if built.regularizers else None)

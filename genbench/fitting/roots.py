@@ -14,7 +14,7 @@ import torch
 
 from genbench.base.data import Split
 from genbench.base.errors import InvalidInput, NotApplicable
-from genbench.fitting.building import network, parts, training_data
+from genbench.fitting.building import build
 from genbench.host import Host
 from genbench.networks.walk import Snapshots, Walk
 from genbench.planning.plan import Trial, sees_other_examples
@@ -45,15 +45,15 @@ def roots(
         The weights do not fit the network that the record describes.
     """
     trial = Trial.from_dict(stored.record["trial"])
-    protocol, _ = parts(trial, host)
+    built = build(trial, host)
     found: dict[str, Any] = {
         "task": trial.task,
-        "protocol": protocol,
+        "protocol": built.protocol,
         "history": stored.record["history"],
         "device": torch.device(device),
     }
     states = stored.load_states()
-    initialized = network(trial, host)
+    initialized = built.network()
     if "final" in states:
         found["model"] = _loaded(initialized, states["final"], device)
     if "initial_model" in needed and "initial" in states:
@@ -61,7 +61,7 @@ def roots(
     if "snapshots" in needed:
         found["snapshots"] = _snapshots(states, stored.record["steps"])
     if needed & {"inputs", "targets", "validation", "siblings"}:
-        _, data = training_data(trial, host, root, opened=["train"])
+        _, data = built.training_data(root, opened=["train"])
         found["inputs"] = data.inputs.to(device)
         found["targets"] = data.targets.to(device)
         held_out = data.validation
@@ -95,7 +95,7 @@ def _sibling(
     trial = Trial.from_dict(stored.record["trial"])
     if not (sees_other_examples(trial) and trial.splits["normalize"]):
         return model
-    _, theirs = training_data(trial, host, root, opened=["train"])
+    _, theirs = build(trial, host).training_data(root, opened=["train"])
     scale = (ours.std.double() / theirs.std).float()
     shift = ((ours.mean.double() - theirs.mean) / theirs.std).float()
     model.register_forward_pre_hook(

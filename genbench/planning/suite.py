@@ -78,10 +78,6 @@ class Suite:
         """Number of points of all grids, duplicates counted."""
         return sum(each.size for each in self.grids)
 
-    def kept(self, what: Literal["snapshots", "trajectory"]) -> int:
-        """How many `snapshots` are kept, or of how many points of the `trajectory` the distances; often 0."""
-        return max([each.get(what, 0) for each in self.keep if isinstance(each, Mapping)], default=0)
-
 
 def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_measures: bool = True) -> Suite:
     """Find a suite by name or file, and read it.

@@ -31,6 +31,20 @@ def test_planning_needs_no_data_but_for_the_users_own_pictures():
         assert isinstance(task(**settings) if callable(task) else task, genbench.Task)
 
 
+def test_declared_sizes_are_those_of_the_data():
+    for name, settings in (
+        ("digits", {"test_fraction": 0.5}),
+        ("digits", {"test_fraction": 0.13}),
+        ("sequential-digits", {"step": "row", "test_fraction": 0.3}),
+        ("polynomial", {"train_points": 17}),
+        ("noisy-zeros", {"train_points": 9}),
+    ):
+        component = components()[name]
+        settings = {**component.defaults(), **settings}
+        declared = component.declared.examples(**settings)
+        assert declared == len(component.object(None, **settings).train.targets), (name, settings)
+
+
 def test_checksums_tell_data_sets_apart():
     checksums = [each.declared.checksum for each in components().values()]
     assert len(set(checksums)) == len(checksums)

@@ -9,7 +9,7 @@ from running import InlineProcess, command, values
 
 from genbench.datasets.digits import digits
 from genbench.fitting import splits
-from genbench.fitting.building import network, training_data
+from genbench.fitting.building import build
 from genbench.fitting.roots import roots
 from genbench.host import Host
 from genbench.host.signatures import describe
@@ -84,7 +84,7 @@ def outputs(stored, host):
     trial = Trial.from_dict(stored.record["trial"])
     data = splits.prepare(describe(digits, "core"), {}, None)
     mine = splits.load_training(data, seed_index=trial.seed, train_size=100, validation_size=60)
-    model = network(trial, host).eval()
+    model = build(trial, host).network().eval()
     model.load_state_dict(stored.load_states()["final"])
     return model(mine.validation.inputs)
 
@@ -154,7 +154,7 @@ def test_seeds_that_share_their_examples_are_minima_of_one_empirical_loss(tmp_pa
     starts = []
     for key in folder.fit_keys():
         stored = folder.fit(key)
-        _, data = training_data(Trial.from_dict(stored.record["trial"]), host, None, opened=["train"])
+        _, data = build(Trial.from_dict(stored.record["trial"]), host).training_data(None, opened=["train"])
         assert torch.equal(data.inputs, alone.inputs)
         assert torch.equal(data.targets, alone.targets)
         starts.append(stored.load_states()["initial"]["classifier.weight"])

@@ -9,7 +9,7 @@ import torch
 from genbench import api
 from genbench.base.data import Split
 from genbench.contract.components import Kind
-from genbench.fitting.building import network, parts
+from genbench.fitting.building import build
 from genbench.fitting.prediction import predict
 from genbench.host import Host
 from genbench.planning.plan import Plan, Trial
@@ -59,11 +59,12 @@ def what_differs(trial: Trial) -> tuple[object, ...]:
 def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_examples(name):
     distinct = {what_differs(trial): trial for trial in plan_of(name).trials}
     for trial in distinct.values():
+        built = build(trial, HOST)
         settings = {
             **trial.protocol.settings, "batch_size": 6, "max_epochs": 1, "pretrain_epochs": 0,
             "target_loss": None, "target_rule": "reached",
         }  # fmt: skip
-        protocol = type(parts(trial, HOST)[0])(**settings)
+        protocol = type(built.protocol)(**settings)
         inputs = torch.rand(12, *trial.task.input_shape)
         targets = torch.arange(12) % trial.task.outputs
         if trial.task.kind == "regression":
@@ -71,7 +72,7 @@ def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_example
         held_out = Split(inputs, targets)
 
         outcome = train(
-            network(trial, HOST), trial.task, inputs, targets, targets, protocol, parts(trial, HOST)[1],
+            built.network(), trial.task, inputs, targets, targets, protocol, built.regularizers,
             trial.seeds(), device="cpu", milestones=False, validation=held_out,
         )  # fmt: skip
 
