@@ -24,6 +24,7 @@ import genbench
 from genbench.base.data import Split
 from genbench.networks.folding import is_batch_norm
 from genbench.networks.passes import at_most
+from genbench.networks.watching import watched
 
 __all__ = ["TRANSFORMATIONS", "Hidden", "Transformation", "hidden_layers", "transformed"]
 
@@ -102,20 +103,13 @@ def hidden_layers(model: nn.Module, inputs: Tensor) -> list[Hidden]:
 def _called(model: nn.Module, inputs: Tensor) -> list[str]:
     """Names of the modules with parameters of their own, in the order in which they are called."""
     called: list[str] = []
-
-    def remember(name: str) -> Callable[..., None]:
-        return lambda *arguments: called.append(name)
-
-    handles = [
-        module.register_forward_hook(remember(name))
+    modules = {
+        name: module
         for name, module in model.named_modules()
         if next(module.parameters(recurse=False), None) is not None
-    ]
-    try:
+    }
+    with watched(modules, after=lambda name, *_: called.append(name)):
         model(inputs[:2])
-    finally:
-        for handle in handles:
-            handle.remove()
     return called
 
 

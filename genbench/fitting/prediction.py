@@ -21,6 +21,7 @@ from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Planned, check_planned
 from genbench.fitting.building import BuiltTrial, build
 from genbench.host import Host
+from genbench.networks.watching import watched
 from genbench.planning.plan import Trial
 from genbench.training.captures import captured_modules
 from genbench.training.outcome import MILESTONES
@@ -192,22 +193,17 @@ def _arithmetic(built: BuiltTrial, device: str) -> _Network:
             model = regularizer.build(model, task)
     model = model.to(device).eval()
     weights = sum(each.numel() for each in model.parameters())
-    leaves = [each for each in model.modules() if not list(each.children())]
+    leaves = {name: each for name, each in model.named_modules() if not list(each.children())}
     activations = 0.0
 
-    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+    def count(_: str, given: Any, output: Any) -> None:
         nonlocal activations
         outputs = output if isinstance(output, tuple) else (output,)
         activations += sum(each.numel() for each in outputs if isinstance(each, torch.Tensor)) / 2
 
-    hooks = [each.register_forward_hook(count) for each in leaves]
     counter = FlopCounterMode(display=False)
-    try:
-        with counter, torch.no_grad():
-            model(torch.zeros(2, *task.input_shape, device=device))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with counter, torch.no_grad(), watched(leaves, after=count):
+        model(torch.zeros(2, *task.input_shape, device=device))
     # Every weight is used at least once an example, whatever the counter knows of the operators.
     flops = max(counter.get_total_flops() / 2, 2.0 * weights)
     return _Network(flops, activations, weights, len(leaves), model.train() if built.regularizers else None)

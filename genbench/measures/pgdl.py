@@ -7,7 +7,7 @@ changed as the network gets them: normalized, and not cut off at the ends of a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.hidden import LayerChoice, chosen_place, differentiable_pass
+from genbench.networks.hidden import LayerChoice, Place, altered, chosen_place, differentiable_pass
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.class_pairs import partners_of_class, repeated_partners, require_movable, with_partner
 
@@ -50,19 +50,13 @@ def manifold_mixup(
     paired = with_partner(partners[0])
     place = chosen_place(model, layer)
 
-    def mix(values: Tensor) -> Tensor:
+    def mix(_: Place, values: Tensor) -> Tensor:
         # As many rows as come in: the examples themselves, and their midpoints with each of their partners.
         groups = values.unflatten(0, (1 + len(partners), -1))
         return torch.cat([groups[:1], (groups[:1] + groups[1:]) / 2]).flatten(0, 1)
 
-    hook: Callable[..., Tensor] = lambda module, given, value: mix(value)  # noqa: E731
-    module = model.get_submodule(place.module)
-    if place.side == "output":
-        handle = module.register_forward_hook(hook)
-    else:
-        handle = module.register_forward_pre_hook(lambda module, given: (mix(given[0]), *given[1:]))
     wrong = torch.zeros((), dtype=torch.float64, device=device)
-    try:
+    with altered(model, [place], mix):
         for part in chunks(inputs, device, copies=1 + len(partners)):
             own = inputs[part]
             others = [inputs[partner[part].to(inputs.device)] for partner in partners]
@@ -70,8 +64,6 @@ def manifold_mixup(
             require_classes(task, outputs)
             given = outputs.argmax(1).unflatten(0, (len(partners), -1))
             wrong += ((given != targets[part].to(device)) & paired[part]).sum()
-    finally:
-        handle.remove()
     return wrong / (len(partners) * paired.sum())
 
 

@@ -17,6 +17,7 @@ from genbench.base.constraints import Count
 from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
 from genbench.networks.folding import is_batch_norm
 from genbench.networks.passes import evenly_spaced, forward, require_classes
+from genbench.networks.watching import counted
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile, median
 from genbench.probes.spectra import Kernel
@@ -190,17 +191,12 @@ def _require_layers_of_one_use(model: nn.Module, inputs: Tensor, fold: bool) -> 
         if isinstance(module, _UNBOUNDED) or (is_batch_norm(module) and not fold):
             name = type(module).__name__
             raise genbench.NotApplicable(f"the norms of its weights do not bound the slopes of a {name}")
-    uses: Counter[int] = Counter()
-
-    def count(module: nn.Module, *_: object) -> None:
-        uses.update(id(each) for each in module.parameters(recurse=False))
-
-    handles = [module.register_forward_hook(count) for module in model.modules()]
-    try:
+    modules = dict(model.named_modules())
+    with counted(modules) as calls:
         forward(model, inputs[:1])
-    finally:
-        for handle in handles:
-            handle.remove()
+    uses: Counter[int] = Counter()
+    for name, count in calls.items():
+        uses.update({id(each): count for each in modules[name].parameters(recurse=False)})
     if max(uses.values(), default=0) > 1:
         raise genbench.NotApplicable("a layer of the network is used twice")
 

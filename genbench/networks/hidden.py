@@ -6,7 +6,7 @@ network that has no blocks, what enters each weight layer behind the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,8 +18,18 @@ from torch.nn.modules.conv import _ConvNd
 from genbench.base.errors import NotApplicable
 from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
+from genbench.networks.watching import watched
 
-__all__ = ["At", "LayerChoice", "Place", "captured", "chosen_place", "differentiable_pass", "hidden_places"]
+__all__ = [
+    "At",
+    "LayerChoice",
+    "Place",
+    "altered",
+    "captured",
+    "chosen_place",
+    "differentiable_pass",
+    "hidden_places",
+]
 
 At = Literal["blocks", "normalizations", "both"]
 """By which layers one differentiates: outputs of blocks, of normalizations, or both."""
@@ -94,28 +104,46 @@ def captured(model: nn.Module, places: list[Place]) -> Iterator[list[Tensor]]:
     found: dict[Place, Tensor] = {}
     hidden: list[Tensor] = []
 
-    def keep(place: Place, value: Any) -> Any:
+    def keep(place: Place, value: Tensor) -> Tensor:
+        if place in found:
+            raise NotApplicable(f"module '{place.module}' is called several times in one pass")
+        found[place] = value
+        return value.clone()
+
+    with altered(model, places, keep):
+        yield hidden
+    missing = [place.module for place in places if place not in found]
+    if missing:
+        raise NotApplicable(f"module '{missing[0]}' is never called")
+    hidden.extend(found[place] for place in places)
+
+
+@contextmanager
+def altered(
+    model: nn.Module, places: list[Place], change: Callable[[Place, Tensor], Tensor]
+) -> Iterator[None]:
+    """Let the network go on with `change(place, hidden layer)` in the place of its hidden layers.
+
+    Of several tensors, such as those of a recurrent module, the hidden layer is the first.
+
+    Raises
+    ------
+    NotApplicable
+        A hidden layer is no tensor.
+    """
+
+    def first_changed(place: Place, value: Any) -> Any:
         first = value[0] if isinstance(value, tuple) else value
         if not isinstance(first, Tensor):
             raise NotApplicable(f"module '{place.module}' yields no tensor")
-        if place in found:
-            raise NotApplicable(f"module '{place.module}' is called several times in one pass")
-        found[place] = first
-        return (first.clone(), *value[1:]) if isinstance(value, tuple) else first.clone()
+        instead = change(place, first)
+        return (instead, *value[1:]) if isinstance(value, tuple) else instead
 
-    handles = []
-    for place in places:
-        module = model.get_submodule(place.module)
-        if place.side == "output":
-            handles.append(module.register_forward_hook(lambda _m, _i, value, at=place: keep(at, value)))
-        else:
-            handles.append(module.register_forward_pre_hook(lambda _m, value, at=place: keep(at, value)))
-    try:
-        yield hidden
-        missing = [place.module for place in places if place not in found]
-        if missing:
-            raise NotApplicable(f"module '{missing[0]}' is never called")
-        hidden.extend(found[place] for place in places)
-    finally:
-        for handle in handles:
-            handle.remove()
+    modules = {place: model.get_submodule(place.module) for place in places}
+    leaving = {place: module for place, module in modules.items() if place.side == "output"}
+    entering = {place: module for place, module in modules.items() if place.side == "input"}
+    with (
+        watched(leaving, after=lambda place, _, value: first_changed(place, value)),
+        watched(entering, before=first_changed),
+    ):
+        yield

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 from genbench.networks.layers import Layer, weight_layers
 from genbench.networks.passes import evenly_spaced, forward
+from genbench.networks.watching import counted
 
 __all__ = ["Norm", "log_product_of_norms", "require_homogeneous"]
 
@@ -73,9 +73,11 @@ def require_homogeneous(model: nn.Module, layers: tuple[Layer, ...], inputs: Ten
     """
     inputs = evenly_spaced(inputs, _EXAMPLES)
     scaled = copy.deepcopy(model)
-    before, calls = _called(scaled, inputs)
+    with counted(dict(scaled.named_modules())) as calls:
+        before = forward(scaled, inputs)
+    places = {name: place for place, name in enumerate(calls)}
     pairs = zip(layers, weight_layers(scaled), strict=True)
-    called = sorted(pairs, key=lambda pair: calls.get(pair[0].module, len(calls)))
+    called = sorted(pairs, key=lambda pair: places.get(pair[0].module, len(places)))
     product = 1.0
     for place, (_, layer) in enumerate(called):
         factor = 1 + (place + 1) / (len(called) + 1)
@@ -91,21 +93,3 @@ def require_homogeneous(model: nn.Module, layers: tuple[Layer, ...], inputs: Ten
             "smooth activations or a normalization), so that their norms do not factor out"
         )
     return [layer for layer, _ in called]
-
-
-def _called(model: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, int]]:
-    """Outputs of the network, and its modules by name with their places in the order of the calls."""
-    places: dict[str, int] = {}
-
-    def record(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            places.setdefault(name, len(places))
-
-        return hook
-
-    handles = [module.register_forward_pre_hook(record(name)) for name, module in model.named_modules()]
-    try:
-        return forward(model, inputs), places
-    finally:
-        for handle in handles:
-            handle.remove()

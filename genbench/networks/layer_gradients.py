@@ -23,6 +23,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
 from genbench.networks.passes import forward
+from genbench.networks.watching import watched
 
 __all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "power_sums", "trained_layers"]
 
@@ -176,13 +177,9 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
     """
     seen: list[tuple[str, Tensor, Any]] = []
 
-    def record(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, arguments: Any, keywords: Any, output: Tensor) -> None:
-            entered = arguments[0] if arguments else keywords["input"]
-            # The edge, not the tensor: an activation may overwrite the tensor in place.
-            seen.append((name, entered.detach(), get_gradient_edge(output)))
-
-        return hook
+    def record(name: str, given: tuple[Tensor, ...], output: Tensor) -> None:
+        # The edge, not the tensor: an activation may overwrite the tensor in place.
+        seen.append((name, given[0].detach(), get_gradient_edge(output)))
 
     def gradients(
         outputs: Tensor, cotangents: Tensor, parameters: Sequence[nn.Parameter] = ()
@@ -203,12 +200,8 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
             for parameter, gradient in zip(parameters, by_parameters, strict=True)
         ]
 
-    handles = [layer.register_forward_hook(record(name), with_kwargs=True) for name, layer in layers.items()]
-    try:
+    with watched(layers, after=record, keywords=True):
         yield gradients
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def factors_or_gradients(layer: Any, calls: Calls) -> Factors | Tensor:

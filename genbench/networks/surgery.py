@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, nearest
 from genbench.networks.roles import module_roles
+from genbench.networks.watching import watched
 
 __all__ = [
     "Passage",
@@ -60,26 +61,19 @@ def passages(model: nn.Module, task: Task, names: Iterable[str]) -> tuple[dict[s
     """
     found = {name: Passage() for name in names}
 
-    def hook_for(passage: Passage) -> Any:
-        def hook(_: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-            passage.calls += 1
-            passage.inputs = next((each for each in arguments[:1] if isinstance(each, Tensor)), None)
-            passage.outputs = output if isinstance(output, Tensor) else None
-
-        return hook
+    def note(name: str, given: tuple[Any, ...], output: Any) -> None:
+        passage = found[name]
+        passage.calls += 1
+        passage.inputs = next((each for each in given[:1] if isinstance(each, Tensor)), None)
+        passage.outputs = output if isinstance(output, Tensor) else None
 
     like = next(model.parameters(), torch.zeros(()))
     examples = torch.zeros(EXAMPLES, *task.input_shape, device=like.device, dtype=like.dtype)
     modes = {module: module.training for module in model.modules()}
-    hooks = [
-        model.get_submodule(name).register_forward_hook(hook_for(passage)) for name, passage in found.items()
-    ]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), watched({name: model.get_submodule(name) for name in found}, after=note):
             outputs = model.eval()(examples)
     finally:
-        for each in hooks:
-            each.remove()
         for module, mode in modes.items():
             module.training = mode
     return found, outputs

@@ -17,6 +17,7 @@ from genbench.base.constraints import Count
 from genbench.networks.gradient_products import gradient_pieces
 from genbench.networks.layers import Layer
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
+from genbench.networks.watching import watched
 from genbench.probes.gradients import loss_derivatives, squared_norms
 
 __all__ = ["Labels", "fisher_norms", "radial_derivatives", "relative_curvature"]
@@ -141,8 +142,7 @@ def _at_the_top(
     """What enters the last layer and what leaves it, double, a chunk of examples after the other."""
     module = model.get_submodule(last.module)
     seen: list[tuple[Tensor, Tensor]] = []
-    handle = module.register_forward_hook(lambda _, given, left: seen.append((given[0], left)))
-    try:
+    with watched({"": module}, after=lambda _, given, left: seen.append((given[0], left))):
         for part in chunks(inputs, device):
             outputs = forward(model, inputs[part].to(device))
             calls = seen.copy()
@@ -150,5 +150,3 @@ def _at_the_top(
             if len(calls) != 1 or calls[0][1] is not outputs or not isinstance(module, nn.Linear):
                 raise genbench.NotApplicable("the outputs are not those of one linear layer, called once")
             yield calls[0][0].double(), outputs.double()
-    finally:
-        handle.remove()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_differentiable
+from genbench.networks.watching import watched
 
 __all__ = ["InputJacobians", "input_jacobians", "projected_jacobians"]
 
@@ -137,20 +138,15 @@ def _cut_behind(layer: nn.Linear | None, model: nn.Module, point: Tensor) -> tup
     """Outputs at a point and what they are a function of: the layer's outputs, if it reads the point."""
     leaf = point
 
-    def cut(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def cut(_: str, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
         nonlocal leaf
-        if leaf is not point or not arguments or arguments[0].data_ptr() != point.data_ptr():
+        if leaf is not point or not given or given[0].data_ptr() != point.data_ptr():
             return output
         leaf = output.detach().requires_grad_()
         return leaf.clone()  # an activation may overwrite it
 
-    handle = layer.register_forward_hook(cut) if layer is not None else None
-    try:
-        with torch.enable_grad():
-            values = forward(model, point)
-    finally:
-        if handle is not None:
-            handle.remove()
+    with torch.enable_grad(), watched({} if layer is None else {"": layer}, after=cut):
+        values = forward(model, point)
     return values, leaf
 
 

@@ -20,6 +20,7 @@ import genbench
 from genbench.base.constraints import Count
 from genbench.networks.folding import is_batch_norm
 from genbench.networks.passes import chunks, evenly_spaced, require_differentiable
+from genbench.networks.watching import watched
 from genbench.probes.hidden_jacobians import jacobian_norms
 
 __all__ = ["Kinks", "LayerChain", "layer_chain", "require_gentle_slopes"]
@@ -170,17 +171,13 @@ def _largest(values: list[Tensor], late: int, early: int, generator: torch.Gener
 
 def _links(network: nn.Module, point: Tensor) -> _Links:
     calls: list[tuple[nn.Module, Tensor, Tensor]] = []
-    leaves = [each for each in network.modules() if next(each.children(), None) is None]
-    handles = [
-        leaf.register_forward_hook(lambda module, given, value: calls.append((module, given[0], value)))
-        for leaf in leaves
-    ]
-    try:
-        with torch.enable_grad():
-            outputs = network(point)
-    finally:
-        for handle in handles:
-            handle.remove()
+    leaves = {each: each for each in network.modules() if next(each.children(), None) is None}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], value: Tensor) -> None:
+        calls.append((module, given[0], value))
+
+    with torch.enable_grad(), watched(leaves, after=note):
+        outputs = network(point)
     found = _Links([], [], [], [])
     current = point
     for module, given, value in calls:

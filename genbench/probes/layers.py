@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ import genbench
 from genbench.networks.folding import folded_copy
 from genbench.networks.layers import Layer, weight_layers
 from genbench.networks.passes import forward
+from genbench.networks.watching import watched
 
 __all__ = ["folded_initial_model", "folded_model", "initial_layers", "input_shapes", "layers"]
 
@@ -77,20 +77,12 @@ def input_shapes(model, inputs) -> dict[str, tuple[int, ...]]:
     """
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def record(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            shape = tuple(arguments[0].shape[1:])
-            shapes[name] = max(shape, shapes.get(name, shape), key=lambda size: torch.Size(size).numel())
+    def record(name: str, given: tuple[Any, ...]) -> None:
+        shape = tuple(given[0].shape[1:])
+        shapes[name] = max(shape, shapes.get(name, shape), key=lambda size: torch.Size(size).numel())
 
-        return hook
-
-    modules = [(name, module) for name, module in model.named_modules() if isinstance(module, _ConvNd)]
-    handles = [module.register_forward_pre_hook(record(name)) for name, module in modules]
-    try:
-        if modules:
-            with torch.no_grad():
-                forward(model, inputs[:1])
-    finally:
-        for handle in handles:
-            handle.remove()
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, _ConvNd)}
+    if modules:
+        with torch.no_grad(), watched(modules, before=record):
+            forward(model, inputs[:1])
     return shapes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import genbench
 from genbench.base.constraints import Count
 from genbench.models.rnn import RecurrentLayer
 from genbench.networks.passes import chunks, evenly_spaced, forward
+from genbench.networks.watching import watched
 from genbench.probes.hidden_jacobians import jacobian_norms
 
 __all__ = ["Unrolled", "unrolled"]
@@ -97,13 +98,9 @@ def _states(layers: list[RecurrentLayer]) -> Any:
     """
     sequences: list[Tensor] = []
     states: list[list[Tensor]] = [[] for _ in layers]
-    with ExitStack() as hooks:
-        for layer, found in zip(layers, states, strict=True):
-            hooks.callback(
-                layer.register_forward_pre_hook(lambda _, given: sequences.append(given[0])).remove
-            )
-            taken = layer.cell.register_forward_hook(
-                lambda _m, _i, value, found=found: found.append(value[0])
-            )
-            hooks.callback(taken.remove)
+    cells = {place: layer.cell for place, layer in enumerate(layers)}
+    with (
+        watched(dict(enumerate(layers)), before=lambda _, given: sequences.append(given[0])),
+        watched(cells, after=lambda place, _, value: states[place].append(value[0])),
+    ):
         yield sequences, states

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.regularizer import Regularizer, Step, regularizer_name
+from genbench.networks.watching import watched
 
-__all__ = ["captured_modules", "install_captures"]
+__all__ = ["captured_modules", "capturing"]
 
 
 def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> list[tuple[str, ...]]:
@@ -62,10 +63,10 @@ def _resolve(
     return tuple(found)
 
 
-def install_captures(
+def capturing(
     model: nn.Module, captured: Sequence[tuple[str, ...]], steps: Sequence[Step]
-) -> list[RemovableHandle]:
-    """Let forward passes in training mode fill the `hidden` of each step.
+) -> AbstractContextManager[None]:
+    """Inside the block forward passes in training mode fill the `hidden` of each step.
 
     Of a module that returns several tensors, such as a recurrent one, the first is taken. The network goes on
     with a copy of a single tensor, so that an operation in place behind it leaves what was captured alone.
@@ -75,14 +76,13 @@ def install_captures(
         for name in names:
             readers.setdefault(name, []).append(step.hidden)
 
-    def hook_for(name: str) -> Any:
-        def hook(module: nn.Module, _: Any, output: Any) -> Any:
-            if not module.training:
-                return None
-            for hidden in readers[name]:
-                hidden[name] = output[0] if isinstance(output, tuple) else output
-            return output.clone() if isinstance(output, Tensor) else None
+    modules = {name: model.get_submodule(name) for name in readers}
 
-        return hook
+    def fill(name: str, _: Any, output: Any) -> Any:
+        if not modules[name].training:
+            return None
+        for hidden in readers[name]:
+            hidden[name] = output[0] if isinstance(output, tuple) else output
+        return output.clone() if isinstance(output, Tensor) else None
 
-    return [model.get_submodule(name).register_forward_hook(hook_for(name)) for name in readers]
+    return watched(modules, after=fill)

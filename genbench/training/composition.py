@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -25,7 +26,7 @@ from genbench.contract.regularizer import (
     overrides,
     regularizer_name,
 )
-from genbench.training.captures import captured_modules, install_captures
+from genbench.training.captures import captured_modules, capturing
 from genbench.training.evaluation import task_loss
 
 __all__ = ["Composition"]
@@ -113,7 +114,8 @@ class Composition:
         self._first_pass = True
         for module in self._normalizations:
             module.track_running_stats = False
-        self._hooks = install_captures(model, captured, self._steps)
+        self._hooks = ExitStack()
+        self._hooks.enter_context(capturing(model, captured, self._steps))
 
     def __enter__(self) -> Composition:
         return self
@@ -121,8 +123,7 @@ class Composition:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        self._hooks.close()
         for module in self._normalizations:
             module.track_running_stats = True
 
