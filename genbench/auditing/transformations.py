@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.data import Split
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import at_most
 from genbench.networks.watching import watched
 

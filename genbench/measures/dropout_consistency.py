@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count, Probability
+from genbench.networks.kinds import Dropout
 from genbench.networks.passes import evenly_spaced, forward
 from genbench.networks.surgery import with_dropout
 
@@ -82,6 +83,6 @@ def _thinned(model: nn.Module, rate: float) -> nn.Module:
             "the network has no modules behind which units could be left out"
         ) from None
     for module in thinned.eval().modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
+        if isinstance(module, Dropout):
             module.train()
     return thinned

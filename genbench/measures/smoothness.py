@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import evenly_spaced, forward, require_classes
 from genbench.networks.watching import counted
 from genbench.probes.jacobians import InputJacobians

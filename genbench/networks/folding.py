@@ -18,12 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.kinds import BatchNorm, is_batch_norm
 
-__all__ = ["FoldPlan", "explicit_batch_norm", "fold_plan", "folded_copy", "is_batch_norm"]
+__all__ = ["FoldPlan", "explicit_batch_norm", "fold_plan", "folded_copy"]
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -39,11 +39,6 @@ _HOMOGENEOUS_FUNCTIONS = (
     F.avg_pool1d, F.avg_pool2d, F.max_pool1d, F.max_pool2d, F.adaptive_avg_pool1d, F.adaptive_avg_pool2d,
 )  # fmt: skip
 _HOMOGENEOUS_METHODS = ("relu", "relu_", "flatten")
-
-
-def is_batch_norm(module: nn.Module) -> bool:
-    """Whether a module is a batch norm, also one with an activation built in."""
-    return isinstance(module, _BatchNorm)
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class _Tracer(fx.Tracer):
     """Keeps layers and normalizations whole, derived classes of other packages included."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        known = (*_LAYERS, *_IDENTITIES, _BatchNorm)
+        known = (*_LAYERS, *_IDENTITIES, BatchNorm)
         return isinstance(module, known) or super().is_leaf_module(module, qualified_name)
 
 
@@ -200,7 +195,7 @@ def explicit_batch_norm(model: nn.Module) -> None:
         A batch norm keeps no running statistics, and so depends on the batch even in evaluation mode.
     """
     for norm in model.modules():
-        if not isinstance(norm, _BatchNorm):
+        if not isinstance(norm, BatchNorm):
             continue
         if norm.running_mean is None or norm.running_var is None:
             raise NotApplicable("a batch norm keeps no running statistics")
@@ -215,7 +210,7 @@ def explicit_batch_norm(model: nn.Module) -> None:
         norm.running_var = torch.full_like(scale, 1 - norm.eps)
 
 
-def _absorb(layer: Any, norm: _BatchNorm) -> None:
+def _absorb(layer: Any, norm: BatchNorm) -> None:
     """Take a batch norm into the layer before it."""
     bias = torch.zeros_like(norm.weight) if layer.bias is None else layer.bias
     rows = norm.weight.reshape(-1, *[1] * (layer.weight.ndim - 1))
@@ -223,7 +218,7 @@ def _absorb(layer: Any, norm: _BatchNorm) -> None:
     _set(norm, torch.ones_like(norm.weight), torch.zeros_like(norm.bias))
 
 
-def _move_forward(norm: _BatchNorm, readers: list[Any]) -> None:
+def _move_forward(norm: BatchNorm, readers: list[Any]) -> None:
     """Move the size of a batch norm's scale into the layers that read it; signs and shift stay."""
     size = norm.weight.abs()
     size = torch.where(size > 0, size, torch.ones_like(size))  # a channel of scale zero has nothing to move

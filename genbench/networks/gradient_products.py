@@ -13,10 +13,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from genbench.base.errors import NotApplicable
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import Convolution, is_batch_norm
 from genbench.networks.layer_gradients import Calls, Factors, captured, factors_or_gradients, trained_layers
 from genbench.networks.passes import chunks, forward
 from genbench.networks.per_example import per_example_gradients
@@ -137,7 +136,7 @@ def has_small_factors(model: nn.Module, inputs: Tensor) -> bool:
 
 
 def _has_patches(layers: Mapping[str, nn.Module]) -> bool:
-    return any(isinstance(layer, _ConvNd) for layer in layers.values())
+    return any(isinstance(layer, Convolution) for layer in layers.values())
 
 
 def common_scale(cotangents: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.kinds import Convolution
 from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
 from genbench.networks.watching import watched
@@ -61,7 +61,7 @@ def hidden_places(model: nn.Module, at: At) -> list[Place]:
         names = [name for name, _ in model.named_modules() if name in wanted]
     places = [Place(name, "output") for name in names]
     if not places and at != "normalizations":
-        weighty = nn.Linear | _ConvNd | nn.RNNBase
+        weighty = nn.Linear | Convolution | nn.RNNBase
         weighted = [name for name, each in model.named_modules() if isinstance(each, weighty)]
         places = [Place(name, "input") for name in weighted[1:]]
     if not places:

@@ -8,14 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from genbench.base.errors import NotApplicable
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import Convolution, TransposedConvolution, is_batch_norm
 
 __all__ = ["Layer", "matched", "weight_layers"]
 
-_PLAIN = (nn.Linear, _ConvNd)
+_PLAIN = (nn.Linear, Convolution)
 
 # Of attention with keys or values of other sizes; their biases are one tensor.
 _SEPARATE = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -80,7 +79,7 @@ def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
     for name, module in model.named_modules():
         if is_batch_norm(module):
             continue
-        if isinstance(module, _ConvTransposeNd):
+        if isinstance(module, TransposedConvolution):
             raise NotApplicable(
                 f"'{name}' is a transposed convolution, whose weight has no row for each output unit"
             )
@@ -111,7 +110,7 @@ def _bias(module: nn.Module, weight: str) -> Tensor | None:
 
 
 def _operator(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor] | None:
-    if not isinstance(module, _ConvNd):
+    if not isinstance(module, Convolution):
         return None
     convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[len(module.kernel_size)]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from genbench.base.errors import InvalidInput
+from genbench.networks.kinds import is_batch_norm
 
 __all__ = ["per_example_gradients"]
 
@@ -72,7 +72,7 @@ def per_example_gradients(
 
 def _refuse_batch_normalization(model: nn.Module) -> None:
     for name, module in model.named_modules():
-        if isinstance(module, BatchNorm) and module.training:
+        if is_batch_norm(module) and module.training:
             raise InvalidInput(
                 f"per-example gradients do not exist for a network with batch normalization in training mode "
                 f"('{name}'): each output depends on the whole batch; choose normalization 'layer', 'group' "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, nearest
+from genbench.networks.kinds import Dropout
 from genbench.networks.roles import module_roles
 from genbench.networks.watching import watched
 
@@ -241,7 +242,7 @@ def with_dropout(model: nn.Module, rate: float) -> nn.Module:
         for module in model.get_submodule(name).modules()
     }
     modules = [each for each in model.modules() if each not in added]
-    own = [each for each in modules if isinstance(each, nn.modules.dropout._DropoutNd)]
+    own = [each for each in modules if isinstance(each, Dropout)]
     for module in own:
         module.p = rate
     if own or rate == 0:

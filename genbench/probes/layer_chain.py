@@ -14,11 +14,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import Convolution, TransposedConvolution, is_batch_norm
 from genbench.networks.passes import chunks, evenly_spaced, require_differentiable
 from genbench.networks.watching import watched
 from genbench.probes.hidden_jacobians import jacobian_norms
@@ -195,7 +194,7 @@ def _links(network: nn.Module, point: Tensor) -> _Links:
 
 def _append(found: _Links, module: nn.Module, value: Tensor) -> None:
     behind_weights = len(found.outputs) % 2 == 1
-    if isinstance(module, nn.Linear | _ConvNd) and not isinstance(module, _ConvTransposeNd):
+    if isinstance(module, nn.Linear | Convolution) and not isinstance(module, TransposedConvolution):
         if any(module is each for each in found.weighted):
             raise genbench.NotApplicable("a layer of the network is used twice")
         if behind_weights:  # nothing between two multiplications: the activation is the identity

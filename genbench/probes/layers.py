@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 import genbench
 from genbench.networks.folding import folded_copy
+from genbench.networks.kinds import Convolution
 from genbench.networks.layers import Layer, weight_layers
 from genbench.networks.passes import forward
 from genbench.networks.watching import watched
@@ -81,7 +81,7 @@ def input_shapes(model, inputs) -> dict[str, tuple[int, ...]]:
         shape = tuple(given[0].shape[1:])
         shapes[name] = max(shape, shapes.get(name, shape), key=lambda size: torch.Size(size).numel())
 
-    modules = {name: module for name, module in model.named_modules() if isinstance(module, _ConvNd)}
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, Convolution)}
     if modules:
         with torch.no_grad(), watched(modules, before=record):
             forward(model, inputs[:1])

@@ -12,7 +12,7 @@ import torch
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.folding import is_batch_norm
+from genbench.networks.kinds import is_batch_norm
 from genbench.networks.objective import Objective
 from genbench.networks.passes import evenly_spaced, forward, require_classes
 

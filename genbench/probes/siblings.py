@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.folding import is_batch_norm
 from genbench.networks.gradient_products import outputs_of
+from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import evenly_spaced, forward, require_classes
 from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of

@@ -94,11 +94,12 @@ def sum_over_paths(model: nn.Module, like: Tensor) -> Tensor:
 def _squared_normalizations(model: nn.Module) -> dict[str, Tensor]:
     """Tensors with which each batch norm multiplies by the square of its scale and adds that of its shift."""
     import torch
-    from torch.nn.modules.batchnorm import _BatchNorm
+
+    from genbench.networks.kinds import BatchNorm
 
     found: dict[str, Tensor] = {}
     for name, norm in model.named_modules():
-        if not isinstance(norm, _BatchNorm):
+        if not isinstance(norm, BatchNorm):
             continue
         mean, variance = norm.running_mean, norm.running_var
         if mean is None or variance is None or not norm.affine:

@@ -261,9 +261,9 @@ def _batch(planned: Planned) -> int:
 
 def _batch_norm(model: nn.Module) -> str:
     """Name of the first batch normalization; empty where there is none."""
-    from torch.nn.modules.batchnorm import _BatchNorm
+    from genbench.networks.kinds import is_batch_norm
 
-    return next((name for name, each in model.named_modules() if isinstance(each, _BatchNorm)), "")
+    return next((name for name, each in model.named_modules() if is_batch_norm(each)), "")
 
 
 def _random_state(like: Tensor) -> Tensor:

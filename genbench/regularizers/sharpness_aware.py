@@ -62,13 +62,14 @@ class SharpnessAware(Regularizer):
 
     def check(self, planned: Planned) -> None:
         from torch import nn
-        from torch.nn.modules.batchnorm import _BatchNorm
+
+        from genbench.networks.kinds import is_batch_norm
 
         if not self.per_example or self.radius == 0:
             return
         for name, each in planned.model.named_modules():
-            if isinstance(each, _BatchNorm | nn.RNNBase):
-                kind = "batch normalization" if isinstance(each, _BatchNorm) else "recurrent layers"
+            if is_batch_norm(each) or isinstance(each, nn.RNNBase):
+                kind = "batch normalization" if is_batch_norm(each) else "recurrent layers"
                 self.refuse(f"per_example: with {kind} ('{name}') single examples have no such gradients")
 
     def gradient(self, step: Step, inner: Callable[[], Tensor]) -> Tensor:

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from genbench.base.canonical import stream_seed
 from genbench.base.errors import InvalidInput
@@ -26,6 +25,7 @@ from genbench.contract.regularizer import (
     overrides,
     regularizer_name,
 )
+from genbench.networks.kinds import BatchNorm
 from genbench.training.captures import captured_modules, capturing
 from genbench.training.evaluation import task_loss
 

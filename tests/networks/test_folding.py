@@ -6,6 +6,7 @@ from torch import nn
 
 import genbench
 from genbench.networks.folding import fold_plan, folded_copy
+from genbench.networks.kinds import is_batch_norm
 from genbench.networks.layers import weight_layers
 
 
@@ -37,7 +38,7 @@ def scrambled(model):
     """Batch norms with statistics, scales (of both signs) and shifts that matter."""
     torch.manual_seed(0)
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if is_batch_norm(module):
             module.running_mean.normal_()
             module.running_var.uniform_(0.3, 3)
             if module.affine:
