@@ -14,6 +14,7 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.networks.hidden import At
+from genbench.networks.margins import margins_of
 from genbench.networks.passes import require_classes
 from genbench.probes.margins import MarginSign
 
@@ -79,9 +80,7 @@ def jac_hidden_over_margin(
         Of too few examples the outputs depend on a hidden layer that is not zero; or the task is regression.
     """
     require_classes(task, jacobians.outputs)
-    column = jacobians.targets.unsqueeze(1)
-    own = jacobians.outputs.gather(1, column).squeeze(1)
-    margins = own - jacobians.outputs.scatter(1, column, -torch.inf).amax(1)
+    margins = margins_of(jacobians.outputs, jacobians.targets)
     margins = margins.abs() if margin_sign == "absolute" else margins.clamp_min(0)
     sizes = jacobians.operator if norm == "operator" else jacobians.frobenius
     weighted = (jacobians.norms * sizes).sum(1)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.margins import margins_of
 from genbench.probes.hidden import Representation
 from genbench.probes.hidden_jacobians import MarginJacobians
-from genbench.probes.margins import margins_of
 
 __all__ = ["margin_distribution"]
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.hidden import LayerChoice, Place, altered, chosen_place, differentiable_pass
+from genbench.networks.margins import margins_of
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.class_pairs import partners_of_class, repeated_partners, require_movable, with_partner
 
@@ -213,13 +214,10 @@ def _hidden_margin(
     place = chosen_place(model, layer)
     distances, features = [], []
     for part in chunks(points, device, copies=4):
-        column = targets[part].to(device).unsqueeze(1)
         with torch.enable_grad():
             outputs, hidden = differentiable_pass(model, points[part], [place], device)
             require_classes(task, outputs)
-            margins = (
-                outputs.gather(1, column) - outputs.scatter(1, column, -torch.inf).amax(1, True)
-            ).squeeze(1)
+            margins = margins_of(outputs, targets[part])
             (slope,) = torch.autograd.grad(margins.sum(), hidden, materialize_grads=True)
         lengths = torch.linalg.vector_norm(slope.flatten(1).double(), dim=1)
         if not lengths.all():

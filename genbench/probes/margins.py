@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Fraction
+from genbench.networks.margins import margins_of
 from genbench.networks.passes import require_classes
 
-__all__ = ["MarginSign", "low_quantile", "margins", "margins_of", "median", "reference_margin"]
+__all__ = ["MarginSign", "low_quantile", "margins", "median", "reference_margin"]
 
 MarginSign = Literal["absolute", "signed"]
 """What becomes of a negative margin: its absolute value, as published, or zero."""
@@ -29,14 +29,6 @@ def margins(logits, targets, task) -> Tensor:
     """
     require_classes(task, logits)
     return margins_of(logits, targets)
-
-
-def margins_of(logits: Tensor, targets: Tensor) -> Tensor:
-    """f_y − max_{j≠y} f_j of each row of outputs, of which there are two or more."""
-    column = targets.to(logits.device).unsqueeze(1)
-    own = logits.gather(1, column).squeeze(1)
-    others = logits.scatter(1, column, -torch.inf).amax(1)
-    return own - others
 
 
 @genbench.probe

@@ -75,8 +75,6 @@ class Jacobian(Regularizer):
 
 def margins(outputs: Tensor, targets: Tensor) -> Tensor:
     """f_y − max_{j≠y} f_j of each example, shape (b,); of class probabilities, y is the most probable."""
-    import torch
+    from genbench.networks.margins import margins_of
 
-    labels = targets.argmax(1) if targets.is_floating_point() else targets
-    own = outputs.gather(1, labels.unsqueeze(1)).squeeze(1)
-    return own - outputs.scatter(1, labels.unsqueeze(1), -torch.inf).amax(1)
+    return margins_of(outputs, targets.argmax(1) if targets.is_floating_point() else targets)
