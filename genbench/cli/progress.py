@@ -33,12 +33,15 @@ class Counter(Progress):
 
     @property
     def done(self) -> int:
+        """Trials that are done, those of earlier runs among them."""
         return self._before + len(self._keys)
 
     def started(self, total: int, done: int) -> None:
+        """Note how many trials there are, and how many were done before."""
         self.total, self._before = total, done
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        """Count the trial, unless it is counted already."""
         self._keys.add(trial.key)
 
 
@@ -51,10 +54,12 @@ class Lines(Counter):
         self._last = self._began = time.monotonic()
 
     def started(self, total: int, done: int) -> None:
+        """Print how many trials there are, and how many were done before."""
         super().started(total, done)
         self.say(f"{total} trials, {done} of them done before")
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        """Count the trial; print the count if the last one is ten seconds old."""
         super().measured(trial, values)
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
@@ -62,9 +67,11 @@ class Lines(Counter):
             self.say(f"{self.done}/{self.total} trials, {now - self._began:.0f} s")
 
     def say(self, line: str) -> None:
+        """Print a line whole, however long it is."""
         self._console.print(line, soft_wrap=True)
 
     def finished(self) -> None:
+        """Print how many seconds it all took."""
         self.say(f"finished after {time.monotonic() - self._began:.0f} s")
 
 
@@ -88,21 +95,26 @@ class Live(Counter):
         self._task = self._bar.add_task("trials", total=None, last="")
 
     def started(self, total: int, done: int) -> None:
+        """Show the bar, with what was done before."""
         super().started(total, done)
         self._bar.update(self._task, total=total, completed=done)
         self._bar.start()
 
     def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
+        """Show beside the bar how this training ended, and its test error."""
         ended = f"{record['stop_reason']} after {record['epochs']} epochs"
         last = f"{ended}, test error {record['test_error']:.3f}"
         self._bar.update(self._task, last=last)
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
+        """Count the trial and move the bar."""
         super().measured(trial, values)
         self._bar.update(self._task, completed=self.done)
 
     def say(self, line: str) -> None:
+        """Print a line above the bar."""
         self._console.print(line, markup=False, highlight=False)
 
     def finished(self) -> None:
+        """Take the bar away."""
         self._bar.stop()

@@ -119,6 +119,7 @@ class Setting:
 
     @property
     def required(self) -> bool:
+        """Whether it must be given, having no default."""
         return self.default is dataclasses.MISSING
 
 
@@ -154,14 +155,17 @@ class Component:
 
     @property
     def kind(self) -> Kind:
+        """What it is, as declared."""
         return self.declared.kind
 
     @property
     def name(self) -> str:
+        """As declared, without the plugin's."""
         return self.declared.name
 
     @property
     def version(self) -> int:
+        """As declared; a new one means new results under the same name."""
         return self.declared.version
 
     @property
@@ -171,13 +175,16 @@ class Component:
 
     @property
     def documentation(self) -> str:
+        """The object's docstring without its indentation; empty where there is none."""
         return inspect.getdoc(self.object) or ""
 
     @property
     def summary(self) -> str:
+        """The first line of the documentation."""
         return self.documentation.partition("\n")[0]
 
     def defaults(self) -> dict[str, Any]:
+        """The settings that need not be given, by name."""
         return {name: each.default for name, each in self.settings.items() if not each.required}
 
 

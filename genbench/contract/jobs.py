@@ -51,13 +51,16 @@ class Job:
 
     @property
     def id(self) -> str:
+        """What it is called within a run: its kind and key, and that siblings are compared where they are."""
         return f"{self.kind} {self.key}" + (" siblings" if self.siblings else "")
 
     @property
     def threads(self) -> int:
+        """CPU threads to compute with, as the trial says."""
         return self.trial["threads"]
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain data, for the worker: the fields by name."""
         return asdict(self)
 
 
@@ -99,7 +102,18 @@ class Executor(Protocol):
 
     slots: int
 
-    def submit(self, job: Job) -> str: ...
-    def results(self) -> Iterable[JobOutcome]: ...
-    def cancel(self, id: str) -> None: ...
-    def close(self) -> None: ...
+    def submit(self, job: Job) -> str:
+        """Take on a job; returns its `id`."""
+        ...
+
+    def results(self) -> Iterable[JobOutcome]:
+        """Outcomes as they come, until no job that was taken on is left; more may be submitted meanwhile."""
+        ...
+
+    def cancel(self, id: str) -> None:
+        """Leave out a job that has not begun; it ends as cancelled."""
+        ...
+
+    def close(self) -> None:
+        """Stop at once, whatever still runs or waits."""
+        ...

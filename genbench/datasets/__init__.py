@@ -4,10 +4,9 @@
 `svhn` are read from the user's folder or downloaded; `images` and `cifar10-jpeg` read pictures sorted into
 folders. `crops` and `sequences` hold views of these: the centres of pictures, and digits as sequences.
 
-Beside the components stand the parts that they share: `cache` (the one folder that genbench writes data to),
-`remote` (finding published files, downloading those that are missing), `pictures` (decoding folders and
-archives), `content` (checksums) and `sampling` (seeded permutations); `prepared` stores what a component
-returned, so that it is called once per machine and not once per fit.
+Beside the components stand the parts that they share: `remote` (finding published files, downloading those
+that are missing), `pictures` (decoding folders and archives) and `content` (checksums). What a component
+returns is stored by `genbench.fitting.prepared`, so that it is called once per machine and not once per fit.
 """
 
 from genbench.datasets import cifar, crops, digits, images, mnist, noisy_zeros, polynomial, sequences, svhn

@@ -62,6 +62,7 @@ class Picture:
 
     @property
     def path(self) -> str:
+        """``SPLIT/CLASS/NAME``."""
         return f"{self.split}/{self.label}/{self.name}"
 
 

@@ -66,6 +66,7 @@ class Publication:
 
     @property
     def own_folder(self) -> Path:
+        """The folder in the cache that downloads go to."""
         return cache_folder() / "downloads" / self.dataset
 
     def fetch(self, root: Path | None) -> Mapping[str, Path]:

@@ -142,6 +142,7 @@ class Slot:
             return process
 
     def kill(self, kind: str) -> None:
+        """Kill the worker for jobs of this kind, ``train`` or ``measure``, if there is one."""
         with self._guard:
             process = self._processes.pop(kind, None)
         if process is not None:

@@ -1,4 +1,4 @@
-"""Executing jobs: what a job is, the processes that do it, and the executors that hand jobs out.
+"""The built-in executors, a file each: who hands jobs to the processes that do them.
 
 An executor is a class with ``submit(job) -> id``, ``results() -> iterator of JobOutcome``, ``cancel(id)`` and
 ``close()``, declared with ``@genbench.executor``.

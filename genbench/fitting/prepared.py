@@ -66,6 +66,7 @@ class PreparedData:
         return [self.name, dict(self.settings)]
 
     def path(self, split: SplitName) -> Path:
+        """The file of a split, whether it is there or not."""
         return self.folder / f"{split}.safetensors"
 
 

@@ -62,10 +62,12 @@ class PluginSource:
 
     @property
     def namespace(self) -> str:
+        """What stands before the colon in the names of its components; ``core`` for the built-in rooms."""
         return CORE if self.distribution == "genbench" else self.name
 
     @property
     def origin(self) -> str:
+        """For people: ``file NAME``, ``built-in``, the distribution with its version, or ``module``."""
         if self.file:
             return f"file {Path(self.file).name}"
         if self.namespace == CORE:
@@ -103,6 +105,7 @@ class Plugin:
 
     @property
     def name(self) -> str:
+        """That of its source."""
         return self.source.name
 
     def broken(self, why: str) -> None:

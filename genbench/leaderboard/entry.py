@@ -53,6 +53,7 @@ class Entry:
 
     @property
     def submitter(self) -> str:
+        """Who sent it in; ``anonymous`` where nobody is named."""
         return self.header["submitter"] or "anonymous"
 
 
@@ -182,16 +183,20 @@ class EntryFolder:
         self._entry = entry
 
     def suite_content(self) -> dict[str, Any]:
+        """The suite as run, a copy of its top level."""
         return dict(self._entry.suite)
 
     def fit_keys(self) -> list[str]:
+        """Keys of all trials, of those that failed too, sorted."""
         return sorted({*self._entry.fits, *self._entry.failures})
 
     def fit(self, key: str) -> StoredFit | None:
+        """The fit of a trial, which has a record and no files; None where there is none."""
         record = self._entry.fits.get(key)
         return None if record is None else StoredFit(key, record, Path())
 
     def failure(self, key: str) -> Mapping[str, Any] | None:
+        """What is known of a training that failed; None where none did."""
         return self._entry.failures.get(key)
 
     def measured(self, key: str) -> Measured:

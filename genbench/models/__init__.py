@@ -1,8 +1,9 @@
 """The built-in models, a family per file: what builds a network for a task.
 
 Beside the families stand `layers` (normalizations, activations and initial weights, made in one place),
-`depths` (which depths a residual network can have) and `roles` (which submodules are the blocks, the
-normalizations, the encoder and the classifier, for those who hook into them).
+`shapes` (what a task's inputs are taken for), `depths` (which depths a residual network can have),
+`image_network` (the frame of the networks for images) and `foreign` (what networks of other packages need).
+Each network says which of its submodules play the roles of `genbench.networks.roles`.
 
 A network's weights are drawn from torch's global generator, which the caller seeds. Every activation and
 normalization is a module of its own, so that hooks and graph transformations find each one.

@@ -55,4 +55,5 @@ class ImageNetwork(nn.Module):
         }
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs (n, outputs) for images (n, channels, height, width)."""
         return self.classifier(self.pool(self.encoder(inputs)))

@@ -64,6 +64,7 @@ class NormalizedConvolution(nn.Module):
         self.activation = activation_layer(activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, width, ⌈h/stride⌉, ⌈w/stride⌉)."""
         return self.activation(self.normalization(self.convolution(inputs)))
 
 
@@ -78,6 +79,7 @@ class InceptionBlock(nn.Module):
         self.wide = NormalizedConvolution(channels, wide, 3, 1, activation, normalization)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, narrow + wide, h, w)."""
         return torch.cat([self.narrow(inputs), self.wide(inputs)], dim=1)
 
 
@@ -90,6 +92,7 @@ class DownsampleBlock(nn.Module):
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, width + channels, ⌈h/2⌉, ⌈w/2⌉)."""
         return torch.cat([self.wide(inputs), self.pool(inputs)], dim=1)
 
 

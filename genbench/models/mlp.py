@@ -34,6 +34,7 @@ class MLP(nn.Module):
         }
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs (n, outputs) for inputs (n, *input_shape)."""
         return self.classifier(self.encoder(inputs))
 
 

@@ -38,6 +38,7 @@ class NetworkInNetwork(nn.Module):
         }
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs (n, outputs) for images: the class maps, each averaged over its positions."""
         return self.pool(self.after(self.classifier(self.encoder(inputs))))
 
 

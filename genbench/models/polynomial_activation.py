@@ -59,6 +59,7 @@ class PolynomialActivation(nn.Module):
         self.coefficients = relu_coefficients(degree)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """The polynomial at each number, by Horner's scheme."""
         t = inputs / self.radius
         value = t * self.coefficients[-1]
         for coefficient in self.coefficients[-2:0:-1]:
@@ -66,4 +67,5 @@ class PolynomialActivation(nn.Module):
         return (value + self.coefficients[0]) * self.radius
 
     def extra_repr(self) -> str:
+        """Degree and radius, for the printed network."""
         return f"degree={self.degree}, radius={self.radius}"

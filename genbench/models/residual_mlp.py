@@ -38,6 +38,7 @@ class SkipBlock(nn.Module):
         self.activation = activation_layer(activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """φ(x + f(x)) of x, both (n, width)."""
         return self.activation(inputs + self.residual(inputs))
 
 

@@ -32,6 +32,7 @@ class ZeroPadShortcut(nn.Module):
         self.stride = stride
 
     def forward(self, maps: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, channels + new, ⌈h/stride⌉, ⌈w/stride⌉), zeros on both sides."""
         before = self.new_channels // 2
         thinned = maps[:, :, :: self.stride, :: self.stride]
         return F.pad(thinned, (0, 0, 0, 0, before, self.new_channels - before))
@@ -60,6 +61,7 @@ class BasicBlock(nn.Module):
         self.activation2 = activation_layer(activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, width, ⌈h/stride⌉, ⌈w/stride⌉)."""
         hidden = self.activation1(self.normalization1(self.convolution1(inputs)))
         residual = self.normalization2(self.convolution2(hidden))
         return self.activation2(residual + self.shortcut(inputs))

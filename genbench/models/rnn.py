@@ -29,6 +29,7 @@ class Elman(nn.Module):
     def forward(
         self, projected: Tensor, recurrent: Tensor, hidden: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """The next hidden state (n, width), and the memory, which takes no part."""
         return torch.tanh(projected + recurrent), memory
 
 
@@ -38,6 +39,7 @@ class GRU(nn.Module):
     def forward(
         self, projected: Tensor, recurrent: Tensor, hidden: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """The next hidden state (n, width), and the memory, which takes no part."""
         reset_x, update_x, new_x = projected.chunk(3, dim=1)
         reset_h, update_h, new_h = recurrent.chunk(3, dim=1)
         reset, update = torch.sigmoid(reset_x + reset_h), torch.sigmoid(update_x + update_h)
@@ -51,6 +53,7 @@ class LSTM(nn.Module):
     def forward(
         self, projected: Tensor, recurrent: Tensor, hidden: Tensor, memory: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """The next hidden state and the next memory, both (n, width)."""
         entry, forget, new, exit_ = (projected + recurrent).chunk(4, dim=1)
         memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(new)
         return torch.sigmoid(exit_) * torch.tanh(memory), memory
@@ -79,6 +82,7 @@ class RecurrentLayer(nn.Module):
             nn.init.uniform_(parameter, -1 / math.sqrt(width), 1 / math.sqrt(width))
 
     def forward(self, sequence: Tensor) -> Tensor:
+        """The hidden states after all steps, one behind the other."""
         projected = self.input(sequence)
         hidden = memory = torch.zeros_like(projected[:, 0, : self.width])
         outputs = []
@@ -92,6 +96,7 @@ class Rows(nn.Module):
     """An image as the sequence of its rows, all channels of a row together: (n, height, channels · width)."""
 
     def forward(self, images: Tensor) -> Tensor:
+        """The rows from top to bottom, as steps."""
         return images.transpose(1, 2).flatten(2)
 
 
@@ -99,6 +104,7 @@ class LastStep(nn.Module):
     """What a sequence ends with: from (n, steps, features) to (n, features)."""
 
     def forward(self, sequence: Tensor) -> Tensor:
+        """The last step."""
         return sequence[:, -1]
 
 
@@ -116,6 +122,7 @@ class RecurrentNetwork(nn.Module):
         }
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs (n, outputs) for images (n, channels, height, width) or sequences (n, steps, features)."""
         return self.classifier(self.encoder(inputs))
 
 

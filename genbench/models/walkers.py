@@ -39,6 +39,7 @@ class Walkers(nn.Module):
         self.stiffness = stiffness
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """√a (w − π(w)) of all walkers in one row, the same for each of b inputs: shape (b, n · d)."""
         # No input changes the outputs, but derivatives by them exist and are zero.
         nothing = 0 * inputs.flatten(1).sum(1, keepdim=True)
         return nothing + self.stiffness**0.5 * self._from_the_minima().flatten()

@@ -52,6 +52,7 @@ class PreActivationBlock(nn.Module):
         self.shortcut = nn.Conv2d(channels, width, 1, stride, bias=False) if self.projects else nn.Identity()
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """From (n, channels, h, w) to (n, width, ⌈h/stride⌉, ⌈w/stride⌉)."""
         activated = self.activation1(self.normalization1(inputs))
         hidden = self.activation2(self.normalization2(self.convolution1(activated)))
         residual = self.convolution2(self.dropout(hidden))

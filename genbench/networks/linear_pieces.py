@@ -102,6 +102,7 @@ class PreActivations(_AtReLUs):
         self.values: list[Tensor] = []
 
     def relu(self, values: Tensor, bend: Callable[[Tensor], Tensor]) -> Tensor:
+        """Keep a copy of what enters, and let the ReLU do its work."""
         self.values.append(values.detach().flatten(1).clone())  # a copy: the ReLU may work in place
         return bend(values)
 

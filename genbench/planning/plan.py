@@ -40,6 +40,7 @@ class Chosen:
 
     @classmethod
     def of(cls, component: Component, settings: Mapping[str, Any]) -> Chosen:
+        """From a component and its settings; code that can change in place brings its hash."""
         source = component.source_hash if component.keyed_by_source else ""
         return cls(component.full_name, component.version, dict(settings), source)
 
@@ -143,6 +144,7 @@ class Trial:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Trial:
+        """The inverse of `as_dict`."""
         task = content["task"]
         return cls(
             dataset=Chosen(**content["dataset"]),

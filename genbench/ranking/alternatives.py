@@ -51,6 +51,7 @@ class Alternatives:
         return json.dumps(strict(self.as_dict()), indent=2, ensure_ascii=False) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain data, with the number of the format; NaN where a number is unknown."""
         return {"format": FORMAT, "baseline": self.baseline, "rows": self.rows, "notes": self.notes}
 
     def to_markdown(self) -> str:
@@ -60,6 +61,7 @@ class Alternatives:
 
     @property
     def header(self) -> list[str]:
+        """What stands over the columns of `cells`."""
         against = f"against {self.baseline}" if self.baseline else "against the mean"
         return ["alternative", "rank", "mean", against, "95 %", "pairs"]
 

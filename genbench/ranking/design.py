@@ -80,10 +80,12 @@ class Design:
 
     @property
     def n(self) -> int:
+        """How many rows there are."""
         return len(self.configuration)
 
     @cached_property
     def n_configurations(self) -> int:
+        """How many different configurations the rows have."""
         return int(self.configuration.max(initial=-1)) + 1
 
     def context(self, axis: int) -> np.ndarray:

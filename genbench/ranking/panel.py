@@ -42,6 +42,7 @@ class Panel:
     axes_model: AxesModel | None = None
 
     def known(self, measure: int) -> np.ndarray:
+        """Which rows have a value of this measure, (n,) bool array."""
         return ~np.isnan(self.values[:, measure])
 
 
@@ -105,4 +106,5 @@ class Settings:
 
     @property
     def replicates(self) -> int:
+        """B, how often the rows are drawn."""
         return self.weights.shape[1]

@@ -74,6 +74,7 @@ class Study:
 
     @property
     def n(self) -> int:
+        """How many rows there are."""
         return len(self.target)
 
     def take(self, rows: np.ndarray) -> Study:

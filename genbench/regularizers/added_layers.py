@@ -60,6 +60,7 @@ class SkippedBlock(nn.Module):
         self.added: tuple[str, ...] = ("first", "second")
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """W φ(W_g x) + ν W_s x, of the shape that W yields."""
         return self.second(self.activation(self.first(inputs))) + self.skip * self.shortcut(inputs)
 
 

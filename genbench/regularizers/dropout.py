@@ -35,6 +35,7 @@ class Dropout(Regularizer):
     rate: Probability = 0.5
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
+        """Set the rate of the network's dropout modules, or put dropout behind its activations."""
         from genbench.networks.surgery import with_dropout
 
         try:

@@ -52,13 +52,16 @@ class EarlyStopping(Regularizer):
     restore: bool = True
 
     def check(self, planned: Planned) -> None:
+        """Refuse a missing validation split, if the loss on it decides anything."""
         if self.on == "validation" and planned.validation == 0 and (self.patience or self.restore):
             self.refuse("needs a validation split (dataset: validation_size = N), or on = training")
 
     def start(self, training: Training) -> _Watch:
+        """A record of the lowest loss so far, which is infinite."""
         return _Watch(training.task, training.device, training.validation)
 
     def after_epoch(self, epoch: Epoch) -> str | None:
+        """Note the loss, and a copy of the weights where it is lowest; stop when patience has run out."""
         watch: _Watch = epoch.state
         loss = self._loss(epoch)
         if loss < watch.best - self.smallest_fall:
@@ -73,6 +76,7 @@ class EarlyStopping(Regularizer):
         return f"the {self.on} loss was lowest {since} epochs ago ({watch.best:.4g} after {watch.best_epoch})"
 
     def finish(self, epoch: Epoch) -> None:
+        """Put the weights of the lowest loss back, if they were kept."""
         if epoch.state.best_state:
             epoch.model.load_state_dict(epoch.state.best_state)
 

@@ -137,6 +137,7 @@ class GeneralizationLayer(_Inserting):
     slow_after: NonNegative = 0.0
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
+        """Insert the blocks where the settings say, into the network itself."""
         self._check_settings()
         if self.blocks == 0:
             return model
@@ -156,6 +157,7 @@ class GeneralizationLayer(_Inserting):
         return model
 
     def parameter_groups(self, model: nn.Module) -> Iterable[Mapping[str, Any]]:
+        """A factor on the learning rate of the layers that were added, 1 before epoch `slow_after`."""
         slow = [
             parameter
             for block in self._blocks(model)
@@ -169,9 +171,11 @@ class GeneralizationLayer(_Inserting):
         return [{"params": slow, "learning_rate_factor": changing}]
 
     def start(self, training: Training) -> list[SkippedBlock]:
+        """The blocks that are in the network by this regularizer."""
         return self._blocks(training.model)
 
     def batch(self, step: Step) -> None:
+        """Set ν in all blocks to its value at this step; the batch stays as it is."""
         for block in step.state:
             block.skip.fill_(self.skip_at(step.progress))
 
@@ -260,6 +264,7 @@ class GeneralizationLayerDropout(_Inserting):
     drop: Literal["units", "channels"] = "units"
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
+        """Insert the layers, each with activation and dropout, as one sequence into the network itself."""
         from torch import nn
 
         if self.layers == 0:

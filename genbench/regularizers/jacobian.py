@@ -50,13 +50,16 @@ class Jacobian(Regularizer):
 
     @property
     def captures(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The roles of the layers h_i; none at strength 0."""
         return _ROLES[self.at] if self.strength else ()
 
     def check(self, planned: Planned) -> None:
+        """Refuse regression, in which there is no margin."""
         if planned.task.kind != "classification":
             self.refuse(f"is of the classification margin, which {planned.task.kind} has not")
 
     def penalty(self, step: Step) -> Tensor | None:
+        """The penalty, shape (), in float32 or wider; None at strength 0."""
         import torch
 
         if self.strength == 0:

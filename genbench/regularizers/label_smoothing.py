@@ -28,12 +28,14 @@ class LabelSmoothing(Regularizer):
     smoothing: Fraction = 0.1
 
     def check(self, planned: Planned) -> None:
+        """Refuse regression, in which there are no classes."""
         if planned.task.kind != "classification":
             self.refuse(f"is for classification, not {planned.task.kind}")
 
     def loss(
         self, step: Step, outputs: Tensor, targets: Tensor, inner: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
+        """The loss below on smoothed class probabilities (b, classes); on the targets themselves if s = 0."""
         from torch.nn import functional as F
 
         if self.smoothing == 0:

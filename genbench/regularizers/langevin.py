@@ -48,6 +48,7 @@ class Langevin(Regularizer):
         return self.noise * (self.decay**elapsed if self.schedule == "geometric" else 1.0)
 
     def after_update(self, step: Step) -> None:
+        """Add noise of this step's deviation to the trained parameters."""
         import torch
 
         deviation = self.deviation(step.index)

@@ -39,13 +39,16 @@ class LabelNoise(Regularizer):
     deviation: NonNegative = 0.1
 
     def check(self, planned: Planned) -> None:
+        """Refuse classification with a single class."""
         if planned.task.kind == "classification" and planned.task.outputs < 2:
             self.refuse("there is no other class")
 
     def start(self, training: Training) -> Task:
+        """The task, on which the kind of noise depends."""
         return training.task
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
+        """The inputs as they are, and noisy targets; None where no noise is set."""
         import torch
         from torch.nn import functional as F
 
@@ -88,12 +91,14 @@ class Mixup(Regularizer):
     per_example: bool = False
 
     def start(self, training: Training) -> tuple[Any, Task]:
+        """A generator of the shares a, seeded by the regularizer's own, and the task."""
         import numpy as np
 
         # torch draws from a Beta distribution from its global stream only.
         return np.random.default_rng(training.generator.initial_seed()), training.task
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
+        """Mixed inputs and mixed targets, labels as class probabilities (b, classes); None if α = 0."""
         import torch
         from torch.nn import functional as F
 

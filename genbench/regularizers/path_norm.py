@@ -44,6 +44,7 @@ class PathNorm(Regularizer):
     step_cost: ClassVar[float] = 1.5
 
     def check(self, planned: Planned) -> None:
+        """Refuse a network through which no sum over paths passes."""
         import torch
 
         like = next(planned.model.parameters())
@@ -55,6 +56,7 @@ class PathNorm(Regularizer):
             self.refuse(str(fault))
 
     def penalty(self, step: Step) -> Tensor | None:
+        """λ times the root of the sum, the sum, or its logarithm, shape (); None at strength 0."""
         if self.strength == 0:
             return None
         total = sum_over_paths(step.model, step.inputs[:1])

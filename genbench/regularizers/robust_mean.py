@@ -70,10 +70,12 @@ class Winsorized(Regularizer):
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
+        """8 where gradients are clipped, 1 at level 0."""
         # Sorting single gradients takes longer than making them.
         return 8.0 if self.level else 1.0
 
     def check(self, planned: Planned) -> None:
+        """Refuse groups that do not divide the batch, and batch normalization without groups."""
         size = _batch(planned)
         if size % self.group:
             self.refuse(f"group = {self.group} does not divide a batch of {size} examples")
@@ -84,10 +86,12 @@ class Winsorized(Regularizer):
             )
 
     def gradient_memory(self, parameters: int, batch: int) -> float:
+        """Bytes of the gradients of examples or groups held at once, `memory` at most; 0 at level 0."""
         held = 4 * parameters * batch / self.group
         return min(held, self.memory * GIBIBYTE) if self.level else 0.0
 
     def gradient(self, step: Step, inner: Callable[[], Tensor]) -> Tensor:
+        """Leave the mean of the clipped gradients in ``.grad``; at level 0 what ``inner()`` leaves."""
         if self.level == 0:
             return inner()
         groups = max(1, len(step.targets) // self.group)
@@ -129,10 +133,12 @@ class MedianOfMeans(Regularizer):
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
+        """(1 + groups) / 2."""
         # The arithmetic is that of one pass, but there are as many passes as groups.
         return (1 + self.groups) / 2
 
     def check(self, planned: Planned) -> None:
+        """Refuse groups that do not divide the batch, and with batch normalization groups of one example."""
         size = _batch(planned)
         if size % self.groups:
             self.refuse(f"groups = {self.groups} does not divide a batch of {size} examples")
@@ -142,9 +148,11 @@ class MedianOfMeans(Regularizer):
             )
 
     def gradient_memory(self, parameters: int, batch: int) -> float:
+        """Bytes of the gradients of all groups; 0 for a single one."""
         return 4.0 * parameters * self.groups if self.groups > 1 else 0.0
 
     def gradient(self, step: Step, inner: Callable[[], Tensor]) -> Tensor:
+        """Leave the median of the groups' mean gradients in ``.grad``; of one group, its mean."""
         if self.groups == 1:
             return inner()
         smallest = 1

@@ -50,17 +50,21 @@ class SharpnessAware(Regularizer):
 
     @property
     def replaces_gradient(self) -> bool:  # type: ignore[override]
+        """Where each example has a worst step of its own."""
         return self.per_example
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
+        """A gradient at w and one after each step, four times as dear example by example; 1 at radius 0."""
         return (1 + self.steps) * (4 if self.per_example else 1) if self.radius else 1.0
 
     def gradient_memory(self, parameters: int, batch: int) -> float:
+        """Bytes of two copies of the parameters, with `per_example` three for each example; 0 at radius 0."""
         copies = 3 * batch if self.per_example else 2
         return 4.0 * parameters * copies if self.radius else 0.0
 
     def check(self, planned: Planned) -> None:
+        """Refuse `per_example` where the network has batch normalization or recurrent layers."""
         from torch import nn
 
         from genbench.networks.kinds import is_batch_norm
@@ -73,6 +77,7 @@ class SharpnessAware(Regularizer):
                 self.refuse(f"per_example: with {kind} ('{name}') single examples have no such gradients")
 
     def gradient(self, step: Step, inner: Callable[[], Tensor]) -> Tensor:
+        """Leave the gradient at w + δ in ``.grad`` and the weights at w; return the loss at w."""
         if self.radius == 0:
             return inner()
         return self._for_each_example(step) if self.per_example else self._for_the_batch(step, inner)

@@ -43,10 +43,12 @@ class GeometricComplexity(Regularizer):
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
+        """A step has three passes: this adds two, and two more for each vector that is pulled back."""
         # A forward and a backward pass of its own, and for each vector a pass by the inputs and back.
         return 1 + (2 + 2 * (self.draws if self.estimate == "hutchinson" else USUAL_OUTPUTS)) / 3
 
     def penalty(self, step: Step) -> Tensor | None:
+        """The penalty or its estimate, shape (), from a pass of its own; None at strength 0."""
         import torch
 
         if self.strength == 0:
@@ -92,6 +94,7 @@ class GradientNorm(Regularizer):
     step_cost: ClassVar[float] = 2.7
 
     def penalty(self, step: Step) -> Tensor | None:
+        """The penalty, shape (), over the parameters that are trained; None at strength 0."""
         import torch
 
         if self.strength == 0:

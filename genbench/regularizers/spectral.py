@@ -55,6 +55,7 @@ class _Spectral(Regularizer):
     step_cost: ClassVar[float] = 1.5
 
     def start(self, training: Training) -> list[_Direction]:
+        """All layers with vectors near their singular vectors; none at strength 0."""
         if self.strength == 0:
             return []
         followed = self._directions(training)
@@ -117,6 +118,7 @@ class SpectralNorm(_Spectral):
     """
 
     def penalty(self, step: Step) -> Tensor | None:
+        """λ Σ_l σ_l², shape (), after `iterations` steps of the power method; None at strength 0."""
         if self.strength == 0:
             return None
         return self.strength * self._values(step).square().sum()
@@ -147,6 +149,7 @@ class SpectralProduct(_Spectral):
     bound: Positive = 1.0
 
     def penalty(self, step: Step) -> Tensor | None:
+        """λ times the logarithm of the product, or what of it exceeds β, shape (); None at strength 0."""
         if self.strength == 0:
             return None
         logarithm = 2 * self._log_values(step).sum()

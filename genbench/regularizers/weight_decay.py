@@ -40,9 +40,11 @@ class WeightDecay(Regularizer):
     on: str = ""
 
     def check(self, planned: Planned) -> None:
+        """Refuse an `on` that means nothing in this network."""
         self._modules(planned.model)
 
     def parameter_groups(self, model: nn.Module) -> Iterable[Mapping[str, Any]]:
+        """The strength as the optimizer's weight decay, of all parameters or of those that `on` means."""
         parameters = [each for module in self._modules(model) for each in module.parameters()]
         return [{"params": parameters, "weight_decay": self.strength}]
 

@@ -45,6 +45,7 @@ class Summary:
 
     @property
     def is_complete(self) -> bool:
+        """Whether every trial has a fit and no value is missing because of a fault."""
         return not self.failures and not self.faults
 
     def failure_counts(self) -> collections.Counter[str]:

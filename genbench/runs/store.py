@@ -79,6 +79,7 @@ class Folder:
 
     @property
     def suite_file(self) -> Path:
+        """Where the suite as run is written down."""
         return self.path / "suite.toml"
 
     def check_belongs(self, suite: Suite) -> None:
@@ -156,6 +157,7 @@ class Folder:
     # --- fits --------------------------------------------------------------------------------------
 
     def fit_folder(self, key: str) -> Path:
+        """Where the fit of a trial is written, whether it is there or not."""
         return self.path / "fits" / key
 
     def fit_keys(self) -> list[str]:

@@ -144,6 +144,7 @@ class Composition:
         return self._gradient()
 
     def after_update(self) -> None:
+        """Run all `after_update` methods, in the suite's order."""
         for act, step in self._after_update:
             act(step)
 

@@ -1,8 +1,7 @@
-"""Claims of papers: what a suite writes down of them, and the verdict of a run on each.
+"""Claims of papers: what a suite writes down of them.
 
 A claim is data: a statistic of a small declared vocabulary, a column of the run's table, and what the paper
-says of it. Each seed of a run is one repetition of the paper's experiment, in which the statistic takes one
-value; the verdict rests on the interval over the seeds, never on their mean. Nothing here imports torch.
+says of it. The verdict of a run on it is `genbench.claims`. Nothing here imports torch.
 """
 
 from genbench.planning.claims.claim import Claim
