@@ -34,11 +34,11 @@ def command(
     given = [f"--{name}" for name, value in filters.items() if value is not None]
     if given and kind != "measures":
         raise UsageError(f"{given[0]} chooses among measures: genbench list measures {given[0]} ...")
-    from genbench.host import Host
     from genbench.report.catalog import only, rows
+    from genbench.report.catalog_cache import host_for_cards
     from genbench.report.terminal import print_rows
 
-    host = Host.load(plugins, without)
+    host = host_for_cards(plugins, without)
     if kind is None:
         content: list[dict[str, Any]] = [{"kind": each, "count": len(rows(host, each))} for each in KINDS]
     else:

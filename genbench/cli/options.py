@@ -63,10 +63,10 @@ def cards(
 ) -> dict[str, dict[str, Any]]:
     """The cards of measures by spelling; one that no plugin has here, or no longer has, is left out."""
     from genbench.base.errors import GenbenchError
-    from genbench.host import Host
     from genbench.report.catalog import card
+    from genbench.report.catalog_cache import host_for_cards
 
-    host = Host.load(plugins, without)
+    host = host_for_cards(plugins, without, words=measures)
     for line in host.problems():
         warn(line)
     found = {}

@@ -19,10 +19,10 @@ def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_
 
     NAME may be a variant of a measure, a suite or a plugin, and may say its kind: model:resnet.
     """
-    from genbench.host import Host
     from genbench.report.catalog import card
+    from genbench.report.catalog_cache import host_for_cards
 
-    content = card(Host.load(plugins, without), name)
+    content = card(host_for_cards(plugins, without, words=[name]), name)
     if json_:
         options.echo_json(content)
     elif "text" in content:
