@@ -4,9 +4,11 @@ Importing this module imports no torch: what needs it is imported at first use. 
 ``__init__.pyi``.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
+from genbench.base import moved
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import GenbenchError, InvalidInput, NotApplicable, UsageError
 from genbench.contract.decorators import (
@@ -67,4 +69,10 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'genbench' has no attribute {name!r}")
+    told = moved.hint(f"genbench.{name}")
+    raise AttributeError(told or f"module 'genbench' has no attribute {name!r}")
+
+
+# The one effect of importing genbench beyond its own names: an import from where something was in an earlier
+# version tells where it is now. The signpost stands last, so that it is asked for what nobody found.
+sys.meta_path.append(moved.Signpost)

@@ -7,7 +7,11 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from genbench.base import moved
+
 __all__ = ["tensor_checksum"]
+
+moved.signpost(__name__)
 
 
 def tensor_checksum(tensors: Iterable[Tensor]) -> str:

@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import genbench
+from genbench.base import moved
 from genbench.base.constraints import Count
 from genbench.networks.hidden import LayerChoice, captured, chosen_place
 from genbench.networks.passes import chunks, evenly_spaced, forward
 
 __all__ = ["Representation", "representation"]
+
+moved.signpost(__name__)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.base import moved
 from genbench.networks.folding import folded_copy
 from genbench.networks.kinds import Convolution
 from genbench.networks.layers import Layer, weight_layers
@@ -15,6 +16,8 @@ from genbench.networks.passes import forward
 from genbench.networks.watching import watched
 
 __all__ = ["folded_initial_model", "folded_model", "initial_layers", "input_shapes", "layers"]
+
+moved.signpost(__name__)
 
 _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 _INITIAL_MODEL = genbench.need("folded_initial_model", fold=genbench.setting("fold"))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 import genbench
+from genbench.base import moved
 from genbench.networks.homogeneity import Norm, log_product_of_norms
 
 __all__ = ["log_rho"]
+
+moved.signpost(__name__)
 
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
