@@ -80,7 +80,9 @@ def inline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import torch
     from running import InlineProcess
 
-    monkeypatch.setattr("genbench.execution.supervision._Process", InlineProcess)
+    from genbench.executors.local import LocalExecutor
+
+    monkeypatch.setattr(LocalExecutor, "worker", InlineProcess)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

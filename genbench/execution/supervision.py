@@ -17,12 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from genbench.contract.jobs import Job, JobOutcome
 
-__all__ = ["Slot", "supervise"]
+__all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "supervise"]
 
 # A worker may take this long for what is not a component: importing torch, loading data.
 STARTING_SECONDS = 600.0
@@ -30,20 +30,30 @@ STARTING_SECONDS = 600.0
 GRACE_SECONDS = 60.0
 
 
-class _Died(Exception):
+class WorkerDied(Exception):
     """The worker process is gone."""
 
 
-class _Stalled(Exception):
+class WorkerStalled(Exception):
     """The worker process said nothing within the time that it had."""
 
 
-class _Process:
-    """A worker process and the lines that it writes."""
+class WorkerProcess:
+    """A worker process and the lines that it writes.
 
-    def __init__(self, threads: int):
+    Parameters
+    ----------
+    threads : int
+        For each of its libraries that has threads.
+    command : sequence of str
+        The program and its arguments.
+    """
+
+    # -P and the driver's own path: the worker imports what the driver imports, from wherever it runs.
+    COMMAND = (sys.executable, "-P", "-m", "genbench.execution.worker")
+
+    def __init__(self, threads: int, command: Sequence[str] = COMMAND):
         self.threads = threads
-        # -P and the driver's own path: the worker imports what the driver imports, from wherever it runs.
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -52,7 +62,7 @@ class _Process:
             "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "genbench.execution.worker"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,15 +93,15 @@ class _Process:
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise _Died from None
+            raise WorkerDied from None
 
     def receive(self, seconds: float) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
-            raise _Stalled from None
+            raise WorkerStalled from None
         if not line:
-            raise _Died
+            raise WorkerDied
         return json.loads(line)
 
     def kill(self) -> None:
@@ -122,23 +132,29 @@ class Slot:
 
     The thread that supervises jobs here must live as long as the slot: a worker dies with the thread that
     started it.
+
+    Parameters
+    ----------
+    spawn : callable
+        ``spawn(threads)`` starts a worker: a `WorkerProcess`, or what behaves as one.
     """
 
-    def __init__(self) -> None:
-        self._processes: dict[str, _Process] = {}
+    def __init__(self, spawn: Callable[[int], WorkerProcess] = WorkerProcess) -> None:
+        self._spawn = spawn
+        self._processes: dict[str, WorkerProcess] = {}
         self._guard = threading.Lock()
         self._closed = False
 
-    def process(self, job: Job) -> _Process:
+    def process(self, job: Job) -> WorkerProcess:
         """A living worker for this kind of job."""
         with self._guard:
             if self._closed:
-                raise _Died
+                raise WorkerDied
             process = self._processes.get(job.kind)
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                process = self._processes[job.kind] = _Process(job.threads)
+                process = self._processes[job.kind] = self._spawn(job.threads)
             return process
 
     def kill(self, kind: str) -> None:
@@ -179,7 +195,7 @@ def supervise(
 
 
 def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callable[..., None]) -> None:
-    process: _Process | None = None
+    process: WorkerProcess | None = None
     try:
         process = slot.process(job)
         process.send(job.as_dict())
@@ -189,11 +205,11 @@ def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callab
             if event["event"] == "failed":
                 outcome.status, outcome.reason, outcome.detail = "error", event["reason"], event["detail"]
             outcome.environment = event.get("environment", outcome.environment)
-    except _Stalled:
+    except WorkerStalled:
         slot.kill(job.kind)
         outcome.status = "timeout"
         outcome.reason = f"training did not end within {job.limits['training_seconds']:g} s and was stopped"
-    except _Died:
+    except WorkerDied:
         outcome.status = "crashed"
         outcome.reason = "training: " + (process.how_it_ended if process else "the executor was closed")
         outcome.detail = "\n".join(process.last_words) if process else ""
@@ -205,7 +221,7 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
     silent_deaths = 0
     while left:
         current: tuple[str, str] | None = None
-        process: _Process | None = None
+        process: WorkerProcess | None = None
         try:
             process = slot.process(job)
             part = dataclasses.replace(job, measures=left, skip=skip)
@@ -224,9 +240,9 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                     _give_up(left, outcome, "error", event["reason"], event["detail"])
                 outcome.environment = event.get("environment", outcome.environment)
             return
-        except _Stalled:
+        except WorkerStalled:
             status, why = "timeout", f"passed the time limit of {job.limits['component_seconds']:g} s"
-        except _Died:
+        except WorkerDied:
             if process is None:
                 return _give_up(left, outcome, "crashed", "the executor was closed", "")
             status, why = "crashed", process.how_it_ended
@@ -242,7 +258,7 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
         skip[component] = {"status": status, "reason": f"{kind} {component}: {why}"}
 
 
-def _events(process: _Process, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
+def _events(process: WorkerProcess, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
     while True:
         event = process.receive(max(0.0, deadline() - time.monotonic()))
         if event["event"] == "ready":

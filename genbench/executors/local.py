@@ -7,11 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import genbench
 from genbench.contract.jobs import Job, JobOutcome
-from genbench.execution.supervision import Slot, supervise
+from genbench.execution.supervision import Slot, WorkerProcess, supervise
 
 __all__ = ["LocalExecutor"]
 
@@ -26,7 +26,15 @@ class LocalExecutor:
         One slot for each entry; an entry may repeat, so that several slots share a GPU.
     watch : callable, optional
         Is given each event of each job, from the slots' threads.
+
+    Attributes
+    ----------
+    worker : type
+        Class of the workers, `WorkerProcess` or what behaves as it; an executor derived from this one may
+        start its own kind.
     """
+
+    worker: ClassVar[type[WorkerProcess]] = WorkerProcess
 
     def __init__(
         self,
@@ -40,7 +48,7 @@ class LocalExecutor:
         self._cancelled: set[str] = set()
         self._open = 0
         self.slots = len(devices)
-        self._places = [Slot() for _ in devices]
+        self._places = [Slot(self.worker) for _ in devices]
         for slot, device in zip(self._places, devices, strict=True):
             threading.Thread(target=self._serve, args=(slot, device), daemon=True).start()
 

@@ -8,6 +8,7 @@ import torch
 from running import InlineProcess, command, values
 
 from genbench.datasets.digits import digits
+from genbench.executors.local import LocalExecutor
 from genbench.fitting import splits
 from genbench.fitting.building import build
 from genbench.fitting.roots import roots
@@ -59,7 +60,7 @@ def three_seeds(tmp_path_factory, cache):
     """The folder of a run of three seeds with a validation split."""
     folder = tmp_path_factory.mktemp("three")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genbench.execution.supervision._Process", InlineProcess)
+        patch.setattr(LocalExecutor, "worker", InlineProcess)
         run("run", "--suite", written(folder, 3, PARTS), "--out", folder / "run")
     return folder / "run"
 

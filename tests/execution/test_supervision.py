@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from genbench.contract.jobs import Job
-from genbench.execution import supervision
-from genbench.execution.supervision import Slot, supervise
+from genbench.execution.supervision import Slot, WorkerDied, WorkerProcess, WorkerStalled, supervise
 
 DIES, STALLS = object(), object()
 DONE = {"event": "done", "seconds": 1.0, "environment": "somewhere"}
@@ -39,11 +38,12 @@ def value(measure: str, status: str = "ok", reason: str = "") -> dict[str, Any]:
 
 
 @pytest.fixture
-def workers(monkeypatch):
+def workers():
     """Set ``workers.script``: from the job that a worker is sent to what it says; each start is counted."""
 
     class Workers:
         script: Callable[[Mapping[str, Any]], list[Any]]
+        spawn: Callable[[int], Any]
         started = 0
 
         def __init__(self) -> None:
@@ -68,15 +68,15 @@ def workers(monkeypatch):
             workers.waited.append(seconds)
             event = self.said.pop(0)
             if event is DIES:
-                raise supervision._Died
+                raise WorkerDied
             if event is STALLS:
-                raise supervision._Stalled
+                raise WorkerStalled
             return event
 
         def kill(self) -> None:
             self.killed = True
 
-    monkeypatch.setattr(supervision, "_Process", Scripted)
+    workers.spawn = Scripted
     return workers
 
 
@@ -100,7 +100,7 @@ def found(outcome: Any) -> dict[str, tuple[str, str]]:
 
 def test_values_come_back_with_the_environment(workers):
     workers.script = computes
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert found(outcome) == {"a": ("ok", ""), "b": ("ok", ""), "c": ("ok", "")}
     assert (outcome.environment, outcome.status, outcome.culprits) == ("somewhere", "ok", {})
     assert workers.started == 1
@@ -108,7 +108,7 @@ def test_values_come_back_with_the_environment(workers):
 
 def test_a_death_costs_the_component_noted_last_and_a_new_worker_goes_on_with_the_next(workers):
     workers.script = lambda given: computes(given, b=DIES)
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert found(outcome) == {
         "a": ("ok", ""),
         "b": ("crashed", "measure b: the worker was killed by signal 11 (SIGSEGV)"),
@@ -120,28 +120,28 @@ def test_a_death_costs_the_component_noted_last_and_a_new_worker_goes_on_with_th
 
 def test_a_silence_beyond_the_limit_is_a_timeout_of_the_component_noted_last(workers):
     workers.script = lambda given: computes(given, c=STALLS)
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert found(outcome)["c"] == ("timeout", "measure c: passed the time limit of 7 s")
     assert outcome.culprits == {"c": "timeout"}
 
 
 def test_the_limit_counts_from_the_note_of_each_component(workers):
     workers.script = computes
-    supervise(job(), Slot())
+    supervise(job(), Slot(workers.spawn))
     assert max(workers.waited) > 7
     assert all(seconds <= 7 for seconds in workers.waited[2:])
 
 
 def test_each_of_several_culprits_costs_itself(workers):
     workers.script = lambda given: computes(given, a=DIES, b=STALLS, c=DIES)
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert outcome.culprits == {"a": "crashed", "b": "timeout", "c": "crashed"}
     assert len(outcome.values) == 3
 
 
 def test_a_worker_that_dies_before_its_first_component_twice_costs_all_and_blames_none(workers):
     workers.script = lambda given: [DIES]
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert workers.started == 2
     assert outcome.culprits == {}
     assert set(found(outcome).values()) == {
@@ -152,7 +152,7 @@ def test_a_worker_that_dies_before_its_first_component_twice_costs_all_and_blame
 def test_an_exception_outside_of_components_costs_what_is_left(workers):
     failed = {"event": "failed", "reason": "ValueError: no data", "detail": "Traceback"}
     workers.script = lambda given: [note("a"), value("a"), failed]
-    outcome = supervise(job(), Slot())
+    outcome = supervise(job(), Slot(workers.spawn))
     assert found(outcome) == {
         "a": ("ok", ""),
         "b": ("error", "ValueError: no data"),
@@ -165,7 +165,7 @@ def test_what_is_given_up_while_a_job_waits_is_not_started(workers):
     waiting = job(skip=given_up)
     given_up["a"] = {"status": "skipped", "reason": "three times in a row"}
     workers.script = lambda given: computes(given, a=DIES)
-    outcome = supervise(waiting, Slot())
+    outcome = supervise(waiting, Slot(workers.spawn))
     assert found(outcome)["a"] == ("skipped", "three times in a row")
     assert workers.started == 1
 
@@ -173,7 +173,7 @@ def test_what_is_given_up_while_a_job_waits_is_not_started(workers):
 def test_events_are_watched(workers):
     workers.script = computes
     seen: list[str] = []
-    supervise(job(), Slot(), lambda event: seen.append(event["event"]))
+    supervise(job(), Slot(workers.spawn), lambda event: seen.append(event["event"]))
     assert seen == ["note", "value"] * 3 + ["done"]
 
 
@@ -188,18 +188,18 @@ def test_events_are_watched(workers):
 )
 def test_training_ends_in_one_of_four_ways(workers, said, status, reason):
     workers.script = lambda given: said
-    outcome = supervise(job("train"), Slot())
+    outcome = supervise(job("train"), Slot(workers.spawn))
     assert (outcome.status, outcome.reason) == (status, reason)
 
 
 def test_the_last_words_of_a_worker_that_died_in_training_are_kept(workers):
     workers.script = lambda given: [DIES]
-    assert "Segmentation fault" in supervise(job("train"), Slot()).detail
+    assert "Segmentation fault" in supervise(job("train"), Slot(workers.spawn)).detail
 
 
 def test_a_worker_is_kept_for_the_next_job_of_its_kind_and_replaced_when_dead(workers):
     workers.script = computes
-    slot = Slot()
+    slot = Slot(workers.spawn)
     first = slot.process(job())
     supervise(job(), slot)
     assert slot.process(job()) is first
@@ -209,7 +209,7 @@ def test_a_worker_is_kept_for_the_next_job_of_its_kind_and_replaced_when_dead(wo
 
 
 def test_a_job_for_another_number_of_threads_gets_another_worker(workers):
-    slot = Slot()
+    slot = Slot(workers.spawn)
     first = slot.process(job())
     second = slot.process(job(trial={"threads": 2}))
     assert (second.threads, first.killed) == (2, True)
@@ -217,7 +217,7 @@ def test_a_job_for_another_number_of_threads_gets_another_worker(workers):
 
 def test_a_closed_slot_starts_no_worker(workers):
     workers.script = computes
-    slot = Slot()
+    slot = Slot(workers.spawn)
     running = slot.process(job())
     slot.close()
     assert running.killed
@@ -230,19 +230,12 @@ def test_a_closed_slot_starts_no_worker(workers):
 
 
 @pytest.fixture
-def process(monkeypatch, tmp_path):
-    """A `_Process` that runs the given Python text."""
+def process():
+    """A `WorkerProcess` that runs the given Python text."""
     started = []
 
-    def start(text: str) -> supervision._Process:
-        popen = supervision.subprocess.Popen
-        monkeypatch.setattr(
-            supervision.subprocess,
-            "Popen",
-            lambda command, **given: popen([sys.executable, "-c", text], **given),
-        )
-        started.append(supervision._Process(1))
-        monkeypatch.setattr(supervision.subprocess, "Popen", popen)
+    def start(text: str) -> WorkerProcess:
+        started.append(WorkerProcess(1, (sys.executable, "-c", text)))
         return started[-1]
 
     yield start
@@ -253,14 +246,14 @@ def process(monkeypatch, tmp_path):
 def test_lines_come_as_events_and_the_end_as_a_death(process):
     worker = process('print(\'{"event": "ready"}\')')
     assert worker.receive(60) == {"event": "ready"}
-    with pytest.raises(supervision._Died):
+    with pytest.raises(WorkerDied):
         worker.receive(60)
     assert worker.how_it_ended == "the worker exited with code 0"
 
 
 def test_how_a_worker_ended_names_the_signal(process):
     worker = process("import os; os.kill(os.getpid(), 11)")
-    with pytest.raises(supervision._Died):
+    with pytest.raises(WorkerDied):
         worker.receive(60)
     assert worker.how_it_ended == "the worker was killed by signal 11 (SIGSEGV)"
 
@@ -273,7 +266,7 @@ def test_silence_is_a_stall_and_killing_reaches_the_children_of_a_worker_too(pro
         "time.sleep(1000)\n"
     )
     child = worker.receive(60)
-    with pytest.raises(supervision._Stalled):
+    with pytest.raises(WorkerStalled):
         worker.receive(0.01)
     worker.kill()
     from running import wait_until
@@ -290,10 +283,10 @@ def test_silence_is_a_stall_and_killing_reaches_the_children_of_a_worker_too(pro
 
 def test_a_worker_whose_input_is_closed_is_a_death_not_an_exception(process):
     worker = process("pass")
-    with pytest.raises(supervision._Died):
+    with pytest.raises(WorkerDied):
         worker.receive(60)
-    worker._process.wait()
-    with pytest.raises(supervision._Died):
+    assert worker.how_it_ended == "the worker exited with code 0"
+    with pytest.raises(WorkerDied):
         worker.send({"large": "x" * 1_000_000})
 
 
