@@ -76,10 +76,12 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.poll() is None
 
     @property
     def how_it_ended(self) -> str:
+        """The exit code or the signal that ended the process, in words; waits for the end."""
         code = self._process.wait()
         if code >= 0:
             return f"the worker exited with code {code}"
@@ -88,6 +90,7 @@ class WorkerProcess:
         return f"the worker was killed by signal {-code}"
 
     def send(self, job: Mapping[str, Any]) -> None:
+        """Hand a job over; raises `WorkerDied`."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
@@ -96,6 +99,7 @@ class WorkerProcess:
             raise WorkerDied from None
 
     def receive(self, seconds: float) -> dict[str, Any]:
+        """The next event of the job; raises `WorkerStalled` after so many seconds, `WorkerDied` at the end."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -105,6 +109,7 @@ class WorkerProcess:
         return json.loads(line)
 
     def kill(self) -> None:
+        """End the process and all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
