@@ -43,6 +43,8 @@ def _print(content: dict[str, Any]) -> None:
         click.echo("settings")
         for name, each in settings.items():
             click.echo(f"  {name} = {each['default']}    ({each['type']})")
+            if "probe" in each:
+                click.echo(f"      As of {each['probe']}. {each['documentation']}".rstrip())
     if invariances:
         _print_invariances(invariances)
     if documentation:

@@ -86,10 +86,17 @@ class ForwardedSetting:
 
 @dataclasses.dataclass(frozen=True)
 class Need:
-    """A probe or root that a component needs, with the probe's settings."""
+    """A probe or root that a component needs, with the probe's settings.
+
+    Attributes
+    ----------
+    shared : tuple of str
+        Settings of the probe that are settings of the component too, passed on as they are.
+    """
 
     name: str
     settings: tuple[tuple[str, Any], ...] = ()
+    shared: tuple[str, ...] = ()
 
     def resolved(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """The probe's settings, forwarded ones taken from `own`, the settings of the needing component.
@@ -100,7 +107,7 @@ class Need:
             A setting that is passed on has no default and was not given.
         """
         resolved = {}
-        for key, value in self.settings:
+        for key, value in (*self.settings, *((name, ForwardedSetting(name)) for name in self.shared)):
             if isinstance(value, ForwardedSetting):
                 if value.name not in own:
                     raise InvalidInput(f"setting '{value.name}' must be given")
@@ -111,11 +118,18 @@ class Need:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A hyperparameter of a component: keyword-only parameter of a function, field of a class."""
+    """A hyperparameter of a component: keyword-only parameter of a function, field of a class.
+
+    Attributes
+    ----------
+    origin : Component, optional
+        The probe that declares it, where the component shares it with a probe.
+    """
 
     name: str
     annotation: Any
     default: Any = dataclasses.MISSING
+    origin: Component | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def required(self) -> bool:
@@ -182,6 +196,11 @@ class Component:
     def summary(self) -> str:
         """The first line of the documentation."""
         return self.documentation.partition("\n")[0]
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Names of the settings that only the probes below take, not the object itself."""
+        return frozenset(name for need in self.needs.values() for name in need.shared)
 
     def defaults(self) -> dict[str, Any]:
         """The settings that need not be given, by name."""

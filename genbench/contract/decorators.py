@@ -29,13 +29,18 @@ __all__ = [
 ]
 
 
-def need(probe: str, **settings: Any) -> Any:
+def need(probe: str, *, shared: str | typing.Sequence[str] = (), **settings: Any) -> Any:
     """Name a probe, with settings, as the default of a parameter.
 
     Parameters
     ----------
     probe : str
         The probe's name; ``"plugin:name"`` for a probe of another plugin.
+    shared : str or sequence of str, optional
+        Settings of that probe that the component has too: they keep their name, type, default and
+        documentation, can be set as if they were its own, and go to the probe. The function has no parameter
+        for them. One whose default is to be another, or whose value the function uses, is a setting of the
+        function's own, passed on by name.
     **settings
         Settings of that probe. ``genbench.setting("kernel")`` passes on the component's own setting.
 
@@ -44,9 +49,16 @@ def need(probe: str, **settings: Any) -> Any:
     >>> import genbench
     >>> @genbench.measure(family="spectral", direction="+", source="Jiang et al. 2020, eq. 32")
     ... def log_prod_of_spec(norms=genbench.need("spectral_norms", kernel="operator")):
-    ...     return sum(2 * norm.log() for norm in norms.values())
+    ...     return 2 * norms.log().sum()
+
+    The same with both settings of the probe, as in ``widest_layer[kernel=operator,fold=false]``:
+
+    >>> @genbench.measure(family="spectral", direction="+")
+    ... def widest_layer(norms=genbench.need("spectral_norms", shared=("fold", "kernel"))):
+    ...     return norms.max()
     """
-    return Need(probe, tuple(sorted(settings.items())))
+    names = (shared,) if isinstance(shared, str) else tuple(shared)
+    return Need(probe, tuple(sorted(settings.items())), names)
 
 
 def setting(name: str) -> ForwardedSetting:

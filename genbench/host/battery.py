@@ -80,6 +80,12 @@ class Node:
     roots: tuple[str, ...] = ()
 
     @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings that the component's function takes, without those that it shares with probes."""
+        shared = self.component.shared
+        return {name: value for name, value in self.settings.items() if name not in shared}
+
+    @property
     def own_cost(self) -> str:
         """Cost class of the component itself, the roots that it uses directly included."""
         return max([self.component.declared.cost, *(ROOT_COSTS.get(root, "A") for root in self.roots)])

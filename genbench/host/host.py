@@ -14,6 +14,7 @@ from genbench.base.errors import InvalidInput, UsageError, nearest
 from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
 from genbench.host.plugin import CORE, Plugin, PluginSource, fold, hook_arguments, installed, listed, load
+from genbench.host.sharing import complete_shared
 
 __all__ = ["CORE", "Host", "Plugin", "PluginSource"]
 
@@ -35,18 +36,34 @@ class Host:
     def __init__(self, plugins: Sequence[Plugin], manager: pluggy.PluginManager):
         self.plugins = list(plugins)
         self._manager = manager
+        self._list_components()
+        self._complete_shared()
+        self._drop_unmet_needs()
+
+    def _list_components(self) -> None:
         self._by_name: dict[Kind, dict[tuple[str, str], Component]] = {kind: {} for kind in Kind}
         for plugin in self.plugins:
             for component in plugin.components:
                 for name in (component.name, *component.declared.aliases):
                     self._by_name[component.kind].setdefault((component.plugin, fold(name)), component)
-        self._drop_unmet_needs()
+
+    def _complete_shared(self) -> None:
+        """Give components the settings that they share; one that cannot have them is dropped alone."""
+        declared = [(plugin, each) for plugin in self.plugins for each in plugin.components]
+        outcomes = complete_shared([each for _, each in declared], self.probe_lookup)
+        for plugin in self.plugins:
+            plugin.components = []
+        for (plugin, component), outcome in zip(declared, outcomes, strict=True):
+            if isinstance(outcome, Component):
+                plugin.components.append(outcome)
+            else:
+                plugin.problems.append(_broken(component, outcome))
+        self._list_components()
 
     def _drop_unmet_needs(self) -> None:
         """Find needs that cannot be met now, not in the middle of a run; who has them is dropped alone."""
         from genbench.host.battery import Battery, Request
 
-        table = self._by_name[Kind.MEASURE]
         for plugin in self.plugins:
             for component in [each for each in plugin.components if each.kind is Kind.MEASURE]:
                 if any(each.required for each in component.settings.values()):
@@ -55,12 +72,9 @@ class Host:
                 try:
                     Battery.resolve([request], self.probe_lookup)
                 except InvalidInput as fault:
-                    plugin.problems.append(
-                        f"measure '{component.name}' is broken: {'; '.join(fault.problems)}"
-                    )
+                    plugin.problems.append(_broken(component, fault))
                     plugin.components.remove(component)
-                    for known in [known for known, each in table.items() if each is component]:
-                        del table[known]
+        self._list_components()
 
     @classmethod
     def load(
@@ -213,6 +227,10 @@ class Host:
             for each in getattr(self._manager.hook, hook).get_hookimpls()
             if id(each.plugin) in owners
         ]
+
+
+def _broken(component: Component, fault: InvalidInput) -> str:
+    return f"{component.kind} '{component.name}' is broken: {'; '.join(fault.problems)}"
 
 
 def _taking_some(function: Any, names: Sequence[str]) -> Any:

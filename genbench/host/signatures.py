@@ -40,6 +40,9 @@ _ARGUMENTS: Mapping[Kind, tuple[str, ...] | None] = {
 def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: bool = False) -> Component:
     """Read a declared object's signature into a `Component`.
 
+    Settings that it shares with probes are not among its settings yet, see
+    `genbench.host.sharing.complete_shared`.
+
     Raises
     ------
     InvalidInput
@@ -136,10 +139,13 @@ def _signature(target: Any, kind: Kind, where: str) -> tuple[dict[str, Setting],
                 f"not ({', '.join(positional)}); settings go behind '*'"
             )
         return settings, {}
-    return settings, {name: _read_need(each, settings, where) for name, each in positional.items()}
+    needs = {name: _read_need(each, where) for name, each in positional.items()}
+    for need in needs.values():
+        _check_need(need, settings, needs, where)
+    return settings, needs
 
 
-def _read_need(parameter: inspect.Parameter, settings: Mapping[str, Setting], where: str) -> Need:
+def _read_need(parameter: inspect.Parameter, where: str) -> Need:
     if parameter.default is parameter.empty:
         return Need(parameter.name)
     if not isinstance(parameter.default, Need):
@@ -147,10 +153,25 @@ def _read_need(parameter: inspect.Parameter, settings: Mapping[str, Setting], wh
             f"{where}: parameter '{parameter.name}' has a default; a setting goes behind '*', "
             "a need takes genbench.need(...)"
         )
-    for _, value in parameter.default.settings:
-        if isinstance(value, ForwardedSetting) and value.name not in settings:
-            raise InvalidInput(f"{where}: passes on a setting '{value.name}' that it does not have")
     return parameter.default
+
+
+def _check_need(need: Need, settings: Mapping[str, Setting], needs: Mapping[str, Need], where: str) -> None:
+    """What can be said of a need without its probe; the rest is for `genbench.host.sharing`."""
+    if need.shared and need.name in ROOTS:
+        raise InvalidInput(f"{where}: needs '{need.name}', which takes no settings")
+    chosen = dict(need.settings)
+    for name in need.shared:
+        if not isinstance(name, str):
+            raise InvalidInput(f"{where}: what it shares with '{need.name}' is a list of names, not {name!r}")
+        if name in settings:
+            raise InvalidInput(f"{where}: shares '{name}' with '{need.name}' and declares it itself")
+        if name in chosen:
+            raise InvalidInput(f"{where}: shares '{name}' with '{need.name}' and chooses it as well")
+    known = {*settings, *(name for each in needs.values() for name in each.shared)}
+    for value in chosen.values():
+        if isinstance(value, ForwardedSetting) and value.name not in known:
+            raise InvalidInput(f"{where}: passes on a setting '{value.name}' that it does not have")
 
 
 def _hints(target: Any) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class _Engine:
                 metered(self._device) as cost,
             ):
                 self._costs[cost_key] = cost
-                outcome = node.component.object(**arguments, **node.settings)
+                outcome = node.component.object(**arguments, **node.own_settings)
                 if kind == "measure" and isinstance(outcome, Tensor):
                     outcome = outcome.detach().cpu()  # waits for the device, inside the clock
         except NotApplicable as why:

@@ -10,10 +10,11 @@ from typing import Any
 
 from genbench.auditing.stored import entry, stored
 from genbench.base.errors import InvalidInput, UsageError, nearest
-from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind
+from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind, Setting
 from genbench.host.host import CORE, Host
 from genbench.host.selection import COST_RANGES, cost_range
 from genbench.host.settings import complete, parse_variant, spell
+from genbench.report.docstrings import parameter_text
 
 __all__ = ["Told", "card", "only", "rows", "told"]
 
@@ -69,7 +70,7 @@ def _component_row(host: Host, component: Component) -> dict[str, Any]:
     return row
 
 
-def _default(setting: Any) -> str:
+def _default(setting: Setting) -> str:
     return "?" if setting.required else str(setting.default)
 
 
@@ -224,12 +225,26 @@ def _component_card(host: Host, component: Component, settings: dict[str, Any]) 
         "source": declared.source,
         "needs": [each.name for each in component.needs.values()],
         "settings": {
-            name: {"type": _type_name(each.annotation), "default": None if each.required else chosen[name]}
+            name: {
+                "type": _type_name(each.annotation),
+                "default": None if each.required else chosen[name],
+                **_shared(each),
+            }
             for name, each in component.settings.items()
         },
         "documentation": component.documentation,
     }
     return content
+
+
+def _shared(setting: Setting) -> dict[str, str]:
+    """Of a setting that is shared with a probe: which one, and what that says of it."""
+    if setting.origin is None:
+        return {}
+    return {
+        "probe": setting.origin.full_name,
+        "documentation": parameter_text(setting.origin.documentation, setting.name),
+    }
 
 
 _CLAIMS = {

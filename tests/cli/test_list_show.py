@@ -201,6 +201,56 @@ def test_show_prints_the_card_of_a_component(run, plugin):
     assert strict(out)["settings"] == {"power": {"type": "float", "default": 2.0}}
 
 
+SHARING = """
+import genbench
+from genbench.base.constraints import Fraction
+
+@genbench.probe
+def margins(model, *, quantile: Fraction = 0.1, sign: str = "absolute"):
+    \"\"\"Margins.
+
+    Parameters
+    ----------
+    quantile : float
+        The share of examples
+        below it.
+
+    Raises
+    ------
+    NotApplicable
+        Never.
+    \"\"\"
+
+@genbench.measure(family="mine", direction="-")
+def small(margins=genbench.need("margins", shared=("quantile", "sign")), *, power: float = 1.0):
+    \"\"\"A margin.\"\"\"
+"""
+
+
+def test_a_setting_shared_with_a_probe_is_shown_with_what_the_probe_says_of_it(run, tmp_path):
+    path = tmp_path / "papers.py"
+    path.write_text(SHARING)
+    code, out, _ = run("show", "papers:small[quantile=0.2]", "--plugin", str(path))
+    assert code == 0
+    assert out[out.index("settings\n") :].splitlines() == [
+        "settings",
+        "  power = 1.0    (float)",
+        "  quantile = 0.2    (float >= 0 and <= 1)",
+        "      As of papers:margins. The share of examples below it.",
+        "  sign = absolute    (str)",
+        "      As of papers:margins.",
+        "",
+        "A margin.",
+    ]
+    _, out, _ = run("show", "papers:small", "--plugin", str(path), "--json")
+    assert strict(out)["settings"]["quantile"] == {
+        "type": "float >= 0 and <= 1",
+        "default": 0.1,
+        "probe": "papers:margins",
+        "documentation": "The share of examples below it.",
+    }
+
+
 def test_other_names_of_a_measure_are_listed_and_shown(run):
     assert strict(run("show", "cross_entropy", "--json")[1])["aliases"] == ["cross_entropy", "nll"]
     assert strict(run("show", "cross_entropy", "--json")[1])["name"] == "train_loss"

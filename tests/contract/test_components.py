@@ -281,6 +281,34 @@ def test_passing_on_a_setting_that_does_not_exist_is_refused():
     assert problem_of(mine) == "measure 'mine': passes on a setting 'kernel' that it does not have"
 
 
+def test_a_need_says_which_settings_it_shares_with_its_probe():
+    need = genbench.need("norms", kind="flat", shared=["order", "scale"])
+    assert (need.shared, need.resolved({"order": 2, "scale": 1.5})) == (
+        ("order", "scale"),
+        {"kind": "flat", "order": 2, "scale": 1.5},
+    )
+    assert genbench.need("norms", shared="order").shared == ("order",)
+
+
+@pytest.mark.parametrize(
+    ("needed", "problem"),
+    [
+        (genbench.need("inputs", shared="order"), "needs 'inputs', which takes no settings"),
+        (genbench.need("norms", shared="power"), "shares 'power' with 'norms' and declares it itself"),
+        (
+            genbench.need("norms", order=2, shared="order"),
+            "shares 'order' with 'norms' and chooses it as well",
+        ),
+        (genbench.need("norms", shared=[3]), "what it shares with 'norms' is a list of names, not 3"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(needed, problem):
+    @genbench.measure(family="test", direction="+")
+    def mine(norms=needed, *, power: float = 1.0): ...
+
+    assert problem_of(mine) == f"measure 'mine': {problem}"
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
