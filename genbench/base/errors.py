@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from genbench.base.names import fold
+
 __all__ = ["GenbenchError", "InvalidInput", "MissingResult", "NotApplicable", "UsageError", "nearest"]
 
 
@@ -48,10 +50,6 @@ class NotApplicable(Exception):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return ``"; did you mean 'WORD'?"`` for the closest of `words`, or an empty string."""
-    spelled = {_fold(each): each for each in words}
-    close = difflib.get_close_matches(_fold(word), spelled, n=1, cutoff=0.5)
+    spelled = {fold(each): each for each in words}
+    close = difflib.get_close_matches(fold(word), spelled, n=1, cutoff=0.5)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
-
-
-def _fold(word: str) -> str:
-    return word.lower().replace("_", "-")

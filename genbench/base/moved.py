@@ -53,7 +53,7 @@ MOVED = {
     "genbench.fitting.training_data": "genbench.fitting.building.build",
     "genbench.grid": "genbench.planning.grid",
     "genbench.hookspecs": "genbench.contract.hookspecs",
-    "genbench.host.CORE": "genbench.host.plugin.CORE",
+    "genbench.host.CORE": "genbench.base.names.CORE",
     "genbench.host.Plugin": "genbench.host.plugin.Plugin",
     "genbench.host.PluginSource": "genbench.host.plugin.PluginSource",
     "genbench.identity": "genbench.host.identity",

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.names import CORE
 
 __all__ = [
     "COST_CLASSES",
@@ -185,7 +186,7 @@ class Component:
     @property
     def full_name(self) -> str:
         """``plugin:name``; components of the core have bare names."""
-        return self.name if self.plugin == "core" else f"{self.plugin}:{self.name}"
+        return self.name if self.plugin == CORE else f"{self.plugin}:{self.name}"
 
     @property
     def documentation(self) -> str:

@@ -21,7 +21,7 @@ class Job:
     folder : str
         The run folder, where a trained fit is written.
     plugins : sequence of mapping
-        Fields of `genbench.host.host.PluginSource`.
+        Fields of `genbench.host.plugin.PluginSource`.
     data : str or None
         The user's data folder.
     device : str

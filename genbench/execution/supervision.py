@@ -99,7 +99,7 @@ class WorkerProcess:
             raise WorkerDied from None
 
     def receive(self, seconds: float) -> dict[str, Any]:
-        """The next event of the job; raises `WorkerStalled` after so many seconds, `WorkerDied` at the end."""
+        """The next event of the job; raises `WorkerStalled` when none comes in time, or `WorkerDied`."""
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:

@@ -24,7 +24,8 @@ from typing import Any
 from genbench.base.canonical import digest
 from genbench.base.values import Status
 from genbench.contract.components import Kind
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
 from genbench.runs.environment import describe_environment, now
 from genbench.runs.store import Folder

@@ -11,12 +11,14 @@ from typing import Any
 import pluggy
 
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.names import CORE
 from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
-from genbench.host.plugin import CORE, Plugin, PluginSource, fold, hook_arguments, installed, listed, load
+from genbench.host.names import Names
+from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
 from genbench.host.sharing import complete_shared
 
-__all__ = ["CORE", "Host", "Plugin", "PluginSource"]
+__all__ = ["Host"]
 
 
 class _Manager(pluggy.PluginManager):
@@ -27,7 +29,7 @@ class _Manager(pluggy.PluginManager):
         return {} if name.startswith("genbench_") and inspect.isfunction(method) else None
 
 
-class Host:
+class Host(Names):
     """All plugins of this process.
 
     Load it with `Host.load`; it never raises for a plugin that is broken, see `problems`.
@@ -41,11 +43,7 @@ class Host:
         self._drop_unmet_needs()
 
     def _list_components(self) -> None:
-        self._by_name: dict[Kind, dict[tuple[str, str], Component]] = {kind: {} for kind in Kind}
-        for plugin in self.plugins:
-            for component in plugin.components:
-                for name in (component.name, *component.declared.aliases):
-                    self._by_name[component.kind].setdefault((component.plugin, fold(name)), component)
+        super().__init__(each for plugin in self.plugins for each in plugin.components)
 
     def _complete_shared(self) -> None:
         """Give components the settings that they share; one that cannot have them is dropped alone."""
@@ -137,57 +135,7 @@ class Host:
             for problem in plugin.problems
         ]
 
-    def components(self, kind: Kind | str) -> list[Component]:
-        """All components of a kind, sorted by full name, the core's first."""
-        found = {id(each): each for each in self._by_name[Kind(kind)].values()}
-        return sorted(found.values(), key=lambda each: (each.plugin != CORE, each.full_name))
-
-    def lookup(self, kind: Kind | str, name: str, plugin: str = CORE) -> Component | None:
-        """The component that `name` means as seen from `plugin`, or None.
-
-        A bare name means the plugin's own, then the core's, then that of the only plugin that has it.
-        """
-        table = self._by_name[Kind(kind)]
-        owner, colon, bare = name.partition(":")
-        if colon:
-            return table.get((owner, fold(bare)))
-        for namespace in (plugin, CORE):
-            if (namespace, fold(name)) in table:
-                return table[namespace, fold(name)]
-        others = [each for (_, folded), each in table.items() if folded == fold(name)]
-        return others[0] if len(others) == 1 else None
-
-    def find(self, kind: Kind | str, name: str, plugin: str = CORE) -> Component:
-        """Like `lookup`, for a name that must exist.
-
-        Raises
-        ------
-        InvalidInput
-            With the nearest name; with the full names where several plugins have the bare one.
-        """
-        found = self.lookup(kind, name, plugin)
-        if found is not None:
-            return found
-        self.refuse_ambiguous(kind, name)
-        names = [each.full_name for each in self.components(kind)]
-        raise InvalidInput(f"unknown {kind} '{name}'{nearest(name, names)}{self._broken_hint(name)}")
-
-    def same_regularizer(self, one: str, other: str) -> bool:
-        """Whether two names mean the same regularizer, one of them perhaps its short name."""
-        found = self.lookup(Kind.REGULARIZER, one)
-        return one == other or (found is not None and found is self.lookup(Kind.REGULARIZER, other))
-
-    def refuse_ambiguous(self, kind: Kind | str, name: str) -> None:
-        """Raise `InvalidInput` where several plugins, and not the core, offer a bare name."""
-        offering = {
-            each.full_name for (_, folded), each in self._by_name[Kind(kind)].items() if folded == fold(name)
-        }
-        if len(offering) > 1:
-            raise InvalidInput(
-                f"{kind} '{name}' is offered by several plugins: {', '.join(sorted(offering))}"
-            )
-
-    def _broken_hint(self, name: str) -> str:
+    def _hint(self, name: str) -> str:
         owner, colon, _ = name.partition(":")
         for plugin in self.plugins:
             if colon and owner == plugin.name and plugin.status == "broken":
@@ -196,14 +144,6 @@ class Host:
                 if f"'{name.rpartition(':')[2]}' is broken" in problem:
                     return f" (plugin '{plugin.name}': {problem})"
         return ""
-
-    def probe_lookup(self, name: str, plugin: str) -> Component | None:
-        """A probe as seen from the plugin that needs it: its own, the core's, or `other:name`.
-
-        What a need means does not depend on which other plugins are installed.
-        """
-        found = self.lookup(Kind.PROBE, name, plugin)
-        return found if found and (":" in name or found.plugin in (plugin, CORE)) else None
 
     def suites(self) -> dict[str, Path]:
         """Name and file of every suite; the core's names are bare."""

@@ -18,13 +18,13 @@ from typing import Any
 import pluggy
 
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.names import CORE, fold
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
 from genbench.host.signatures import describe
 
-__all__ = ["CORE", "Plugin", "PluginSource", "fold", "hook_arguments", "installed", "listed", "load"]
+__all__ = ["Plugin", "PluginSource", "hook_arguments", "installed", "listed", "load"]
 
-CORE = "core"
 GROUP = "genbench"
 
 # Words that mean something else before a colon: the core, kinds of components, choices of measures.
@@ -297,8 +297,3 @@ def _source_hash(target: Any, source: PluginSource) -> str:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
     except (TypeError, OSError):
         return ""
-
-
-def fold(name: str) -> str:
-    """A name as it is looked up: hyphens and underscores are one."""
-    return name.replace("_", "-")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.components import COST_CLASSES, Component, Kind
-from genbench.host import Host
-from genbench.host.battery import Battery, Find, Request
+from genbench.host.battery import Battery, Request
+from genbench.host.names import Names
 from genbench.host.settings import parse_variant, split_at_commas
 
 __all__ = ["COST_RANGES", "cost_range", "select", "select_measures"]
@@ -28,10 +28,7 @@ def cost_range(text: str) -> tuple[str, str] | None:
 
 
 def select_measures(
-    words: str | Sequence[str],
-    components: Sequence[Component],
-    find: Find,
-    left_out: Callable[[str], None] | None = None,
+    words: str | Sequence[str], names: Names, left_out: Callable[[str], None] | None = None
 ) -> list[Request]:
     """The measures that any of the words chooses, each once.
 
@@ -40,10 +37,8 @@ def select_measures(
     words : str or sequence of str
         ``all``; a name or a variant, ``inverse_margin[quantile=0.05]``; ``family:norm``; ``cost:B`` or
         ``cost:A-C``. A string may hold several, with commas between them.
-    components : sequence of Component
-        The measures to choose from.
-    find : callable
-        Looks probes up, see `Battery.resolve`.
+    names : Names
+        The host, or other components to choose from.
     left_out : callable, optional
         Told, in one line, of each measure that `all`, a family or a cost class would choose but that no fit
         can have, because its needs do not exist or its settings are missing. Without it such a measure is an
@@ -54,7 +49,7 @@ def select_measures(
     InvalidInput
         Unknown names with the nearest word, wrong settings; all of them at once.
     """
-    choice = _Choice(components, find, left_out)
+    choice = _Choice(names, left_out)
     for word in split_at_commas(words) if isinstance(words, str) else words:
         choice.add(word)
     if choice.problems:
@@ -65,11 +60,11 @@ def select_measures(
 class _Choice:
     """What has been chosen so far, and what was wrong with the words."""
 
-    def __init__(self, components: Sequence[Component], find: Find, left_out: Callable[[str], None] | None):
+    def __init__(self, names: Names, left_out: Callable[[str], None] | None):
         self.requests: dict[str, Request] = {}
         self.problems: list[str] = []
-        self._components = [each for each in components if each.kind is Kind.MEASURE]
-        self._find = find
+        self._names = names
+        self._components = names.components(Kind.MEASURE)
         self._left_out = left_out
         self._checked: dict[str, tuple[Request, str] | None] = {}
 
@@ -111,7 +106,7 @@ class _Choice:
         if name not in self._checked:
             try:
                 request = Request.of(component)
-                battery = Battery.resolve([request], self._find)
+                battery = Battery.resolve([request], self._names.probe_lookup)
             except InvalidInput as fault:
                 self._checked[name] = None
                 if self._left_out is None:
@@ -125,35 +120,14 @@ class _Choice:
     def _add_variant(self, word: str) -> None:
         try:
             name, given = parse_variant(word)
-            request = Request.of(self._named(name), given)
+            request = Request.of(self._names.find(Kind.MEASURE, name, words=["all"]), given)
         except InvalidInput as fault:
             self.problems += fault.problems
             return
         self.requests.setdefault(request.spelling, request)
 
-    def _named(self, name: str) -> Component:
-        """A full name, or a bare one: the core's, else the only plugin's that has it."""
-        matches = [each for each in self._components if _fold(name) in _names(each)]
-        exact = [each for each in matches if each.plugin == "core" or _fold(each.full_name) == _fold(name)]
-        if len(exact or matches) == 1:
-            return (exact or matches)[0]
-        if matches:
-            names = ", ".join(each.full_name for each in matches)
-            raise InvalidInput(f"measure '{name}' is ambiguous: {names}")
-        aliases = [alias for each in self._components for alias in each.declared.aliases]
-        known = [*(each.full_name for each in self._components), *aliases, "all"]
-        raise InvalidInput(f"unknown measure '{name}'{nearest(name, known)}")
 
-
-def _names(component: Component) -> set[str]:
-    return {_fold(each) for each in (component.full_name, component.name, *component.declared.aliases)}
-
-
-def _fold(name: str) -> str:
-    return name.lower().replace("-", "_")
-
-
-def select(words: str | Sequence[str], host: Host) -> Battery:
+def select(words: str | Sequence[str], host: Names) -> Battery:
     """The battery of the measures that words name.
 
     Raises
@@ -161,10 +135,6 @@ def select(words: str | Sequence[str], host: Host) -> Battery:
     InvalidInput
         Unknown measures, families or settings, with the nearest word; needs that cannot be met.
     """
-    from genbench.host.battery import Battery
-    from genbench.host.selection import select_measures
-
-    measures = host.components(Kind.MEASURE)
-    requests = select_measures(words, measures, host.probe_lookup)
+    requests = select_measures(words, host)
     probes = [each.full_name for each in host.components(Kind.PROBE)]
     return Battery.resolve(requests, host.probe_lookup, probes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.names import CORE
 from genbench.leaderboard.build import FORMAT, read_leaderboard
 from genbench.leaderboard.files import parse
 from genbench.leaderboard.markdown import escaped
@@ -145,7 +146,7 @@ def _own_causes(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> li
     causes = []
     if before["version"] != after["version"]:
         causes.append(f"the measure's version: {before['version']} → {after['version']}")
-    elif before["plugin_version"] != after["plugin_version"] and before["plugin"] != "core":
+    elif before["plugin_version"] != after["plugin_version"] and before["plugin"] != CORE:
         causes.append(f"its plugin's version: {before['plugin_version']} → {after['plugin_version']}")
     kept = set(before["entries"]) == set(after["entries"])
     if before["data"] != after["data"] and kept and not causes:

@@ -10,6 +10,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.data import NEUTRAL_SPLITS
 from genbench.base.errors import InvalidInput
+from genbench.base.names import CORE
 from genbench.base.values import Status
 from genbench.host.identity import identity_digest, value_key
 from genbench.host.settings import parse_variant
@@ -146,7 +147,7 @@ class _Check:
                 yield f"{where}: its identity is that of {shown(measure['name'])}"
             if line["version"] != measure["version"]:
                 yield f"{where}: is version {line['version']}, {measure['version']} in its identity"
-            owner = spelled.partition(":")[0] if ":" in spelled else "core"
+            owner = spelled.partition(":")[0] if ":" in spelled else CORE
             if line["plugin"] != owner:
                 yield f"{where}: is of plugin {shown(line['plugin'])}, of {shown(owner)} by its name"
             for key, value in settings.items():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genbench.base.names import CORE
 from genbench.ranking.board import rank_text
 from genbench.report.page import milliseconds, percent, signed
 from genbench.report.standing import SMALL_SHARE
@@ -211,7 +212,7 @@ def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
 
 
 def _plugin(known: Mapping[str, Any]) -> str:
-    if not known or known["plugin"] == "core":
+    if not known or known["plugin"] == CORE:
         return ""
     return escaped(f"{known['plugin']} {known['plugin_version']}".strip())
 

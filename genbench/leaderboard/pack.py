@@ -13,11 +13,11 @@ import genbench
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.files import as_json, write_atomically
+from genbench.base.names import CORE
 from genbench.base.toml import as_toml
 from genbench.contract.components import Component, Kind
 from genbench.contract.protocol import TRAINER_VERSION
 from genbench.host.identity import identity_digest, identity_of, value_key
-from genbench.host.plugin import CORE
 from genbench.host.settings import parse_variant
 from genbench.leaderboard.files import as_lines, compressed
 from genbench.leaderboard.schema import FORMAT, FitLine

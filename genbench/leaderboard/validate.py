@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.names import fold
 from genbench.base.values import Status
 from genbench.contract.protocol import TRAINER_VERSION
 from genbench.leaderboard.entry import Entry, read_entry
@@ -159,20 +160,16 @@ def _unknown_words(entry: Entry) -> list[str]:
     words = entry.suite.get("measures", "all")
     named = [_bare(each) for each in ([words] if isinstance(words, str) else words)]
     known = {each for line in entry.measures.values() for each in (*line["aliases"], _bare(line["measure"]))}
-    folded = {_folded(each) for each in known} | {_folded(each.rpartition(":")[2]) for each in known}
+    folded = {fold(each) for each in known} | {fold(each.rpartition(":")[2]) for each in known}
     return [
         each
         for each in named
-        if each != "all" and not each.startswith(("family:", "cost:")) and _folded(each) not in folded
+        if each != "all" and not each.startswith(("family:", "cost:")) and fold(each) not in folded
     ]
 
 
 def _bare(spelling: str) -> str:
     return spelling.partition("[")[0]
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _notes(entry: Entry) -> list[str]:

@@ -13,7 +13,6 @@ from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
 from genbench.base.errors import NotApplicable, UsageError
 from genbench.base.values import Value
-from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.selection import select_measures
@@ -101,8 +100,7 @@ def evaluate(
     host = Host.load(plugins)
     requests = select_measures(
         measures,
-        host.components(Kind.MEASURE),
-        host.probe_lookup,
+        host,
         lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
     )
     battery = Battery.resolve(requests, host.probe_lookup)

@@ -337,7 +337,7 @@ class _FileKeys:
         host = self.reader.host
         for word in words:
             try:
-                select_measures([word], host.components(Kind.MEASURE), host.probe_lookup)
+                select_measures([word], host)
             except InvalidInput as fault:
                 for problem in fault.problems:
                     self.reader.complain("measures", problem)

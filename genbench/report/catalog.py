@@ -10,8 +10,9 @@ from typing import Any
 
 from genbench.auditing.stored import entry, stored
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.names import CORE
 from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind, Setting
-from genbench.host.host import CORE, Host
+from genbench.host import Host
 from genbench.host.selection import COST_RANGES, cost_range
 from genbench.host.settings import complete, parse_variant, spell
 from genbench.report.docstrings import parameter_text

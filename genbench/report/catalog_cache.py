@@ -22,8 +22,8 @@ import pluggy
 from genbench.base.canonical import digest
 from genbench.base.files import cache_folder, write_atomically
 from genbench.contract.components import Component, Declaration, Kind
-from genbench.host.host import Host, Plugin, PluginSource
-from genbench.host.plugin import installed
+from genbench.host import Host
+from genbench.host.plugin import Plugin, PluginSource, installed
 from genbench.report.catalog import Told, told
 
 __all__ = ["host_for_cards", "recalled", "written"]

@@ -154,8 +154,7 @@ def test_the_battery(benchmark, request, which):
         pytest.skip("a battery takes minutes and is for timing")
     fit = request.getfixturevalue(which)
     host = Host.load(rooms={"probes", "measures"})
-    measures = [each for each in host.components(Kind.MEASURE) if each.plugin == "core"]
-    battery = Battery.resolve(select_measures("cost:A-E", measures, host.probe_lookup), host.probe_lookup)
+    battery = Battery.resolve(select_measures("cost:A-E", host), host.probe_lookup)
     fit.run_battery(battery, examples=50)  # what torch loads at the first call is no cost of a measure
     spent: dict[str, float] = {}
     peaks = []

@@ -10,8 +10,9 @@ from genbench.contract.jobs import JobOutcome
 from genbench.execution import observers
 from genbench.execution.observers import Observers
 from genbench.execution.runner import Runner
+from genbench.host import Host
 from genbench.host.battery import Battery
-from genbench.host.host import Host, PluginSource
+from genbench.host.plugin import PluginSource
 from genbench.planning.plan import Identity, make_plan
 from genbench.planning.suite import load_suite
 from genbench.runs.store import Folder

@@ -15,7 +15,8 @@ from genbench.base.errors import GenbenchError
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.locks import Locks
 from genbench.execution.runner import Progress, Runner
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.planning.suite import load_suite
 from genbench.runs.run import Summary
 from genbench.runs.store import Folder

@@ -12,12 +12,13 @@ import pytest
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.names import CORE
 from genbench.cli import main
 from genbench.contract import hookspecs
 from genbench.contract.components import Kind
-from genbench.host import plugin
+from genbench.host import Host, plugin
 from genbench.host.battery import Battery, Request
-from genbench.host.host import CORE, Host, PluginSource
+from genbench.host.plugin import PluginSource
 from genbench.report.catalog import rows
 
 GOOD = """
@@ -250,6 +251,7 @@ def test_hyphens_and_underscores_are_one():
     text = "import genbench\n@genbench.model\ndef wide_net(task): ...\n"
     host = Host.of([core(text)])
     assert host.find("model", "wide_net") is host.find("model", "wide-net")
+    assert host.find("model", "WIDE_NET") is host.find("model", "wide-net")
 
 
 def test_an_alias_finds_its_component_and_is_listed_once():

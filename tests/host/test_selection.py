@@ -4,6 +4,7 @@ import pytest
 
 import genbench
 from genbench.base.errors import InvalidInput
+from genbench.host.names import Names
 from genbench.host.selection import select_measures
 from genbench.host.signatures import describe
 
@@ -47,31 +48,28 @@ CORE = [describe(each, "core") for each in (param_norm, inverse_margin, complexi
 PROBE = describe(jacobian, "core")
 
 
-def find(name, plugin):
-    return PROBE if name == "jacobian" else None
-
-
 def chosen(words, components=CORE, **options):
-    return [each.spelling for each in select_measures(words, components, find, **options)]
+    return [each.spelling for each in select_measures(words, Names([PROBE, *components]), **options)]
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("all", ["param_norm", "inverse_margin", "complexity"]),
+        ("all", ["complexity", "inverse_margin", "param_norm"]),
         (["param_norm"], ["param_norm"]),
         ("param-norm", ["param_norm"]),
+        ("Param_Norm", ["param_norm"]),
         ("weight_norm", ["param_norm"]),
         ("family:margin, complexity", ["inverse_margin", "complexity"]),
         ("cost:C", ["complexity"]),
-        ("cost:A-B", ["param_norm", "inverse_margin"]),
+        ("cost:A-B", ["inverse_margin", "param_norm"]),
         (
             ["inverse_margin[quantile=0.05]", "inverse_margin", "inverse_margin[quantile=0.1]"],
             ["inverse_margin[quantile=0.05]", "inverse_margin"],
         ),
         (
             "inverse_margin[quantile=0.05],all",
-            ["inverse_margin[quantile=0.05]", "param_norm", "inverse_margin", "complexity"],
+            ["inverse_margin[quantile=0.05]", "complexity", "inverse_margin", "param_norm"],
         ),
         ([], []),
     ],
@@ -106,14 +104,14 @@ def test_a_bare_name_means_core_else_the_only_plugin_that_has_it():
     assert chosen("inverse_margin", [*CORE, mine]) == ["inverse_margin"]
     assert chosen("mine:inverse_margin", [*CORE, mine]) == ["mine:inverse_margin"]
     assert chosen("lonely", [*CORE, alone]) == ["mine:lonely"]
-    with pytest.raises(InvalidInput, match="ambiguous: mine:lonely, yours:lonely"):
+    with pytest.raises(InvalidInput, match="is offered by several plugins: mine:lonely, yours:lonely"):
         chosen("lonely", [alone, describe(lonely, "yours")])
 
 
 def test_a_measure_that_cannot_be_resolved_harms_only_itself():
     told = []
     components = [*CORE, describe(broken, "mine")]
-    assert chosen("all", components, left_out=told.append) == ["param_norm", "inverse_margin", "complexity"]
+    assert chosen("all", components, left_out=told.append) == ["complexity", "inverse_margin", "param_norm"]
     assert told == [told[0]]
     assert "measure 'mine:broken' needs 'no_such_probe'" in told[0]
     with pytest.raises(InvalidInput, match="no_such_probe"):

@@ -10,9 +10,10 @@ from torch import nn
 import genbench
 from genbench.base.constraints import Count, Fraction
 from genbench.base.errors import InvalidInput
+from genbench.host import Host
 from genbench.host.battery import Battery, Request
-from genbench.host.host import Host, PluginSource
 from genbench.host.identity import measure_identity
+from genbench.host.plugin import PluginSource
 from genbench.host.settings import check, spell
 from genbench.measuring import compute
 from genbench.report.catalog import rows

@@ -153,7 +153,7 @@ def test_a_forward_pass_serves_all_measures_of_the_outputs():
         lambda module, inputs, outputs: passes.append(len(inputs[0]))
     )
     families = ["family:margin", "family:calibration", "train_loss", "train_error"]
-    requests = select_measures(families, MEASURES, HOST.probe_lookup)
+    requests = select_measures(families, HOST)
     battery = Battery.resolve(requests, HOST.probe_lookup)
     list(measuring.compute(battery, given, lambda component, settings: 0))
     handle.remove()

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.host.battery import Failure, Status
+from genbench.base.values import Status
+from genbench.host.battery import Failure
 from genbench.measuring.cost import _resettable, metered
 
 measure = genbench.measure(family="test", direction="?")

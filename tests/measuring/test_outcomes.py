@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.host.battery import Status, Value
+from genbench.base.values import Status, Value
 from genbench.measuring.engine import as_number
 
 measure = genbench.measure(family="test", direction="?")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.host.battery import Status
+from genbench.base.values import Status
 
 measure = genbench.measure(family="test", direction="?")
 

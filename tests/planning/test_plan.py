@@ -11,7 +11,8 @@ from genbench.base.canonical import stream_seed
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.planning.axes import ABSENT, axis_named, axis_values
 from genbench.planning.plan import Identity, Plan, Trial, make_plan
 from genbench.planning.suite import load_suite

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.toml import as_toml
 from genbench.contract.components import Kind
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.planning.sameness import suite_digest
 from genbench.planning.suite import load_suite, read_suite
 

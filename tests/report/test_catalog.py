@@ -7,7 +7,8 @@ import pytest
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.files import as_json
 from genbench.contract.components import Kind
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.report.catalog import card, only, rows
 
 KINDS = [*(f"{kind}s" for kind in Kind), "suites", "plugins"]

@@ -13,7 +13,8 @@ from floors import PACKAGE
 
 from genbench.base.errors import GenbenchError
 from genbench.contract.components import Kind
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.report.catalog import card, rows
 from genbench.report.catalog_cache import KEPT, recalled, written
 

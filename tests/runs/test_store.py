@@ -12,7 +12,8 @@ from torch import nn
 
 from genbench.base import files
 from genbench.base.errors import GenbenchError, InvalidInput
-from genbench.host.host import Host, PluginSource
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
 from genbench.planning.suite import load_suite
 from genbench.runs.results import value_number
 from genbench.runs.status import read_status

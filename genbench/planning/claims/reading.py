@@ -127,12 +127,11 @@ def column_faults(
 def _measure_fault(word: str, words: str | Sequence[str], host: Host) -> str:
     from genbench.host.selection import select_measures
 
-    measures = host.components(Kind.MEASURE)
     try:
-        asked = select_measures([word], measures, host.probe_lookup)
-        computed = select_measures(words, measures, host.probe_lookup, lambda line: None)
+        asked = select_measures([word], host)
+        computed = select_measures(words, host, lambda line: None)
     except InvalidInput:
-        known = [*COLUMNS, *HISTORY_COLUMNS, *(each.full_name for each in measures)]
+        known = [*COLUMNS, *HISTORY_COLUMNS, *(each.full_name for each in host.components(Kind.MEASURE))]
         return f"a run has no column '{word}'{nearest(word, known)}"
     if len(asked) != 1 or asked[0].spelling not in [each.spelling for each in computed]:
         return f"this suite does not compute '{word}'; add it to its measures"
