@@ -61,7 +61,7 @@ def need(probe: str, *, shared: str | typing.Sequence[str] = (), **settings: Any
     return Need(probe, tuple(sorted(settings.items())), names)
 
 
-def setting(name: str) -> ForwardedSetting:
+def setting(name: str) -> Any:
     """Pass the component's own setting `name` on to a probe, inside `need`."""
     return ForwardedSetting(name)
 
