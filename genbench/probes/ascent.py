@@ -16,11 +16,9 @@ __all__ = ["Ball", "loss_gradient", "require_way_up", "tolerated_ascent"]
 
 Ball = Literal["box", "euclidean", "magnitude"]
 
-_OBJECTIVE = genbench.need(
-    "objective",
-    fold=genbench.setting("fold"),
-    biases=genbench.setting("biases"),
-    examples=genbench.setting("examples"),
+_OBJECTIVE = genbench.need("objective", examples=genbench.setting("examples"), shared=("fold", "biases"))
+_UNFOLDED = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
 )
 
 # Radii grow from this share of the largest one on; the search ends within the given ratio.
@@ -30,10 +28,16 @@ _RATIO = 1.01
 
 
 @genbench.probe(cost="C")
-def loss_gradient(
-    objective=_OBJECTIVE, *, fold: bool = False, biases: bool = True, examples: Count = 1000
-) -> Tensor:
-    """Gradient of the training loss by the weights of `objective`, shape (parameters,)."""
+def loss_gradient(objective=_UNFOLDED, *, fold: bool = False, examples: Count = 1000) -> Tensor:
+    """Gradient of the training loss by the weights of `objective`, shape (parameters,).
+
+    Parameters
+    ----------
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
+    """
     return objective.gradient(objective.weights)
 
 
@@ -57,7 +61,7 @@ def require_way_up(rise: Tensor, loss: float, precision: torch.dtype) -> None:
 def tolerated_ascent(
     objective=_OBJECTIVE,
     *, ball: Ball = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
-    epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True, examples: Count = 1000,
+    epsilon: Positive = 1e-3, examples: Count = 1000,
 ) -> float:  # fmt: skip
     """The largest α within which gradient ascent finds no weights that cost more than `drop` of accuracy.
 
@@ -79,8 +83,8 @@ def tolerated_ascent(
         α of a network that loses no more even there.
     epsilon : float
         ε of the magnitude box.
-    fold, biases, examples
-        As of `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
 
     Raises
     ------

@@ -19,7 +19,8 @@ def midpoint_error(model, inputs, targets, task, device, generator, *, midpoints
     Parameters
     ----------
     midpoints : int
-        As of `repeated_partners`.
+        Fewer examples than these are paired several times, until there are as many midpoints: of few, chance
+        decides how many go wrong.
     """
     require_movable(inputs)
     partners = repeated_partners(targets.to(device), generator, midpoints)

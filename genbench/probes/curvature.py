@@ -12,17 +12,17 @@ from genbench.probes.perturbation import normal_direction
 
 __all__ = ["hessian_krylov", "hessian_remainder"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
-_KRYLOV = genbench.need("hessian_krylov", steps=genbench.setting("steps"), **_SAMPLE)
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
+_KRYLOV = genbench.need("hessian_krylov", shared=("steps", "fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 
 @genbench.probe(cost="D")
 def hessian_krylov(
-    generator, objective=_OBJECTIVE,
-    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 250,
-) -> Krylov:  # fmt: skip
+    generator, objective=_OBJECTIVE, *, steps: Count = 30, fold: bool = False, examples: Count = 250
+) -> Krylov:
     """Lanczos iteration with full reorthogonalization from a random start.
 
     Parameters
@@ -30,18 +30,17 @@ def hessian_krylov(
     steps : int
         Products with the Hessian, at most as many as there are weights. Where the space closes before, it is
         continued with a new random vector.
-    fold, biases, examples
-        As of `objective`.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
     """
     start = torch.zeros_like(objective.weights)
     return lanczos(Hessian(objective).product, start, steps, generator)
 
 
 @genbench.probe(cost="D")
-def hessian_remainder(
-    objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
-    *, steps: Count = 30, draws: Count = 12, fold: bool = False, biases: bool = True, examples: Count = 250,
-) -> float:  # fmt: skip
+def hessian_remainder(objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS, *, draws: Count = 12) -> float:
     """Trace of P H P, what a Krylov space leaves of the Hessian, P being the projection on its complement.
 
     It is Hutchinson's estimate E zᵀ P H P z for z of independent random signs. The large eigenvalues, which
@@ -49,8 +48,6 @@ def hessian_remainder(
 
     Parameters
     ----------
-    steps, fold, biases, examples
-        As of `hessian_krylov`.
     draws : int
         Vectors z, each for one product with the Hessian.
     """

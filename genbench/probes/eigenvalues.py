@@ -25,20 +25,24 @@ __all__ = [
 ]
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_SPECTRA = genbench.need("layer_spectra", fold=genbench.setting("fold"))
-_EIGENVALUES = genbench.need(
-    "eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest")
-)
+_SPECTRA = genbench.need("layer_spectra", shared="fold")
+_EIGENVALUES = genbench.need("eigenvalues", shared=("fold", "smallest"))
 
 
 @genbench.probe
 def layer_spectra(layers=_LAYERS, *, fold: bool = False) -> tuple[Tensor, ...]:
-    """`pooled_eigenvalues` of every layer, however few they are."""
+    """`pooled_eigenvalues` of every layer, however few they are.
+
+    Parameters
+    ----------
+    fold : bool
+        Fold each batch norm, with its running statistics, into the weights beside it first.
+    """
     return tuple(pooled_eigenvalues(layer) for layer in layers)
 
 
 @genbench.probe
-def eigenvalues(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> tuple[Tensor, ...]:
+def eigenvalues(spectra=_SPECTRA, *, smallest: Count = 10) -> tuple[Tensor, ...]:
     """Eigenvalues of WᵀW of each layer, rising, as WeightWatcher (Martin, Peng & Mahoney 2021) takes them.
 
     A convolution counts as its kh · kw slices (out, in), their eigenvalues pooled and the weights multiplied
@@ -85,7 +89,7 @@ class PowerLaw:
 
 
 @genbench.probe
-def power_laws(spectra=_EIGENVALUES, *, fold: bool = False, smallest: Count = 10) -> tuple[PowerLaw, ...]:
+def power_laws(spectra=_EIGENVALUES) -> tuple[PowerLaw, ...]:
     """The power law of each of the `eigenvalues`."""
     return tuple(fit_power_law(spectrum) for spectrum in spectra)
 

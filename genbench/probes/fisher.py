@@ -24,22 +24,23 @@ __all__ = ["Labels", "fisher_norms", "radial_derivatives", "relative_curvature"]
 
 Labels = Literal["model", "given"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
 
 
 @genbench.probe(cost="C")
-def radial_derivatives(
-    objective=genbench.need("objective", **_SAMPLE),
-    *, fold: bool = False, biases: bool = True, examples: Count = 2000,
-) -> Tensor:  # fmt: skip
+def radial_derivatives(objective=_OBJECTIVE, *, fold: bool = False, examples: Count = 2000) -> Tensor:
     """⟨w, ∇_w ℓ_i⟩ of the examples' losses, shape (s,), double: how each changes when all weights grow alike.
 
     One forward pass that carries the derivative along.
 
     Parameters
     ----------
-    fold, biases, examples
-        As of `objective`.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
     """
     # Neither the fast kernels of attention nor those of recurrent layers carry a derivative along.
     recurrent = any(isinstance(module, nn.RNNBase) for module in objective.model.modules())

@@ -42,7 +42,7 @@ _BEND: Mapping[type[nn.Module], float] = {
 }
 _KINKED = (nn.ReLU, nn.LeakyReLU)
 
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+_MODEL = genbench.need("folded_model", shared="fold")
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,8 @@ class LayerChain:
 
 @genbench.probe(cost="E")
 def layer_chain(
-    inputs, device, generator, model=_MODEL,
-    *, kinks: Kinks = "refuse", fold: bool = True, examples: Count = 50,
-) -> LayerChain:  # fmt: skip
+    inputs, device, generator, model=_MODEL, *, kinks: Kinks = "refuse", examples: Count = 50
+) -> LayerChain:
     """The network as a chain, with the largest Jacobians between its layers at training examples.
 
     Parameters

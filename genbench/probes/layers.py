@@ -19,8 +19,8 @@ __all__ = ["folded_initial_model", "folded_model", "initial_layers", "input_shap
 
 moved.signpost(__name__)
 
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
-_INITIAL_MODEL = genbench.need("folded_initial_model", fold=genbench.setting("fold"))
+_MODEL = genbench.need("folded_model", shared="fold")
+_INITIAL_MODEL = genbench.need("folded_initial_model", shared="fold")
 
 
 @genbench.probe
@@ -30,7 +30,8 @@ def folded_model(model, *, fold: bool = True) -> nn.Module:
     Parameters
     ----------
     fold : bool
-        False leaves every batch norm as it is.
+        Fold each batch norm, with its running statistics, into the weights beside it; False leaves it as it
+        is.
 
     Raises
     ------
@@ -45,18 +46,18 @@ def folded_initial_model(initial_model, *, fold: bool = True) -> nn.Module:
     """The network at initialization, treated as `folded_model` treats the trained one.
 
     Its running variance is 1, so that folding rescales the trained weights and hardly the initial ones.
+
+    Parameters
+    ----------
+    fold : bool
+        Fold each batch norm into the weights beside it; False leaves it as it is.
     """
     return folded_copy(initial_model, fold=fold)
 
 
 @genbench.probe
-def layers(model=_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
+def layers(model=_MODEL) -> tuple[Layer, ...]:
     """Weight layers in the order of definition; no biases, no normalizations.
-
-    Parameters
-    ----------
-    fold : bool
-        Fold each batch norm, with its running statistics, into the weights beside it.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def layers(model=_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
 
 
 @genbench.probe
-def initial_layers(model=_INITIAL_MODEL, *, fold: bool = True) -> tuple[Layer, ...]:
+def initial_layers(model=_INITIAL_MODEL) -> tuple[Layer, ...]:
     """The weight layers at initialization, read as those of the trained network are."""
     return weight_layers(model)
 

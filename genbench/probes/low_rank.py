@@ -53,8 +53,12 @@ def unfolded_spectra(
 
     Parameters
     ----------
+    fold : bool
+        Fold each batch norm, with its running statistics, into the weights beside it first.
     low_rank : bool
-        Of the part that `above_noise` leaves.
+        Of the part that stands above noise, see `above_noise`.
+    unfolding : {"both", "in", "out"}
+        A row for each input channel, for each output channel, or both one by one.
     """
     found = []
     for place, layer in enumerate(layers):

@@ -13,15 +13,14 @@ __all__ = ["log_rho"]
 moved.signpost(__name__)
 
 
-_LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+_LAYERS = genbench.need("layers", shared="fold")
+_MODEL = genbench.need("folded_model", shared="fold")
 
 
 @genbench.probe(cost="B")
 def log_rho(
-    inputs, layers=_LAYERS, model=_MODEL,
-    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
-) -> Tensor:  # fmt: skip
+    inputs, layers=_LAYERS, model=_MODEL, *, norm: Norm = "frobenius", first_bias: bool = True
+) -> Tensor:
     """ln ρ, ρ = Π_l ‖W_l‖, shape (), double; Liao et al. 2020 (Generalization puzzles), eq. 1.
 
     For a chain of layers and ReLUs f(x) = ρ f̃(x), f̃ being the same network with all layers at norm 1. Biases

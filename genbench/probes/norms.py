@@ -10,12 +10,12 @@ from genbench.networks.layers import Layer, matched
 
 __all__ = ["frobenius_distances", "frobenius_norms"]
 
-_LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_INITIAL = genbench.need("initial_layers", fold=genbench.setting("fold"))
+_LAYERS = genbench.need("layers", shared="fold")
+_INITIAL = genbench.need("initial_layers", shared="fold")
 
 
 @genbench.probe
-def frobenius_norms(layers=_LAYERS, *, fold: bool = True, biases: bool = False) -> Tensor:
+def frobenius_norms(layers=_LAYERS, *, biases: bool = False) -> Tensor:
     """‖W_l‖_F of each layer, shape (d,), double.
 
     Parameters
@@ -27,9 +27,7 @@ def frobenius_norms(layers=_LAYERS, *, fold: bool = True, biases: bool = False) 
 
 
 @genbench.probe
-def frobenius_distances(
-    layers=_LAYERS, initial_layers=_INITIAL, *, fold: bool = True, biases: bool = False
-) -> Tensor:
+def frobenius_distances(layers=_LAYERS, initial_layers=_INITIAL, *, biases: bool = False) -> Tensor:
     """‖W_l − W_l⁰‖_F of each layer, shape (d,), double.
 
     Parameters

@@ -26,7 +26,7 @@ __all__ = ["active_paths", "linear_paths", "squared_paths"]
 
 _NOT_ACTIVATED = {F.elu: "ELU", F.celu: "CELU", F.leaky_relu: "leaky ReLU", F.prelu: "PReLU"}
 
-_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
+_MODEL = genbench.need("folded_model", shared="fold")
 
 
 class _Linear(OnlySums):
@@ -64,18 +64,13 @@ class _Replaying(OnlySums):
 
 
 @genbench.probe(cost="B")
-def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
+def squared_paths(inputs, folded=_MODEL) -> Tensor:
     """Sum over all paths of the product of the squared weights; a number, double.
 
     Every parameter is squared, biases included, and the network is applied to an input of ones in evaluation
     mode; the outputs are summed. Doubles hold networks of some hundred layers. That the sum over paths passes
-    through the network is tried out: what reaches the outputs from two positive inputs must add up.
-
-    Parameters
-    ----------
-    fold : bool
-        Fold batch norm into the weights beside it; False takes it as a layer of its own, scale and shift
-        squared.
+    through the network is tried out: what reaches the outputs from two positive inputs must add up. Batch
+    norm that is not folded is a layer of its own, its scale and shift squared.
 
     Raises
     ------
@@ -88,7 +83,7 @@ def squared_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
 
 
 @genbench.probe(cost="B")
-def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, examples: Count = 100) -> Tensor:
+def active_paths(model, inputs, device, folded=_MODEL, *, examples: Count = 100) -> Tensor:
     """`squared_paths` through the units that are active, for each of s training examples, shape (s,), double.
 
     Parameters
@@ -119,7 +114,7 @@ def active_paths(model, inputs, device, folded=_MODEL, *, fold: bool = True, exa
 
 
 @genbench.probe(cost="C")
-def linear_paths(inputs, folded=_MODEL, *, fold: bool = True) -> Tensor:
+def linear_paths(inputs, folded=_MODEL) -> Tensor:
     """Matrix of the network without its ReLUs, shape (outputs, inputs), double.
 
     Its entries are the sums, signs included, of the products of the weights over all paths from an input to

@@ -31,12 +31,7 @@ __all__ = [
 Scaling = Literal["isotropic", "magnitude"]
 Compat = Literal["none", "nitarshan"]
 
-_OBJECTIVE = genbench.need(
-    "objective",
-    fold=genbench.setting("fold"),
-    biases=genbench.setting("biases"),
-    examples=genbench.setting("examples"),
-)
+_OBJECTIVE = genbench.need("objective", shared=("fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 # The search for the noise begins this far below the largest one. It is coarse first: few directions and an
@@ -58,7 +53,13 @@ _KEPT_BYTES = 64 * 2**20
 
 @genbench.probe
 def direction_seeds(generator, *, draws: Count = 10) -> tuple[int, ...]:
-    """Seeds of the random directions along which weights are moved."""
+    """Seeds of the random directions along which weights are moved.
+
+    Parameters
+    ----------
+    draws : int
+        Directions.
+    """
     device = generator.device
     return tuple(torch.randint(2**62, (draws,), generator=generator, device=device).tolist())
 
@@ -87,8 +88,7 @@ def spread(
 def tolerated_noise(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, scaling: Scaling = "isotropic", drop: Probability = 0.1, draws: Count = 36, parts: Count = 3,
-    largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True,
-    biases: bool = True, examples: Count = 10_000,
+    largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
 ) -> float:  # fmt: skip
     """The largest σ at which normal noise on the weights costs no more than `drop` of training accuracy.
 
@@ -114,8 +114,6 @@ def tolerated_noise(
         ε of the scaling by magnitude.
     compat : {"none", "nitarshan"}
         Standard deviations are those of `scaling`, or their squares.
-    fold, biases, examples
-        As of `objective`.
 
     Raises
     ------

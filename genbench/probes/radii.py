@@ -18,11 +18,11 @@ from genbench.probes.perturbation import normal_direction
 
 __all__ = ["basin_log_radii", "flatness_radii"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
 _KRYLOV = genbench.need(
-    "hessian_krylov",
-    **{**_SAMPLE, "steps": genbench.setting("steps"), "examples": genbench.setting("curved")},
+    "hessian_krylov", examples=genbench.setting("curved"), shared=("steps", "fold", "biases")
 )
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 _PAIRS = genbench.need("direction_seeds", draws=genbench.setting("pairs"))
@@ -36,8 +36,8 @@ _SMALL_CURVATURE = 0.1
 @genbench.probe(cost="E")
 def flatness_radii(
     objective=_OBJECTIVE, seeds=_SEEDS,
-    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12,
-    fold: bool = False, biases: bool = True, examples: Count = 1000,
+    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12, fold: bool = False,
+    examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """How far one may go along each random direction until the training loss has changed, shape (draws,).
 
@@ -47,6 +47,12 @@ def flatness_radii(
         Directions in all weights or in those of the last layer, of length 1 there.
     increase : float
         ε, the change of the loss, up or down, at which the way ends.
+    draws : int
+        Directions.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
 
     Raises
     ------
@@ -67,8 +73,7 @@ def flatness_radii(
 @genbench.probe(cost="E")
 def basin_log_radii(
     objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_PAIRS,
-    *, increase: Positive = 0.05, pairs: Count = 8, steps: Count = 30, curved: Count = 250,
-    fold: bool = False, biases: bool = True, examples: Count = 1000,
+    *, increase: Positive = 0.05, pairs: Count = 8, curved: Count = 250, examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """Logarithms of the radii of the balls that random directions speak for, shape (pairs, 2), double.
 
@@ -91,8 +96,10 @@ def basin_log_radii(
         ε, the change of the loss, up or down, at which the way ends.
     pairs : int
         Directions z, each with its opposite.
-    steps, curved : int
-        Of `hessian_krylov` the steps, and its number of examples.
+    curved : int
+        At most this many training examples for the Hessian, evenly spaced over the training split.
+    examples : int
+        At most this many for the loss.
 
     Raises
     ------

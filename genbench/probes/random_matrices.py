@@ -17,7 +17,7 @@ from genbench.probes.eigenvalues import long_enough, pooled, scaled_slices
 __all__ = ["Bulk", "bulk_of", "bulks", "shuffled_eigenvalues"]
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_SPECTRA = genbench.need("layer_spectra", fold=genbench.setting("fold"))
+_SPECTRA = genbench.need("layer_spectra", shared="fold")
 
 # Layers of so many eigenvalues get all the random orders; others get no fewer than so many.
 _MOVED_MOST, _FEWEST = 64, 3
@@ -25,13 +25,14 @@ _MOVED_MOST, _FEWEST = 64, 3
 
 @genbench.probe
 def shuffled_eigenvalues(
-    generator, layers=_LAYERS, spectra=_SPECTRA,
-    *, fold: bool = False, smallest: Count = 10, draws: Count = 120,
-) -> tuple[tuple[Tensor, ...], ...]:  # fmt: skip
+    generator, layers=_LAYERS, spectra=_SPECTRA, *, smallest: Count = 10, draws: Count = 120
+) -> tuple[tuple[Tensor, ...], ...]:
     """For each of the `eigenvalues`, those of the layer with its entries in random order.
 
     Parameters
     ----------
+    smallest : int
+        Layers with fewer eigenvalues are passed over.
     draws : int
         How many random orders of a layer with up to 64 eigenvalues; WeightWatcher takes one. The more
         eigenvalues, the less chance moves the largest: of n > 64 there are 64 / n as many, but 3 at least,
@@ -71,8 +72,14 @@ class Bulk:
 
 
 @genbench.probe
-def bulks(layers=_LAYERS, spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> tuple[Bulk, ...]:
-    """The `Bulk` of each of the `eigenvalues`."""
+def bulks(layers=_LAYERS, spectra=_SPECTRA, *, smallest: Count = 10) -> tuple[Bulk, ...]:
+    """The `Bulk` of each of the `eigenvalues`.
+
+    Parameters
+    ----------
+    smallest : int
+        Layers with fewer eigenvalues are passed over.
+    """
     found = []
     for place in long_enough(spectra, smallest):
         weight = layers[place].weight

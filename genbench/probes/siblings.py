@@ -89,6 +89,7 @@ def path_interpolation(
     examples : int
         At most this many training examples, evenly spaced over the training split.
     batch_norm : {"recomputed", "interpolated"}
+        Running statistics are computed anew on these examples at every point, or interpolated as the weights.
 
     Raises
     ------
@@ -116,6 +117,7 @@ def simplex_interpolation(
     examples : int
         At most this many training examples, evenly spaced over the training split.
     batch_norm : {"recomputed", "interpolated"}
+        Running statistics are computed anew on these examples at every point, or interpolated as the weights.
 
     Raises
     ------

@@ -28,15 +28,19 @@ _SMALL = 256
 # come back. It is taken away at two steps of so many: the recurrence carries what two of its vectors hold.
 _ORTHOGONAL_EVERY = 6
 
-_LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_INITIAL = genbench.need("initial_layers", fold=genbench.setting("fold"))
+_LAYERS = genbench.need("layers", shared="fold")
+_INITIAL = genbench.need("initial_layers", shared="fold")
 
 
 @genbench.probe
-def spectral_norms(
-    input_shapes, generator, layers=_LAYERS, *, fold: bool = True, kernel: Kernel = "operator"
-) -> Tensor:
-    """σ_l, the largest singular value of each layer, shape (d,), double; its relative error is below 1e-6."""
+def spectral_norms(input_shapes, generator, layers=_LAYERS, *, kernel: Kernel = "operator") -> Tensor:
+    """σ_l, the largest singular value of each layer, shape (d,), double; its relative error is below 1e-6.
+
+    Parameters
+    ----------
+    kernel : {"operator", "reshaped"}
+        A convolution as the linear map that it is, or its kernel as a matrix of shape (out, in · kernel).
+    """
     return torch.stack(
         [_spectral_norm(layer, layer.weight, input_shapes, generator, kernel) for layer in layers]
     )
@@ -44,10 +48,15 @@ def spectral_norms(
 
 @genbench.probe
 def spectral_distances(
-    input_shapes, generator, layers=_LAYERS, initial_layers=_INITIAL,
-    *, fold: bool = True, kernel: Kernel = "operator",
-) -> Tensor:  # fmt: skip
-    """‖W_l − W_l⁰‖₂ of each layer, shape (d,), double; its relative error is below 1e-6."""
+    input_shapes, generator, layers=_LAYERS, initial_layers=_INITIAL, *, kernel: Kernel = "operator"
+) -> Tensor:
+    """‖W_l − W_l⁰‖₂ of each layer, shape (d,), double; its relative error is below 1e-6.
+
+    Parameters
+    ----------
+    kernel : {"operator", "reshaped"}
+        A convolution as the linear map that it is, or its kernel as a matrix of shape (out, in · kernel).
+    """
     return torch.stack(
         [
             _spectral_norm(now, now.weight - then.weight, input_shapes, generator, kernel)

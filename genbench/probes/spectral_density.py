@@ -17,9 +17,16 @@ from genbench.probes.perturbation import normal_direction
 
 __all__ = ["Density", "hessian_density", "layer_curvatures", "rescaled_krylov"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
-_KRYLOV = genbench.need("hessian_krylov", steps=genbench.setting("steps"), **_SAMPLE)
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
+_OWN_OBJECTIVE = genbench.need(
+    "objective",
+    fold=genbench.setting("fold"),
+    biases=genbench.setting("biases"),
+    examples=genbench.setting("examples"),
+)
+_KRYLOV = genbench.need("hessian_krylov", shared=("steps", "fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 
@@ -53,10 +60,8 @@ class Density:
 
 @genbench.probe(cost="D", version=2)
 def hessian_density(
-    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
-    *, steps: Count = 30, draws: Count = 2, points: Count = 12, fold: bool = False, biases: bool = True,
-    examples: Count = 250,
-) -> Density:  # fmt: skip
+    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS, *, draws: Count = 2, points: Count = 12
+) -> Density:
     """Spectral density of the Hessian by stochastic Lanczos quadrature (Ghorbani et al. 2019, section 2).
 
     The Ritz values of a long Krylov space, at both ends of the spectrum, stand for themselves: seen by random
@@ -68,10 +73,8 @@ def hessian_density(
 
     Parameters
     ----------
-    steps, fold, biases, examples
-        As of `hessian_krylov`.
     draws : int
-        Random vectors.
+        Random vectors by which the density of the rest is estimated.
     points : int
         Products with the Hessian for each.
     """
@@ -96,17 +99,20 @@ def hessian_density(
 
 @genbench.probe(cost="D")
 def layer_curvatures(
-    generator, objective=_OBJECTIVE,
-    *, steps: Count = 6, fold: bool = False, biases: bool = True, examples: Count = 100,
-) -> Tensor:  # fmt: skip
+    generator, objective=_OBJECTIVE, *, steps: Count = 6, fold: bool = False, examples: Count = 100
+) -> Tensor:
     """Largest eigenvalue of each layer's own block of the Hessian, shape (layers,), double.
+
+    Where biases are moved, a layer's belongs to its block; normalizations have none.
 
     Parameters
     ----------
     steps : int
         Products for each layer, at most as many as it has weights.
-    fold, biases, examples
-        As of `objective`. Where biases are moved, a layer's belongs to its block; normalizations have none.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
     """
     tops = []
     blocks = _blocks(objective)
@@ -120,7 +126,7 @@ def layer_curvatures(
 
 @genbench.probe(cost="D")
 def rescaled_krylov(
-    generator, objective=_OBJECTIVE,
+    generator, objective=_OWN_OBJECTIVE,
     *, steps: Count = 20, fold: bool = False, biases: bool = False, examples: Count = 200,
 ) -> Krylov:  # fmt: skip
     """Krylov space of D H D, D being diagonal with the Frobenius norm of the tensor that a weight belongs to.
@@ -129,8 +135,13 @@ def rescaled_krylov(
     ----------
     steps : int
         Products with the Hessian, at most as many as there are weights.
-    fold, biases, examples
-        As of `objective`.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    biases : bool
+        Move biases and scales too, as layers of their own, by which the values do depend on the scale of
+        layers. Otherwise tensors of two dimensions and more only.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
     """
     pieces = objective.pieces(objective.weights)
     scale = torch.cat([torch.linalg.vector_norm(piece).expand(piece.numel()) for piece in pieces])

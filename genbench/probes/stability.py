@@ -23,10 +23,13 @@ __all__ = ["Momentum", "Rate", "StabilitySpace", "Step", "sgd_step", "stability_
 Rate = Literal["last", "peak"]
 Momentum = Literal["ignored", "effective", "heavy_ball"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
-_KRYLOV = genbench.need("hessian_krylov", steps=30, **_SAMPLE)
-_STEP = genbench.need("sgd_step", rate=genbench.setting("rate"), momentum=genbench.setting("momentum"))
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
+_KRYLOV = genbench.need(
+    "hessian_krylov", steps=30, examples=genbench.setting("examples"), shared=("fold", "biases")
+)
+_STEP = genbench.need("sgd_step", shared=("rate", "momentum"))
 
 # At most this many numbers of examples' products are held at a time.
 _HELD = 2**25
@@ -113,10 +116,8 @@ class StabilitySpace:
 
 @genbench.probe(cost="D")
 def stability_space(
-    generator, objective=_OBJECTIVE, step=_STEP, krylov=_KRYLOV,
-    *, steps: Count = 6, rate: Rate = "last", momentum: Momentum = "ignored", fold: bool = False,
-    biases: bool = True, examples: Count = 50,
-) -> StabilitySpace:  # fmt: skip
+    generator, objective=_OBJECTIVE, step=_STEP, krylov=_KRYLOV, *, steps: Count = 6, examples: Count = 50
+) -> StabilitySpace:
     """A subspace that has the top of both matrices.
 
     It begins with the directions in which H curves most downwards and most upwards, for the learning rate is
@@ -128,10 +129,8 @@ def stability_space(
     ----------
     steps : int
         Dimensions, at most as many as there are weights.
-    rate, momentum
-        As of `sgd_step`.
-    fold, biases, examples
-        As of `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
     """
     weights, eta = objective.weights, step.rate
     size = min(steps, len(weights))

@@ -31,7 +31,8 @@ __all__ = [
 Agreement = Literal["cosine", "sign"]
 """Of two gradients the cosine of their angle, or the sign of their inner product; 0 if one vanishes."""
 
-_GRAM = genbench.need("gradient_gram", examples=genbench.setting("examples"))
+_GRAM = genbench.need("gradient_gram", shared="examples")
+_OWN_GRAM = genbench.need("gradient_gram", examples=genbench.setting("examples"))
 
 
 @dataclass(frozen=True)
@@ -164,23 +165,20 @@ def class_matrix(task, block: PairBlock, agreement: Agreement) -> ClassStiffness
 
 
 @genbench.probe
-def class_stiffness(
-    task, gram=_GRAM, *, agreement: Agreement = "cosine", examples: Count = 500
-) -> ClassStiffness:
+def class_stiffness(task, gram=_GRAM, *, agreement: Agreement = "cosine") -> ClassStiffness:
     """Class stiffness matrix of the training examples; Walker 2023, definition 3.4.
 
     Parameters
     ----------
     agreement : {"cosine", "sign"}
-    examples : int
-        At most this many training examples, evenly spaced over the training split.
+        Of two gradients the cosine of their angle, or the sign of their inner product.
     """
     return class_matrix(task, all_pairs(gram), agreement)
 
 
 @genbench.probe
 def stiffness_profile(
-    inputs, task, gram=_GRAM,
+    inputs, task, gram=_OWN_GRAM,
     *, agreement: Agreement = "cosine", pairs: Literal["all", "within"] = "all", bins: Count = 10,
     examples: Count = 500,
 ) -> StiffnessProfile:  # fmt: skip
@@ -192,9 +190,11 @@ def stiffness_profile(
     Parameters
     ----------
     agreement : {"cosine", "sign"}
+        Of two gradients the cosine of their angle, or the sign of their inner product.
     pairs : {"all", "within"}
-        ``within``: pairs of one class only.
+        All pairs, or those of one class only.
     bins : int
+        Of equal width between the smallest and the largest distance; those without a pair are left out.
     examples : int
         At most this many training examples, evenly spaced over the training split.
 

@@ -48,10 +48,7 @@ def tangent_kernel(model, inputs, targets, task, device, *, examples: Count = 50
 
 
 @genbench.probe
-def tangent_eigenvalues(
-    kernel=genbench.need("tangent_kernel", examples=genbench.setting("examples")),
-    *, examples: Count = 50,
-) -> Tensor:  # fmt: skip
+def tangent_eigenvalues(kernel=genbench.need("tangent_kernel", shared="examples")) -> Tensor:
     """Eigenvalues of the tangent kernel, ascending, shape (s · outputs,), double.
 
     They are NaN where an entry is not finite, at which the decomposition would stop.

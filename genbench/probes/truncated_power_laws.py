@@ -15,8 +15,8 @@ from genbench.base.constraints import Count
 
 __all__ = ["TruncatedPowerLaw", "fit_truncated_power_law", "truncated_power_laws"]
 
-_SPECTRA = genbench.need("eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
-_LAWS = genbench.need("power_laws", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
+_SPECTRA = genbench.need("eigenvalues", shared=("fold", "smallest"))
+_LAWS = genbench.need("power_laws", shared=("fold", "smallest"))
 
 # Where the cut-off may lie, in units of the beginning of the tail; e^−750 is no double.
 _LOWEST_RATE = 1e-6
@@ -34,9 +34,7 @@ class TruncatedPowerLaw:
 
 
 @genbench.probe
-def truncated_power_laws(
-    spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, smallest: Count = 10, tail: Count = 5
-) -> tuple[TruncatedPowerLaw, ...]:
+def truncated_power_laws(spectra=_SPECTRA, laws=_LAWS, *, tail: Count = 5) -> tuple[TruncatedPowerLaw, ...]:
     """The truncated law of each of the `eigenvalues`, in the tail that its power law begins.
 
     Parameters

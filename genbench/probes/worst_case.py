@@ -19,6 +19,10 @@ Shape = Literal["box", "euclidean"]
 Weighting = Literal["none", "magnitude", "magnitude_plus_one"]
 Logits = Literal["raw", "normalized"]
 
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
+
 # Of the ascent, as in Croce & Hein 2020: the weight of a step beside the momentum, the first two checkpoints
 # and how the distance between checkpoints falls, as shares of all steps, and the share of steps that must
 # have raised the loss since the last checkpoint.
@@ -46,12 +50,10 @@ class Raised:
 
 @genbench.probe(cost="E")
 def raised_losses(
-    objective=genbench.need(
-        "objective", **{name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-    ),
+    objective=_OBJECTIVE,
     *, shape: Shape = "euclidean", weighting: Weighting = "magnitude", radius: Positive = 0.5,
     logits: Logits = "raw", batch: Count | None = 128, steps: Count = 20, fold: bool = False,
-    biases: bool = True, examples: Count = 256,
+    examples: Count = 256,
 ) -> Raised:  # fmt: skip
     """Ascend the loss of each batch by itself within ‖δ / c‖_p ≤ ρ.
 
@@ -74,8 +76,10 @@ def raised_losses(
         Examples in a batch; all together where None.
     steps : int
         Steps of ascent, each a forward and a backward pass.
-    fold, biases, examples
-        As of `objective`.
+    fold : bool
+        Fold batch norm into the weights beside it first, see `objective`.
+    examples : int
+        At most this many training examples, evenly spaced over the training split.
 
     Raises
     ------

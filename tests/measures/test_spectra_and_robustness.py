@@ -44,7 +44,7 @@ def test_the_exponent_of_a_pareto_sample_is_found():
 def test_spectra_are_the_eigenvalues_of_the_slices():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, (2, 3)), nn.Flatten(), nn.Linear(12, 15)).double().eval()
-    convolution, linear = eigenvalues(layer_spectra(layers(folded_model(model), fold=False)))
+    convolution, linear = eigenvalues(layer_spectra(layers(folded_model(model))))
     kernel = model[0].weight.detach().numpy()
     slices = [kernel[:, :, row, column] * math.sqrt(6 / 2) for row in range(2) for column in range(3)]
     expected = sorted(np.concatenate([np.linalg.eigvalsh(each.T @ each) for each in slices]))

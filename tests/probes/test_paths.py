@@ -15,7 +15,7 @@ from genbench.probes.paths import active_paths, linear_paths, squared_paths
 
 
 def paths_of(model, shape, fold=True):
-    return squared_paths(torch.zeros(3, *shape), folded_model(model.eval(), fold=fold), fold=fold)
+    return squared_paths(torch.zeros(3, *shape), folded_model(model.eval(), fold=fold))
 
 
 def listed(weights, biases):
