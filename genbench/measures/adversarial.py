@@ -18,10 +18,7 @@ from genbench.probes.margins import low_quantile, median
 
 __all__ = ["adversarial_margin", "geometric_margin", "mixup_loss"]
 
-_DISTANCES = genbench.need(
-    "adversarial_distances",
-    **{name: genbench.setting(name) for name in ("steps", "refinements", "examples")},
-)
+_DISTANCES = genbench.need("adversarial_distances", shared=("steps", "refinements", "examples"))
 
 
 @genbench.measure(
@@ -30,10 +27,8 @@ _DISTANCES = genbench.need(
     formula="mean_i min{‖Δx‖₂ : argmax f(x_i + Δx) ≠ argmax f(x_i)}",
 )  # fmt: skip
 def geometric_margin(
-    distances=_DISTANCES,
-    *, aggregate: Literal["mean", "median", "p10"] = "mean", signed: bool = False, steps: Count = 20,
-    refinements: Count = 2, examples: Count = 100,
-) -> Tensor:  # fmt: skip
+    distances=_DISTANCES, *, aggregate: Literal["mean", "median", "p10"] = "mean", signed: bool = False
+) -> Tensor:
     """Distance from a training example to the nearest input with another prediction, in units of the inputs.
 
     An upper bound, see the probe `adversarial_distances`; exact for a linear network. Inputs are as the

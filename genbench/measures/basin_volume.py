@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Positive
+from genbench.base.constraints import Count
 
 __all__ = ["local_volume"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
 _LOG_RADII = genbench.need(
-    "basin_log_radii",
-    **{name: genbench.setting(name) for name in ("increase", "pairs", "steps", "curved")},
-    **_SAMPLE,
+    "basin_log_radii", shared=("increase", "pairs", "steps", "curved", "fold", "biases", "examples")
 )
 
 
@@ -25,11 +25,7 @@ _LOG_RADII = genbench.need(
     source="Huang et al. 2020; Mingard et al. 2021; Scherlis & Belrose 2025 (importance sampling)",
     formula="mean of groups' (1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w+rδ)| ≤ ε}, ‖δ‖ = 1", version=3,
 )  # fmt: skip
-def local_volume(
-    objective=genbench.need("objective", **_SAMPLE), log_radii=_LOG_RADII,
-    *, increase: Positive = 0.05, pairs: Count = 8, group: Count = 2, steps: Count = 30, curved: Count = 250,
-    fold: bool = False, biases: bool = True, examples: Count = 1000,
-) -> Tensor:  # fmt: skip
+def local_volume(objective=_OBJECTIVE, log_radii=_LOG_RADII, *, group: Count = 2) -> Tensor:
     """Logarithm, for each of ω weights, of the volume of the region seen from w over the unit ball's.
 
     A region that holds the way to each of its points has the volume ∫ r^ω / ω over all directions. Directions
@@ -42,14 +38,8 @@ def local_volume(
 
     Parameters
     ----------
-    increase : float
-        ε, the change of the loss at which the region ends.
-    pairs : int
-        Random directions, each with its opposite.
     group : int
         Pairs of directions in a group; the last group may have fewer.
-    steps, curved : int
-        Products with the Hessian, and examples of it, for the directions in which the loss is curved most.
     """
     size = objective.weights.numel()
     bounds = [

@@ -79,9 +79,8 @@ def covering_bound(model, initial_model, sample_size, *, epsilon: Positive = 0.0
     formula="ln[ #{γ_i < γ}/m + 2 R/γ + √(ln ln(4C/γ) / m) + √(ln(1/δ) / 2m) ]", version=2,
 )  # fmt: skip
 def margin_rademacher_bound(
-    margins, inputs, layers=LAYERS, model=FOLDED_MODEL,
-    *, quantile: Fraction = 0.1, delta: Risk = 0.05, fold: bool = True,
-) -> Tensor:  # fmt: skip
+    margins, inputs, layers=LAYERS, model=FOLDED_MODEL, *, quantile: Fraction = 0.1, delta: Risk = 0.05
+) -> Tensor:
     """Logarithm of the bound on the test error by a margin γ and the Rademacher complexity.
 
     R is the bound of `l1_rademacher_bound` times max ‖x‖_∞, the assumption of inputs in [−1, 1] being met by
@@ -107,7 +106,7 @@ def margin_rademacher_bound(
     if gamma <= 0:
         return gamma.new_tensor(torch.inf)
     largest_input = inputs.abs().max().double().to(gamma.device)
-    log_complexity = l1_rademacher_bound(inputs, layers, fold=fold) + largest_input.log()
+    log_complexity = l1_rademacher_bound(inputs, layers) + largest_input.log()
     complexity = math.log(2) - gamma.log() + log_complexity
     below = (margins < gamma).double().mean()
     scale = ((4 * margins.abs().max() / gamma).log().log() / count).sqrt()

@@ -24,16 +24,16 @@ __all__ = [
     "grad_noise_epoch1",
 ]
 
-_ALONG = genbench.need("gradients_along", examples=genbench.setting("examples"))
-_FINAL = genbench.need("gradient_moments", examples=genbench.setting("examples"))
-_INITIAL = genbench.need("initial_gradient_moments", examples=genbench.setting("examples"))
+_ALONG = genbench.need("gradients_along", shared="examples")
+_FINAL = genbench.need("gradient_moments", shared="examples")
+_INITIAL = genbench.need("initial_gradient_moments", shared="examples")
 
 
 @genbench.measure(
     family="gradient_interaction", direction="-", source="Walker 2023, section 5.2 and remark 5.5",
     formula="mean_{t ≤ T/10} α(w_t), α = ‖mean g_i‖² / mean ‖g_i‖²",
 )  # fmt: skip
-def coherence_early(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 500) -> Tensor:
+def coherence_early(along=_ALONG, *, share: Fraction = 0.1) -> Tensor:
     """Mean coherence of the gradients over the first steps: agreement that is there early counts most.
 
     Parameters
@@ -49,7 +49,7 @@ def coherence_early(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 50
     family="gradient_interaction", direction="-", source="Walker 2023, section 5.2 and remark 5.5",
     formula="mean_{t ≥ 9T/10} α(w_t), α = ‖mean g_i‖² / mean ‖g_i‖²",
 )  # fmt: skip
-def coherence_late(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 500) -> Tensor:
+def coherence_late(along=_ALONG, *, share: Fraction = 0.1) -> Tensor:
     """Mean coherence of the gradients over the last steps, the end of training included.
 
     Where training put earlier weights back (``target_rule = "closest"``, early stopping), the last steps are
@@ -71,7 +71,6 @@ def coherence_late(along=_ALONG, *, share: Fraction = 0.1, examples: Count = 500
 def coherence_bound(
     history, sample_size, along=_ALONG,
     *, lipschitz: Positive | None = None, smoothness: NonNegative | None = None, log: bool = True,
-    examples: Count = 500,
 ) -> float:  # fmt: skip
     """Logarithm of a bound on the gap by the stability of stochastic gradient descent: loose, for comparison.
 
@@ -117,7 +116,7 @@ def coherence_bound(
     family="gradient_interaction", direction="+", source="Jiang et al. 2020, eq. 65",
     formula="mean ‖g_i − mean g‖² (s − k) / (k (s − 1)) at the end of the first epoch",
 )  # fmt: skip
-def grad_noise_epoch1(history, along=_ALONG, *, batch: Count = 1, examples: Count = 500) -> Tensor:
+def grad_noise_epoch1(history, along=_ALONG, *, batch: Count = 1) -> Tensor:
     """Variance of the gradient at the end of the first epoch, summed over the parameters.
 
     Parameters
@@ -148,7 +147,7 @@ def grad_noise_epoch1(history, along=_ALONG, *, batch: Count = 1, examples: Coun
     family="gradient_interaction", direction="+", source="cosine of the gradients of the training loss",
     formula="⟨∇L(w), ∇L(w⁰)⟩ / (‖∇L(w)‖ ‖∇L(w⁰)‖)",
 )  # fmt: skip
-def grad_cosine_init(final=_FINAL, initial=_INITIAL, *, examples: Count = 2000) -> Tensor:
+def grad_cosine_init(final=_FINAL, initial=_INITIAL) -> Tensor:
     """Cosine of the angle between the gradients of the training loss at the end and at initialization."""
     if final.mean.shape != initial.mean.shape:
         raise genbench.NotApplicable("the initial network has other parameters than the trained one")

@@ -21,22 +21,14 @@ __all__ = [
     "require_no_zero_layer",
 ]
 
-# Needs that pass a measure's own settings on, shared by the signatures of several families.
-FOLDED_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
-LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-FROBENIUS = genbench.need("frobenius_norms", fold=genbench.setting("fold"))
-FROBENIUS_DISTANCES = genbench.need("frobenius_distances", fold=genbench.setting("fold"))
-SPECTRAL = genbench.need("spectral_norms", fold=genbench.setting("fold"), kernel=genbench.setting("kernel"))
-MARGIN = genbench.need(
-    "reference_margin", quantile=genbench.setting("quantile"), margin_sign=genbench.setting("margin_sign")
-)
-
-LOG_RHO = genbench.need(
-    "log_rho",
-    norm=genbench.setting("norm"),
-    fold=genbench.setting("fold"),
-    first_bias=genbench.setting("first_bias"),
-)
+# Needs of several families, each with the settings that measures share with the probe.
+FOLDED_MODEL = genbench.need("folded_model", shared="fold")
+LAYERS = genbench.need("layers", shared="fold")
+FROBENIUS = genbench.need("frobenius_norms", shared="fold")
+FROBENIUS_DISTANCES = genbench.need("frobenius_distances", shared="fold")
+SPECTRAL = genbench.need("spectral_norms", shared=("fold", "kernel"))
+MARGIN = genbench.need("reference_margin", shared=("quantile", "margin_sign"))
+LOG_RHO = genbench.need("log_rho", shared=("norm", "fold", "first_bias"))
 
 
 def per_example(value: Tensor, m: int, by_size: bool) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Fraction, Positive
+from genbench.base.constraints import Fraction, Positive
 
 __all__ = [
     "hessian_effective_dimension",
@@ -25,24 +25,19 @@ __all__ = [
     "riemannian_sharpness",
 ]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("steps", "fold", "biases", "examples")}
-_KRYLOV = genbench.need("hessian_krylov", **_SAMPLE)
-_BLOCKS = genbench.need("layer_curvatures", **_SAMPLE)
-_DENSITY = genbench.need(
-    "hessian_density", draws=genbench.setting("draws"), points=genbench.setting("points"), **_SAMPLE
-)
-_RESCALED = genbench.need("rescaled_krylov", **_SAMPLE)
-_REMAINDER = genbench.need("hessian_remainder", draws=genbench.setting("draws"), **_SAMPLE)
+_ITERATION = ("steps", "fold", "biases", "examples")
+_KRYLOV = genbench.need("hessian_krylov", shared=_ITERATION)
+_REMAINDER = genbench.need("hessian_remainder", shared=("draws", *_ITERATION))
+_DENSITY = genbench.need("hessian_density", shared=("draws", "points", *_ITERATION))
+_BLOCKS = genbench.need("layer_curvatures", shared=_ITERATION)
+_RESCALED = genbench.need("rescaled_krylov", shared=_ITERATION)
 
 
 @genbench.measure(
     family="curvature", direction="+", source="Yao et al. 2020 (PyHessian), section 3; Keskar et al. 2017",
     formula="λ_max(H)",
 )  # fmt: skip
-def hessian_top_eig(
-    krylov=_KRYLOV,
-    *, steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 250,
-) -> Tensor:  # fmt: skip
+def hessian_top_eig(krylov=_KRYLOV) -> Tensor:
     """Largest eigenvalue of the Hessian: the curvature of the sharpest direction."""
     return krylov.values[0]
 
@@ -51,18 +46,10 @@ def hessian_top_eig(
     family="curvature", direction="+", source="Yao et al. 2020 (PyHessian), section 3", formula="tr H",
     version=2,
 )  # fmt: skip
-def hessian_trace(
-    krylov=_KRYLOV, remainder=_REMAINDER,
-    *, steps: Count = 30, draws: Count = 12, fold: bool = False, biases: bool = True, examples: Count = 250,
-) -> Tensor:  # fmt: skip
+def hessian_trace(krylov=_KRYLOV, remainder=_REMAINDER) -> Tensor:
     """Sum of the eigenvalues of the Hessian: the curvature of all directions together.
 
-    Parameters
-    ----------
-    steps : int
-        Size of the Krylov space on which the trace is exact.
-    draws : int
-        Random vectors for the rest.
+    It is exact on a Krylov space of `steps` dimensions and estimated with `draws` random vectors outside.
     """
     return krylov.values.sum() + remainder
 
@@ -72,11 +59,7 @@ def hessian_trace(
     source="Maddox et al. 2020 (Rethinking parameter counting), section 2; MacKay 1992",
     formula="Σ_i λ_i / (λ_i + z) over λ_i > 0", version=3,
 )  # fmt: skip
-def hessian_effective_dimension(
-    density=_DENSITY,
-    *, damping: Positive = 0.1, steps: Count = 30, draws: Count = 2, points: Count = 12, fold: bool = False,
-    biases: bool = True, examples: Count = 250,
-) -> Tensor:  # fmt: skip
+def hessian_effective_dimension(density=_DENSITY, *, damping: Positive = 0.1) -> Tensor:
     """Number of directions in the weights that the training data determine.
 
     The large eigenvalues are those of the Lanczos iteration, the many small ones enter by the density of the
@@ -87,8 +70,6 @@ def hessian_effective_dimension(
     ----------
     damping : float
         z, the curvature of the prior: directions of higher curvature count as determined.
-    steps, draws, points
-        As of `hessian_negative_share`.
     """
     positive = density.values.clamp_min(0)
     return density.total(positive / (positive + damping))
@@ -98,11 +79,7 @@ def hessian_effective_dimension(
     family="curvature", direction="+", source="Ghorbani et al. 2019 (Hessian eigenvalue density), section 4",
     formula="#{i: λ_i > q λ_max(H)}",
 )  # fmt: skip
-def hessian_outliers(
-    krylov=_KRYLOV,
-    *, share: Fraction = 0.1, steps: Count = 30, fold: bool = False, biases: bool = True,
-    examples: Count = 250,
-) -> Tensor:  # fmt: skip
+def hessian_outliers(krylov=_KRYLOV, *, share: Fraction = 0.1) -> Tensor:
     """Number of eigenvalues that stand out of the bulk of the Hessian's spectrum, at most `steps`.
 
     Near a minimum they are few and the Lanczos iteration finds them all. Far from one, where twenty and more
@@ -124,10 +101,8 @@ def hessian_outliers(
     formula="max_l λ_max(H_ll), H_ll = ∂²L/∂w_l²",
 )  # fmt: skip
 def hessian_top_eig_per_layer(
-    curvatures=_BLOCKS,
-    *, aggregate: Literal["max", "mean", "sum"] = "max", steps: Count = 6, fold: bool = False,
-    biases: bool = True, examples: Count = 100,
-) -> Tensor:  # fmt: skip
+    curvatures=_BLOCKS, *, aggregate: Literal["max", "mean", "sum"] = "max"
+) -> Tensor:
     """Curvature of the sharpest direction in the weights and bias of a single layer.
 
     It is no larger than that of all weights together.
@@ -144,26 +119,13 @@ def hessian_top_eig_per_layer(
     family="curvature", direction="?", source="Ghorbani et al. 2019 (Hessian eigenvalue density), section 4",
     formula="∫_{λ<0} |λ| φ(λ) dλ / ∫ |λ| φ(λ) dλ", version=2,
 )  # fmt: skip
-def hessian_negative_share(
-    density=_DENSITY,
-    *, steps: Count = 30, draws: Count = 2, points: Count = 12, fold: bool = False, biases: bool = True,
-    examples: Count = 250,
-) -> Tensor:  # fmt: skip
+def hessian_negative_share(density=_DENSITY) -> Tensor:
     """Share of the curvature that goes downwards: zero at a minimum, more where training has not settled.
 
     φ is the spectral density of the Hessian, see the probe `hessian_density`. The source follows negative
     eigenvalues along training; nothing is claimed of the gap. Of spectra that crowd at zero the quadrature
     takes some for negative that are not: on small trained networks the share is a third too large, and nearly
     in proportion to that of all eigenvalues (correlation 0.99).
-
-    Parameters
-    ----------
-    steps : int
-        Size of the Krylov space whose eigenvalues count as they are.
-    draws : int
-        Random vectors by which the density of the rest is estimated.
-    points : int
-        Products with the Hessian for each.
     """
     sizes = density.masses * density.values.abs()
     if not sizes.any():
@@ -176,19 +138,11 @@ def hessian_negative_share(
     source="Rangamani et al. 2019 (A scale invariant flatness measure for deep network minima), section 4",
     formula="max_v vᵀ H v / Σ_l (‖v_l‖ / ‖W_l‖_F)²",
 )  # fmt: skip
-def riemannian_sharpness(
-    krylov=_RESCALED,
-    *, steps: Count = 20, fold: bool = False, biases: bool = False, examples: Count = 200,
-) -> Tensor:  # fmt: skip
+def riemannian_sharpness(krylov=_RESCALED) -> Tensor:
     """Largest curvature where each layer's weights are measured in units of their own norm.
 
     It stays as it is when consecutive ReLU layers are rescaled so that the function remains the same. At a
     minimum it is the largest eigenvalue of the Hessian on the manifold of networks up to such rescaling;
     elsewhere that has terms of the gradient too, which are left out.
-
-    Parameters
-    ----------
-    biases : bool
-        Biases count as layers of their own, with which the value does depend on the scale.
     """
     return krylov.values[0]

@@ -11,18 +11,12 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
-from genbench.probes.fisher import Labels
 
 __all__ = ["fisher_rao", "fisher_trace", "relative_flatness"]
 
-_RADIAL = genbench.need(
-    "radial_derivatives", **{name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-)
-_NORMS = genbench.need(
-    "fisher_norms", labels=genbench.setting("labels"), examples=genbench.setting("examples")
-)
-_RELATIVE = genbench.need("relative_curvature", examples=genbench.setting("examples"))
+_RADIAL = genbench.need("radial_derivatives", shared=("fold", "biases", "examples"))
+_NORMS = genbench.need("fisher_norms", shared=("labels", "examples"))
+_RELATIVE = genbench.need("relative_curvature", shared="examples")
 
 
 @genbench.measure(
@@ -31,8 +25,7 @@ _RELATIVE = genbench.need("relative_curvature", examples=genbench.setting("examp
 )  # fmt: skip
 def fisher_rao(
     derivatives=_RADIAL, layers=genbench.need("layers", fold=False),
-    *, prefactor: Literal["depth", "none"] = "depth", fold: bool = False, biases: bool = True,
-    examples: Count = 2000,
+    *, prefactor: Literal["depth", "none"] = "depth",
 ) -> Tensor:  # fmt: skip
     """Squared length of the weights in the metric of the empirical Fisher information, wᵀ F w.
 
@@ -50,14 +43,8 @@ def fisher_rao(
     family="curvature", direction="+", source="Jastrzebski et al. 2021 (Catastrophic Fisher explosion)",
     formula="tr F = mean_i E_{y ~ p(x_i)} ‖∇_w ℓ(x_i, y)‖²",
 )  # fmt: skip
-def fisher_trace(norms=_NORMS, *, labels: Labels = "model", examples: Count = 200) -> Tensor:
-    """Trace of the Fisher information, the Gauss-Newton part of the trace of the Hessian.
-
-    Parameters
-    ----------
-    labels : {"model", "given"}
-        y as the network would draw it, exactly; or the training labels: the empirical Fisher information.
-    """
+def fisher_trace(norms=_NORMS) -> Tensor:
+    """Trace of the Fisher information, the Gauss-Newton part of the trace of the Hessian."""
     return norms.mean()
 
 
@@ -65,7 +52,7 @@ def fisher_trace(norms=_NORMS, *, labels: Labels = "model", examples: Count = 20
     family="curvature", direction="+", source="Petzka et al. 2021 (Relative flatness), definition 3",
     formula="Σ_{s,s'} ⟨w_s, w_s'⟩ Tr ∂²L/∂w_s∂w_s', w_s the rows of the last layer's weight",
 )  # fmt: skip
-def relative_flatness(curvature=_RELATIVE, *, examples: Count = 2000) -> Tensor:
+def relative_flatness(curvature=_RELATIVE) -> Tensor:
     """Curvature of the loss by the last layer's weights, in proportion to these weights.
 
     A small value means that features may be off by a share of themselves without harm. It is exact: the loss

@@ -32,12 +32,10 @@ __all__ = [
     "noise_scale",
 ]
 
-_GRAM = genbench.need("gradient_gram", examples=genbench.setting("examples"))
-_MOMENTS = genbench.need("gradient_moments", examples=genbench.setting("examples"))
-_BATCHES = genbench.need(
-    "batch_gradients", batch=genbench.setting("batch"), examples=genbench.setting("examples")
-)
-_POWERS = genbench.need("gradient_moments", examples=genbench.setting("examples"), powers=4)
+_GRAM = genbench.need("gradient_gram", shared="examples")
+_MOMENTS = genbench.need("gradient_moments", shared="examples")
+_BATCHES = genbench.need("batch_gradients", shared=("batch", "examples"))
+_POWERS = genbench.need("gradient_moments", powers=4, shared="examples")
 
 # A variance that is no larger part of the mean square comes from gradients that differ by rounding.
 _ROUNDING = 1e-12
@@ -49,7 +47,7 @@ _LEAST_VARIANCE = 1e-4
     family="gradient_interaction", direction="+", source="Sankararaman et al. 2020, definition 2.1",
     formula="max(0, max_{i≠j} −⟨g_i, g_j⟩)",
 )  # fmt: skip
-def gradient_confusion(gram=_GRAM, *, cosine: bool = False, examples: Count = 500) -> Tensor:
+def gradient_confusion(gram=_GRAM, *, cosine: bool = False) -> Tensor:
     """By how much the two most opposed gradients oppose each other.
 
     Parameters
@@ -66,7 +64,7 @@ def gradient_confusion(gram=_GRAM, *, cosine: bool = False, examples: Count = 50
     family="gradient_interaction", direction="-",
     source="Chatterjee & Zielinski 2020; Walker 2023, section 5.2", formula="α = ‖mean g_i‖² / mean ‖g_i‖²",
 )  # fmt: skip
-def coherence_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+def coherence_alpha(moments=_MOMENTS) -> Tensor:
     """Coherence: what part of the gradients' size survives in their mean.
 
     1 if all gradients are equal, 1/m if they are orthogonal and of one size, 0 if their mean vanishes. With
@@ -80,7 +78,7 @@ def coherence_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
     family="gradient_interaction", direction="-",
     source="Chatterjee & Zielinski 2020; Walker 2023, example 5.3", formula="m α",
 )  # fmt: skip
-def coherence_m_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+def coherence_m_alpha(moments=_MOMENTS) -> Tensor:
     """Coherence over that of orthogonal gradients: how many of the m examples one helps to fit."""
     of_mean, mean = _norms(moments)
     return len(moments.squared_norms) * of_mean / mean
@@ -91,19 +89,15 @@ def coherence_m_alpha(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
     source="Chatterjee & Zielinski 2020; Walker 2023, theorem 5.6",
     formula="1/α − 1 = (m − 1) Σ_b n_b ‖w_b − ḡ‖² / (m (B − 1) ‖ḡ‖²)", version=3,
 )  # fmt: skip
-def coherence_from_batches(
-    batches=_BATCHES,
-    *, batch: Count = 10, examples: Count = 2000, inverse: Literal["sample", "theorem"] = "sample",
-) -> Tensor:  # fmt: skip
+def coherence_from_batches(batches=_BATCHES, *, inverse: Literal["sample", "theorem"] = "sample") -> Tensor:
     """Coherence of the examples' gradients, estimated from the gradients w_b of batches and their mean ḡ.
 
-    The m examples taken are divided up at random into B = ⌊m/k⌋ batches, whose sizes n_b differ by one at
-    most. Where B is below 40, they are divided up several times, so that at least 40 batches are averaged.
+    The m examples taken are divided up at random into B = ⌊m/k⌋ batches, k being `batch`, whose sizes n_b
+    differ by one at most. Where B is below 40, they are divided up several times, so that at least 40 batches
+    are averaged.
 
     Parameters
     ----------
-    batch : int
-        Examples k in a batch; a batch has more where k does not divide m.
     inverse : {"sample", "theorem"}
         ``sample`` is unbiased in 1/α for batches that divide up a finite sample. ``theorem``: as published,
         for batches drawn independently, B in place of m (B − 1) / (m − 1), which here makes α too large.
@@ -120,7 +114,7 @@ def coherence_from_batches(
     family="gradient_interaction", direction="+", source="Jiang et al. 2020, eq. 66",
     formula="mean ‖g_i − mean g‖² (m − k) / (k (m − 1))",
 )  # fmt: skip
-def grad_noise_final(moments=_MOMENTS, *, batch: Count = 1, examples: Count = 2000) -> Tensor:
+def grad_noise_final(moments=_MOMENTS, *, batch: Count = 1) -> Tensor:
     """Variance of the gradient at the end of training, summed over the parameters.
 
     Parameters
@@ -138,7 +132,7 @@ def grad_noise_final(moments=_MOMENTS, *, batch: Count = 1, examples: Count = 20
     family="gradient_interaction", direction="+", source="McCandlish et al. 2018, eq. 2.9",
     formula="mean ‖g_i − mean g‖² / ‖mean g‖² = 1/α − 1",
 )  # fmt: skip
-def noise_scale(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
+def noise_scale(moments=_MOMENTS) -> Tensor:
     """Batch size up to which larger batches pay off, the simple noise scale tr Σ / ‖ḡ‖²."""
     of_mean, _ = _norms(moments)
     return _variance(moments) / of_mean
@@ -148,7 +142,7 @@ def noise_scale(moments=_MOMENTS, *, examples: Count = 2000) -> Tensor:
     family="gradient_interaction", direction="-", source="Liu et al. 2020, definition 1",
     formula="mean_p (mean_i g_ip)² / var_i g_ip",
 )  # fmt: skip
-def gsnr(moments=_POWERS, *, examples: Count = 2000) -> Tensor:
+def gsnr(moments=_POWERS) -> Tensor:
     """Gradient signal-to-noise ratio, averaged over the parameters whose mean gradient is not zero.
 
     Parameters whose gradient is the same for all examples, up to a millionth of it, are left out: their
@@ -176,7 +170,7 @@ def gsnr(moments=_POWERS, *, examples: Count = 2000) -> Tensor:
     source="Zhang et al. 2017 (Theory of deep learning III), figure 5",
     formula="median_p (E_b (g_bp − ḡ_p)⁴ / (E_b (g_bp − ḡ_p)²)² − 3), E_b over all batches", version=2,
 )  # fmt: skip
-def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16, examples: Count = 2000) -> float:
+def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16) -> float:
     """Median over the parameters of the excess kurtosis of minibatch gradients: 0 where they are Gaussian.
 
     The source sees it near 0 for batches that are neither very small nor very large, which makes stochastic
@@ -210,7 +204,7 @@ def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16, examples: Count = 2
 @genbench.measure(
     family="gradient_interaction", direction="+", source="Zhao, Zhang & Hu 2022", formula="‖mean g_i‖"
 )
-def grad_norm_train(moments=_MOMENTS, *, examples: Count = 2000, squared: bool = False) -> Tensor:
+def grad_norm_train(moments=_MOMENTS, *, squared: bool = False) -> Tensor:
     """Norm of the gradient of the training loss at the end of training.
 
     Parameters

@@ -15,8 +15,6 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
-from genbench.measures.conventions import LAYERS
 
 __all__ = [
     "weight_tail_kurtosis",
@@ -28,13 +26,14 @@ __all__ = [
     "ww_stable_rank",
 ]
 
-_SPECTRA = genbench.need("eigenvalues", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
-_LAWS = genbench.need("power_laws", fold=genbench.setting("fold"), smallest=genbench.setting("smallest"))
+_LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
+_SPECTRA = genbench.need("eigenvalues", shared=("fold", "smallest"))
+_LAWS = genbench.need("power_laws", shared=("fold", "smallest"))
 _SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l α_l")
-def ww_alpha(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_alpha(laws=_LAWS) -> Tensor:
     """Exponent of the power law in the tail of the spectrum; small is a heavy tail.
 
     The tail begins at the eigenvalue that makes `ww_ks_distance` least, with F the share of the tail's
@@ -44,14 +43,14 @@ def ww_alpha(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l α_l log10 λ_max,l")
-def ww_alpha_weighted(spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_alpha_weighted(spectra=_SPECTRA, laws=_LAWS) -> Tensor:
     """Exponent of the tail, weighted with the logarithm of the largest eigenvalue."""
     each = [law.alpha * spectrum[-1].log10() for law, spectrum in zip(laws, spectra, strict=True)]
     return torch.stack(each).mean()
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 Σ_i λ_i^α_l")
-def ww_log_alpha_norm(spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_log_alpha_norm(spectra=_SPECTRA, laws=_LAWS) -> Tensor:
     """Logarithm of the Schatten norm whose exponent is that of the tail."""
     each = [
         (law.alpha * spectrum.log()).logsumexp(0) / math.log(10)
@@ -61,19 +60,19 @@ def ww_log_alpha_norm(spectra=_SPECTRA, laws=_LAWS, *, fold: bool = False, small
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 Σ_i λ_i")
-def ww_log_norm(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_log_norm(spectra=_SPECTRA) -> Tensor:
     """Logarithm of the squared Frobenius norm, mean over layers."""
     return torch.stack([spectrum.sum().log10() for spectrum in spectra]).mean()
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 λ_max,l")
-def ww_log_spectral_norm(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_log_spectral_norm(spectra=_SPECTRA) -> Tensor:
     """Logarithm of the largest eigenvalue, mean over layers."""
     return torch.stack([spectrum[-1].log10() for spectrum in spectra]).mean()
 
 
 @genbench.measure(family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l Σ_i λ_i / λ_max,l")
-def ww_stable_rank(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_stable_rank(spectra=_SPECTRA) -> Tensor:
     """Sum of the eigenvalues over the largest, mean over layers."""
     return torch.stack([spectrum.sum() / spectrum[-1] for spectrum in spectra]).mean()
 
@@ -83,7 +82,7 @@ def ww_stable_rank(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10
     formula="mean_l (E[(w − w̄)⁴] / Var[w]² − 3)",
 )  # fmt: skip
 def weight_tail_kurtosis(
-    layers=LAYERS, *, fold: bool = False, aggregate: Literal["layers", "pooled"] = "layers"
+    layers=_LAYERS, *, fold: bool = False, aggregate: Literal["layers", "pooled"] = "layers"
 ) -> Tensor:
     """Excess kurtosis of the weights: their tails were seen to be heavier after training on random labels.
 

@@ -12,7 +12,6 @@ from typing import Literal
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
 from genbench.measures.siblings import Pairs, disagreement
 from genbench.probes.outputs import errors as error_of
 from genbench.probes.outputs import losses as losses_of
@@ -29,7 +28,7 @@ __all__ = [
     "val_gap",
 ]
 
-_GRAM = genbench.need("held_out_gram", examples=genbench.setting("examples"))
+_GRAM = genbench.need("held_out_gram", shared="examples")
 
 Quantity = Literal["error", "loss"]
 """The error is the share misclassified, 1 − R² in regression; the loss cross-entropy or squared error."""
@@ -102,7 +101,7 @@ def seed_disagreement_val(classes=genbench.need("validation_classes"), *, pairs:
     family="held_out", direction="-", source="Fort et al. 2019; Walker 2023, definition 3.1, section 3.3",
     formula="mean sign⟨g_i, g_j⟩, x_j held out",
 )  # fmt: skip
-def stiffness_sign_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", examples: Count = 500) -> Tensor:
+def stiffness_sign_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val") -> Tensor:
     """Sign stiffness between training examples and examples held out: whether training helps the latter.
 
     A pair of which one gradient vanishes counts as 0.
@@ -119,7 +118,7 @@ def stiffness_sign_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", example
     family="held_out", direction="-", source="Fort et al. 2019; Walker 2023, definition 3.2, section 3.3",
     formula="mean cos(g_i, g_j), x_j held out",
 )  # fmt: skip
-def stiffness_cos_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", examples: Count = 500) -> Tensor:
+def stiffness_cos_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val") -> Tensor:
     """Cosine stiffness between training examples and examples held out.
 
     A pair of which one gradient vanishes counts as 0.
@@ -137,9 +136,8 @@ def stiffness_cos_val(gram=_GRAM, *, pairs: HeldOutPairs = "train-val", examples
     formula="mean_a C_aa, C_ab = mean_{i∈a, j∈b} S(g_i, g_j), x_j held out",
 )  # fmt: skip
 def stiffness_within_val(
-    task, gram=_GRAM,
-    *, agreement: Agreement = "cosine", pairs: HeldOutPairs = "train-val", examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    task, gram=_GRAM, *, agreement: Agreement = "cosine", pairs: HeldOutPairs = "train-val"
+) -> Tensor:
     """Stiffness within classes between training examples and examples held out.
 
     Parameters
@@ -156,9 +154,8 @@ def stiffness_within_val(
     formula="mean_{a≠b} C_ab, C_ab = mean_{i∈a, j∈b} S(g_i, g_j), x_j held out",
 )  # fmt: skip
 def stiffness_between_val(
-    task, gram=_GRAM,
-    *, agreement: Agreement = "sign", pairs: HeldOutPairs = "train-val", examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    task, gram=_GRAM, *, agreement: Agreement = "sign", pairs: HeldOutPairs = "train-val"
+) -> Tensor:
     """Stiffness between classes between training examples and examples held out.
 
     Parameters

@@ -20,9 +20,9 @@ from genbench.probes.margins import MarginSign
 
 __all__ = ["hidden_jacobian_norm", "interlayer_jacobian", "jac_hidden_over_margin", "margin_jacobian_sum"]
 
-_MARGIN = genbench.need("margin_jacobians", at=genbench.setting("at"), examples=genbench.setting("examples"))
-_OUTPUTS = genbench.need("hidden_jacobians", examples=genbench.setting("examples"))
-_INTERLAYER = genbench.need("interlayer_jacobians", examples=genbench.setting("examples"))
+_MARGIN = genbench.need("margin_jacobians", at=genbench.setting("at"), shared="examples")
+_OUTPUTS = genbench.need("hidden_jacobians", shared="examples")
+_INTERLAYER = genbench.need("interlayer_jacobians", shared="examples")
 
 
 @genbench.measure(
@@ -30,10 +30,7 @@ _INTERLAYER = genbench.need("interlayer_jacobians", examples=genbench.setting("e
     source="Wei & Ma 2019 (data-dependent sample complexity), section 6",
     formula="mean_x Σ_i 1[‖J_i‖² ≥ τ] ‖J_i‖², J_i = ∂(f_y − max_{j≠y} f_j)/∂h_i",
 )  # fmt: skip
-def margin_jacobian_sum(
-    jacobians=_MARGIN,
-    *, threshold: NonNegative = 0.1, at: At = "both", examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def margin_jacobian_sum(jacobians=_MARGIN, *, threshold: NonNegative = 0.1, at: At = "both") -> Tensor:
     """Squared derivatives of the margin by hidden layers, those that reach a threshold, summed over layers.
 
     Parameters
@@ -57,7 +54,7 @@ def margin_jacobian_sum(
 def jac_hidden_over_margin(
     task, jacobians=_OUTPUTS,
     *, largest: Count = 100, norm: Literal["operator", "frobenius"] = "operator",
-    margin_sign: MarginSign = "absolute", examples: Count = 500,
+    margin_sign: MarginSign = "absolute",
 ) -> Tensor:  # fmt: skip
     """Hidden layers times the Jacobians of the outputs by them, over the example's margin.
 
@@ -97,9 +94,8 @@ def jac_hidden_over_margin(
     formula="mean_x Σ_i ln ‖∂f/∂h_i‖ / L",
 )  # fmt: skip
 def hidden_jacobian_norm(
-    jacobians=_OUTPUTS,
-    *, norm: Literal["operator", "frobenius"] = "operator", examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    jacobians=_OUTPUTS, *, norm: Literal["operator", "frobenius"] = "operator"
+) -> Tensor:
     """Logarithm of the norm of the Jacobian of the outputs by a hidden layer, over layers and examples.
 
     Raises
@@ -120,7 +116,6 @@ def hidden_jacobian_norm(
 def interlayer_jacobian(
     jacobians=_INTERLAYER,
     *, over_pairs: Literal["max", "mean"] = "max", over_examples: Literal["max", "mean"] = "max",
-    examples: Count = 20,
 ) -> Tensor:  # fmt: skip
     """Largest Jacobian between two hidden layers, the outputs counted as the last, at training examples."""
     norms = jacobians.norms

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Fraction, NonNegative, Risk
-from genbench.measures.conventions import LAYERS, MARGIN
+from genbench.base.constraints import Fraction, NonNegative, Risk
+from genbench.measures.conventions import LAYERS
 from genbench.networks.layers import Layer
-from genbench.probes.layer_chain import Kinks, LayerChain
+from genbench.probes.layer_chain import LayerChain
 from genbench.probes.margins import MarginSign
 
 __all__ = ["lipaug_bound", "lipaug_simple", "log_simple_bound"]
@@ -28,12 +28,10 @@ __all__ = ["lipaug_bound", "lipaug_simple", "log_simple_bound"]
 KernelNorm = Literal["operator", "reshaped"]
 """Norms of a convolution as a matrix with a row for each place (but for padding), or of its kernel."""
 
-_CHAIN = genbench.need(
-    "layer_chain",
-    kinks=genbench.setting("kinks"),
-    fold=genbench.setting("fold"),
-    examples=genbench.setting("examples"),
+_MARGIN = genbench.need(
+    "reference_margin", quantile=genbench.setting("quantile"), margin_sign=genbench.setting("margin_sign")
 )
+_CHAIN = genbench.need("layer_chain", shared=("kinks", "fold", "examples"))
 
 
 @genbench.measure(
@@ -42,9 +40,9 @@ _CHAIN = genbench.need(
     "+ r√(ln(1/δ)/m)}",
 )  # fmt: skip
 def lipaug_simple(
-    sample_size, margin=MARGIN, layers=LAYERS, chain=_CHAIN,
-    *, kinks: Kinks = "refuse", kernel: KernelNorm = "operator", delta: Risk = 0.05,
-    quantile: Fraction = 0.0, margin_sign: MarginSign = "signed", fold: bool = True, examples: Count = 50,
+    sample_size, margin=_MARGIN, layers=LAYERS, chain=_CHAIN,
+    *, kernel: KernelNorm = "operator", delta: Risk = 0.05, quantile: Fraction = 0.0,
+    margin_sign: MarginSign = "signed",
 ) -> Tensor:  # fmt: skip
     """Logarithm of the simplified bound, by the largest Jacobian σ between layers and the largest layer t.
 
@@ -52,8 +50,6 @@ def lipaug_simple(
 
     Parameters
     ----------
-    kinks : {"refuse", "surrogate"}
-        What to do with ReLUs, to which the theorem does not apply.
     kernel : {"operator", "reshaped"}
         As of `lipaug_bound`.
     quantile : float
@@ -91,10 +87,9 @@ def log_simple_bound(
     formula="ln{[Σ_i (κ^h_i a_i t_{i−1})^{2/3} + (κ^J_i b_i)^{2/3}]^{3/2}/√m + r√(ln(1/δ)/m)}",
 )  # fmt: skip
 def lipaug_bound(
-    sample_size, margin=MARGIN, layers=LAYERS, chain=_CHAIN,
-    *, kinks: Kinks = "refuse", kernel: KernelNorm = "operator", xi: NonNegative = 0.0,
-    delta: Risk = 0.05, quantile: Fraction = 0.0, margin_sign: MarginSign = "signed", fold: bool = True,
-    examples: Count = 50,
+    sample_size, margin=_MARGIN, layers=LAYERS, chain=_CHAIN,
+    *, kernel: KernelNorm = "operator", xi: NonNegative = 0.0, delta: Risk = 0.05, quantile: Fraction = 0.0,
+    margin_sign: MarginSign = "signed",
 ) -> Tensor:  # fmt: skip
     """Logarithm of the full bound, by the Jacobians between all pairs of layers.
 
@@ -109,8 +104,6 @@ def lipaug_bound(
 
     Parameters
     ----------
-    kinks : {"refuse", "surrogate"}
-        What to do with ReLUs, to which the theorem does not apply.
     kernel : {"operator", "reshaped"}
         Norms of a convolution as a matrix with a row for each place and channel of its output, each with all
         entries of the kernel, also those that meet padding: somewhat above the matrix's own. Or of the kernel

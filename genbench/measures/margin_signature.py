@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
 from genbench.networks.margins import margins_of
 from genbench.probes.hidden import Representation
 from genbench.probes.hidden_jacobians import MarginJacobians
@@ -27,12 +26,10 @@ _ROUNDING = 1e-6
     formula="a statistic of (f_y − max_{j≠y} f_j) / (‖∇_h (f_y − f_j)‖ √(mean ‖h − mean h‖²))",
 )  # fmt: skip
 def margin_distribution(
-    jacobians=genbench.need("margin_jacobians", examples=genbench.setting("examples")),
-    features=genbench.need(
-        "representation", layer=genbench.setting("layer"), pool=1, examples=genbench.setting("examples")
-    ),
-    *, layer: Literal["first", "middle", "last"] = "first", statistic: Statistic = "q1",
-    log: bool = False, only_right: bool = False, examples: Count = 500,
+    jacobians=genbench.need("margin_jacobians", shared="examples"),
+    features=genbench.need("representation", pool=1, layer=genbench.setting("layer"), shared="examples"),
+    *, layer: Literal["first", "middle", "last"] = "first", statistic: Statistic = "q1", log: bool = False,
+    only_right: bool = False,
 ) -> Tensor:  # fmt: skip
     """Distances of training examples from the decision boundary in a hidden layer, to first order.
 

@@ -6,15 +6,12 @@ margins are said to lower the gap.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Fraction
 from genbench.measures.conventions import LOG_RHO, MARGIN, SPECTRAL, per_example, require_no_zero_layer
-from genbench.probes.margins import MarginSign, low_quantile, median
-from genbench.probes.spectra import Kernel
+from genbench.probes.margins import low_quantile, median
 
 __all__ = [
     "exponential_margin",
@@ -30,10 +27,7 @@ __all__ = [
 
 
 @genbench.measure(family="margin", direction="+", source="Jiang et al. 2020, eq. 22", formula="1 / γ²")
-def inverse_margin(
-    sample_size, margin=MARGIN,
-    *, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def inverse_margin(sample_size, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """One over the square of a low quantile of the training margins."""
     return per_example(margin.square().reciprocal(), sample_size, by_size)
 
@@ -95,11 +89,7 @@ def exponential_margin(margins, *, quantile: Fraction = 0.1, shift: float = 0.0)
     family="margin", direction="-", source="Liao et al. 2020 (Generalization puzzles), eq. 1",
     formula="γ / ρ, ρ = Π_l ‖W_l‖",
 )  # fmt: skip
-def normalized_margin(
-    margins, log_rho=LOG_RHO,
-    *, quantile: Fraction = 0.1, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True,
-    first_bias: bool = True,
-) -> Tensor:  # fmt: skip
+def normalized_margin(margins, log_rho=LOG_RHO, *, quantile: Fraction = 0.1) -> Tensor:
     """A low quantile of the margins of the network whose layers are all scaled to norm 1."""
     return low_quantile(margins, quantile) * (-log_rho).exp()
 
@@ -107,10 +97,7 @@ def normalized_margin(
 @genbench.measure(
     family="margin", direction="-", source="Bartlett, Foster & Telgarsky 2017", formula="γ / Π_l σ_l"
 )
-def spectrally_normalized_margin(
-    margins, spectral=SPECTRAL,
-    *, quantile: Fraction = 0.1, fold: bool = True, kernel: Kernel = "operator",
-) -> Tensor:  # fmt: skip
+def spectrally_normalized_margin(margins, spectral=SPECTRAL, *, quantile: Fraction = 0.1) -> Tensor:
     """A low quantile of the margins over the product of the layers' spectral norms."""
     require_no_zero_layer(spectral)
     return low_quantile(margins, quantile) * (-spectral.log().sum()).exp()
@@ -120,9 +107,6 @@ def spectrally_normalized_margin(
     family="margin", direction="+", source="Liao et al. 2020 (Generalization puzzles), eq. 13",
     formula="ρ / min_i γ_i",
 )  # fmt: skip
-def margin_surrogate_bound(
-    margins, log_rho=LOG_RHO,
-    *, norm: Literal["frobenius", "l1"] = "frobenius", fold: bool = True, first_bias: bool = True,
-) -> Tensor:  # fmt: skip
+def margin_surrogate_bound(margins, log_rho=LOG_RHO) -> Tensor:
     """One over the smallest normalized margin; infinite where a training example is misclassified."""
     return log_rho.exp() / margins.min().clamp_min(0)

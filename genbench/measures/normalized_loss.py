@@ -16,7 +16,6 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Positive
 from genbench.measures.conventions import LOG_RHO
-from genbench.networks.homogeneity import Norm
 from genbench.networks.passes import require_classes
 
 __all__ = [
@@ -33,10 +32,8 @@ __all__ = [
     formula="mean_i −ln softmax(f(x_i) / ρ)_{y_i}",
 )  # fmt: skip
 def normalized_cross_entropy(
-    logits, targets, task, log_rho=LOG_RHO,
-    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True, scale: Positive = 1.0,
-    minus_chance: bool = False,
-) -> Tensor:  # fmt: skip
+    logits, targets, task, log_rho=LOG_RHO, *, scale: Positive = 1.0, minus_chance: bool = False
+) -> Tensor:
     """Training cross-entropy of the network with all layers scaled to norm 1; grows with the test loss.
 
     Parameters
@@ -75,10 +72,7 @@ def output_normalized_cross_entropy(
     family="normalized-loss", direction="-", source="Liao et al. 2020 (Generalization puzzles), section 2",
     formula="mean_i (f_{y_i}(x_i) − mean_j f_j(x_i)) / ρ",
 )  # fmt: skip
-def normalized_mean_margin(
-    logits, targets, task, log_rho=LOG_RHO,
-    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
-) -> Tensor:  # fmt: skip
+def normalized_mean_margin(logits, targets, task, log_rho=LOG_RHO) -> Tensor:
     """First-order part of `normalized_cross_entropy`, which is ln k minus this where ρ is large."""
     require_classes(task, logits)
     scaled = logits * (-log_rho).exp()
@@ -91,10 +85,8 @@ def normalized_mean_margin(
     formula="mean_i max_j f_j(x_i) / ρ",
 )  # fmt: skip
 def normalized_top_output(
-    logits, task, log_rho=LOG_RHO,
-    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
-    statistic: Literal["mean", "deviation"] = "mean",
-) -> Tensor:  # fmt: skip
+    logits, task, log_rho=LOG_RHO, *, statistic: Literal["mean", "deviation"] = "mean"
+) -> Tensor:
     """Largest output of the normalized network, averaged over the training examples.
 
     Parameters

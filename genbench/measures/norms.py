@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Fraction
 from genbench.measures.conventions import LAYERS, MARGIN, per_example, per_example_log
-from genbench.probes.margins import MarginSign
 
 __all__ = [
     "Aggregate",
@@ -37,30 +35,24 @@ __all__ = [
 Aggregate = Literal["sum", "two_thirds"]
 """Over layers: Σ_l ‖·‖, or (Σ_l ‖·‖^{2/3})^{3/2} as in Theorems 1.1 and 5.1 of Wei & Ma 2019."""
 
-_LOG_RHO = genbench.need("log_rho", fold=genbench.setting("fold"), first_bias=genbench.setting("first_bias"))
-_NORMS = genbench.need("frobenius_norms", fold=genbench.setting("fold"), biases=genbench.setting("biases"))
+_LOG_RHO = genbench.need("log_rho", shared=("fold", "first_bias"))
+_NORMS = genbench.need("frobenius_norms", shared=("fold", "biases"))
 
 
 @genbench.measure(family="norm", direction="+", source="Jiang et al. 2020, eq. 42", formula="Σ_l ‖W_l‖_F²")
-def param_norm(
-    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
-) -> Tensor:
+def param_norm(sample_size, norms=_NORMS, *, by_size: bool = False) -> Tensor:
     """Squared Frobenius norms of all layers, summed."""
     return per_example(norms.square().sum(), sample_size, by_size)
 
 
 @genbench.measure(family="norm", direction="+", source="Dziugaite et al. 2020, appendix C", formula="‖w‖₂")
-def l2(
-    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
-) -> Tensor:
+def l2(sample_size, norms=_NORMS, *, by_size: bool = False) -> Tensor:
     """Euclidean norm of all weights as one vector."""
     return per_example(norms.square().sum().sqrt(), sample_size, by_size)
 
 
 @genbench.measure(family="norm", direction="+", source="Jiang et al. 2020, eq. 37", formula="Σ_l ln ‖W_l‖_F²")
-def log_prod_of_fro(
-    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
-) -> Tensor:
+def log_prod_of_fro(sample_size, norms=_NORMS, *, by_size: bool = False) -> Tensor:
     """Logarithm of the product of the squared Frobenius norms, twice the ln ρ of Liao et al."""
     return per_example_log(2 * norms.log().sum(), sample_size, by_size)
 
@@ -69,9 +61,7 @@ def log_prod_of_fro(
     family="norm", direction="+", source="Liao et al. 2020 (Generalization puzzles), eq. 1 and figure 4",
     formula="ρ = Π_l ‖W_l‖_F",
 )  # fmt: skip
-def prod_fro_norm(
-    log_rho=_LOG_RHO, *, log: bool = False, fold: bool = True, first_bias: bool = True
-) -> Tensor:
+def prod_fro_norm(log_rho=_LOG_RHO, *, log: bool = False) -> Tensor:
     """Product of the Frobenius norms, by which a network of ReLUs is larger than one with norms of 1.
 
     Defined where the function is homogeneous in each layer; `log_prod_of_fro` is for any network.
@@ -80,8 +70,6 @@ def prod_fro_norm(
     ----------
     log : bool
         Its natural logarithm.
-    first_bias : bool
-        Take the bias of the first layer as weights of a constant input, ρ₁ = ‖[W₁ b₁]‖, as the paper does.
     """
     return log_rho if log else log_rho.exp()
 
@@ -89,11 +77,7 @@ def prod_fro_norm(
 @genbench.measure(
     family="norm", direction="+", source="Jiang et al. 2020, eq. 36", formula="Σ_l ln ‖W_l‖_F² − 2 ln γ"
 )
-def log_prod_of_fro_over_margin(
-    sample_size, norms=_NORMS, margin=MARGIN,
-    *, fold: bool = True, biases: bool = False, quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def log_prod_of_fro_over_margin(sample_size, norms=_NORMS, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """Logarithm of the product of the squared Frobenius norms over the squared margin."""
     return per_example_log(2 * norms.log().sum() - 2 * margin.log(), sample_size, by_size)
 
@@ -101,9 +85,7 @@ def log_prod_of_fro_over_margin(
 @genbench.measure(
     family="norm", direction="+", source="Jiang et al. 2020, eq. 39", formula="ln d + (1/d) Σ_l ln ‖W_l‖_F²"
 )
-def log_sum_of_fro(
-    sample_size, norms=_NORMS, *, fold: bool = True, biases: bool = False, by_size: bool = False
-) -> Tensor:
+def log_sum_of_fro(sample_size, norms=_NORMS, *, by_size: bool = False) -> Tensor:
     """Logarithm of d times the geometric mean of the squared Frobenius norms, a lower bound of their sum."""
     return per_example_log(math.log(len(norms)) + 2 * norms.log().mean(), sample_size, by_size)
 
@@ -112,11 +94,7 @@ def log_sum_of_fro(
     family="norm", direction="+", source="Jiang et al. 2020, eq. 38",
     formula="ln d + (1/d)(Σ_l ln ‖W_l‖_F² − 2 ln γ)",
 )  # fmt: skip
-def log_sum_of_fro_over_margin(
-    sample_size, norms=_NORMS, margin=MARGIN,
-    *, fold: bool = True, biases: bool = False, quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def log_sum_of_fro_over_margin(sample_size, norms=_NORMS, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """`log_sum_of_fro` with the squared margin in the product."""
     depth = len(norms)
     value = math.log(depth) + (2 * norms.log().sum() - 2 * margin.log()) / depth
@@ -127,7 +105,7 @@ def log_sum_of_fro_over_margin(
     family="norm", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), figure 16",
     formula="mean or max over units j of ‖w_j‖₁",
 )  # fmt: skip
-def fanin_l1_norm(layers=LAYERS, *, fold: bool = True, aggregate: Literal["mean", "max"] = "mean") -> Tensor:
+def fanin_l1_norm(layers=LAYERS, *, aggregate: Literal["mean", "max"] = "mean") -> Tensor:
     """L1 norm of the weights that enter a unit, over all units of all layers."""
     units = torch.cat([layer.matrix.abs().sum(1) for layer in layers])
     return units.mean() if aggregate == "mean" else units.max()
@@ -137,7 +115,7 @@ def fanin_l1_norm(layers=LAYERS, *, fold: bool = True, aggregate: Literal["mean"
     family="norm", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 57",
     formula="Σ_l ln(2 B_l) + ½ ln(2 ln d_in) − ½ ln m",
 )  # fmt: skip
-def l1_rademacher_bound(inputs, layers=LAYERS, *, fold: bool = True) -> Tensor:
+def l1_rademacher_bound(inputs, layers=LAYERS) -> Tensor:
     """Logarithm of a bound on twice the Rademacher complexity by the layers' largest L1 norms B_l of a unit.
 
     Stated for inputs in [−1, 1], scalar output and 1-Lipschitz activations that vanish at zero; larger inputs
@@ -153,7 +131,7 @@ def l1_rademacher_bound(inputs, layers=LAYERS, *, fold: bool = True) -> Tensor:
     family="norm", direction="+", source="Wei & Ma 2019 (data-dependent sample complexity), section 3",
     formula="Σ_l ‖W_lᵀ‖_{2,1}",
 )  # fmt: skip
-def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Aggregate = "sum") -> Tensor:
+def norm_l21(layers=LAYERS, *, aggregate: Aggregate = "sum") -> Tensor:
     """Over the units, the sum of the Euclidean norms of their incoming weights.
 
     Parameters
@@ -168,7 +146,7 @@ def norm_l21(layers=LAYERS, *, fold: bool = True, aggregate: Aggregate = "sum") 
     family="norm", direction="+", source="Wei & Ma 2019 (data-dependent sample complexity), section 3",
     formula="Σ_l ‖W_l‖_{1,1}", aliases=("l1_norm",),
 )  # fmt: skip
-def norm_l11(layers=LAYERS, *, fold: bool = True, aggregate: Aggregate = "sum") -> Tensor:
+def norm_l11(layers=LAYERS, *, aggregate: Aggregate = "sum") -> Tensor:
     """Sum of the absolute weights of each layer, put together over layers.
 
     Parameters

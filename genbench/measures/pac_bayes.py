@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Positive, Probability
+from genbench.base.constraints import Positive, Probability
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.networks.layers import Layer, matched
 from genbench.probes.perturbation import Compat
@@ -38,15 +38,21 @@ __all__ = [
 Form = Literal["measure", "main", "full"]
 Denominator = Literal["distance", "weight"]
 
-_FORWARDED = {
-    name: genbench.setting(name) for name in ("drop", "draws", "largest", "fold", "biases", "examples")
-}
-_ISOTROPIC = genbench.need("tolerated_noise", **_FORWARDED)
+_SEARCH = ("draws", "largest", "fold", "biases", "examples")
+_ISOTROPIC = genbench.need("tolerated_noise", shared=("drop", *_SEARCH))
 _MAGNITUDE = genbench.need(
-    "tolerated_noise", scaling="magnitude", epsilon=genbench.setting("epsilon"),
-    compat=genbench.setting("compat"), **_FORWARDED,
-)  # fmt: skip
-_INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
+    "tolerated_noise", scaling="magnitude", shared=("drop", "epsilon", "compat", *_SEARCH)
+)
+# The same searches for bounds, which have `drop` and ε in their formulas too.
+_ISOTROPIC_BOUND = genbench.need("tolerated_noise", drop=genbench.setting("drop"), shared=_SEARCH)
+_MAGNITUDE_BOUND = genbench.need(
+    "tolerated_noise",
+    scaling="magnitude",
+    drop=genbench.setting("drop"),
+    epsilon=genbench.setting("epsilon"),
+    shared=("compat", *_SEARCH),
+)
+_INITIAL_LAYERS = genbench.need("initial_layers", shared="fold")
 
 
 @genbench.measure(
@@ -54,10 +60,8 @@ _INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
     formula="‖w − w⁰‖² / (4σ²) + ln(m / σ) + 10", version=2,
 )  # fmt: skip
 def pacbayes_init(
-    sample_size, errors, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
-    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
-    by_size: bool = False,
+    sample_size, errors, distances=FROBENIUS_DISTANCES, sigma=_ISOTROPIC_BOUND,
+    *, form: Form = "measure", drop: Probability = 0.1, compat: Compat = "none", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound with the initial weights as the prior's mean: distance over the noise that is borne.
 
@@ -78,10 +82,8 @@ def pacbayes_init(
     formula="‖w‖² / (4σ²) + ln(m / σ) + 10", version=2,
 )  # fmt: skip
 def pacbayes_orig(
-    sample_size, errors, norms=FROBENIUS, sigma=_ISOTROPIC,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
-    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
-    by_size: bool = False,
+    sample_size, errors, norms=FROBENIUS, sigma=_ISOTROPIC_BOUND,
+    *, form: Form = "measure", drop: Probability = 0.1, compat: Compat = "none", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound with the origin as the prior's mean: norm over the noise that is borne.
 
@@ -98,10 +100,8 @@ def pacbayes_orig(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 53", formula="1 / σ²", version=2,
 )  # fmt: skip
 def pacbayes_flatness(
-    sample_size, sigma=_ISOTROPIC,
-    *, drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0, compat: Compat = "none",
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, sigma=_ISOTROPIC, *, compat: Compat = "none", by_size: bool = False
+) -> Tensor:
     """How little noise the weights bear: flat minima bear much."""
     return per_example(
         torch.tensor(_reported(sigma, compat) ** -2, dtype=torch.float64), sample_size, by_size
@@ -114,10 +114,8 @@ def pacbayes_flatness(
     version=2,
 )  # fmt: skip
 def pacbayes_mag_init(
-    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
-    *, form: Form = "measure", drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0,
-    epsilon: Positive = 1e-3, compat: Compat = "none", fold: bool = True, biases: bool = True,
-    examples: Count = 10_000, by_size: bool = False,
+    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE_BOUND,
+    *, form: Form = "measure", drop: Probability = 0.1, epsilon: Positive = 1e-3, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to each weight's distance from its initial value.
 
@@ -139,10 +137,9 @@ def pacbayes_mag_init(
     formula="¼ Σ_i ln[(ε² + (σ'² + 1) ‖w‖² / ω) / (ε² + σ'² (w_i − w_i⁰)²)] + ln(m / σ') + 10", version=2,
 )  # fmt: skip
 def pacbayes_mag_orig(
-    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE,
+    sample_size, errors, layers=LAYERS, initial=_INITIAL_LAYERS, sigma=_MAGNITUDE_BOUND,
     *, denominator: Denominator = "distance", form: Form = "measure", drop: Probability = 0.1,
-    draws: Count = 36, largest: Positive = 2.0, epsilon: Positive = 1e-3, compat: Compat = "none",
-    fold: bool = True, biases: bool = True, examples: Count = 10_000, by_size: bool = False,
+    epsilon: Positive = 1e-3, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for noise in proportion to the weights, with the origin as the prior's mean.
 
@@ -163,12 +160,7 @@ def pacbayes_mag_orig(
 @genbench.measure(
     family="pac-bayes", direction="+", source="Jiang et al. 2020, eq. 61", formula="1 / σ'²", version=2,
 )  # fmt: skip
-def pacbayes_mag_flatness(
-    sample_size, sigma=_MAGNITUDE,
-    *, drop: Probability = 0.1, draws: Count = 36, largest: Positive = 2.0, epsilon: Positive = 1e-3,
-    compat: Compat = "none", fold: bool = True, biases: bool = True, examples: Count = 10_000,
-    by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def pacbayes_mag_flatness(sample_size, sigma=_MAGNITUDE, *, by_size: bool = False) -> Tensor:
     """How little noise the weights bear, the noise on each having standard deviation √(σ'² w_i² + ε²)."""
     return per_example(torch.tensor(sigma**-2, dtype=torch.float64), sample_size, by_size)
 

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Fraction
 from genbench.measures.conventions import MARGIN, per_example, per_example_log
-from genbench.probes.margins import MarginSign
 
 __all__ = [
     "active_path_norm",
@@ -23,16 +21,16 @@ __all__ = [
     "path_norm_over_margin",
 ]
 
-_PATHS = genbench.need("squared_paths", fold=genbench.setting("fold"))
-_LINEAR = genbench.need("linear_paths", fold=genbench.setting("fold"))
-_ACTIVE = genbench.need("active_paths", fold=genbench.setting("fold"), examples=genbench.setting("examples"))
+_PATHS = genbench.need("squared_paths", shared="fold")
+_LINEAR = genbench.need("linear_paths", shared="fold")
+_ACTIVE = genbench.need("active_paths", shared=("fold", "examples"))
 
 
 @genbench.measure(
     family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="Σ_paths Π_{w on path} w²",
     aliases=("dpath_norm",),
 )  # fmt: skip
-def path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def path_norm(sample_size, paths=_PATHS, *, by_size: bool = False) -> Tensor:
     """Sum over all paths of the product of the squared weights: capacity that no rescaling of units hides.
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
@@ -46,11 +44,7 @@ def path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = F
 @genbench.measure(
     family="path", direction="+", source="Jiang et al. 2020, eq. 43", formula="Σ_paths Π w² / γ²"
 )
-def path_norm_over_margin(
-    sample_size, paths=_PATHS, margin=MARGIN,
-    *, fold: bool = True, quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
-    by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def path_norm_over_margin(sample_size, paths=_PATHS, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """Path norm over the square of a low quantile of the training margins.
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
@@ -60,7 +54,7 @@ def path_norm_over_margin(
 
 
 @genbench.measure(family="path", direction="+", source="Jiang et al. 2020, eq. 44", formula="ln Σ_paths Π w²")
-def log_path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool = False) -> Tensor:
+def log_path_norm(sample_size, paths=_PATHS, *, by_size: bool = False) -> Tensor:
     """Natural logarithm of the path norm, of which single precision holds no more than e^88.
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
@@ -73,7 +67,7 @@ def log_path_norm(sample_size, paths=_PATHS, *, fold: bool = True, by_size: bool
     family="path", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), section 9.3",
     formula="‖w̃‖₂, w̃_ij = Σ_paths from i to j Π w",
 )  # fmt: skip
-def linear_path_norm(matrix=_LINEAR, *, fold: bool = True) -> Tensor:
+def linear_path_norm(matrix=_LINEAR) -> Tensor:
     """Frobenius norm of the network without its ReLUs, in which signed products of paths add up.
 
     Paths start at the inputs; biases do not enter. An average pool over n positions enters as 1/n.
@@ -85,10 +79,7 @@ def linear_path_norm(matrix=_LINEAR, *, fold: bool = True) -> Tensor:
     family="path", direction="+", source="Zhang et al. 2017 (Theory of deep learning III), eq. 41",
     formula="mean_x Σ_active paths Π w²",
 )  # fmt: skip
-def active_path_norm(
-    paths=_ACTIVE,
-    *, fold: bool = True, examples: Count = 100,
-) -> Tensor:  # fmt: skip
+def active_path_norm(paths=_ACTIVE) -> Tensor:
     """Path norm of the paths that are open, averaged over training examples.
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
@@ -101,7 +92,7 @@ def active_path_norm(
     family="path", direction="+", source="Taborsky & Hansen (Generalization by design), section 5",
     formula="mean_x Σ_active paths Π w² / Σ_paths Π w²",
 )  # fmt: skip
-def active_path_share(paths=_PATHS, active=_ACTIVE, *, fold: bool = True, examples: Count = 100) -> Tensor:
+def active_path_share(paths=_PATHS, active=_ACTIVE) -> Tensor:
     """Share of the path norm that is open, averaged over training examples.
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not

@@ -44,7 +44,7 @@ def manifold_mixup(
     Parameters
     ----------
     midpoints : int
-        As of `label_wise_mixup`.
+        Fewer examples than these are paired several times, until there are as many midpoints.
     """
     require_movable(inputs)
     partners = repeated_partners(targets.to(device), generator, midpoints)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
 
 __all__ = [
     "etpl_lambda",
@@ -29,17 +28,16 @@ __all__ = [
     "ww_softrank",
 ]
 
-_GIVEN = {"fold": genbench.setting("fold"), "smallest": genbench.setting("smallest")}
-_SPECTRA = genbench.need("eigenvalues", **_GIVEN)
-_LAWS = genbench.need("power_laws", **_GIVEN)
-_TRUNCATED = genbench.need("truncated_power_laws", tail=genbench.setting("tail"), **_GIVEN)
-_BULKS = genbench.need("bulks", **_GIVEN)
-_SHUFFLED = genbench.need("shuffled_eigenvalues", draws=genbench.setting("draws"), **_GIVEN)
+_SPECTRA = genbench.need("eigenvalues", shared=("fold", "smallest"))
+_LAWS = genbench.need("power_laws", shared=("fold", "smallest"))
+_TRUNCATED = genbench.need("truncated_power_laws", shared=("fold", "smallest", "tail"))
+_BULKS = genbench.need("bulks", shared=("fold", "smallest"))
+_SHUFFLED = genbench.need("shuffled_eigenvalues", shared=("fold", "smallest", "draws"))
 _SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l λ_+ / λ_max")
-def ww_mp_softrank(spectra=_SPECTRA, bulks=_BULKS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_mp_softrank(spectra=_SPECTRA, bulks=_BULKS) -> Tensor:
     """Where the bulk of the spectrum ends, over the largest eigenvalue; small where the tail is heavy."""
     each = [bulk.edge / float(spectrum[-1]) for bulk, spectrum in zip(bulks, spectra, strict=True)]
     return torch.tensor(each, dtype=torch.float64).mean()
@@ -48,7 +46,7 @@ def ww_mp_softrank(spectra=_SPECTRA, bulks=_BULKS, *, fold: bool = False, smalle
 @genbench.measure(
     family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l #{λ > λ_+}", aliases=("num_spikes",)
 )  # fmt: skip
-def ww_num_spikes(bulks=_BULKS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_num_spikes(bulks=_BULKS) -> Tensor:
     """Number of eigenvalues beyond the bulk, of which wider layers have more."""
     return torch.tensor([bulk.spikes for bulk in bulks], dtype=torch.float64).mean()
 
@@ -57,9 +55,7 @@ def ww_num_spikes(bulks=_BULKS, *, fold: bool = False, smallest: Count = 10) -> 
     family="heavy-tail", direction="-", source=_SOURCE, formula="mean_l √JS(λ / Σλ, λ_rand / Σλ_rand)",
     version=2,
 )  # fmt: skip
-def ww_rand_distance(
-    spectra=_SPECTRA, shuffled=_SHUFFLED, *, fold: bool = False, smallest: Count = 10, draws: Count = 120
-) -> Tensor:
+def ww_rand_distance(spectra=_SPECTRA, shuffled=_SHUFFLED) -> Tensor:
     """Root of the Jensen-Shannon divergence, in nats, of the sorted spectrum from that of the shuffled layer.
 
     The published program takes the eigenvalues themselves, divided by their sum, for probabilities of their
@@ -75,9 +71,7 @@ def ww_rand_distance(
 @genbench.measure(
     family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l λ_rand / λ_max", version=2
 )
-def ww_softrank(
-    spectra=_SPECTRA, shuffled=_SHUFFLED, *, fold: bool = False, smallest: Count = 10, draws: Count = 120
-) -> Tensor:
+def ww_softrank(spectra=_SPECTRA, shuffled=_SHUFFLED) -> Tensor:
     """Largest eigenvalue of the shuffled layer over that of the layer."""
     return torch.stack([random / top for top, random in _largest(spectra, shuffled)]).mean()
 
@@ -85,9 +79,7 @@ def ww_softrank(
 @genbench.measure(
     family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l (λ_max − λ_rand)", version=2
 )
-def ww_maxdist(
-    spectra=_SPECTRA, shuffled=_SHUFFLED, *, fold: bool = False, smallest: Count = 10, draws: Count = 120
-) -> Tensor:
+def ww_maxdist(spectra=_SPECTRA, shuffled=_SHUFFLED) -> Tensor:
     """By how much the largest eigenvalue of the layer exceeds that of the shuffled one."""
     return torch.stack([top - random for top, random in _largest(spectra, shuffled)]).mean()
 
@@ -96,9 +88,7 @@ def ww_maxdist(
     family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l #{λ > λ_rand}",
     aliases=("num_rand_spikes",), version=2,
 )  # fmt: skip
-def ww_num_rand_spikes(
-    spectra=_SPECTRA, shuffled=_SHUFFLED, *, fold: bool = False, smallest: Count = 10, draws: Count = 120
-) -> Tensor:
+def ww_num_rand_spikes(spectra=_SPECTRA, shuffled=_SHUFFLED) -> Tensor:
     """Number of eigenvalues above the largest one of the shuffled layer, a mean over its random orders."""
     counts = [
         torch.stack([(spectrum > random[-1]).sum().double() for random in randoms]).mean()
@@ -110,7 +100,7 @@ def ww_num_rand_spikes(
 @genbench.measure(
     family="heavy-tail", direction="?", source=_SOURCE, formula="mean_l H(λ / Σλ) / ln r, r eigenvalues"
 )
-def ww_entropy(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_entropy(spectra=_SPECTRA) -> Tensor:
     """Entropy of the eigenvalues as shares of their sum, over the largest that it can be."""
     shares = [spectrum / spectrum.sum() for spectrum in spectra if len(spectrum) > 1]
     if not shares:
@@ -123,7 +113,7 @@ def ww_entropy(spectra=_SPECTRA, *, fold: bool = False, smallest: Count = 10) ->
     family="heavy-tail", direction="?", source=f"{_SOURCE}; Clauset, Shalizi & Newman 2009, eq. 3.9",
     formula="mean_l max_λ |F(λ) − F_fit(λ)|", aliases=("ww_D",),
 )  # fmt: skip
-def ww_ks_distance(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> Tensor:
+def ww_ks_distance(laws=_LAWS) -> Tensor:
     """Kolmogorov-Smirnov distance of the tail of the spectrum from the power law fitted to it.
 
     F is the share of the tail's n eigenvalues below each, (0, 1, ..., n − 1) / n: the lower side of each step
@@ -136,7 +126,7 @@ def ww_ks_distance(laws=_LAWS, *, fold: bool = False, smallest: Count = 10) -> T
     family="heavy-tail", direction="+", source="Yang et al. 2023, section 3 (E-TPL)",
     formula="mean_l r_l of densities ∝ λ^−α e^{−r λ}",
 )  # fmt: skip
-def etpl_lambda(laws=_TRUNCATED, *, fold: bool = False, smallest: Count = 10, tail: Count = 5) -> Tensor:
+def etpl_lambda(laws=_TRUNCATED) -> Tensor:
     """Rate at which the power law of the tail is cut off: the sooner, the lighter the tail.
 
     The tail is the one of the power law without a cut-off; layers with fewer than `tail` eigenvalues in it do

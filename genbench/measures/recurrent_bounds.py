@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Fraction, Risk
-from genbench.measures.conventions import MARGIN
+from genbench.base.constraints import Fraction, Risk
 from genbench.measures.lipschitz_augmentation import log_simple_bound
 from genbench.measures.norms import unit_norms
 from genbench.probes.margins import MarginSign
@@ -15,9 +14,10 @@ from genbench.probes.unrolled import Unrolled
 
 __all__ = ["rnn_lipaug_bound"]
 
-_UNROLLED = genbench.need(
-    "unrolled", places=genbench.setting("places"), examples=genbench.setting("examples")
+_MARGIN = genbench.need(
+    "reference_margin", quantile=genbench.setting("quantile"), margin_sign=genbench.setting("margin_sign")
 )
+_UNROLLED = genbench.need("unrolled", shared=("places", "examples"))
 
 
 @genbench.measure(
@@ -27,9 +27,8 @@ _UNROLLED = genbench.need(
     "+ r√(ln(1/δ)/m)}, r = layers · steps + 1", version=2,
 )  # fmt: skip
 def rnn_lipaug_bound(
-    sample_size, margin=MARGIN, network=_UNROLLED,
-    *, places: Count = 3, delta: Risk = 0.05, quantile: Fraction = 0.0, margin_sign: MarginSign = "signed",
-    examples: Count = 50,
+    sample_size, margin=_MARGIN, network=_UNROLLED,
+    *, delta: Risk = 0.05, quantile: Fraction = 0.0, margin_sign: MarginSign = "signed",
 ) -> Tensor:  # fmt: skip
     """Logarithm of what `lipaug_simple` is for a recurrent network taken as deep as its sequences are long.
 
@@ -40,8 +39,6 @@ def rnn_lipaug_bound(
 
     Parameters
     ----------
-    places : int
-        Steps between which Jacobians are taken, all of them where there are no more.
     quantile : float
         γ is this quantile of the training margins; the theorem's is the smallest one.
     """

@@ -30,14 +30,11 @@ __all__ = [
     "silhouette",
 ]
 
-_FEATURES = genbench.need(
-    "representation",
-    layer=genbench.setting("layer"),
-    pool=genbench.setting("pool"),
-    examples=genbench.setting("examples"),
-)
+_FEATURES = genbench.need("representation", shared=("layer", "pool", "examples"))
+_OF_LAYER = genbench.need("representation", layer=genbench.setting("layer"), shared=("pool", "examples"))
+_POOLED = genbench.need("representation", pool=genbench.setting("pool"), shared=("layer", "examples"))
 
-_MIDPOINT_ERROR = genbench.need("midpoint_error", midpoints=genbench.setting("midpoints"))
+_MIDPOINT_ERROR = genbench.need("midpoint_error", shared="midpoints")
 
 _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
 
@@ -47,10 +44,8 @@ _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
     formula="mean_a max_{b≠a} (s_a + s_b) / ‖c_a − c_b‖, s_a = mean_{y_i = a} ‖h_i − c_a‖",
 )  # fmt: skip
 def davies_bouldin(
-    task, features=_FEATURES,
-    *, over_pairs: Literal["max", "mean"] = "max", layer: LayerChoice = "first", pool: Count = 4,
-    examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    task, features=_OF_LAYER, *, over_pairs: Literal["max", "mean"] = "max", layer: LayerChoice = "first"
+) -> Tensor:
     """Spread of the classes against the distance of their centres c_a, at the worst other class.
 
     Infinite where two classes have the same centre.
@@ -69,18 +64,12 @@ def davies_bouldin(
     formula="davies_bouldin · mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i]", cost="B", version=2,
 )  # fmt: skip
 def dbi_x_mixup(
-    task, features=_FEATURES, error=_MIDPOINT_ERROR,
-    *, over_pairs: Literal["max", "mean"] = "max", layer: LayerChoice = "first", pool: Count = 4,
-    examples: Count = 500, midpoints: Count = 2500,
+    task, features=_OF_LAYER, error=_MIDPOINT_ERROR,
+    *, over_pairs: Literal["max", "mean"] = "max", layer: LayerChoice = "first",
 ) -> Tensor:  # fmt: skip
     """`davies_bouldin` at the first hidden layer times the error on midpoints, see `label_wise_mixup`.
 
     It is zero for all networks that take no midpoint for another class.
-
-    Parameters
-    ----------
-    midpoints : int
-        As of `label_wise_mixup`.
     """
     index = _davies_bouldin(_clusters(features, task), over_pairs)
     return index * error.to(index.device)
@@ -90,10 +79,7 @@ def dbi_x_mixup(
     family="representation", direction="-", source=f"Rousseeuw 1987; {_NATEKAR}",
     formula="mean_i (b_i − a_i) / max(a_i, b_i)",
 )  # fmt: skip
-def silhouette(
-    task, features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def silhouette(task, features=_FEATURES) -> Tensor:
     """Mean silhouette: a_i is the mean distance to the own class, b_i to the nearest other class.
 
     An example that is alone in its class counts as 0.
@@ -113,10 +99,7 @@ def silhouette(
     family="representation", direction="-", source=f"Caliński & Harabasz 1974; {_NATEKAR}",
     formula="[tr S_B / (k − 1)] / [tr S_W / (s − k)]",
 )  # fmt: skip
-def calinski_harabasz(
-    task, features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def calinski_harabasz(task, features=_FEATURES) -> Tensor:
     """Variance between the k classes against the variance within them, as the F statistic of s examples."""
     clusters = _clusters(features, task)
     count, classes = clusters.members.shape
@@ -128,10 +111,7 @@ def calinski_harabasz(
     family="representation", direction="-", source="Fisher 1936",
     formula="mean over units of (variance between classes) / (variance within)",
 )  # fmt: skip
-def fisher_ratio(
-    task, features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def fisher_ratio(task, features=_FEATURES) -> Tensor:
     """Ratio of the variances between and within classes, unit by unit: it does not depend on their scales.
 
     Units that never vary are left out; infinite where one varies between classes only.
@@ -149,10 +129,7 @@ def fisher_ratio(
     family="representation", direction="+", source="Papyan, Han & Donoho 2020 (neural collapse), NC1",
     formula="tr(Σ_W Σ_B⁺) / k",
 )  # fmt: skip
-def nc1(
-    task, features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def nc1(task, features=_FEATURES) -> Tensor:
     """Variability within the classes in the directions in which their centres differ; 0 at full collapse.
 
     Σ_W is the covariance of examples about the centre of their class, Σ_B that of the k centres about their
@@ -175,11 +152,7 @@ def nc1(
     source="Wei & Ma 2019 (data-dependent sample complexity), Theorem 5.1 (t)",
     formula="mean or max of ‖h_i‖₂", aliases=("activation_norm",),
 )  # fmt: skip
-def feature_norm(
-    features=_FEATURES,
-    *, aggregate: Literal["mean", "max"] = "mean", layer: LayerChoice = "penultimate", pool: Count = 1,
-    examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def feature_norm(features=_POOLED, *, aggregate: Literal["mean", "max"] = "mean", pool: Count = 1) -> Tensor:
     """Euclidean norm of a hidden layer at training examples."""
     norms = torch.linalg.vector_norm(features.features, dim=1)
     return norms.mean() if aggregate == "mean" else norms.max()
@@ -189,10 +162,7 @@ def feature_norm(
     family="representation", direction="+", source="Jiang et al. 2019 (margin distributions), section 3",
     formula="mean_i ‖h_i − mean h‖²",
 )  # fmt: skip
-def feature_variance(
-    features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 1, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def feature_variance(features=_POOLED, *, pool: Count = 1) -> Tensor:
     """Total variance of a hidden layer over training examples: the square of its scale, without the mean.
 
     Like the norm it grows with the weights below, and with them, it is said, the gap.
@@ -204,10 +174,7 @@ def feature_variance(
     family="representation", direction="?", source="Roy & Vetterli 2007 (effective rank)",
     formula="exp(−Σ_i p_i ln p_i), p_i = λ_i / Σ λ",
 )  # fmt: skip
-def feature_effective_rank(
-    features=_FEATURES,
-    *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+def feature_effective_rank(features=_FEATURES) -> Tensor:
     """Effective number of directions in which a hidden layer varies; λ are those of its covariance."""
     features.require_variation()
     centred = features.features - features.features.mean(0)

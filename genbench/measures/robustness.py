@@ -12,7 +12,7 @@ from genbench.probes.class_pairs import require_movable
 
 __all__ = ["label_wise_mixup", "perturbation_robustness"]
 
-_MIDPOINT_ERROR = genbench.need("midpoint_error", midpoints=genbench.setting("midpoints"))
+_MIDPOINT_ERROR = genbench.need("midpoint_error", shared="midpoints")
 
 
 @genbench.measure(
@@ -51,16 +51,10 @@ def perturbation_robustness(
     formula="mean_i 1[argmax f((x_i + x_{i'}) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
     version=2,
 )  # fmt: skip
-def label_wise_mixup(error=_MIDPOINT_ERROR, *, midpoints: Count = 2500) -> Tensor:
+def label_wise_mixup(error=_MIDPOINT_ERROR) -> Tensor:
     """Share of the midpoints between training examples of one class that are not given that class.
 
     Each example is paired with another, drawn at random, of its class; one that is alone in its class is left
     out.
-
-    Parameters
-    ----------
-    midpoints : int
-        Fewer examples than these are paired several times, until there are as many midpoints: of few, chance
-        decides how many go wrong.
     """
     return error

@@ -16,7 +16,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count, Positive, Probability
+from genbench.base.constraints import Count, Positive
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.measures.pac_bayes import Denominator, flattened
 from genbench.networks.layers import Layer
@@ -35,36 +35,27 @@ __all__ = [
     "sharpness_orig",
 ]
 
-_FORWARDED = {
-    name: genbench.setting(name) for name in ("drop", "steps", "largest", "fold", "biases", "examples")
-}
-_ALPHA = genbench.need("tolerated_ascent", ball=genbench.setting("ball"), **_FORWARDED)
-_MAGNITUDE = genbench.need(
-    "tolerated_ascent", ball="magnitude", epsilon=genbench.setting("epsilon"), **_FORWARDED
+_ASCENT = ("drop", "steps", "largest", "fold", "biases", "examples")
+_ALPHA = genbench.need("tolerated_ascent", ball=genbench.setting("ball"), shared=_ASCENT)
+_MAGNITUDE = genbench.need("tolerated_ascent", ball="magnitude", shared=("epsilon", *_ASCENT))
+# The same search for bounds, which have ε in their formulas too.
+_MAGNITUDE_BOUND = genbench.need(
+    "tolerated_ascent", ball="magnitude", epsilon=genbench.setting("epsilon"), shared=_ASCENT
 )
-_INITIAL_LAYERS = genbench.need("initial_layers", fold=genbench.setting("fold"))
-_SAMPLE = {name: genbench.setting(name) for name in ("fold", "biases", "examples")}
-_OBJECTIVE = genbench.need("objective", **_SAMPLE)
-_GRADIENT = genbench.need("loss_gradient", **_SAMPLE)
+_INITIAL_LAYERS = genbench.need("initial_layers", shared="fold")
+_OBJECTIVE = genbench.need(
+    "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
+)
+_GRADIENT = genbench.need("loss_gradient", shared=("fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
-_RADII = genbench.need(
-    "flatness_radii",
-    scope=genbench.setting("scope"),
-    increase=genbench.setting("increase"),
-    draws=genbench.setting("draws"),
-    **_SAMPLE,
-)
+_RADII = genbench.need("flatness_radii", shared=("scope", "increase", "draws", "fold", "biases", "examples"))
 
 Shape = Literal["box", "euclidean"]
 Confidence = Annotated[float, Gt(0), Lt(1)]
 
 
 @genbench.measure(family="sharpness", direction="+", source="Jiang et al. 2020, eq. 54", formula="1 / α²")
-def sharpness_flatness(
-    sample_size, alpha=_ALPHA,
-    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
-    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def sharpness_flatness(sample_size, alpha=_ALPHA, *, ball: Shape = "box", by_size: bool = False) -> Tensor:
     """How near the worst weights are: flat minima have none nearby.
 
     Parameters
@@ -81,8 +72,7 @@ def sharpness_flatness(
 )  # fmt: skip
 def sharpness_init(
     sample_size, distances=FROBENIUS_DISTANCES, layers=LAYERS, alpha=_ALPHA,
-    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
-    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
+    *, ball: Shape = "box", by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound with the initial weights as the prior's mean: distance over the radius that is borne."""
     return per_example(_bound(distances, layers, alpha, sample_size), sample_size, by_size)
@@ -93,20 +83,14 @@ def sharpness_init(
     formula="‖w‖² ln(2ω) / (4α²) + ln(m / α) + 10",
 )  # fmt: skip
 def sharpness_orig(
-    sample_size, norms=FROBENIUS, layers=LAYERS, alpha=_ALPHA,
-    *, ball: Shape = "box", drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
-    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, norms=FROBENIUS, layers=LAYERS, alpha=_ALPHA, *, ball: Shape = "box", by_size: bool = False
+) -> Tensor:
     """The bound with the origin as the prior's mean: norm over the radius that is borne."""
     return per_example(_bound(norms, layers, alpha, sample_size), sample_size, by_size)
 
 
 @genbench.measure(family="sharpness", direction="+", source="Jiang et al. 2020, eq. 62", formula="1 / α'²")
-def sharpness_mag_flatness(
-    sample_size, alpha=_MAGNITUDE,
-    *, drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0, epsilon: Positive = 1e-3,
-    fold: bool = True, biases: bool = True, examples: Count = 1000, by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def sharpness_mag_flatness(sample_size, alpha=_MAGNITUDE, *, by_size: bool = False) -> Tensor:
     """How near the worst weights are when each may move by α' |w_i| + ε."""
     return per_example(torch.tensor(alpha**-2, dtype=torch.float64), sample_size, by_size)
 
@@ -116,10 +100,9 @@ def sharpness_mag_flatness(
     formula="¼ Σ_i ln[(ε² + (α'² + 4 ln(2ω/δ)) ‖w − w⁰‖² / ω) / (ε² + α'² (w_i − w_i⁰)²)] + ln(m/δ) + 10",
 )  # fmt: skip
 def sharpness_mag_init(
-    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE,
-    *, prefactor: Positive = 0.25, confidence: Confidence = 0.05, drop: Probability = 0.1,
-    steps: Count = 3, largest: Positive = 2.0, epsilon: Positive = 1e-3, fold: bool = True,
-    biases: bool = True, examples: Count = 1000, by_size: bool = False,
+    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE_BOUND,
+    *, prefactor: Positive = 0.25, confidence: Confidence = 0.05, epsilon: Positive = 1e-3,
+    by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for perturbations in proportion to the weights, the initial weights being the prior's mean.
 
@@ -140,11 +123,9 @@ def sharpness_mag_init(
     formula="¼ Σ_i ln[(ε² + (α'² + 4 ln(2ω/δ)) ‖w‖² / ω) / (ε² + α'² (w_i − w_i⁰)²)] + ln(m/δ) + 10",
 )  # fmt: skip
 def sharpness_mag_orig(
-    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE,
-    *, denominator: Denominator = "distance", prefactor: Positive = 0.25,
-    confidence: Confidence = 0.05, drop: Probability = 0.1, steps: Count = 3, largest: Positive = 2.0,
-    epsilon: Positive = 1e-3, fold: bool = True, biases: bool = True, examples: Count = 1000,
-    by_size: bool = False,
+    sample_size, layers=LAYERS, initial=_INITIAL_LAYERS, alpha=_MAGNITUDE_BOUND,
+    *, denominator: Denominator = "distance", prefactor: Positive = 0.25, confidence: Confidence = 0.05,
+    epsilon: Positive = 1e-3, by_size: bool = False,
 ) -> Tensor:  # fmt: skip
     """The bound for perturbations in proportion to the weights, with the origin as the prior's mean.
 
@@ -165,22 +146,11 @@ def sharpness_mag_orig(
     family="sharpness", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), eq. 13",
     formula="mean over δ of sup{r: |L(w) − L(w + r δ)| ≤ ε}, ‖δ‖ = 1", version=2,
 )  # fmt: skip
-def flatness_radius(
-    radii=_RADII,
-    *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12,
-    fold: bool = False, biases: bool = True, examples: Count = 1000,
-) -> Tensor:  # fmt: skip
+def flatness_radius(radii=_RADII) -> Tensor:
     """How far along a random direction the training loss stays the same within ε.
 
     The way ends where the loss first leaves that range, as steps by a factor of 1.5 find it; should it come
     back further out, that does not count, as in a supremum it would.
-
-    Parameters
-    ----------
-    scope : {"all", "top"}
-        Directions in all weights or in those of the last layer.
-    increase : float
-        ε, the change of the loss.
     """
     return radii.mean()
 
@@ -195,7 +165,7 @@ def avg_sharpness(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, radius: Positive = 0.1, shape: Shape = "euclidean", adaptive: bool = True,
     logits: Literal["raw", "normalized"] = "raw", draws: Count = 80, parts: Count = 4, fold: bool = False,
-    biases: bool = True, examples: Count = 1000,
+    examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """By how much random noise on the weights raises the training loss on average.
 
@@ -238,10 +208,8 @@ def avg_sharpness(
     formula="L(w + ρ c² g / ‖c g‖₂) − L(w), g = ∇L(w), c = 1 or |w|", cost="B",
 )  # fmt: skip
 def sam_sharpness(
-    objective=_OBJECTIVE, gradient=_GRADIENT,
-    *, radius: Positive = 0.05, adaptive: bool = False, fold: bool = False, biases: bool = True,
-    examples: Count = 1000,
-) -> Tensor:  # fmt: skip
+    objective=_OBJECTIVE, gradient=_GRADIENT, *, radius: Positive = 0.05, adaptive: bool = False
+) -> Tensor:
     """By how much one step of length ρ along the gradient raises the training loss.
 
     Parameters

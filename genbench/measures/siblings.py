@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
-from genbench.probes.siblings import BatchNorm
 
 __all__ = [
     "Pairs",
@@ -27,7 +25,7 @@ __all__ = [
 Pairs = Literal["own", "all"]
 """The fit with each of its siblings, or all pairs of seeds."""
 
-_INTERPOLATION = {name: genbench.setting(name) for name in ("steps", "examples", "batch_norm")}
+_INTERPOLATION = ("steps", "examples", "batch_norm")
 
 
 @genbench.measure(
@@ -54,9 +52,8 @@ def seed_disagreement(classes=genbench.need("training_classes"), *, pairs: Pairs
     formula="mean_i acc(w_i) − min or mean over λ of acc(Σ_i λ_i w_i), i = 1, 2, 3",
 )  # fmt: skip
 def interpolation_barrier_simplex(
-    surface=genbench.need("simplex_interpolation", **_INTERPOLATION),
+    surface=genbench.need("simplex_interpolation", shared=_INTERPOLATION),
     *, summary: Literal["mean", "min"] = "mean", quantity: Literal["error", "loss"] = "error",
-    steps: Count = 5, examples: Count = 1000, batch_norm: BatchNorm = "recomputed",
 ) -> Tensor:  # fmt: skip
     """How far training accuracy drops between the minima of three seeds, from its mean over the three.
 
@@ -68,12 +65,6 @@ def interpolation_barrier_simplex(
         Accuracy between the minima: its mean over the grid, or its smallest value.
     quantity : {"error", "loss"}
         ``loss``: by how much the training loss rises instead, ``min`` then being its largest value.
-    steps : int
-        λ runs over the multiples of 1/steps on the simplex, corners included.
-    examples : int
-        At most this many training examples, evenly spaced over the training split.
-    batch_norm : {"recomputed", "interpolated"}
-        Running statistics are computed anew on these examples for every λ, or interpolated.
     """
     values = surface.values(quantity)
     corners = values[(surface.coefficients == 1).any(1)]
@@ -85,9 +76,8 @@ def interpolation_barrier_simplex(
     formula="mean over siblings of max_λ err((1 − λ) w + λ w') − (err(w) + err(w')) / 2",
 )  # fmt: skip
 def interpolation_barrier(
-    paths=genbench.need("path_interpolation", **_INTERPOLATION),
+    paths=genbench.need("path_interpolation", shared=_INTERPOLATION),
     *, summary: Literal["min", "mean"] = "min", quantity: Literal["error", "loss"] = "error",
-    steps: Count = 10, examples: Count = 1000, batch_norm: BatchNorm = "recomputed",
 ) -> Tensor:  # fmt: skip
     """Barrier of the training error on the straight lines from the fit to its siblings, averaged over them.
 
@@ -96,12 +86,6 @@ def interpolation_barrier(
     summary : {"min", "mean"}
         The drop to the lowest accuracy on the line, or to its mean.
     quantity : {"error", "loss"}
-    steps : int
-        Parts into which each line is divided.
-    examples : int
-        At most this many training examples, evenly spaced over the training split.
-    batch_norm : {"recomputed", "interpolated"}
-        Running statistics are computed anew on these examples for every λ, or interpolated.
     """
     rises = []
     for path in paths:

@@ -14,13 +14,11 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.measures.conventions import FOLDED_MODEL, SPECTRAL
 from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import evenly_spaced, forward, require_classes
 from genbench.networks.watching import counted
 from genbench.probes.jacobians import InputJacobians
 from genbench.probes.margins import low_quantile, median
-from genbench.probes.spectra import Kernel
 
 __all__ = [
     "geometric_complexity",
@@ -32,7 +30,10 @@ __all__ = [
     "spectral_product_bound",
 ]
 
-_JACOBIANS = genbench.need("input_jacobians", examples=genbench.setting("examples"))
+_JACOBIANS = genbench.need("input_jacobians", shared="examples")
+_PROJECTED = genbench.need("projected_jacobians", shared=("projections", "examples"))
+_SPECTRAL = genbench.need("spectral_norms", fold=genbench.setting("fold"), shared="kernel")
+_MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 
 # Layers whose slopes no norm of their weights bounds. Batch norm is one of them where it is not folded.
 _UNBOUNDED = (
@@ -45,7 +46,7 @@ _UNBOUNDED = (
     family="smoothness", direction="+", source="Dherin et al. 2022; Walker 2023, definition 6.1",
     formula="mean_x ‖∂f/∂x‖_F²",
 )  # fmt: skip
-def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
+def geometric_complexity(jacobians=_JACOBIANS) -> Tensor:
     """Mean squared Frobenius norm of the Jacobian of the logits, by exact differentiation."""
     return _trace(jacobians.gram).mean()
 
@@ -54,14 +55,7 @@ def geometric_complexity(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tens
     family="smoothness", direction="+", source="Dherin et al. 2022; Walker 2023, definition 6.1",
     formula="mean_x k ‖Jᵀ u_x‖², J = ∂f/∂x, u_x random of length 1",
 )  # fmt: skip
-def geometric_complexity_projected(
-    squares=genbench.need(
-        "projected_jacobians",
-        projections=genbench.setting("projections"),
-        examples=genbench.setting("examples"),
-    ),
-    *, projections: Count = 1, examples: Count = 2000,
-) -> Tensor:  # fmt: skip
+def geometric_complexity_projected(squares=_PROJECTED) -> Tensor:
     """`geometric_complexity` of more examples at the price of few backward passes, by random projections."""
     return squares.mean()
 
@@ -72,7 +66,7 @@ def geometric_complexity_projected(
 def input_jacobian_norm(
     task, jacobians=_JACOBIANS,
     *, outputs: Literal["probabilities", "logits"] = "probabilities",
-    norm: Literal["frobenius", "operator"] = "frobenius", examples: Count = 500,
+    norm: Literal["frobenius", "operator"] = "frobenius",
 ) -> Tensor:  # fmt: skip
     """Mean norm of the Jacobian of the class probabilities, or of the logits, by the input."""
     gram = jacobians.gram
@@ -85,7 +79,7 @@ def input_jacobian_norm(
 
 
 @genbench.measure(family="smoothness", direction="+", source="Walker 2023, eq. 3", formula="max_x ‖∂f/∂x‖₂")
-def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
+def lipschitz_lower(jacobians=_JACOBIANS) -> Tensor:
     """Largest local Lipschitz constant at a training example, a lower bound of the network's."""
     return _largest_eigenvalues(jacobians.gram).max().clamp_min(0).sqrt()
 
@@ -95,9 +89,8 @@ def lipschitz_lower(jacobians=_JACOBIANS, *, examples: Count = 500) -> Tensor:
     formula="(f_y − max_j f_j) / ‖∂(f_y − f_j)/∂x‖₂",
 )  # fmt: skip
 def input_margin_linearised(
-    task, jacobians=_JACOBIANS,
-    *, aggregate: Literal["mean", "median", "p10"] = "mean", examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    task, jacobians=_JACOBIANS, *, aggregate: Literal["mean", "median", "p10"] = "mean"
+) -> Tensor:
     """Distance, to first order, from a training example to where its prediction turns into the runner-up.
 
     Negative for an example that is misclassified. Where the derivatives of its margin by the input are all
@@ -134,9 +127,8 @@ def input_margin_linearised(
     formula="λ_max(Jᵀ ∇²ψ(f(x)) J) over x",
 )  # fmt: skip
 def pullback_lambda_max(
-    task, jacobians=_JACOBIANS,
-    *, aggregate: Literal["mean", "max"] = "mean", trace: bool = False, examples: Count = 500,
-) -> Tensor:  # fmt: skip
+    task, jacobians=_JACOBIANS, *, aggregate: Literal["mean", "max"] = "mean", trace: bool = False
+) -> Tensor:
     """Largest eigenvalue of the metric that the loss pulls back to the inputs, over training examples.
 
     ∇²ψ is the Hessian of the loss by the outputs: diag(p) − ppᵀ for cross-entropy, the identity for squared
@@ -164,9 +156,8 @@ def pullback_lambda_max(
     formula="mean_x ln λ_max(∇²ψ(f(x))) + Σ_l 2 ln σ_l", version=2,
 )  # fmt: skip
 def spectral_product_bound(
-    logits, task, inputs, spectral=SPECTRAL, model=FOLDED_MODEL,
-    *, examples: Count = 500, fold: bool = True, kernel: Kernel = "operator",
-) -> Tensor:  # fmt: skip
+    logits, task, inputs, spectral=_SPECTRAL, model=_MODEL, *, examples: Count = 500, fold: bool = True
+) -> Tensor:
     """Logarithm of the bound on `pullback_lambda_max` by the spectral norms, averaged over training examples.
 
     It bounds a chain of layers with activations of slopes of at most 1; with skip connections or parallel

@@ -11,7 +11,6 @@ import math
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Fraction
 from genbench.measures.conventions import (
     FROBENIUS,
     FROBENIUS_DISTANCES,
@@ -21,8 +20,6 @@ from genbench.measures.conventions import (
     per_example_log,
     require_no_zero_layer,
 )
-from genbench.probes.margins import MarginSign
-from genbench.probes.spectra import Kernel
 
 __all__ = [
     "fro_over_spec",
@@ -38,9 +35,7 @@ __all__ = [
 
 
 @genbench.measure(family="spectral", direction="+", source="Jiang et al. 2020, eq. 32", formula="Σ_l ln σ_l²")
-def log_prod_of_spec(
-    sample_size, spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False
-) -> Tensor:
+def log_prod_of_spec(sample_size, spectral=SPECTRAL, *, by_size: bool = False) -> Tensor:
     """Logarithm of the product of the squared spectral norms."""
     return per_example_log(2 * spectral.log().sum(), sample_size, by_size)
 
@@ -49,10 +44,8 @@ def log_prod_of_spec(
     family="spectral", direction="+", source="Jiang et al. 2020, eq. 31", formula="Σ_l ln σ_l² − 2 ln γ"
 )
 def log_prod_of_spec_over_margin(
-    sample_size, spectral=SPECTRAL, margin=MARGIN,
-    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, spectral=SPECTRAL, margin=MARGIN, *, by_size: bool = False
+) -> Tensor:
     """Logarithm of the product of the squared spectral norms over the squared margin."""
     return per_example_log(_log_product_over_margin(spectral, margin), sample_size, by_size)
 
@@ -60,9 +53,7 @@ def log_prod_of_spec_over_margin(
 @genbench.measure(
     family="spectral", direction="+", source="Jiang et al. 2020, eq. 35", formula="ln d + (1/d) Σ_l ln σ_l²"
 )
-def log_sum_of_spec(
-    sample_size, spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False
-) -> Tensor:
+def log_sum_of_spec(sample_size, spectral=SPECTRAL, *, by_size: bool = False) -> Tensor:
     """Logarithm of d times the geometric mean of the squared spectral norms, a lower bound of their sum."""
     return per_example_log(math.log(len(spectral)) + 2 * spectral.log().mean(), sample_size, by_size)
 
@@ -72,10 +63,8 @@ def log_sum_of_spec(
     formula="ln d + (1/d)(Σ_l ln σ_l² − 2 ln γ)",
 )  # fmt: skip
 def log_sum_of_spec_over_margin(
-    sample_size, spectral=SPECTRAL, margin=MARGIN,
-    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, spectral=SPECTRAL, margin=MARGIN, *, by_size: bool = False
+) -> Tensor:
     """`log_sum_of_spec` with the squared margin in the product."""
     depth = len(spectral)
     value = math.log(depth) + _log_product_over_margin(spectral, margin) / depth
@@ -85,10 +74,7 @@ def log_sum_of_spec_over_margin(
 @genbench.measure(
     family="spectral", direction="+", source="Jiang et al. 2020, eq. 33", formula="Σ_l ‖W_l‖_F² / σ_l²"
 )
-def fro_over_spec(
-    sample_size, frobenius=FROBENIUS, spectral=SPECTRAL,
-    *, fold: bool = True, kernel: Kernel = "operator", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+def fro_over_spec(sample_size, frobenius=FROBENIUS, spectral=SPECTRAL, *, by_size: bool = False) -> Tensor:
     """Sum over layers of the squared Frobenius norm of the weight over the squared spectral norm.
 
     That is the sum of stable ranks for linear layers, and for convolutions with ``kernel=reshaped``. With
@@ -109,10 +95,8 @@ def fro_over_spec(
     formula="Σ_l ln σ_l² − 2 ln γ + ln Σ_l ‖W_l‖_F² / σ_l²",
 )  # fmt: skip
 def log_spec_orig_main(
-    sample_size, frobenius=FROBENIUS, spectral=SPECTRAL, margin=MARGIN,
-    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, frobenius=FROBENIUS, spectral=SPECTRAL, margin=MARGIN, *, by_size: bool = False
+) -> Tensor:
     """Main term of the spectrally normalized margin bound, norms taken from the origin.
 
     ‖W_l‖_F is that of the kernel, also where ``kernel=operator`` takes σ_l of the convolution as a linear
@@ -132,10 +116,8 @@ def log_spec_orig_main(
     formula="Σ_l ln σ_l² − 2 ln γ + ln Σ_l ‖W_l − W_l⁰‖_F² / σ_l²",
 )  # fmt: skip
 def log_spec_init_main(
-    sample_size, distances=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=MARGIN,
-    *, fold: bool = True, kernel: Kernel = "operator", quantile: Fraction = 0.1,
-    margin_sign: MarginSign = "absolute", by_size: bool = False,
-) -> Tensor:  # fmt: skip
+    sample_size, distances=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=MARGIN, *, by_size: bool = False
+) -> Tensor:
     """Main term of the spectrally normalized margin bound, distances taken from initialization.
 
     ‖W_l − W_l⁰‖_F is that of the kernels, also where ``kernel=operator`` takes σ_l of the convolution as a
@@ -154,13 +136,13 @@ def log_spec_init_main(
     family="spectral", direction="+", source="Martin, Peng & Mahoney 2021 (log spectral norm)",
     formula="mean_l log10 σ_l²",
 )  # fmt: skip
-def log_spectral_mean(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator") -> Tensor:
+def log_spectral_mean(spectral=SPECTRAL) -> Tensor:
     """Mean over the layers of the logarithm, base 10, of the squared spectral norm."""
     return 2 * spectral.log10().mean()
 
 
 @genbench.measure(family="spectral", direction="+", source="Walker 2023, eq. 3", formula="Π_l σ_l")
-def lipschitz_upper(spectral=SPECTRAL, *, fold: bool = True, kernel: Kernel = "operator") -> Tensor:
+def lipschitz_upper(spectral=SPECTRAL) -> Tensor:
     """Product of the spectral norms, a bound of the Lipschitz constant; `lipschitz_lower` is one from below.
 
     It bounds a chain of layers with activations of slopes of at most 1; of other networks it is a number of

@@ -20,18 +20,17 @@ from genbench.measures.conventions import (
     FROBENIUS,
     FROBENIUS_DISTANCES,
     LAYERS,
-    LOG_RHO,
-    MARGIN,
     SPECTRAL,
     require_no_zero_layer,
 )
-from genbench.networks.homogeneity import Norm, require_homogeneous
+from genbench.networks.homogeneity import require_homogeneous
 from genbench.networks.layers import Layer
 from genbench.probes.layer_chain import require_gentle_slopes
-from genbench.probes.margins import MarginSign
-from genbench.probes.spectra import Kernel
 
 __all__ = ["log_rademacher", "spec_init", "spec_orig"]
+
+_MARGIN = genbench.need("reference_margin", quantile=genbench.setting("quantile"), shared="margin_sign")
+_LOG_RHO = genbench.need("log_rho", first_bias=genbench.setting("first_bias"), shared=("norm", "fold"))
 
 Form = Literal["theorem", "program"]
 
@@ -42,9 +41,8 @@ Form = Literal["theorem", "program"]
     "C = 84 B Σ_l k_l √c_l + √ln(4 n² d)", version=2,
 )  # fmt: skip
 def spec_init(
-    inputs, task, margins, layers=LAYERS, norms=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=MARGIN,
-    *, form: Form = "theorem", delta: Risk = 0.01, fold: bool = True, kernel: Kernel = "operator",
-    quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
+    inputs, task, margins, layers=LAYERS, norms=FROBENIUS_DISTANCES, spectral=SPECTRAL, margin=_MARGIN,
+    *, form: Form = "theorem", delta: Risk = 0.01, quantile: Fraction = 0.1,
 ) -> Tensor:  # fmt: skip
     """Spectrally normalized margin bound on the test error, distances taken from initialization.
 
@@ -70,9 +68,8 @@ def spec_init(
     formula="q + √{[C² Π_l σ_l² Σ_l ‖W_l‖_F²/σ_l² + ln(m/δ)] / (γ² m)}", version=2,
 )  # fmt: skip
 def spec_orig(
-    inputs, task, margins, layers=LAYERS, norms=FROBENIUS, spectral=SPECTRAL, margin=MARGIN,
-    *, form: Form = "theorem", delta: Risk = 0.01, fold: bool = True, kernel: Kernel = "operator",
-    quantile: Fraction = 0.1, margin_sign: MarginSign = "absolute",
+    inputs, task, margins, layers=LAYERS, norms=FROBENIUS, spectral=SPECTRAL, margin=_MARGIN,
+    *, form: Form = "theorem", delta: Risk = 0.01, quantile: Fraction = 0.1,
 ) -> Tensor:  # fmt: skip
     """Spectrally normalized margin bound on the test error, norms taken from the origin; see `spec_init`.
 
@@ -88,9 +85,8 @@ def spec_orig(
     formula="ln ρ + ln[(√(2 d ln 2) + 1) √(Σ_i ‖x_i‖²) / m]", version=2,
 )  # fmt: skip
 def log_rademacher(
-    inputs, layers=LAYERS, log_rho=LOG_RHO, model=FOLDED_MODEL,
-    *, norm: Norm = "frobenius", fold: bool = True, first_bias: bool = True,
-) -> Tensor:  # fmt: skip
+    inputs, layers=LAYERS, log_rho=_LOG_RHO, model=FOLDED_MODEL, *, first_bias: bool = True
+) -> Tensor:
     """Logarithm of the bound ρ R on the loss gap by the Rademacher complexity R of the normalized networks.
 
     The paper leaves R open, the same for all networks of one shape on one sample; here it is the bound for d

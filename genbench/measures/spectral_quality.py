@@ -23,15 +23,11 @@ __all__ = ["condition_number", "effective_rank", "fro_lr", "kg", "spec_lr", "sta
 Aggregate = Literal["mean", "rms", "geomean", "weighted_mean", "weighted_geomean"]
 """Over layers: mean, root of the mean square, geometric mean; the last two weigh layers by their channels."""
 
-_SPECTRA = genbench.need(
-    "unfolded_spectra",
-    fold=genbench.setting("fold"),
-    low_rank=genbench.setting("low_rank"),
-    unfolding=genbench.setting("unfolding"),
+_SPECTRA = genbench.need("unfolded_spectra", shared=("fold", "low_rank", "unfolding"))
+_BY_CHANNEL = genbench.need(
+    "unfolded_spectra", unfolding=genbench.setting("unfolding"), shared=("fold", "low_rank")
 )
-_ABOVE_NOISE = genbench.need(
-    "unfolded_spectra", low_rank=True, fold=genbench.setting("fold"), unfolding=genbench.setting("unfolding")
-)
+_ABOVE_NOISE = genbench.need("unfolded_spectra", low_rank=True, shared=("fold", "unfolding"))
 _SOURCE = "Hosseini et al. (GenProb, published code)"
 
 
@@ -40,20 +36,17 @@ _SOURCE = "Hosseini et al. (GenProb, published code)"
     formula="mean_l H(s_l / Σ s_l)", version=2,
 )  # fmt: skip
 def effective_rank(
-    spectra=_SPECTRA,
-    *, low_rank: bool = False, unfolding: Unfolding = "out", aggregate: Aggregate = "mean",
-    fold: bool = False,
-) -> Tensor:  # fmt: skip
+    spectra=_BY_CHANNEL, *, unfolding: Unfolding = "out", aggregate: Aggregate = "mean"
+) -> Tensor:
     """Entropy, in nats, of the singular values as shares of their sum: ln of the effective rank.
 
     A falling rank is seen with training of any outcome, so that no direction is claimed.
 
     Parameters
     ----------
-    low_rank : bool
-        Of the part that stands above noise.
     unfolding : {"both", "in", "out"}
-        As of `kg`.
+        A row for each input channel or for each output channel; with ``both`` the two values of a layer are
+        averaged before layers are put together.
     """
     return _over_layers(spectra, _entropy, aggregate, empty=None)
 
@@ -62,43 +55,20 @@ def effective_rank(
     family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l Σ_i s_i / (N s_1)",
     aliases=("knowledge_gain",),
 )  # fmt: skip
-def kg(
-    spectra=_SPECTRA,
-    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
-    fold: bool = False,
-) -> Tensor:  # fmt: skip
+def kg(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor:
     """Knowledge gain: singular values over the largest, for each channel; 0 of a layer that is all noise.
 
     It was reported by the size of its correlation, so that no direction is claimed.
-
-    Parameters
-    ----------
-    low_rank : bool
-        Of the part that stands above noise.
-    unfolding : {"both", "in", "out"}
-        A row for each input channel or for each output channel; with ``both`` the two values of a layer are
-        averaged before layers are put together.
     """
     return _over_layers(spectra, _gain, aggregate, empty=0.0)
 
 
 @genbench.measure(family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l s_1 / s_last")
-def condition_number(
-    spectra=_SPECTRA,
-    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
-    fold: bool = False,
-) -> Tensor:  # fmt: skip
+def condition_number(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor:
     """Ratio of the largest and the smallest singular value; infinite where a layer is singular.
 
     A layer is singular where s_last is at most s_1 times its longer side times the rounding of doubles. It
     was reported by the size of its correlation, so that no direction is claimed.
-
-    Parameters
-    ----------
-    low_rank : bool
-        Of the part that stands above noise.
-    unfolding : {"both", "in", "out"}
-        As of `kg`.
     """
     return _over_layers(spectra, lambda each: each.values[0] / each.values[-1], aggregate, empty=None)
 
@@ -107,20 +77,8 @@ def condition_number(
     family="spectral-quality", direction="-", source=_SOURCE,
     formula="mean_l arctan2(KG, 1 − 1/κ), KG = Σ_i s_i / (N s_1), κ = s_1 / s_last", aliases=("sq",),
 )  # fmt: skip
-def stable_quality(
-    spectra=_SPECTRA,
-    *, low_rank: bool = False, unfolding: Unfolding = "both", aggregate: Aggregate = "mean",
-    fold: bool = False,
-) -> Tensor:  # fmt: skip
-    """Much gain with little spread of the singular values, as an angle: said to go with a high test accuracy.
-
-    Parameters
-    ----------
-    low_rank : bool
-        Of the part that stands above noise.
-    unfolding : {"both", "in", "out"}
-        As of `kg`.
-    """
+def stable_quality(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor:
+    """Much gain with little spread of the singular values, as an angle; said to go with low test error."""
 
     def angle(each: Unfolded) -> Tensor:
         return torch.arctan2(_gain(each), 1 - each.values[-1] / each.values[0])
@@ -131,18 +89,10 @@ def stable_quality(
 @genbench.measure(
     family="spectral-quality", direction="?", source=_SOURCE, formula="mean_l s_1 of the part above noise"
 )
-def spec_lr(
-    spectra=_ABOVE_NOISE,
-    *, unfolding: Unfolding = "both", aggregate: Aggregate = "mean", fold: bool = False,
-) -> Tensor:  # fmt: skip
+def spec_lr(spectra=_ABOVE_NOISE, *, aggregate: Aggregate = "mean") -> Tensor:
     """Spectral norm of what stands above noise, 0 of a layer that is all noise.
 
     Norms are said to raise the gap, but this one vanishes before training; no direction is claimed.
-
-    Parameters
-    ----------
-    unfolding : {"both", "in", "out"}
-        As of `kg`.
     """
     return _over_layers(spectra, lambda each: each.values[0], aggregate, empty=0.0)
 
@@ -153,17 +103,8 @@ def spec_lr(
     source=_SOURCE,
     formula="mean_l √Σ_i s_i² of the part above noise",
 )
-def fro_lr(
-    spectra=_ABOVE_NOISE,
-    *, unfolding: Unfolding = "both", aggregate: Aggregate = "mean", fold: bool = False,
-) -> Tensor:  # fmt: skip
-    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`.
-
-    Parameters
-    ----------
-    unfolding : {"both", "in", "out"}
-        As of `kg`.
-    """
+def fro_lr(spectra=_ABOVE_NOISE, *, aggregate: Aggregate = "mean") -> Tensor:
+    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`."""
     return _over_layers(spectra, lambda each: torch.linalg.vector_norm(each.values), aggregate, empty=0.0)
 
 

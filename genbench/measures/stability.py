@@ -17,36 +17,23 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
-from genbench.probes.stability import Rate
 
 __all__ = ["sgd_nonuniformity_s", "sgd_sharpness_a", "sgd_stability_margin"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("steps", "fold", "biases", "examples")}
-_STEP_SETTINGS = {name: genbench.setting(name) for name in ("rate", "momentum")}
-_STEP = genbench.need("sgd_step", **_STEP_SETTINGS)
-_KRYLOV = genbench.need("hessian_krylov", **_SAMPLE)
-_SPACE = genbench.need("stability_space", **_STEP_SETTINGS, **_SAMPLE)
+_SAMPLE = ("steps", "fold", "biases", "examples")
+_KRYLOV = genbench.need("hessian_krylov", shared=_SAMPLE)
+_STEP = genbench.need("sgd_step", shared=("rate", "momentum"))
+# Of the choices of `momentum`, ``heavy_ball`` is for descent with the whole training set only.
+_PLAIN_STEP = genbench.need("sgd_step", momentum=genbench.setting("momentum"), shared="rate")
+_SPACE = genbench.need("stability_space", momentum=genbench.setting("momentum"), shared=("rate", *_SAMPLE))
 
 
 @genbench.measure(
     family="stability", direction="+", source="Walker 2023, definition 2.3 and remark 2.5",
     formula="η λ_max(H) / 2",
 )  # fmt: skip
-def sgd_sharpness_a(
-    krylov=_KRYLOV, step=_STEP,
-    *, rate: Rate = "last", momentum: Literal["ignored", "effective", "heavy_ball"] = "ignored",
-    steps: Count = 30, fold: bool = False, biases: bool = True, examples: Count = 250,
-) -> Tensor:  # fmt: skip
-    """Sharpness over the largest one, 2/η, at which descent with the whole training set can rest.
-
-    Parameters
-    ----------
-    rate : {"last", "peak"}
-        η of the last step of the schedule, or the largest one.
-    momentum : {"ignored", "effective", "heavy_ball"}
-        η is the protocol's; η / (1 − β); or η / (1 + β), which makes 1 the limit of descent with momentum.
-    """
+def sgd_sharpness_a(krylov=_KRYLOV, step=_STEP) -> Tensor:
+    """Sharpness over the largest one, 2/η, at which descent with the whole training set can rest."""
     return step.rate * krylov.values[0] / 2
 
 
@@ -55,20 +42,16 @@ def sgd_sharpness_a(
     formula="η s √((m − B) / (B (m − 1))), s² = λ_max((1/m) Σ_i H_i² − H²)",
 )  # fmt: skip
 def sgd_nonuniformity_s(
-    space=_SPACE, step=_STEP,
-    *, rate: Rate = "last", momentum: Literal["ignored", "effective"] = "ignored", steps: Count = 6,
-    fold: bool = False, biases: bool = True, examples: Count = 50,
-) -> Tensor:  # fmt: skip
+    space=_SPACE, step=_PLAIN_STEP, *, momentum: Literal["ignored", "effective"] = "ignored"
+) -> Tensor:
     """Non-uniformity of the examples' curvatures over the largest one at which SGD can rest.
 
     It is 0 where a batch is the whole training set.
 
     Parameters
     ----------
-    rate, momentum
-        As of `sgd_sharpness_a`.
-    steps : int
-        Dimensions of the subspace in which the eigenvalue is sought.
+    momentum : {"ignored", "effective"}
+        η is the protocol's, or η / (1 − β), the length of all steps that a gradient causes together.
     """
     top = torch.linalg.eigvalsh(space.spread)[-1].clamp_min(0)
     return step.rate * (step.spread * top).sqrt()
@@ -78,11 +61,7 @@ def sgd_nonuniformity_s(
     family="stability", direction="+", source="Walker 2023, theorem 2.4",
     formula="λ_max((I − ηH)² + η² (m − B) / (B (m − 1)) Σ) − 1",
 )  # fmt: skip
-def sgd_stability_margin(
-    space=_SPACE,
-    *, rate: Rate = "last", momentum: Literal["ignored", "effective"] = "ignored", steps: Count = 6,
-    fold: bool = False, biases: bool = True, examples: Count = 50,
-) -> Tensor:  # fmt: skip
+def sgd_stability_margin(space=_SPACE, *, momentum: Literal["ignored", "effective"] = "ignored") -> Tensor:
     """By what factor, less 1, a step of SGD may enlarge the squared distance from the minimum in the mean.
 
     Up to 0 the minimum is linearly stable. With more weights than the data determine there are directions
@@ -90,7 +69,7 @@ def sgd_stability_margin(
 
     Parameters
     ----------
-    rate, momentum, steps
+    momentum : {"ignored", "effective"}
         As of `sgd_nonuniformity_s`.
     """
     return torch.linalg.eigvalsh(space.growth)[-1]

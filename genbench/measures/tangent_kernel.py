@@ -33,15 +33,16 @@ _ROUNDING = 1e-12
 # Eigenvalues that are nearer to each other, relative to the largest, count as one.
 _APART = 1e-9
 
-_KERNEL = genbench.need("tangent_kernel", examples=genbench.setting("examples"))
-_EIGENVALUES = genbench.need("tangent_eigenvalues", examples=genbench.setting("examples"))
+_KERNEL = genbench.need("tangent_kernel", shared="examples")
+_OWN_KERNEL = genbench.need("tangent_kernel", examples=genbench.setting("examples"))
+_EIGENVALUES = genbench.need("tangent_eigenvalues", shared="examples")
 
 
 @genbench.measure(
     family="tangent_kernel", direction="+", source="Walker 2023, section 4.1",
     formula="tr K / s = mean_i Σ_c ‖∇_w f_c(x_i)‖²",
 )  # fmt: skip
-def tk_trace(kernel=_KERNEL, *, examples: Count = 50) -> Tensor:
+def tk_trace(kernel=_KERNEL) -> Tensor:
     """Trace of the tangent kernel for each example: how far a step in the weights can move the outputs."""
     return _trace(kernel)
 
@@ -49,7 +50,7 @@ def tk_trace(kernel=_KERNEL, *, examples: Count = 50) -> Tensor:
 @genbench.measure(
     family="tangent_kernel", direction="+", source="Walker 2023, section 4.1", formula="λ_1(K) / s"
 )
-def tk_top_eigenvalue(kernel=_KERNEL, eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+def tk_top_eigenvalue(kernel=_KERNEL, eigenvalues=_EIGENVALUES) -> Tensor:
     """Largest eigenvalue of the second moment of the tangent features."""
     return eigenvalues[-1] / len(kernel.targets)
 
@@ -58,7 +59,7 @@ def tk_top_eigenvalue(kernel=_KERNEL, eigenvalues=_EIGENVALUES, *, examples: Cou
     family="tangent_kernel", direction="+", source="Walker 2023, section 4.1", formula="λ_1(K) / tr K",
     aliases=("tk_top_eig",),
 )  # fmt: skip
-def tk_top_share(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+def tk_top_share(eigenvalues=_EIGENVALUES) -> Tensor:
     """Share of the largest eigenvalue in the trace: how far one direction of the kernel stands out.
 
     It is that of the Gauss-Newton curvature for squared errors, and sharp directions are said to widen the
@@ -72,7 +73,7 @@ def tk_top_share(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
     family="tangent_kernel", direction="?", source="Roy & Vetterli 2007; Baratin et al. 2021",
     formula="exp(−Σ_j p_j ln p_j), p_j = λ_j / tr K",
 )  # fmt: skip
-def tk_effective_rank(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tensor:
+def tk_effective_rank(eigenvalues=_EIGENVALUES) -> Tensor:
     """Exponential of the entropy of the kernel's spectrum: the number of directions in which it learns.
 
     Few directions may mean compression or curvature, see `tk_top_share`; no source claims a direction.
@@ -86,9 +87,8 @@ def tk_effective_rank(eigenvalues=_EIGENVALUES, *, examples: Count = 50) -> Tens
     formula="yᵀ K y / (‖K‖_F ‖y‖²), K and y centred",
 )  # fmt: skip
 def tk_alignment(
-    task, kernel=_KERNEL,
-    *, centre: Literal["each_output", "all", "none"] = "each_output", examples: Count = 50,
-) -> Tensor:  # fmt: skip
+    task, kernel=_KERNEL, *, centre: Literal["each_output", "all", "none"] = "each_output"
+) -> Tensor:
     """Alignment of the tangent kernel with the targets y, labels as unit vectors e_y.
 
     Parameters
@@ -122,7 +122,7 @@ def tk_alignment(
     family="tangent_kernel", direction="+", source="Walker 2023, proposition 4.4 with A = I",
     formula="‖w − w⁰‖ ‖Φ‖_F / m, ‖Φ‖_F² = Σ_i Σ_c ‖∇_w f_c(x_i)‖²",
 )  # fmt: skip
-def tk_rademacher(model, initial_model, sample_size, kernel=_KERNEL, *, examples: Count = 50) -> Tensor:
+def tk_rademacher(model, initial_model, sample_size, kernel=_KERNEL) -> Tensor:
     """Bound on the Rademacher complexity of the linear model in the tangent features, within ‖w − w⁰‖ of w⁰.
 
     The sum over all m training examples is estimated from those taken; the distance is of all parameters that
@@ -141,7 +141,9 @@ def tk_rademacher(model, initial_model, sample_size, kernel=_KERNEL, *, examples
     family="tangent_kernel", direction="?", source="Walker 2023, lemma 4.2",
     formula="Σ_{j≤k} ⟨u_j, g⟩² / ‖g‖², g = ∇_f ℓ, u_j eigenvectors of K",
 )  # fmt: skip
-def tk_residual_alignment(task, logits, kernel=_KERNEL, *, top: Count = 10, examples: Count = 50) -> Tensor:
+def tk_residual_alignment(
+    task, logits, kernel=_OWN_KERNEL, *, top: Count = 10, examples: Count = 50
+) -> Tensor:
     """Share of the gradient of the loss by the outputs that lies in the largest eigenvectors of the kernel.
 
     A step of gradient descent changes the outputs along u_j by −η λ_j ⟨u_j, g⟩: a residual in the largest

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.base.constraints import Count
 
 __all__ = ["dist_over_traj", "tk_complexity", "traj_length"]
 
-_FEATURES = genbench.need("tangent_features_along", examples=genbench.setting("examples"))
+_FEATURES = genbench.need("tangent_features_along", shared="examples")
 
 
 @genbench.measure(
@@ -49,9 +48,7 @@ def dist_over_traj(trajectory) -> Tensor:
     family="tangent_kernel", direction="+", source="Walker 2023, section 4.2; Baratin et al. 2021, section 5",
     formula="Σ_t ‖w_{t+1} − w_t‖ ‖Φ_t‖_F, ‖Φ_t‖_F² = Σ_i Σ_c ‖∇_w f_c(x_i)‖²",
 )  # fmt: skip
-def tk_complexity(
-    trajectory, features=_FEATURES, *, at: Literal["start", "mean", "end"] = "start", examples: Count = 50
-) -> Tensor:
+def tk_complexity(trajectory, features=_FEATURES, *, at: Literal["start", "mean", "end"] = "start") -> Tensor:
     """Complexity of the function as the sum of its linear changes, each in the tangent features of its step.
 
     The features are known at snapshots; those of one snapshot stand for all steps up to the next, whose

@@ -10,17 +10,23 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive
-from genbench.probes.worst_case import Logits, Shape, Weighting
 
 __all__ = ["sharpness", "worst_sharpness"]
 
-_SAMPLE = {name: genbench.setting(name) for name in ("radius", "steps", "fold", "biases", "examples")}
+_ASCENT = ("steps", "fold", "biases", "examples")
 _WORST = genbench.need(
     "raised_losses",
-    **{name: genbench.setting(name) for name in ("shape", "weighting", "logits", "batch")},
-    **_SAMPLE,
+    batch=genbench.setting("batch"),
+    shared=("shape", "weighting", "radius", "logits", *_ASCENT),
 )
-_KESKAR = genbench.need("raised_losses", shape="box", weighting="magnitude_plus_one", batch=None, **_SAMPLE)
+_KESKAR = genbench.need(
+    "raised_losses",
+    shape="box",
+    weighting="magnitude_plus_one",
+    batch=None,
+    radius=genbench.setting("radius"),
+    shared=_ASCENT,
+)
 
 
 @genbench.measure(
@@ -28,32 +34,18 @@ _KESKAR = genbench.need("raised_losses", shape="box", weighting="magnitude_plus_
     source="Andriushchenko et al. 2023, section 3 (worst-case sharpness); Foret et al. 2021, section 4.2",
     formula="mean over batches of max_{‖δ / c‖_p ≤ ρ} L_batch(w + δ) − L_batch(w)",
 )  # fmt: skip
-def worst_sharpness(
-    raised=_WORST,
-    *, shape: Shape = "euclidean", weighting: Weighting = "magnitude", radius: Positive = 0.5,
-    logits: Logits = "raw", batch: Count = 128, steps: Count = 20, fold: bool = False, biases: bool = True,
-    examples: Count = 256,
-) -> Tensor:  # fmt: skip
+def worst_sharpness(raised=_WORST, *, batch: Count = 128) -> Tensor:
     """By how much the worst perturbation raises the loss of a batch of m examples (m-sharpness).
 
     The maximum is the largest loss that one ascent from w finds, a lower bound: where the loss has several
-    local maxima in the ball the true one can be two or three times as high.
+    local maxima in the ball the true one can be two or three times as high. c = |w| makes it the adaptive
+    sharpness, which stays when layers are rescaled. A box of the radius of a ball is far larger: the source
+    takes ρ of 0.25 to 2 for balls and of 0.001 to 0.008 for boxes.
 
     Parameters
     ----------
-    shape : {"euclidean", "box"}
-        p = 2 or p = ∞. A box of the radius of a ball is far larger: the source takes 0.25 to 2 for balls and
-        0.001 to 0.008 for boxes.
-    weighting : {"magnitude", "none", "magnitude_plus_one"}
-        c = |w|, the adaptive sharpness that stays when layers are rescaled; 1; or |w| + 1.
-    radius : float
-        ρ.
-    logits : {"raw", "normalized"}
-        ``normalized``: centred over the classes and divided by their Euclidean norm before the loss.
     batch : int
         m; the last batches may have an example less.
-    steps : int
-        Steps of ascent.
     """
     return (raised.sizes * (raised.after - raised.before)).sum() / raised.sizes.sum()
 
@@ -62,11 +54,7 @@ def worst_sharpness(
     family="sharpness", direction="+", source="Keskar et al. 2017, metric 2.1",
     formula="100 (max_{|δ_i| ≤ ε (|w_i| + 1)} L(w + δ) − L(w)) / (1 + L(w))",
 )  # fmt: skip
-def sharpness(
-    raised=_KESKAR,
-    *, radius: Positive = 5e-4, steps: Count = 20, fold: bool = False, biases: bool = True,
-    examples: Count = 256,
-) -> Tensor:  # fmt: skip
+def sharpness(raised=_KESKAR, *, radius: Positive = 5e-4) -> Tensor:
     """By how many percent of itself plus one the loss can be raised in a small box around the weights.
 
     The maximum is the largest loss that one ascent from w finds, a lower bound, as of `worst_sharpness`.

@@ -172,7 +172,7 @@ def test_over_all_partitions_the_inverse_for_a_finite_sample_is_unbiased(gradien
         apart = rows[chosen].mean(1) - rows.mean(0)
         spread += chosen.shape[1] * apart.square().sum(1).mean()
     found = BatchGradients(spread, rows.mean(0).square().sum(), count, m)
-    assert float(coherence_from_batches(found, batch=batch)) == pytest.approx(coherence.item(), rel=1e-12)
+    assert float(coherence_from_batches(found)) == pytest.approx(coherence.item(), rel=1e-12)
 
 
 def test_no_example_is_left_over(fit):
