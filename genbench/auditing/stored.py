@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from genbench.contract.components import Component
     from genbench.host import Host
 
-__all__ = ["AUDITS", "entry", "environment", "stored", "table_content"]
+__all__ = ["entry", "environment", "stored", "table_content"]
 
-AUDITS = ("invariance", "repeatability", "cost")
 
 FORMAT = 1
 

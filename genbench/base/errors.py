@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from genbench.base.names import fold
 
-__all__ = ["GenbenchError", "InvalidInput", "MissingResult", "NotApplicable", "UsageError", "nearest"]
+__all__ = [
+    "GenbenchError",
+    "InvalidInput",
+    "MissingResult",
+    "NotApplicable",
+    "UsageError",
+    "explained",
+    "first_line",
+    "nearest",
+]
 
 
 class GenbenchError(Exception):
@@ -46,6 +56,16 @@ class MissingResult(GenbenchError):
 
 class NotApplicable(Exception):
     """Raised by a measure or a probe that has no value for this fit; the text says why."""
+
+
+def first_line(fault: BaseException) -> str:
+    """The first line of what an exception says."""
+    return (str(fault).strip() or "no message").splitlines()[0]
+
+
+def explained(fault: Mapping[str, Any]) -> str:
+    """What one error of a pydantic validation says, in the words of our other messages."""
+    return str(fault["msg"]).replace("Input should", "should")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

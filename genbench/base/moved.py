@@ -71,6 +71,7 @@ MOVED = {
     "genbench.plan.ABSENT": "genbench.planning.axes.ABSENT",
     "genbench.plan.axis_named": "genbench.planning.axes.axis_named",
     "genbench.plan.axis_values": "genbench.planning.axes.axis_values",
+    "genbench.plan.Identity": "genbench.planning.plan.DataFacts",
     "genbench.plugin": "genbench.host.plugin",
     "genbench.prediction": "genbench.fitting.prediction",
     "genbench.probes.folding": "genbench.networks.folding",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
 from genbench.base.values import StopReason
 from genbench.cli import options
 
@@ -184,4 +184,4 @@ def _read(path: Path) -> pd.DataFrame:
             _refuse_repeated(path, list(pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]))
         return reader(path)
     except (OSError, ValueError, ImportError) as fault:
-        raise InvalidInput(f"{path}: cannot be read as a table: {str(fault).splitlines()[0]}") from None
+        raise InvalidInput(f"{path}: cannot be read as a table: {first_line(fault)}") from None

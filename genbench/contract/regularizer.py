@@ -222,8 +222,6 @@ class Regularizer:
         `gradient` makes the gradient itself and does not build on what ``inner()`` leaves. One such
         regularizer at most, and nothing that wraps gradients below it. Gradients of penalties are added
         to what it makes.
-    stackable : bool
-        All methods work elementwise over a stack of models under ``torch.func.vmap``.
     step_cost : float
         What the arithmetic of a step costs with it, in steps without it; for predicting times only. A
         property where it depends on a field.
@@ -231,7 +229,6 @@ class Regularizer:
 
     captures: ClassVar[tuple[str, ...]] = ()
     replaces_gradient: ClassVar[bool] = False
-    stackable: ClassVar[bool] = False
     reads_outputs: ClassVar[bool] = False
     step_cost: ClassVar[float] = 1.0
 

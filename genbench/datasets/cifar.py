@@ -35,7 +35,7 @@ def _task(classes: int) -> Callable[[int], genbench.Task]:
 
 
 @genbench.dataset(
-    checksum=CIFAR10.identity,
+    checksum=CIFAR10.checksum,
     task=_task(10),
     examples=50_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
@@ -55,7 +55,7 @@ def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data
 
 
 @genbench.dataset(
-    checksum=CIFAR100.identity,
+    checksum=CIFAR100.checksum,
     task=_task(100),
     examples=50_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
@@ -119,4 +119,4 @@ def _from_batches(publication: Publication, reader: Any, place: Path, classes: i
         pixels = torch.from_numpy(loaded.data).permute(0, 3, 1, 2).contiguous()
         splits.append(genbench.Split(pixels, torch.tensor(loaded.targets)))
     task = _task(classes)(PUBLISHED_SIZE)
-    return genbench.Data(splits[0], splits[1], task, publication.identity)
+    return genbench.Data(splits[0], splits[1], task, publication.checksum)

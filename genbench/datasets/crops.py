@@ -32,7 +32,7 @@ def _task(side: int, standardize: bool) -> genbench.Task:
     return genbench.Task("classification", (3, side, side), 10)
 
 
-@genbench.dataset(checksum=_checksum(CIFAR10.identity), task=_task, examples=50_000, source=SOURCE)
+@genbench.dataset(checksum=_checksum(CIFAR10.checksum), task=_task, examples=50_000, source=SOURCE)
 def cifar10_crops(root: Path | None, *, side: Side = 28, standardize: bool = False) -> genbench.Data:
     """The middle 28 x 28 pixels of the pictures of CIFAR-10, in training and testing alike.
 

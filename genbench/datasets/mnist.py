@@ -86,7 +86,7 @@ def mnist(root: Path | None) -> genbench.Data:
 
 
 @genbench.dataset(
-    checksum=FASHION_MNIST.identity,
+    checksum=FASHION_MNIST.checksum,
     task=TASK,
     examples=60_000,
     source="Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747",
@@ -98,7 +98,7 @@ def fashion_mnist(root: Path | None) -> genbench.Data:
     for split, per_class in ((train, 6000), (test, 1000)):
         if not torch.bincount(split.targets, minlength=10).eq(per_class).all():
             raise genbench.InvalidInput(f"dataset 'fashion-mnist': {folder} holds another data set")
-    return genbench.Data(train, test, TASK, FASHION_MNIST.identity)
+    return genbench.Data(train, test, TASK, FASHION_MNIST.checksum)
 
 
 def _read(publication: Publication, root: Path | None) -> tuple[genbench.Split, genbench.Split, Path]:

@@ -54,7 +54,7 @@ class Publication:
     accepts_unpacked: bool = False
 
     @property
-    def identity(self) -> str:
+    def checksum(self) -> str:
         """What stands for the content in keys: the published checksums, known before any file is."""
         if len(self.files) == 1:
             return f"md5:{self.files[0].md5}"

@@ -29,7 +29,7 @@ SVHN = Publication(
 
 
 @genbench.dataset(
-    checksum=SVHN.identity,
+    checksum=SVHN.checksum,
     task=TASK,
     examples=73_257,
     source="Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
@@ -38,7 +38,7 @@ def svhn(root: Path | None) -> genbench.Data:
     """SVHN: 73,257 and 26,032 digits of house numbers, 32 x 32 pixels in colour, 10 classes."""
     paths = SVHN.fetch(root)
     train, test = (_read(paths[file.name]) for file in SVHN.files)
-    return genbench.Data(train, test, TASK, SVHN.identity)
+    return genbench.Data(train, test, TASK, SVHN.checksum)
 
 
 def _read(path: Path) -> genbench.Split:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.canonical import digest
+from genbench.base.errors import first_line
 from genbench.base.values import Status
 from genbench.contract.components import Kind
 from genbench.host import Host
@@ -57,7 +58,7 @@ class Worker:
         except MemoryError:
             raise
         except Exception as fault:
-            reason = f"{type(fault).__name__}: {str(fault).strip().splitlines()[0] if str(fault) else ''}"
+            reason = f"{type(fault).__name__}: {first_line(fault)}"
             self._emit({"event": "failed", "reason": reason, "detail": traceback.format_exc()})
         else:
             seconds = time.perf_counter() - began

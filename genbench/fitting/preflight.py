@@ -10,7 +10,7 @@ from genbench.base.errors import InvalidInput
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.planning.coverage import check_planned
-from genbench.planning.plan import Identity, Plan, Trial, make_plan
+from genbench.planning.plan import DataFacts, Plan, Trial, make_plan
 from genbench.planning.suite import Suite
 
 __all__ = ["plan_suite"]
@@ -22,17 +22,17 @@ def plan_suite(
 ) -> Plan:  # fmt: skip
     """Expand a suite; data are loaded only for data sets that do not declare what they hold."""
 
-    def identify(component: Component, settings: Mapping[str, Any]) -> Identity:
+    def look_up(component: Component, settings: Mapping[str, Any]) -> DataFacts:
         declared = component.declared
         if declared.checksum is not None and declared.task is not None:
             task = declared.task(**settings) if callable(declared.task) else declared.task
-            return Identity(declared.checksum, task)
+            return DataFacts(declared.checksum, task)
         from genbench.fitting import splits
 
         prepared = splits.prepare(component, settings, data)
-        return Identity(prepared.checksum, prepared.task)
+        return DataFacts(prepared.checksum, prepared.task)
 
-    plan = make_plan(suite, identify, limit=limit, shard=shard)
+    plan = make_plan(suite, look_up, limit=limit, shard=shard)
     if limit is None:
         check_planned(suite.claims, plan.whole, suite.name)
     return plan

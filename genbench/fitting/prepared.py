@@ -61,7 +61,7 @@ class PreparedData:
     folder: Path
 
     @property
-    def identity(self) -> list[Any]:
+    def stream_key(self) -> list[Any]:
         """What the seeds of sub-sampling and label noise depend on: the data set, never sizes of subsets."""
         return [self.name, dict(self.settings)]
 

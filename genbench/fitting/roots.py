@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genbench.base.data import Split
-from genbench.base.errors import InvalidInput, NotApplicable
+from genbench.base.errors import InvalidInput, NotApplicable, first_line
 from genbench.fitting.building import build
 from genbench.host import Host
 from genbench.networks.walk import Snapshots, Walk
@@ -84,7 +84,7 @@ def _loaded(network: nn.Module, state: Mapping[str, torch.Tensor], device: str) 
     try:
         model.load_state_dict(state)
     except RuntimeError as fault:
-        raise InvalidInput(f"the weights do not fit the network: {str(fault).splitlines()[0]}") from None
+        raise InvalidInput(f"the weights do not fit the network: {first_line(fault)}") from None
     return model.to(device).eval()
 
 

@@ -132,7 +132,7 @@ def load_test(prepared: PreparedData, *, mean: Tensor, std: Tensor, test_size: i
     if test_size is None:
         return Split(_normalized(whole.inputs, mean, std), whole.targets.clone())
     _check_test_size(prepared, test_size)
-    order = permutation(stream_seed("subset", 0, prepared.identity, "test"), examples)
+    order = permutation(stream_seed("subset", 0, prepared.stream_key, "test"), examples)
     chosen = torch.from_numpy(order[:test_size])
     return Split(_normalized(whole.inputs[chosen], mean, std), whole.targets[chosen])
 
@@ -153,7 +153,7 @@ def check_sizes(
 
 def _order(prepared: PreparedData, seed_index: int) -> np.ndarray:
     """The training split in the order in which a seed takes examples."""
-    return permutation(stream_seed("subset", seed_index, prepared.identity), prepared.examples["train"])
+    return permutation(stream_seed("subset", seed_index, prepared.stream_key), prepared.examples["train"])
 
 
 def _training_size(prepared: PreparedData, train_size: int | None, validation_size: int) -> int:
@@ -186,7 +186,7 @@ def _with_noise(
         raise InvalidInput(
             f"dataset '{prepared.name}': label noise needs a classification task of two classes or more"
         )
-    drawn = uniforms(stream_seed("noise", seed_index, prepared.identity), len(targets), columns=2)
+    drawn = uniforms(stream_seed("noise", seed_index, prepared.stream_key), len(targets), columns=2)
     return corrupted(targets, classes, rate, kind, drawn)
 
 

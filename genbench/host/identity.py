@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest, stream_seed
@@ -46,7 +46,7 @@ def _identity(component: Component, settings: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def seed_for(key: str, seed: int) -> Any:
+def seed_for(key: str, seed: int) -> Callable[[Component, Mapping[str, Any]], int]:
     """The seeds of the components that measure one fit: stream ``measure``, of the fit and the component."""
     return lambda component, settings: stream_seed("measure", seed, key, spell(component, settings))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pluggy
 
-from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
 from genbench.base.names import CORE, fold
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
@@ -176,7 +176,7 @@ def _foreign_code() -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as fault:  # a plugin may call sys.exit or raise anything
-        raise _Fault(f"{type(fault).__name__}: {_first_line(fault)}") from None
+        raise _Fault(f"{type(fault).__name__}: {first_line(fault)}") from None
 
 
 def listed(plugin: Plugin, hook: str, function: Callable[[], Any], wanted: tuple[type, ...]) -> list[Any]:
@@ -206,10 +206,6 @@ def _module(source: PluginSource) -> types.ModuleType:
     sys.modules[module.__name__] = module
     exec(compile(source.text, source.file, "exec"), module.__dict__)
     return module
-
-
-def _first_line(fault: BaseException) -> str:
-    return (str(fault).strip() or "no message").splitlines()[0]
 
 
 def _wrong_hooks(module: types.ModuleType) -> list[str]:
@@ -275,7 +271,7 @@ def _collect(plugin: Plugin, declared: Iterable[Any]) -> None:
             plugin.problems.append(str(fault))
             continue
         except Exception as fault:  # a declaration or a signature may hold anything
-            plugin.problems.append(f"{each!r}: {type(fault).__name__}: {_first_line(fault)}")
+            plugin.problems.append(f"{each!r}: {type(fault).__name__}: {first_line(fault)}")
             continue
         names = [(component.kind, fold(name)) for name in (component.name, *component.declared.aliases)]
         taken = next((seen[name] for name in names if name in seen), None)

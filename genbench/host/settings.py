@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, get_args
 
 from genbench.base.canonical import canonical_json
-from genbench.base.errors import InvalidInput, nearest
+from genbench.base.errors import InvalidInput, explained, nearest
 from genbench.contract.components import Component, Setting
 
 __all__ = ["NONE", "check", "complete", "parse_variant", "read_literal", "spell", "split_at_commas"]
@@ -90,7 +90,7 @@ def _adapter(annotation: Any) -> Any:
 
 
 def _explained(fault: Mapping[str, Any], value: Any) -> str:
-    message = str(fault["msg"]).replace("Input should be", "should be").replace("a valid ", "a ")
+    message = explained(fault).replace("a valid ", "a ")
     message = message.replace("a array", "a list").replace("a integer", "an integer")
     if fault["type"] == "literal_error" and isinstance(value, str):
         message += nearest(value, re.findall(r"'([^']*)'", message))

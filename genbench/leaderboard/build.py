@@ -22,12 +22,11 @@ from genbench.planning.sameness import suite_digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BADGES", "FORMAT", "badge", "build", "read_leaderboard"]
+__all__ = ["FORMAT", "badge", "build", "read_leaderboard"]
 
 FORMAT = 1
 """Raised when a key of ``leaderboard.json`` changes its meaning."""
 
-BADGES = ("not reproduced", "self-reported", "spot-checked", "reproduced")
 """What is known of an entry beyond its own word, from worst to best."""
 
 ENTRY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.canonical import canonical_json
+from genbench.base.errors import first_line
 from genbench.base.outcomes import TARGETS
 from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
 from genbench.leaderboard.schema import FORMAT, check_line
@@ -157,7 +158,7 @@ def _suite(content: bytes, problems: list[str]) -> dict[str, Any]:
         # Dates and infinities are TOML, but nothing that a suite holds.
         canonical_json(suite)
     except (ValueError, TypeError, RecursionError) as fault:
-        why = "nested too deep" if isinstance(fault, RecursionError) else str(fault).splitlines()[0]
+        why = "nested too deep" if isinstance(fault, RecursionError) else first_line(fault)
         problems.append(f"suite.toml: is no suite: {why}")
         return {}
     for key in ("name", "title", "notes"):

@@ -12,7 +12,7 @@ from genbench.base.canonical import canonical_json
 from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput
 from genbench.host.settings import NONE, parse_variant
-from genbench.planning.grid import AXES, DEFAULT_PROTOCOL
+from genbench.planning.grid import AXES, DEFAULT_PROTOCOL, is_axis
 from genbench.planning.plan import LARGEST_GRID
 
 __all__ = ["point_of", "points_of"]
@@ -118,20 +118,13 @@ class _Expansion:
     def _points(self, known: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
         defaults = {**known["defaults"], **(SPLITS if known["kind"] == "dataset" else {})}
         axes = {
-            name: value if _is_axis(name in known["lists"], value) else [value]
+            name: value if is_axis(value, of_a_list=name in known["lists"]) else [value]
             for name, value in values.items()
         }
         _check_size(math.prod(len(each) for each in axes.values()))
         for combination in itertools.product(*axes.values()):
             given = dict(zip(axes, combination, strict=True))
             yield _text(known["name"], {**defaults, **given})
-
-
-def _is_axis(is_list: bool, value: Any) -> bool:
-    """A list is an axis, unless the setting itself is a list; then a list of lists is."""
-    if not isinstance(value, list):
-        return False
-    return all(isinstance(each, list) for each in value) if is_list and value else not is_list
 
 
 def _text(name: str, settings: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
+from genbench.base.errors import explained
 from genbench.base.values import Status, StopReason
 
 __all__ = ["FORMAT", "LINES", "check_line"]
@@ -19,7 +20,6 @@ Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Line = Annotated[str, StringConstraints(max_length=2000)]
 Counted = Annotated[int, Ge(0)]
-Share = Annotated[float, Ge(0)]
 Number = float | None
 Seconds = Annotated[float, Ge(0)]
 OPEN_SETTINGS = dict[Name, Any]
@@ -208,4 +208,4 @@ def _explained(fault: Any) -> str:
         return f"key {shown(where)} is missing"
     given = fault["input"]
     said = f", not {shown(str(given))}" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{shown(where)}: {fault['msg'].replace('Input should', 'should')}{said}"
+    return f"{shown(where)}: {explained(fault)}{said}"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genbench.base.errors import NotApplicable
+from genbench.base.errors import NotApplicable, first_line
 from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
@@ -146,7 +146,7 @@ class _Engine:
         try:
             return as_number(outcome)
         except Exception as fault:  # an object of the plugin's may raise anything when read as a number
-            return Failure(Status.ERROR, f"{node.spelling} {_first_line(fault)}")
+            return Failure(Status.ERROR, f"{node.spelling} {first_line(fault)}")
 
     def _probe(self, key: str) -> Any:
         """The result of a probe, computed now if it is not there; or its failure."""
@@ -199,7 +199,7 @@ class _Engine:
         except NotApplicable as why:
             outcome = Failure(Status.NOT_APPLICABLE, str(why) or f"{node.spelling} says so, without a reason")
         except (Exception, SystemExit) as fault:
-            text = f"{kind} {node.spelling} raised {type(fault).__name__}: {_first_line(fault)}"
+            text = f"{kind} {node.spelling} raised {type(fault).__name__}: {first_line(fault)}"
             outcome = Failure(Status.ERROR, text, traceback.format_exc())
         if self._spent is not None and cost_key in self._costs:
             self._spent(node.spelling, kind, self._costs[cost_key].seconds, self._costs[cost_key].memory)
@@ -312,7 +312,3 @@ def device_of(model: nn.Module | None) -> torch.device:
         for tensor in (*model.parameters(), *model.buffers()):
             return tensor.device
     return torch.device("cpu")
-
-
-def _first_line(fault: BaseException) -> str:
-    return str(fault).partition("\n")[0] or "without a message"

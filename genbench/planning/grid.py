@@ -22,6 +22,7 @@ __all__ = [
     "as_axes",
     "axis_faults",
     "check_point",
+    "is_axis",
 ]
 
 AXES = ("dataset", "model", "protocol", "regularizers", "seeds")
@@ -114,7 +115,7 @@ class Grid:
 def as_axes(component: Component, values: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The values that each of the given settings takes; a single value is an axis of one."""
     return {
-        name: value if _is_axis(component.settings.get(name), value) else [value]
+        name: value if is_axis(value, of_a_list=_takes_lists(component.settings.get(name))) else [value]
         for name, value in values.items()
     }
 
@@ -152,12 +153,14 @@ def _constructible(component: Component, settings: Mapping[str, Any]) -> list[st
     return []
 
 
-def _is_axis(known: Setting | None, value: Any) -> bool:
+def is_axis(value: Any, *, of_a_list: bool) -> bool:
     """A list is an axis, unless the setting itself is a list; then a list of lists is."""
     if not isinstance(value, list):
         return False
+    return all(isinstance(each, list) for each in value) if of_a_list and value else not of_a_list
+
+
+def _takes_lists(known: Setting | None) -> bool:
     annotation = getattr(known, "annotation", None)
-    nested = any(
-        get_origin(each) in (list, tuple) for each in (annotation, *get_args(annotation))
-    ) or annotation in (list, tuple)
-    return all(isinstance(each, list) for each in value) if nested and value else not nested
+    alternatives = (annotation, *get_args(annotation))
+    return annotation in (list, tuple) or any(get_origin(each) in (list, tuple) for each in alternatives)

@@ -17,7 +17,7 @@ from genbench.planning.axes import axis_values
 from genbench.planning.grid import Alternative, Grid
 from genbench.planning.suite import Suite
 
-__all__ = ["Chosen", "Identity", "Plan", "Trial", "make_plan", "sees_other_examples"]
+__all__ = ["Chosen", "DataFacts", "Plan", "Trial", "make_plan", "sees_other_examples"]
 
 
 LARGEST_GRID = 1_000_000
@@ -46,8 +46,8 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What planning must know of a data set: its content's checksum and its task."""
+class DataFacts:
+    """What planning must know of a data set: the checksum of its content, and its task."""
 
     checksum: str
     task: Task
@@ -197,7 +197,7 @@ class Plan:
 
 def make_plan(
     suite: Suite,
-    identify: Callable[[Component, Mapping[str, Any]], Identity],
+    look_up: Callable[[Component, Mapping[str, Any]], DataFacts],
     *,
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
@@ -206,7 +206,7 @@ def make_plan(
 
     Parameters
     ----------
-    identify : callable
+    look_up : callable
         From a data set and its settings to its checksum and task.
     limit : int, optional
         Take the first so many trials only.
@@ -232,7 +232,7 @@ def make_plan(
         )
     _check_stacks(suite)
     unique: dict[str, Trial] = {}
-    for trial in _points(suite, identify):
+    for trial in _points(suite, look_up):
         unique.setdefault(trial.key, trial)
         if limit is not None and len(unique) >= limit:
             break
@@ -251,22 +251,22 @@ def _check_stacks(suite: Suite) -> None:
         raise InvalidInput(f"suite '{suite.name}': regularizers: {each}" for each in problems)
 
 
-def _points(suite: Suite, identify: Callable[..., Identity]) -> Iterator[Trial]:
+def _points(suite: Suite, look_up: Callable[..., DataFacts]) -> Iterator[Trial]:
     split_names = {each.name for each in fields(SplitSettings)}
-    identities: dict[str, Identity] = {}
+    facts: dict[str, DataFacts] = {}
     for grid in suite.grids:
         for (data, settings), *rest in _combinations(grid):
             own = {name: value for name, value in settings.items() if name not in split_names}
             splits = {name: value for name, value in settings.items() if name in split_names}
             known = canonical_json([data.full_name, own])
-            if known not in identities:
-                identities[known] = identify(data, own)
+            if known not in facts:
+                facts[known] = look_up(data, own)
             model, protocol, stack, seed = rest
             yield Trial(
                 dataset=Chosen.of(data, own),
                 splits=splits,
-                checksum=identities[known].checksum,
-                task=identities[known].task,
+                checksum=facts[known].checksum,
+                task=facts[known].task,
                 model=Chosen.of(*model),
                 protocol=Chosen.of(*protocol),
                 regularizers=tuple(Chosen.of(*each) for each in stack),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from genbench.base.constraints import Count, NonNegative, Positive
 from genbench.base.data import SplitSettings
-from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.errors import InvalidInput, UsageError, explained, nearest
 from genbench.base.outcomes import TARGETS
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
@@ -314,7 +314,7 @@ class _FileKeys:
                 json.dumps(content[key], allow_nan=False), strict=True
             )
         except ValidationError as fault:
-            message = fault.errors()[0]["msg"].replace("Input should be", "should be")
+            message = explained(fault.errors()[0])
             self.reader.complain(key, f"{message}, not {content[key]!r}")
         except (TypeError, ValueError):
             self.reader.complain(key, f"cannot be {content[key]!r}")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.base.errors import first_line
 from genbench.networks.gradient_products import gradient_pieces, trained_parameters
 from genbench.networks.passes import evenly_spaced
 from genbench.networks.walk import Snapshots, Walk, walk_through
@@ -180,7 +181,7 @@ def _networks(model: nn.Module, snapshots) -> Iterator[tuple[int, nn.Module]]:
         try:
             network.load_state_dict(state)
         except RuntimeError as fault:
-            reason = str(fault).splitlines()[0]
+            reason = first_line(fault)
             raise genbench.NotApplicable(f"snapshot {step} does not fit the network: {reason}") from None
         yield step, network
 

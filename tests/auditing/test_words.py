@@ -11,7 +11,7 @@ from genbench.auditing.transformations import TRANSFORMATIONS
 from genbench.auditing.words import change_in_words, repeatability_in_words
 
 
-@pytest.mark.parametrize("audit", stored.AUDITS)
+@pytest.mark.parametrize("audit", ["invariance", "repeatability", "cost"])
 def test_a_table_comes_with_genbench_and_says_how_it_was_made(audit):
     table = stored.stored(audit)
     assert (table["audit"], table["format"]) == (audit, stored.FORMAT)

@@ -73,6 +73,6 @@ def test_wrong_content_from_a_server_is_refused(published, tmp_path, cache):
 
 
 def test_identity_needs_no_files(published):
-    assert published.identity.startswith("md5s:")
+    assert published.checksum.startswith("md5s:")
     alone = Publication("toy", published.files[:1], (".",))
-    assert alone.identity == f"md5:{md5(b'one.bin')}"
+    assert alone.checksum == f"md5:{md5(b'one.bin')}"

@@ -13,7 +13,7 @@ from genbench.execution.runner import Runner
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.plugin import PluginSource
-from genbench.planning.plan import Identity, make_plan
+from genbench.planning.plan import DataFacts, make_plan
 from genbench.planning.suite import load_suite
 from genbench.runs.store import Folder
 
@@ -210,7 +210,7 @@ def run(tmp_path):
         suite = load_suite(suite_file, host)
         folder.open_for(suite)
         task = Task("classification", (4,), 2)
-        plan = make_plan(suite, lambda component, settings: Identity("sha256:0", task))
+        plan = make_plan(suite, lambda component, settings: DataFacts("sha256:0", task))
         battery = Battery.resolve([], host.probe_lookup)
         Runner(plan, folder, host, Instant(folder, failing), battery).run()
         return host.plugins[1].module.seen

@@ -14,7 +14,7 @@ from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.planning.axes import ABSENT, axis_named, axis_values
-from genbench.planning.plan import Identity, Plan, Trial, make_plan
+from genbench.planning.plan import DataFacts, Plan, Trial, make_plan
 from genbench.planning.suite import load_suite
 
 TASK = Task("classification", (1, 8, 8), 10)
@@ -65,8 +65,8 @@ def host_of(text: str = PLUGIN, **source) -> Host:
     return Host.of([PluginSource("room", file="room.py", text=text, distribution="genbench", **source)])
 
 
-def identify(component, settings) -> Identity:
-    return Identity("sha256:0123", TASK)
+def look_up(component, settings) -> DataFacts:
+    return DataFacts("sha256:0123", TASK)
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def plan(tmp_path):
     """Plans a suite given as text."""
 
     def planned(
-        text: str = GRID, *, host: Host | None = None, identify=identify, file="own.toml", **options
+        text: str = GRID, *, host: Host | None = None, look_up=look_up, file="own.toml", **options
     ) -> Plan:
         path = tmp_path / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
-        return make_plan(load_suite(path, host or host_of()), identify, **options)
+        return make_plan(load_suite(path, host or host_of()), look_up, **options)
 
     return planned
 
@@ -133,7 +133,7 @@ def test_a_data_set_is_identified_once_whatever_the_sizes_of_its_splits(plan):
 
     def counting(component, settings):
         asked.append((component.name, dict(settings)))
-        return Identity("sha256:0123", TASK)
+        return DataFacts("sha256:0123", TASK)
 
     text = """
     dataset = { name = "made", examples = [50, 60], train_size = [10, 20], normalize = [true, false] }
@@ -141,7 +141,7 @@ def test_a_data_set_is_identified_once_whatever_the_sizes_of_its_splits(plan):
     protocol = "plain"
     seeds = 5
     """
-    plan(text, identify=counting)
+    plan(text, look_up=counting)
     assert asked == [("made", {"examples": 50, "noise": 0.0}), ("made", {"examples": 60, "noise": 0.0})]
 
 
@@ -330,7 +330,7 @@ def test_checksum_threads_trainer_and_seed_change_the_key(plan, monkeypatch):
     text = 'dataset = "made"\nmodel = "deep"\nprotocol = "plain"\n'
     found = [
         plan(text),
-        plan(text, identify=lambda component, settings: Identity("sha256:9999", TASK)),
+        plan(text, look_up=lambda component, settings: DataFacts("sha256:9999", TASK)),
         plan(text + "threads = 2"),
         plan(text + "seeds = [1]"),
     ]

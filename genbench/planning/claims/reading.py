@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from genbench.base.errors import InvalidInput, nearest
+from genbench.base.errors import InvalidInput, explained, nearest
 from genbench.base.outcomes import COLUMNS
 from genbench.contract.components import Kind
 from genbench.host import Host
@@ -58,7 +58,7 @@ def _faults(table: Mapping[str, Any]) -> list[str]:
             TypeAdapter(types[key]).validate_json(json.dumps(table[key], allow_nan=False), strict=True)
         except ValidationError as fault:
             hint = nearest(table[key], NEEDS) if key == "statistic" and isinstance(table[key], str) else ""
-            message = fault.errors()[0]["msg"].replace("Input should be", "should be")
+            message = explained(fault.errors()[0])
             faults.append(f"{key}: {message}, not {table[key]!r}{hint}")
         except (TypeError, ValueError):
             faults.append(f"{key}: cannot be {table[key]!r}")
