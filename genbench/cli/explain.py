@@ -17,29 +17,17 @@ from genbench.cli import options
 @options.as_json
 def command(run: Path, trial: str, json_: bool) -> None:
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
+    from genbench.runs.status import read_trial
     from genbench.runs.store import Folder
 
-    folder = Folder(run, options.warn)
-    folder.suite_content()
-    keys = [each for each in folder.fit_keys() if each.startswith(trial)]
-    if len(keys) != 1:
-        found = f"{len(keys)} trials of '{run}' begin" if keys else f"no trial of '{run}' begins"
-        raise UsageError(f"{found} with '{trial}'; 'genbench export' lists the keys")
-    stored = folder.fit(keys[0])
-    values = folder.measured(keys[0]).values
-    content = {
-        "key": keys[0],
-        "fit": stored.record if stored else None,
-        "failure": folder.failure(keys[0]),
-        "values": values,
-    }
+    content = read_trial(Folder(run, options.warn), trial)
     if json_:
         options.echo_json(content)
         return
-    record = stored.record if stored else content["failure"]
+    record = content["fit"] or content["failure"]
     if record is None:
-        raise UsageError(f"trial '{keys[0]}' has neither a fit nor a recorded failure")
-    _print(keys[0], record, values, has_fit=stored is not None)
+        raise UsageError(f"trial '{content['key']}' has neither a fit nor a recorded failure")
+    _print(content["key"], record, content["values"], has_fit=content["fit"] is not None)
 
 
 def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import options
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from genbench.ranking import Board, Flips
 
 
@@ -123,7 +121,13 @@ class _Table:
     def __init__(self, path: Path, converged_only: bool):
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")
-        self._frame = _read(path)
+        from genbench.ranking.files import FORMATS, read_file
+
+        if not path.exists():
+            raise UsageError(f"'{path}' is neither a run folder nor a table file")
+        if path.suffix.lower() not in FORMATS:
+            raise UsageError(f"'{path}': a table is a {', '.join(FORMATS)} file")
+        self._frame = read_file(path)
 
     def column(self, word: str) -> str:
         """A table knows columns only."""
@@ -161,27 +165,3 @@ def _print_why(board: Board, measure: str, form: str | None) -> None:
 
 def _shown(value: Any) -> str:
     return f"{value:+.3f}" if isinstance(value, float) else str(value)
-
-
-def _refuse_repeated(path: Path, names: list[Any]) -> None:
-    """pandas would give the second of two columns of one name another name and say nothing."""
-    repeated = sorted({name for name in names if isinstance(name, str) and names.count(name) > 1})
-    if repeated:
-        raise InvalidInput(f"{path}: column '{repeated[0]}' appears twice; rename or drop one")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.exists():
-        raise UsageError(f"'{path}' is neither a run folder nor a table file")
-    readers: dict[str, Any] = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".json": pd.read_json}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"'{path}': a table is a {', '.join(readers)} file")
-    try:
-        if path.suffix.lower() == ".csv":
-            _refuse_repeated(path, list(pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]))
-        return reader(path)
-    except (OSError, ValueError, ImportError) as fault:
-        raise InvalidInput(f"{path}: cannot be read as a table: {first_line(fault)}") from None

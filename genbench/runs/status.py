@@ -7,11 +7,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from genbench.base.errors import UsageError
 from genbench.base.values import Status
 from genbench.runs.results import read_table
 from genbench.runs.store import Folder
 
-__all__ = ["read_status"]
+__all__ = ["read_status", "read_trial"]
 
 
 def read_status(path: Path) -> dict[str, Any]:
@@ -74,6 +75,42 @@ def read_status(path: Path) -> dict[str, Any]:
         "damaged": damaged,
         "conflicts": conflicts,
         "warnings": [*table.notes, *_changed_sources(folder)],
+    }
+
+
+def read_trial(folder: Folder, start: str) -> dict[str, Any]:
+    """What there is of one trial.
+
+    Parameters
+    ----------
+    start : str
+        Its key, or the beginning of it.
+
+    Returns
+    -------
+    dict
+        ``key``; the records ``fit`` and ``failure``, None where there is none; ``values`` by measure.
+
+    Raises
+    ------
+    UsageError
+        No trial, or several, have a key that begins so.
+    InvalidInput
+        The folder is no run folder.
+    """
+    folder.suite_content()
+    keys = [each for each in folder.fit_keys() if each.startswith(start)]
+    if len(keys) != 1:
+        found = (
+            f"{len(keys)} trials of '{folder.path}' begin" if keys else f"no trial of '{folder.path}' begins"
+        )
+        raise UsageError(f"{found} with '{start}'; 'genbench export' lists the keys")
+    stored = folder.fit(keys[0])
+    return {
+        "key": keys[0],
+        "fit": stored.record if stored else None,
+        "failure": folder.failure(keys[0]),
+        "values": folder.measured(keys[0]).values,
     }
 
 
