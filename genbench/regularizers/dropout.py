@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 import genbench
 from genbench.base.constraints import Probability
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput
 from genbench.contract.regularizer import Regularizer
-
-if TYPE_CHECKING:
-    from torch import nn
+from genbench.networks.surgery import with_dropout
 
 
 @genbench.regularizer(source="Srivastava et al. 2014, section 4")
@@ -36,8 +35,6 @@ class Dropout(Regularizer):
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Set the rate of the network's dropout modules, or put dropout behind its activations."""
-        from genbench.networks.surgery import with_dropout
-
         try:
             return with_dropout(model, self.rate)
         except InvalidInput as fault:

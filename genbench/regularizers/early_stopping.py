@@ -10,6 +10,7 @@ import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.base.data import Split, Task
 from genbench.contract.regularizer import Epoch, Planned, Regularizer, Training
+from genbench.training.evaluation import evaluate
 
 __all__ = ["EarlyStopping"]
 
@@ -81,8 +82,6 @@ class EarlyStopping(Regularizer):
             epoch.model.load_state_dict(epoch.state.best_state)
 
     def _loss(self, epoch: Epoch) -> float:
-        from genbench.training.evaluation import evaluate
-
         watch: _Watch = epoch.state
         if self.on == "training":
             loss = epoch.history["train_loss"][-1]

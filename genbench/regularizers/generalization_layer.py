@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import torch
 from annotated_types import Ge
+from torch import nn
 
 import genbench
 from genbench.base.constraints import Fraction, NonNegative, Positive, Probability
@@ -24,10 +26,6 @@ from genbench.regularizers.added_layers import (
     shape_fault,
     square_layer,
 )
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 __all__ = ["GeneralizationLayer", "GeneralizationLayerDropout"]
 
@@ -265,8 +263,6 @@ class GeneralizationLayerDropout(_Inserting):
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Insert the layers, each with activation and dropout, as one sequence into the network itself."""
-        from torch import nn
-
         if self.layers == 0:
             return model
         name, behind, shape = self._place(model, task)

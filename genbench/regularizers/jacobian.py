@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
 
 import genbench
 from genbench.base.constraints import NonNegative
 from genbench.contract.regularizer import Planned, Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from genbench.networks.margins import margins_of
 
 __all__ = ["Jacobian", "margins"]
 
@@ -60,8 +61,6 @@ class Jacobian(Regularizer):
 
     def penalty(self, step: Step) -> Tensor | None:
         """The penalty, shape (), in float32 or wider; None at strength 0."""
-        import torch
-
         if self.strength == 0:
             return None
         assert step.outputs is not None
@@ -78,6 +77,4 @@ class Jacobian(Regularizer):
 
 def margins(outputs: Tensor, targets: Tensor) -> Tensor:
     """f_y − max_{j≠y} f_j of each example, shape (b,); of class probabilities, y is the most probable."""
-    from genbench.networks.margins import margins_of
-
     return margins_of(outputs, targets.argmax(1) if targets.is_floating_point() else targets)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Fraction
 from genbench.contract.regularizer import Planned, Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @genbench.regularizer(source="Szegedy et al. 2016, section 7")
@@ -36,8 +35,6 @@ class LabelSmoothing(Regularizer):
         self, step: Step, outputs: Tensor, targets: Tensor, inner: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         """The loss below on smoothed class probabilities (b, classes); on the targets themselves if s = 0."""
-        from torch.nn import functional as F
-
         if self.smoothing == 0:
             return inner(outputs, targets)  # the very bits of cross-entropy with class indices
         classes = outputs.shape[1]

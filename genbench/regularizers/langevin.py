@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 import genbench
 from genbench.base.constraints import Fraction, NonNegative, Positive
 from genbench.contract.regularizer import Regularizer, Step
@@ -49,8 +51,6 @@ class Langevin(Regularizer):
 
     def after_update(self, step: Step) -> None:
         """Add noise of this step's deviation to the trained parameters."""
-        import torch
-
         deviation = self.deviation(step.index)
         if deviation == 0:
             return

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Fraction, NonNegative
 from genbench.base.data import Task
 from genbench.contract.regularizer import Planned, Regularizer, Step, Training
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["LabelNoise", "Mixup"]
 
@@ -49,9 +51,6 @@ class LabelNoise(Regularizer):
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
         """The inputs as they are, and noisy targets; None where no noise is set."""
-        import torch
-        from torch.nn import functional as F
-
         targets, generator, task = step.targets, step.generator, step.state
         if task.kind == "regression":
             if self.deviation == 0:
@@ -92,16 +91,11 @@ class Mixup(Regularizer):
 
     def start(self, training: Training) -> tuple[Any, Task]:
         """A generator of the shares a, seeded by the regularizer's own, and the task."""
-        import numpy as np
-
         # torch draws from a Beta distribution from its global stream only.
         return np.random.default_rng(training.generator.initial_seed()), training.task
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
         """Mixed inputs and mixed targets, labels as class probabilities (b, classes); None if α = 0."""
-        import torch
-        from torch.nn import functional as F
-
         if self.alpha == 0:
             return None
         draws, task = step.state

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
+from torch import nn
 
 import genbench
 from genbench.base.data import Task
@@ -13,9 +14,6 @@ from genbench.contract.regularizer import Regularizer
 from genbench.models.layers import NoNormalization, Normalization, normalization_layer
 from genbench.networks.roles import module_roles
 from genbench.networks.surgery import insert_after, passages, replace
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm"]
 
@@ -29,8 +27,6 @@ class _Normalizing(Regularizer):
     kind: ClassVar[Normalization]
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
-        from torch import nn
-
         if self.layers == 0:
             return model
         roles = module_roles(model)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
 
 import genbench
 from genbench.base.constraints import NonNegative
 from genbench.base.errors import NotApplicable
 from genbench.contract.regularizer import Planned, Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from genbench.networks.kinds import BatchNorm
+from genbench.networks.paths import OnlySums, gains, refuse_recurrence
 
 __all__ = ["PathNorm", "sum_over_paths"]
 
@@ -45,8 +48,6 @@ class PathNorm(Regularizer):
 
     def check(self, planned: Planned) -> None:
         """Refuse a network through which no sum over paths passes."""
-        import torch
-
         like = next(planned.model.parameters())
         ones = torch.ones(1, *planned.task.input_shape, device=like.device, dtype=like.dtype)
         try:
@@ -80,11 +81,6 @@ def sum_over_paths(model: nn.Module, like: Tensor) -> Tensor:
     NotApplicable
         A sum over paths does not pass through the network.
     """
-    import torch
-    from torch.func import functional_call
-
-    from genbench.networks.paths import OnlySums, gains, refuse_recurrence
-
     refuse_recurrence(model)
     tensors = {name: each.square() for name, each in model.named_parameters()}
     tensors |= {name: each.square() for name, each in gains(model).items()}
@@ -95,10 +91,6 @@ def sum_over_paths(model: nn.Module, like: Tensor) -> Tensor:
 
 def _squared_normalizations(model: nn.Module) -> dict[str, Tensor]:
     """Tensors with which each batch norm multiplies by the square of its scale and adds that of its shift."""
-    import torch
-
-    from genbench.networks.kinds import BatchNorm
-
     found: dict[str, Tensor] = {}
     for name, norm in model.named_modules():
         if not isinstance(norm, BatchNorm):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
+import torch
 from annotated_types import Ge, Le
+from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count, Positive
 from genbench.contract.regularizer import Planned, Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from genbench.networks.kinds import is_batch_norm
 
 __all__ = ["MedianOfMeans", "Winsorized", "winsorized_mean"]
 
@@ -174,8 +175,6 @@ def winsorized_mean(values: Tensor, level: float, interpolation: Interpolation =
     level : float
         From 0 to 50, which is the median.
     """
-    import torch
-
     flat = values.flatten(1) if values.dim() > 1 else values.unsqueeze(1)
     means = []
     for columns in flat.split(CPU_COLUMNS if flat.device.type == "cpu" else COLUMNS, dim=1):
@@ -188,9 +187,6 @@ def winsorized_mean(values: Tensor, level: float, interpolation: Interpolation =
 
 def _sorted(columns: Tensor) -> Tensor:
     """Each column upwards; on a CPU by NumPy, which sorts short columns ten times as fast as torch does."""
-    import numpy as np
-    import torch
-
     if columns.device.type == "cpu" and columns.dtype in (torch.float32, torch.float64):
         return torch.from_numpy(np.sort(columns.numpy(), axis=0))
     return columns.sort(0).values
@@ -232,8 +228,6 @@ def _robust_gradient(
 
 def _group_gradients(step: Step, names: Sequence[str], groups: int) -> tuple[dict[str, Tensor], Tensor]:
     """Gradients of the mean loss of groups of examples that follow one another, stacked, and these losses."""
-    import torch
-
     parameters = [step.model.get_parameter(name) for name in names]
     losses, found = [], []
     for inputs, targets in zip(
@@ -269,20 +263,14 @@ def _batch(planned: Planned) -> int:
 
 def _batch_norm(model: nn.Module) -> str:
     """Name of the first batch normalization; empty where there is none."""
-    from genbench.networks.kinds import is_batch_norm
-
     return next((name for name, each in model.named_modules() if is_batch_norm(each)), "")
 
 
 def _random_state(like: Tensor) -> Tensor:
-    import torch
-
     return torch.cuda.get_rng_state(like.device) if like.is_cuda else torch.get_rng_state()
 
 
 def _set_random_state(like: Tensor, state: Tensor) -> None:
-    import torch
-
     if like.is_cuda:
         torch.cuda.set_rng_state(state, like.device)
     else:

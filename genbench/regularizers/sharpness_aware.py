@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
 
 import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.contract.regularizer import Planned, Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from genbench.networks.kinds import is_batch_norm
 
 __all__ = ["SharpnessAware"]
 
@@ -65,10 +66,6 @@ class SharpnessAware(Regularizer):
 
     def check(self, planned: Planned) -> None:
         """Refuse `per_example` where the network has batch normalization or recurrent layers."""
-        from torch import nn
-
-        from genbench.networks.kinds import is_batch_norm
-
         if not self.per_example or self.radius == 0:
             return
         for name, each in planned.model.named_modules():
@@ -83,8 +80,6 @@ class SharpnessAware(Regularizer):
         return self._for_each_example(step) if self.per_example else self._for_the_batch(step, inner)
 
     def _for_the_batch(self, step: Step, inner: Callable[[], Tensor]) -> Tensor:
-        import torch
-
         parameters = _trained(step.model)
         before = {name: each.detach().clone() for name, each in parameters.items()}
         loss = inner()
@@ -101,9 +96,6 @@ class SharpnessAware(Regularizer):
         return loss
 
     def _for_each_example(self, step: Step) -> Tensor:
-        import torch
-        from torch.func import functional_call, grad, vmap
-
         parameters = _trained(step.model)
         before = {name: each.detach() for name, each in parameters.items()}
 
@@ -128,8 +120,6 @@ class SharpnessAware(Regularizer):
 
     def _moves(self, weights: dict[str, Tensor], slopes: dict[str, Tensor]) -> dict[str, Tensor]:
         """One step uphill; none where the gradient is zero."""
-        import torch
-
         scales = {name: weights[name].abs() if self.adaptive else 1.0 for name in slopes}
         scaled = {name: scales[name] * each for name, each in slopes.items()}
         length = _norm(list(scaled.values()))
@@ -144,6 +134,4 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _norm(tensors: list[Tensor]) -> Tensor:
-    import torch
-
     return torch.stack([each.square().sum() for each in tensors]).sum().sqrt()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.contract.regularizer import Regularizer, Step
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["GeometricComplexity", "GradientNorm"]
 
@@ -49,8 +49,6 @@ class GeometricComplexity(Regularizer):
 
     def penalty(self, step: Step) -> Tensor | None:
         """The penalty or its estimate, shape (), from a pass of its own; None at strength 0."""
-        import torch
-
         if self.strength == 0:
             return None
         inputs = step.inputs.detach().requires_grad_()
@@ -64,8 +62,6 @@ class GeometricComplexity(Regularizer):
         return self.strength * total / len(inputs)
 
     def _vectors(self, step: Step, outputs: Tensor) -> list[Tensor]:
-        import torch
-
         if self.estimate == "exact":
             return [each.expand_as(outputs) for each in torch.eye(outputs.shape[1], device=outputs.device)]
         return [
@@ -95,8 +91,6 @@ class GradientNorm(Regularizer):
 
     def penalty(self, step: Step) -> Tensor | None:
         """The penalty, shape (), over the parameters that are trained; None at strength 0."""
-        import torch
-
         if self.strength == 0:
             return None
         assert step.outputs is not None

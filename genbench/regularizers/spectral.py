@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, NonNegative, Positive
 from genbench.contract.regularizer import Regularizer, Step, Training
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from genbench.networks.layers import weight_layers
+from genbench.networks.surgery import passages
 
 __all__ = ["SpectralNorm", "SpectralProduct"]
 
@@ -29,8 +30,6 @@ class _Direction:
 
     def singular_value(self, steps: int) -> Tensor:
         """⟨u, W v⟩ after so many steps of the power method, differentiable by the weights."""
-        import torch
-
         with torch.enable_grad():
             point = self._vector.clone().requires_grad_()
             for _ in range(steps):
@@ -67,16 +66,9 @@ class _Spectral(Regularizer):
         return self._values(step).clamp_min(1e-30).log()
 
     def _values(self, step: Step) -> Tensor:
-        import torch
-
         return torch.stack([each.singular_value(self.iterations) for each in step.state])
 
     def _directions(self, training: Training) -> list[_Direction]:
-        import torch
-
-        from genbench.networks.layers import weight_layers
-        from genbench.networks.surgery import passages
-
         layers = weight_layers(training.model)
         convolutions = {each.module for each in layers if each.convolution is not None}
         found, _ = passages(training.model, training.task, convolutions)

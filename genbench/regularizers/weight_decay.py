@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 import genbench
 from genbench.base.constraints import NonNegative
 from genbench.base.errors import InvalidInput
 from genbench.contract.regularizer import Planned, Regularizer
-
-if TYPE_CHECKING:
-    from torch import nn
+from genbench.networks.roles import ROLES, module_roles
+from genbench.networks.surgery import find_module
 
 
 @genbench.regularizer(source="Krogh and Hertz 1991, eq. 2")
@@ -49,9 +50,6 @@ class WeightDecay(Regularizer):
         return [{"params": parameters, "weight_decay": self.strength}]
 
     def _modules(self, model: nn.Module) -> list[nn.Module]:
-        from genbench.networks.roles import ROLES, module_roles
-        from genbench.networks.surgery import find_module
-
         if not self.on:
             return [model]
         roles = module_roles(model)
