@@ -71,6 +71,9 @@ def maximum_calibration_error(logits, targets, task, *, bins: Count = 15) -> Ten
 def adaptive_calibration_error(logits, targets, task, *, bins: Count = 15) -> Tensor:
     """`expected_calibration_error` in bins that hold equally many examples, in the order of their confidence.
 
+    Confidence is the probability of the predicted class (adaptive ECE). The ACE of Nixon et al., eq. 3, has
+    bins for the probabilities of every class and averages over the classes: another number.
+
     On the training data nearly all confidences lie in one bin of equal width; here they are told apart. The
     example of rank i, counted from 0, lies in bin ⌊i · bins / m⌋; sizes differ by one at most. Examples of
     equal confidence share what they are off, so that their order does not matter.

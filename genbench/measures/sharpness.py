@@ -169,6 +169,9 @@ def avg_sharpness(
 ) -> Tensor:  # fmt: skip
     """By how much random noise on the weights raises the training loss on average.
 
+    One direction deviates from the mean by a third of it to all of it: with 80 directions chance is about a
+    tenth of the value, and other implementations with fewer differ by more.
+
     Parameters
     ----------
     radius : float
