@@ -13,6 +13,7 @@ __all__ = [
     "InvalidInput",
     "MissingResult",
     "NotApplicable",
+    "Remark",
     "UsageError",
     "explained",
     "first_line",
@@ -56,6 +57,10 @@ class MissingResult(GenbenchError):
 
 class NotApplicable(Exception):
     """Raised by a measure or a probe that has no value for this fit; the text says why."""
+
+
+class Remark(UserWarning):
+    """What the user should know of an input that was read: something left out, or changed on the way."""
 
 
 def first_line(fault: BaseException) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 import genbench
-from genbench.base.errors import GenbenchError, nearest
+from genbench.base.errors import GenbenchError, Remark, nearest
 
 __all__ = ["cli", "main"]
 
@@ -102,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     words = [each for each in words if each != "--debug"]
     try:
-        code = cli.main(words, prog_name="genbench", standalone_mode=False)
+        with _remarks_as_lines():
+            code = cli.main(words, prog_name="genbench", standalone_mode=False)
     except click.ClickException as fault:
         if debug:
             raise
@@ -136,6 +140,23 @@ def _is_refused_table(fault: Exception) -> bool:
     """Ranking knows nothing of genbench's errors, and refuses bad tables in its own way."""
     ranking = sys.modules.get("genbench.ranking.errors")
     return ranking is not None and isinstance(fault, ranking.RankingError)
+
+
+@contextmanager
+def _remarks_as_lines() -> Iterator[None]:
+    """Say what is remarked of inputs as every other line; other warnings look as Python has them."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Remark):
+                _error(str(message))
+            else:
+                shown(message, category, *where, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", Remark)
+        yield
 
 
 def _error(line: str) -> None:

