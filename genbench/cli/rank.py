@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,11 @@ def command(
         "test_size": _size(test_size),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    source_ = _Run(source, converged_only) if source.is_dir() else _Table(source, converged_only)
+    source_ = (
+        _Run(source, converged_only)
+        if source.is_dir()
+        else _Table(source, converged_only, _named(target, given))
+    )
     if flips is not None:
         _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
         return
@@ -63,6 +67,9 @@ def command(
     if why is not None:
         _print_why(board, source_.column(why), form)
     elif form is not None:
+        if form == "csv" and isinstance(source_, _Table):
+            for note in board.notes:  # the other forms hold them
+                options.warn(note)
         click.echo(getattr(board, f"to_{form}")(no_cost=no_cost), nl=False)
     else:
         from genbench.report.terminal import print_ranking
@@ -94,6 +101,12 @@ def _size(text: str | None) -> float | str | None:
         return text
 
 
+def _named(target: str, given: Mapping[str, Any]) -> list[str]:
+    """The columns that the options speak of."""
+    several = [*(given.get("axes") or []), *(given.get("measures") or [])]
+    return [target, *several, *(each for each in given.values() if isinstance(each, str))]
+
+
 class _Run:
     """A run folder as a source of rankings."""
 
@@ -118,7 +131,7 @@ class _Run:
 class _Table:
     """Anybody's table as a source of rankings."""
 
-    def __init__(self, path: Path, converged_only: bool):
+    def __init__(self, path: Path, converged_only: bool, named: Sequence[str] = ()):
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")
         from genbench.ranking.files import FORMATS, read_file
@@ -127,7 +140,7 @@ class _Table:
             raise UsageError(f"'{path}' is neither a run folder nor a table file")
         if path.suffix.lower() not in FORMATS:
             raise UsageError(f"'{path}': a table is a {', '.join(FORMATS)} file")
-        self._frame = read_file(path)
+        self._frame = read_file(path, named)
 
     def column(self, word: str) -> str:
         """A table knows columns only."""

@@ -3,68 +3,111 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genbench.ranking.cells import MISSING, number
 from genbench.ranking.errors import RankingError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["boolean_column", "level_column", "numeric_column"]
+__all__ = ["boolean_column", "count_numbers", "is_index", "level_column", "numeric_column"]
+
+INDEX = re.compile(r"Unnamed: [0-9.]+( .*)?|__index_level_[0-9]+__|level_[0-9]+|index|")
+"""Names that are given to an index that has none."""
+
+LONGEST = 60
+"""Characters of a cell that a message shows."""
 
 ABSENT = "-"
 """Level of a setting that a component lacks; an empty cell of an axis counts as that."""
 
 
 def numeric_column(table: pd.DataFrame, name: str) -> np.ndarray:
-    """A column as float64, empty cells as NaN.
+    """A column as float64, empty cells as NaN; texts that spell numbers are numbers.
 
     Raises
     ------
     RankingError
-        A cell holds something that is no number.
+        A cell holds something that is no number; row and cell are named, and the file if it is known.
     """
     column = table[name]
-    try:
-        if getattr(column.dtype, "kind", "O") in "mM":  # dates, which numpy would turn into nanoseconds
-            raise TypeError
-        return column.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        pass
-    for row, cell in zip(table.index, column, strict=True):
-        if not _is_number(cell):
+    kind = getattr(column.dtype, "kind", "O")
+    if kind in "biuf" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy(dtype=float)
+    values = np.full(len(column), np.nan)
+    for place, (row, cell) in enumerate(zip(table.index, column, strict=True)):
+        value = _number(cell)
+        if value is None:
             raise RankingError(
-                f"column '{name}' is not numeric: row {row} holds {cell!r}; leave it out or give it numbers"
+                f"{_file(table)}column '{name}' is not numeric: row {row} holds {_shown(cell)}; "
+                "leave it out or give it numbers"
             )
-    raise RankingError(
-        f"column '{name}' is not numeric (type {column.dtype}); leave it out or give it numbers"
-    )
+        values[place] = value
+    return values
 
 
-def _is_number(cell: Any) -> bool:
-    if cell is None:
+def count_numbers(column: pd.Series) -> tuple[int, int]:
+    """How many cells of a column are numbers, and how many are not empty; truth values are no numbers."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return len(column), len(column)
+    filled = [cell for cell in column if not _is_empty(cell)]
+    found = [not isinstance(cell, bool | np.bool_) and _number(cell) is not None for cell in filled]
+    return sum(found), len(filled)
+
+
+def is_index(name: str, column: pd.Series) -> bool:
+    """Whether a column only numbers the rows, as programs write it that keep an index."""
+    if not INDEX.fullmatch(name) or column.dtype.kind not in "iuf":
+        return False
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    return bool(np.isin(np.sort(values) - np.arange(len(values)), (0.0, 1.0)).all()) and column.is_unique
+
+
+def _file(table: pd.DataFrame) -> str:
+    return f"{table.attrs['file']}: " if "file" in table.attrs else ""
+
+
+def _shown(cell: Any) -> str:
+    text = repr(cell.item() if isinstance(cell, np.generic) else cell)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _is_empty(cell: Any) -> bool:
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(cell, str):
-        return False
+        return cell.strip() in MISSING
+    return isinstance(cell, float | np.floating) and bool(np.isnan(cell))
+
+
+def _number(cell: Any) -> float | None:
+    """The number in a cell, NaN where it is empty, None where it holds something else."""
+    if _is_empty(cell) and type(cell).__name__ != "NaTType":
+        return float("nan")
+    if isinstance(cell, str):
+        cell = number(cell)
+    if cell is None or isinstance(cell, complex | np.complexfloating | np.datetime64 | np.timedelta64):
+        return None
     try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True
+        return float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def boolean_column(column: Any, name: str) -> np.ndarray:
     """A column of yes and no (or 1 and 0); an empty cell counts as no."""
     values = []
-    for cell in np.asarray(column, dtype=object):
-        if cell is None or cell != cell:
+    for place, cell in enumerate(np.asarray(column, dtype=object)):
+        if _is_empty(cell):
             values.append(False)
         elif isinstance(cell, bool | np.bool_) or cell in (0, 1):
             values.append(bool(cell))
         else:
-            raise RankingError(f"'{name}' must hold true and false (or 1 and 0), not {cell!r}")
+            raise RankingError(f"'{name}' must hold true and false (or 1 and 0), not {cell!r} (row {place})")
     return np.array(values, dtype=bool)
 
 

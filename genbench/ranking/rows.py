@@ -111,7 +111,7 @@ def _status(panel: Panel, place: int, coverage: float, held_out: Collection[str]
 
 def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]:
     """What the table itself makes worth saying."""
-    notes = []
+    notes = list(study.remarks)
     if study.guessed_axes:
         notes.append(f"Axes were not named; taken from the columns: {', '.join(study.levels) or 'none'}.")
     if study.design.skipped:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genbench.ranking.columns import boolean_column, level_column, numeric_column
+from genbench.ranking.columns import (
+    boolean_column,
+    count_numbers,
+    is_index,
+    level_column,
+    numeric_column,
+)
 from genbench.ranking.design import Design
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.noise import row_keys
@@ -24,7 +30,9 @@ __all__ = ["Study", "read_table", "survivors"]
 GRID_PREFIXES = ("dataset.", "model.", "protocol.", "regularizers.")
 GRID_NAMES = ("dataset", "model", "protocol", "regularizers")
 BOOKKEEPING = frozenset({"converged", "test_size", "seed", "key", "status", "stop_reason"})
-
+EFFORT = frozenset({"epochs", "steps", "random"})
+"""Columns of an exported run that may be axes or measures of somebody else: ranked where they are named."""
+COSTS = "seconds of "
 
 CONTROLS = ("random", "train_loss", "num_params")
 """Columns that stand among the controls where they are not ranked."""
@@ -55,6 +63,8 @@ class Study:
     guessed_axes : bool
         The axes were not named but taken from what the table's columns look like.
     has_seed : bool
+    remarks : tuple of str
+        Columns that were not taken for measures, and rows that occur twice.
     """
 
     design: Design
@@ -71,6 +81,7 @@ class Study:
     extra: Mapping[str, np.ndarray]
     guessed_axes: bool
     has_seed: bool
+    remarks: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -148,7 +159,7 @@ def read_table(
         converged if isinstance(converged, str) else None,
     }
     chosen_axes, guessed = _choose_axes(table, names, axes, measures, taken)
-    chosen = _choose_measures(table, names, measures, taken | set(chosen_axes))
+    chosen, remarks = _choose_measures(table, names, measures, taken | set(chosen_axes))
     values = np.column_stack([numeric_column(table, name) for name in chosen])
     _check_target(goal, target)
 
@@ -171,6 +182,7 @@ def read_table(
         extra={name: numeric_column(table, name) for name in CONTROLS if name in names},
         guessed_axes=guessed,
         has_seed=seed is not None,
+        remarks=(*remarks, *_repeated_rows(table)),
     )
     study = study.take(_canonical_order(study, seed_code))
     return replace(study, keys=_keys(study, seeds))
@@ -180,6 +192,11 @@ def _column_names(table: Any) -> list[str]:
     if not hasattr(table, "columns"):
         raise RankingError(f"expected a pandas DataFrame with one row per fit, not {type(table).__name__}")
     names = list(table.columns)
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise RankingError(
+            f"the column name {odd[0]!r} is no text; rename it, as with table.columns.map(str)"
+        )
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise RankingError(f"duplicated column names: {', '.join(twice)}; rename or drop one of each")
@@ -218,29 +235,62 @@ def _choose_axes(
         )
     rest = set(names) - set(_listed(measures)) - taken - OUTCOMES - BOOKKEEPING
     few = max(2, len(table) // 2)
+    rest = {name for name in rest if not is_index(name, table[name])}
     return [name for name in names if name in rest and table[name].map(str).nunique() <= few], True
 
 
 def _choose_measures(
     table: pd.DataFrame, names: list[str], measures: Any, taken: set[Any]
-) -> tuple[str, ...]:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
+) -> tuple[tuple[str, ...], list[str]]:
+    """The measures, and a remark where columns were not taken for one unasked."""
     if measures is None and "measures" in table.attrs:
         measures = list(table.attrs["measures"])
+    remarks: list[str] = []
     if measures is None:
-        measures = [
-            name
-            for name in names
-            if name not in taken | OUTCOMES | BOOKKEEPING
-            and is_numeric_dtype(table[name])
-            and not is_bool_dtype(table[name])
-        ]
+        measures, remarks = _numeric_columns(table, names, taken | OUTCOMES | BOOKKEEPING)
     asked = _listed(measures)
     if not asked:
         raise RankingError("no measure to rank: name numeric columns with measures=[...]")
     _check_names(asked, names, "measure")
-    return tuple(sorted(asked))
+    return tuple(sorted(asked)), remarks
+
+
+def _numeric_columns(
+    table: pd.DataFrame, names: list[str], taken: Collection[Any]
+) -> tuple[list[str], list[str]]:
+    """Columns of numbers; one of mostly numbers is among them, and refused when it is read."""
+    measures, others, mixed = [], [], []
+    for name in names:
+        if name in taken:
+            continue
+        if name in EFFORT or name.startswith(COSTS) or is_index(name, table[name]):
+            others.append(name)
+            continue
+        found, filled = count_numbers(table[name])
+        if found * 2 >= filled and (found or table[name].dtype.kind in "iuf"):
+            measures.append(name)
+        elif found:
+            mixed.append(f"{name} ({found} of {filled} cells)")
+        else:
+            others.append(name)
+    remarks = []
+    if mixed:
+        remarks.append(f"Columns with few numbers, not ranked: {', '.join(mixed)}.")
+    if others:
+        remarks.append(f"Columns not taken for measures: {', '.join(others)}.")
+    return measures, remarks
+
+
+def _repeated_rows(table: pd.DataFrame) -> list[str]:
+    try:
+        twice = table.duplicated()
+    except TypeError:  # lists and mappings in cells
+        twice = table.map(repr).duplicated()
+    rows = [str(row) for row, repeats in zip(table.index, twice, strict=True) if repeats]
+    if not rows:
+        return []
+    shown = ", ".join(rows[:3]) + (", ..." if len(rows) > 3 else "")
+    return [f"Rows that repeat another in every column, and count again: {len(rows)} ({shown})."]
 
 
 def _check_target(goal: np.ndarray, target: str) -> None:
