@@ -275,9 +275,9 @@ def _numeric_columns(
             others.append(name)
     remarks = []
     if mixed:
-        remarks.append(f"Columns with few numbers, not ranked: {', '.join(mixed)}.")
+        remarks.append(f"Columns with few numbers, not ranked: {', '.join(sorted(mixed))}.")
     if others:
-        remarks.append(f"Columns not taken for measures: {', '.join(others)}.")
+        remarks.append(f"Columns not taken for measures: {', '.join(sorted(others))}.")
     return measures, remarks
 
 

@@ -115,7 +115,7 @@ def test_a_cell_that_is_no_number_is_named_and_drops_no_measure(tmp_path, cell, 
 def test_columns_that_are_not_ranked_are_listed():
     table = TABLE.assign(optimizer="adam", flag=True, note=["7"] + ["x"] * (len(TABLE) - 1))
     notes = " ".join(ranking.rank(table, axes=AXES, bootstrap=0).notes)
-    assert "Columns not taken for measures: optimizer, flag." in notes
+    assert "Columns not taken for measures: flag, optimizer." in notes
     assert f"Columns with few numbers, not ranked: note (1 of {len(TABLE)} cells)." in notes
 
 
