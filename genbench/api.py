@@ -44,10 +44,17 @@ class _Place:
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: must be at least 1")
         if name == "cpu":
-            return cls(("cpu",) * (workers or len(os.sched_getaffinity(0))))
+            return cls(("cpu",) * (workers or _cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
         count = workers or len(names)
         return cls(tuple(names[each % len(names)] for each in range(count)))
+
+
+def _cores() -> int:
+    """The cores that this process may use; systems that do not tell have them all counted."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run(

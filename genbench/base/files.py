@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "cache_folder", "file_hash", "replacing", "write_atomically"]
+__all__ = ["as_json", "cache_folder", "file_hash", "read_text", "replacing", "write_atomically"]
 
 
 @contextmanager
@@ -36,6 +37,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` whole, or not at all; see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file as any editor may have saved it: with a byte order mark, with any line ends.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8; the message is for people.
+    """
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is UTF-16; save it as UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = content.count(b"\n", 0, fault.start) + 1
+        raise ValueError(f"it is not UTF-8 (line {line}); save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def as_json(content: Any) -> bytes:

@@ -14,6 +14,7 @@ import click
 
 import genbench
 from genbench.base.errors import GenbenchError, Remark, nearest
+from genbench.cli.streams import discard_output, is_closed_pipe, prepare_streams
 
 __all__ = ["cli", "main"]
 
@@ -39,8 +40,24 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
+class _ReadEnough(Exception):
+    """Nobody reads our output any more; by another name, since click ends the process for a closed pipe."""
+
+
 class _Commands(click.Group):
     """Knows its commands by name; help and usage errors import none of them, and no plugin."""
+
+    def make_context(self, *arguments: Any, **given: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **given)
+        except BrokenPipeError as fault:
+            raise _ReadEnough from fault
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as fault:
+            raise _ReadEnough from fault
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*COMMANDS, *sorted(_foreign())]
@@ -104,9 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
     words = [each for each in words if each != "--debug"]
+    prepare_streams()
     try:
         with _remarks_as_lines():
             code = cli.main(words, prog_name="genbench", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as fault:
         if debug:
             raise
@@ -115,9 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         _error("interrupted; whole records only are on disk, the same command goes on from there")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it.
-        sys.stderr.close()
+    except (_ReadEnough, BrokenPipeError, SystemExit) as end:
+        # rich ends the process itself where a pipe is closed, with a code of its own.
+        if not is_closed_pipe(end):
+            raise
+        discard_output()  # whoever read our output has enough of it
         sys.exit(0)
     except GenbenchError as fault:
         if debug:
@@ -131,6 +152,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if _is_refused_table(fault):
             _error(str(fault))
             sys.exit(3)
+        if isinstance(fault, OSError) and fault.strerror:
+            where = f"'{fault.filename}'" if fault.filename is not None else "standard output"
+            _error(f"{where}: {fault.strerror} (--debug shows where)")
+            sys.exit(1)
         _error(f"{type(fault).__name__}: {fault} (--debug shows where)")
         sys.exit(1)
     sys.exit(code or 0)

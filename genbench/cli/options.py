@@ -16,6 +16,7 @@ from genbench.base.errors import UsageError
 __all__ = [
     "as_json",
     "cards",
+    "echo_encoded",
     "echo_json",
     "interruptible",
     "plugins",
@@ -95,7 +96,14 @@ def echo_json(content: Any) -> None:
     """Print JSON to standard output; what is not finite is null."""
     from genbench.base.files import as_json as encode
 
-    click.echo(json.dumps(json.loads(encode(content)), indent=2, ensure_ascii=False))
+    echo_encoded(json.dumps(json.loads(encode(content)), indent=2, ensure_ascii=False) + "\n")
+
+
+def echo_encoded(text: str) -> None:
+    """Print what is JSON already, with escapes where standard output could not write its characters."""
+    from genbench.cli.streams import writes
+
+    click.echo(text if writes(text) else json.dumps(json.loads(text), indent=2) + "\n", nl=False)
 
 
 @contextmanager

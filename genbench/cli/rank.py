@@ -70,7 +70,7 @@ def command(
         if form == "csv" and isinstance(source_, _Table):
             for note in board.notes:  # the other forms hold them
                 options.warn(note)
-        click.echo(getattr(board, f"to_{form}")(no_cost=no_cost), nl=False)
+        _print_form(getattr(board, f"to_{form}")(no_cost=no_cost), form)
     else:
         from genbench.report.terminal import print_ranking
 
@@ -90,7 +90,14 @@ def _print_regularizers(path: Path, form: str | None) -> None:
     if form is None:
         print_alternatives(found, f"{path}: which regularizer helps?")
     else:
-        click.echo(found.to_json() if form == "json" else found.to_markdown(), nl=False)
+        _print_form(found.to_json() if form == "json" else found.to_markdown(), form)
+
+
+def _print_form(text: str, form: str | None) -> None:
+    if form == "json":
+        options.echo_encoded(text)
+    else:
+        click.echo(text, nl=False)
 
 
 def _size(text: str | None) -> float | str | None:
@@ -160,7 +167,7 @@ class _Table:
 def _print_flips(flips: Flips, form: str | None) -> None:
     if form not in (None, "json", "markdown"):
         raise UsageError(f"--flips has no {form} form; it has text, --json and --markdown")
-    click.echo(flips.to_json() if form == "json" else flips.to_markdown(), nl=False)
+    _print_form(flips.to_json() if form == "json" else flips.to_markdown(), form)
 
 
 def _print_why(board: Board, measure: str, form: str | None) -> None:

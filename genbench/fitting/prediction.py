@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.base.canonical import canonical_json
-from genbench.base.errors import GenbenchError, InvalidInput
+from genbench.base.errors import GenbenchError, InvalidInput, first_line
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Planned, check_planned
 from genbench.fitting.building import BuiltTrial, build
@@ -112,8 +112,8 @@ def predict(
         if known not in networks:
             try:
                 networks[known] = _measure(built)
-            except (GenbenchError, ValueError, TypeError, RuntimeError) as fault:
-                problems[f"{where}: {fault}"] = None
+            except Exception as fault:  # a model is anybody's code
+                problems[f"{where}: {_one_line(fault)}"] = None
                 networks[known] = _Network(0, 0, 0, 0)
         network = networks[known]
         protocol, stack = built.protocol, built.regularizers
@@ -138,6 +138,14 @@ def predict(
     if problems:
         raise InvalidInput(problems)
     return Prediction(gpu / 3600, core / 3600, memory, disk)
+
+
+def _one_line(fault: Exception) -> str:
+    """What a network's construction complains of; torch puts its own frames below the first line."""
+    if isinstance(fault, GenbenchError):
+        return str(fault)
+    speaks_for_itself = isinstance(fault, ValueError | TypeError | RuntimeError)
+    return first_line(fault) if speaks_for_itself else f"{type(fault).__name__}: {first_line(fault)}"
 
 
 def _kept(keep: Sequence[str | Mapping[str, Any]]) -> tuple[int, int]:

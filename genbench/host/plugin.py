@@ -18,6 +18,7 @@ from typing import Any
 import pluggy
 
 from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.files import read_text
 from genbench.base.names import CORE, fold
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
@@ -87,8 +88,10 @@ class PluginSource:
         if path.suffix != ".py" and "/" not in argument:
             return cls(name=argument, module=argument, asked_for=True)
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as fault:
+            text = read_text(path)
+        except OSError as fault:
+            raise UsageError(f"--plugin {argument}: cannot be read ({fault.strerror})") from None
+        except ValueError as fault:
             raise UsageError(f"--plugin {argument}: cannot be read ({fault})") from None
         return cls(name=path.stem, file=str(path), text=text, asked_for=True)
 

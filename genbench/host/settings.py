@@ -9,6 +9,7 @@ import json
 import re
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -48,7 +49,7 @@ def check(component: Component, given: Mapping[str, Any]) -> tuple[dict[str, Any
         try:
             settings[name] = _checked(known, value)
         except ValueError as problem:
-            problems.append(f"{name} = {_literal(value)}: {problem}")
+            problems.append(f"{name} = {_quoted(value)}: {problem}")
     missing = [name for name, each in component.settings.items() if each.required and name not in given]
     problems += [f"setting '{name}' must be given" for name in missing]
     return settings, problems
@@ -146,12 +147,21 @@ def _unquoted(text: str) -> Iterator[tuple[int, str, int]]:
 def read_literal(text: str) -> Any:
     """A value as it is written in a variant or behind ``--set``: JSON where it is JSON, else a string.
 
-    JSON has neither NaN nor infinities: these too are strings.
+    A number may also be written as in other languages: ``.1``, ``1.``, ``+1``. JSON has neither NaN nor
+    infinities: these are strings.
     """
     try:
         return json.loads(text, parse_constant=_not_json)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        pass
+    if _NUMBER.fullmatch(text):
+        with suppress(ValueError):  # Python reads no integer of thousands of digits
+            return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return text
+
+
+# What JSON does not take for a number: its sign is a plus, or no digit stands before or behind its point.
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
 
 
 def _not_json(word: str) -> Any:
@@ -181,3 +191,8 @@ def _literal(value: Any) -> str:
         return canonical_json(value)
     except (TypeError, ValueError):  # no setting can be this, but an error message quotes it
         return repr(value)
+
+
+def _quoted(value: Any) -> str:
+    """A value in a message: 16.0 is not told as the 16 that it is in a key."""
+    return repr(value) if isinstance(value, float) else _literal(value)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.files import read_text
 from genbench.base.names import fold
 from genbench.base.values import Status
 from genbench.contract.protocol import TRAINER_VERSION
@@ -100,7 +101,7 @@ def _suite_files() -> dict[str, Path]:
 def installed_suite(name: str) -> dict[str, Any] | None:
     """The content of a suite that comes with genbench, or None."""
     path = _suite_files().get(name)
-    return None if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    return None if path is None else tomllib.loads(read_text(path))
 
 
 def suite_faults(entry: Entry) -> Iterator[str]:

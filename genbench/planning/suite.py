@@ -15,6 +15,8 @@ from typing import Any, Literal
 from genbench.base.constraints import Count, NonNegative, Positive
 from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput, UsageError, explained, nearest
+from genbench.base.files import read_text
+from genbench.base.names import not_a_file_name
 from genbench.base.outcomes import TARGETS
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
@@ -119,12 +121,14 @@ def load_suite(
 ) -> Suite:
     """Read and check one TOML file; see `read_suite`."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
+        text = read_text(path)
+    except OSError as fault:
+        raise InvalidInput(f"{path}: cannot be read: {fault.strerror}") from None
+    except ValueError as fault:
         raise InvalidInput(f"{path}: cannot be read: {fault}") from None
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except (ValueError, RecursionError) as fault:
         where = f"line {len(text.splitlines())}, the last one"
         message = str(fault).replace("end of document", where)
         raise InvalidInput(f"{path}: not valid TOML: {message}") from None
@@ -162,9 +166,13 @@ class _Reader:
         else:
             self.complain("grid", "must be [[grid]] tables")
             grids = []
+        called = plain.typed("name", str, name)
+        if fault := not_a_file_name(called):
+            # A run folder and an entry of the leaderboard are called so.
+            self.complain("name", f"{fault}, not {called!r}")
         measures, keep = plain.measures(), plain.keep()
         suite = Suite(
-            name=plain.typed("name", str, name),
+            name=called,
             title=plain.typed("title", str, name),
             version=plain.typed("version", Count, 1),
             grids=tuple(grids),

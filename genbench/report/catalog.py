@@ -10,6 +10,7 @@ from typing import Any
 
 from genbench.auditing.stored import entry, stored
 from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.files import read_text
 from genbench.base.names import CORE
 from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind, Setting
 from genbench.host import Host
@@ -143,7 +144,7 @@ def _suite_rows(host: Host) -> list[dict[str, Any]]:
     found = []
     for name, path in sorted(host.suites().items()):
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(read_text(path))
         except (OSError, ValueError) as fault:
             content = {"title": f"cannot be read: {fault}"}
         found.append({"name": name, "version": content.get("version", ""), "title": content.get("title", "")})
@@ -161,7 +162,7 @@ def card(host: Host, word: str) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        Nothing has that name, or things of several kinds have it.
+        Nothing has that name, or things of several kinds have it in this very spelling.
     """
     kind, _, rest = word.partition(":")
     suite = rest if kind == "suite" else word
@@ -182,15 +183,33 @@ def card(host: Host, word: str) -> dict[str, Any]:
         names = [name for each in components for name in (each.full_name, *each.declared.aliases)]
         raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites(), *plugins])}")
     if len(found) > 1:
-        choices = ", ".join(f"{each.kind}:{each.name}" for each in found)
-        raise UsageError(f"'{name}' is the name of several things; say which: {choices}")
+        choices = {f"{each.kind}:{each.name}": each for each in found}
+        # Hyphens and underscores are one where names are looked up, but here they tell things apart.
+        spelled = [word for word, each in choices.items() if name in (each.name, *each.declared.aliases)]
+        if len(spelled) != 1:
+            raise UsageError(f"'{name}' is the name of several things; say which: {', '.join(choices)}")
+        chosen = choices.pop(spelled[0])
+        others = [f"genbench show {each}" for each in choices]
+        return _with_others(_component_card(host, chosen, settings), others)
     return _component_card(host, found[0], settings)
+
+
+def _with_others(content: dict[str, Any], others: list[str]) -> dict[str, Any]:
+    """A card that tells, behind its name, what shows the things of other kinds with that name."""
+    first = ("kind", "name")
+    return {
+        **{key: content[key] for key in first},
+        "see_also": others,
+        **{key: value for key, value in content.items() if key not in first},
+    }
 
 
 def _suite_card(name: str, path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
+        text = read_text(path)
+    except OSError as fault:
+        raise InvalidInput(f"{path}: cannot be read: {fault.strerror}") from None
+    except ValueError as fault:
         raise InvalidInput(f"{path}: cannot be read: {fault}") from None
     return {"kind": "suite", "name": name, "text": text}
 

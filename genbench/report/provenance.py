@@ -6,6 +6,8 @@ import collections
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genbench.base.files import read_text
+
 if TYPE_CHECKING:
     from genbench.runs.store import Folder
 
@@ -32,7 +34,7 @@ def provenance(folder: Folder, records: Sequence[Mapping[str, Any]]) -> dict[str
         "seeds": sorted({each["trial"]["seed"] for each in records}),
         "test_examples": sorted({each["test_examples"] for each in records}),
         "checksums": sorted({each["trial"]["checksum"] for each in records}),
-        "suite": folder.suite_file.read_text(encoding="utf-8"),
+        "suite": read_text(folder.suite_file),
     }
 
 

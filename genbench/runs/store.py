@@ -16,7 +16,7 @@ from typing import Any
 
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import GenbenchError, InvalidInput
-from genbench.base.files import as_json, write_atomically
+from genbench.base.files import as_json, read_text, write_atomically
 from genbench.base.toml import as_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
@@ -131,8 +131,10 @@ class Folder:
         if not self.suite_file.is_file():
             raise InvalidInput(f"'{self.path}' is not a run folder: it has no suite.toml")
         try:
-            return tomllib.loads(self.suite_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as fault:
+            return tomllib.loads(read_text(self.suite_file))
+        except OSError as fault:
+            raise InvalidInput(f"{self.suite_file}: cannot be read: {fault.strerror}") from None
+        except ValueError as fault:
             raise InvalidInput(f"{self.suite_file}: is damaged: {fault}") from None
 
     # --- environments ------------------------------------------------------------------------------

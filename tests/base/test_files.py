@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.base.files import as_json, cache_folder, write_atomically
+from genbench.base.files import as_json, cache_folder, read_text, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -67,3 +67,19 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "genbench"
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa = 1\r\nb = 2\r\n", b"a = 1\nb = 2\n", b"a = 1\rb = 2\r"])
+def test_a_text_is_read_as_any_editor_saved_it(tmp_path, content):
+    (tmp_path / "text").write_bytes(content)
+    assert read_text(tmp_path / "text") == "a = 1\nb = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("a = 1".encode("utf-16"), "it is UTF-16"), (b"a = 1\nb = '\xe9'\n", r"it is not UTF-8 \(line 2\)")],
+)
+def test_a_text_of_another_encoding_is_refused_in_words(tmp_path, content, why):
+    (tmp_path / "text").write_bytes(content)
+    with pytest.raises(ValueError, match=why):
+        read_text(tmp_path / "text")

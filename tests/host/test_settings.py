@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import genbench
 from genbench.base.constraints import Count, Fraction, NonNegative, Positive, Probability
 from genbench.base.errors import InvalidInput
-from genbench.host.settings import check, complete, parse_variant, spell, split_at_commas
+from genbench.host.settings import check, complete, parse_variant, read_literal, spell, split_at_commas
 from genbench.host.signatures import describe
 
 
@@ -254,3 +254,18 @@ def test_commas_in_brackets_and_quotes_do_not_split():
         'e="x,y"',
         'f={"g":"]","h":1}',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(".1", 0.1), ("1.", 1.0), ("+1", 1), ("-.5", -0.5), ("+1.5e2", 150.0), ("1e3", 1e3)]
+)
+def test_a_number_may_be_written_as_people_write_it(text, number):
+    read = read_literal(text)
+    assert (read, type(read)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    "text", [".", "+", "e5", "1.2.3", "007", "1_000", "nan", "inf", "+-1", "+" + "1" * 5000]
+)
+def test_what_is_no_number_stays_a_text(text):
+    assert read_literal(text) == text

@@ -97,6 +97,7 @@ def test_every_word_gets_the_same_card_or_the_same_error(host, again):
     answers = {answer(again, each) for each in asked}
     assert any("offered by several plugins: my_own:net, papers:net" in each for each in answers)
     assert any("is the name of several things" in each for each in answers)
+    assert any("'see_also': ['genbench show regularizer:path-norm']" in each for each in answers)
     assert any("did you mean 'param_norm'?" in each for each in answers)
 
 

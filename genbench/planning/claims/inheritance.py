@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput, nearest
+from genbench.base.files import read_text
 
 __all__ = ["with_inherited"]
 
@@ -39,7 +40,7 @@ def with_inherited(content: Mapping[str, Any], suites: Mapping[str, Path], file:
         raise InvalidInput(problems)
     taken = {
         each["id"]: each
-        for each in tomllib.loads(suites[given["of"]].read_text(encoding="utf-8")).get("claim", [])
+        for each in tomllib.loads(read_text(suites[given["of"]])).get("claim", [])
         if "id" in each
     }
     without = given.get("without", [])
