@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from genbench.base.errors import InvalidInput
+
 __all__ = ["Locks"]
 
 HEARTBEAT_SECONDS = 5.0
@@ -33,7 +35,8 @@ class Locks:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # a folder that cannot be written is told when a lock is taken
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._held: set[Path] = set()
         self._guard = threading.Lock()
         self._stop = threading.Event()
@@ -70,15 +73,26 @@ class Locks:
 
     def _create(self, path: Path) -> bool:
         while True:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            with self._written():
+                self._folder.mkdir(parents=True, exist_ok=True)
             try:
-                with path.open("x") as stream:
+                with self._written(), path.open("x") as stream:
                     stream.write(json.dumps(self._owner))
             except FileExistsError:
                 return False
             except FileNotFoundError:
                 continue  # another command that ended has just removed the folder
             return True
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """Say in a line that the folder cannot be written."""
+        try:
+            yield
+        except (FileExistsError, FileNotFoundError):
+            raise
+        except OSError as fault:
+            raise InvalidInput(f"'{self._folder}': cannot be written: {fault.strerror}") from None
 
     def _take_over(self, path: Path) -> bool:
         """Replace a dead lock; of several commands that find the same one, one gets it."""

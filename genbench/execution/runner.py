@@ -145,6 +145,7 @@ class Runner:
             if self._second.measures:
                 self._work(locks, self._second, self._plan.trials)
                 self._say_who_waits()
+            self._folder.clear_damaged()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
             # First the workers, so that nobody takes over a lock whose work still goes on.

@@ -167,7 +167,7 @@ class _Reader:
             self.complain("grid", "must be [[grid]] tables")
             grids = []
         called = plain.typed("name", str, name)
-        if fault := not_a_file_name(called):
+        if isinstance(called, str) and (fault := not_a_file_name(called)):
             # A run folder and an entry of the leaderboard are called so.
             self.complain("name", f"{fault}, not {called!r}")
         measures, keep = plain.measures(), plain.keep()

@@ -5,6 +5,7 @@ Readers take the union of what is there, so merging two machines' work is copyin
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -74,6 +75,7 @@ class Folder:
         self.path = Path(path)
         self._warn = warn
         self._warned: set[str] = set()
+        self._spoiled: set[Path] = set()
 
     # --- the suite ---------------------------------------------------------------------------------
 
@@ -143,14 +145,14 @@ class Folder:
         """Store a description of versions and hardware once; returns its hash."""
         name = digest(content)
         path = self.path / "environments" / f"{name}.json"
-        if not path.exists():
+        if self._read(path) is None:
             self._write(path, content)
         return name
 
     def environments(self) -> dict[str, dict[str, Any]]:
         """All environments by hash."""
         found = {}
-        for path in sorted((self.path / "environments").glob("*.json")):
+        for path in _records(self.path / "environments"):
             content = self._read(path)
             if content is not None:
                 found[path.stem] = content
@@ -222,7 +224,7 @@ class Folder:
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """The last failure of a trial."""
-        found = [self._read(path) for path in (self.fit_folder(key) / "failures").glob("*.json")]
+        found = [self._read(path) for path in _records(self.fit_folder(key) / "failures")]
         records = [each for each in found if each is not None]
         return max(records, key=lambda each: each.get("time", ""), default=None)
 
@@ -275,7 +277,7 @@ class Folder:
 
     def passes(self, key: str) -> Iterator[dict[str, Any]]:
         """The passes of measuring a fit, oldest first."""
-        found = [self._read(path) for path in sorted((self.fit_folder(key) / "values").glob("*.json"))]
+        found = [self._read(path) for path in _records(self.fit_folder(key) / "values")]
         yield from sorted((each for each in found if each), key=lambda each: each["time"])
 
     # --- reading and writing -----------------------------------------------------------------------
@@ -300,22 +302,43 @@ class Folder:
             whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as fault:
+        except OSError as fault:
+            self._say(f"{path.relative_to(self.path)} cannot be read: {fault.strerror}")
+            return None
+        except (ValueError, RecursionError) as fault:
             self._damaged(path, str(fault))
             return None
         if not whole:
             self._damaged(path, "its content does not match its checksum")
             return None
         if content["format"] != FORMAT:
-            self._damaged(path, f"it has format {content['format']}, this version reads {FORMAT}")
+            self._say(
+                f"{path.relative_to(self.path)} has format {content['format']}, this version reads {FORMAT}"
+            )
             return None
         return content
 
-    def _damaged(self, path: Path, why: str) -> Any:
-        line = f"{path.relative_to(self.path)} is damaged ({why}); it will be made again"
+    def clear_damaged(self) -> None:
+        """Remove the files that were found damaged and have been made again under other names."""
+        for path in self._spoiled:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._spoiled.clear()
+
+    def _damaged(self, path: Path, why: str) -> None:
+        if path.parent.name in ("values", "failures"):  # a fit's own files are replaced by name
+            self._spoiled.add(path)
+        self._say(f"{path.relative_to(self.path)} is damaged ({why}); it will be made again")
+
+    def _say(self, line: str) -> None:
         if line not in self._warned:
             self._warned.add(line)
             self._warn(line)
+
+
+def _records(folder: Path) -> list[Path]:
+    """The records in a folder; what other systems lay beside them, such as ``._a.json``, is none."""
+    return sorted(each for each in folder.glob("*.json") if not each.name.startswith("."))
 
 
 def _seal(content: Mapping[str, Any]) -> str:
