@@ -143,7 +143,8 @@ class Runner:
             self._observers.tell("genbench_run_started", run=run)
             self._work(locks, self._first, waiting)
             if self._second.measures:
-                self._work(locks, self._second, self._plan.trials)
+                left = [each for each in self._plan.trials if self._job(each, self._second) is not None]
+                self._work(locks, self._second, left)
                 self._say_who_waits()
             self._folder.clear_damaged()
             self._observers.tell("genbench_run_finished", run=run)

@@ -218,10 +218,15 @@ def test_a_suite_has_the_name_that_it_says_else_that_of_its_file(read):
     assert read('name = "digits"\n' + BASE).name == "digits"
 
 
-def test_every_built_in_suite_is_valid_and_not_empty(host):
-    assert {"digits", "digits-quick"} <= set(host.suites())
-    for name in host.suites():
-        suite = read_suite(name, host)
+@pytest.fixture(scope="module")
+def built_in(host):
+    """The built-in suites by name, read once."""
+    return {name: read_suite(name, host) for name in host.suites()}
+
+
+def test_every_built_in_suite_is_valid_and_not_empty(built_in):
+    assert {"digits", "digits-quick"} <= set(built_in)
+    for name, suite in built_in.items():
         assert suite.name == name
         assert suite.size > 0
 
@@ -507,9 +512,8 @@ def test_any_content_survives_being_written_as_toml(content):
     assert tomllib.loads(as_toml(content)) == content
 
 
-def test_the_built_in_suites_survive_being_written_as_toml(host, tmp_path):
-    for name in host.suites():
-        suite = read_suite(name, host)
+def test_the_built_in_suites_survive_being_written_as_toml(host, built_in, tmp_path):
+    for name, suite in built_in.items():
         kept = tmp_path / "suite.toml"
         kept.write_text(as_toml({"name": name, **suite.content}))
         assert suite_digest(load_suite(kept, host).content) == suite_digest(suite.content)

@@ -67,7 +67,7 @@ def test_what_a_table_was_saved_as_changes_nothing(tmp_path, name):
     assert rows(read_file(tmp_path / name)) == rows(table)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.permutations(range(len(TABLE))), st.permutations(range(TABLE.shape[1])), st.sampled_from(["plain.csv", "index.csv", "by_id.json", "european.csv", "plain.parquet"]))  # fmt: skip
 def test_the_order_of_rows_and_columns_changes_nothing(tmp_path_factory, order, columns, name):
     table = TABLE.round(9)
@@ -76,7 +76,7 @@ def test_the_order_of_rows_and_columns_changes_nothing(tmp_path_factory, order, 
     assert rows(read_file(path)) == rows(table)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.text("abc é猫,;\"'[]=", min_size=1, max_size=8).map(str.strip).filter(lambda text: text and text not in TABLE), st.sampled_from(["plain.csv", "index.csv", "semicolon.csv", "by_id.json", "plain.parquet"]))  # fmt: skip
 def test_a_measure_of_another_name_has_the_same_row(tmp_path_factory, name, form):
     table = TABLE.round(9).rename(columns={"noise": name})
