@@ -6,6 +6,7 @@ import collections
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from genbench.base.values import Status
@@ -109,7 +110,6 @@ class Runner:
         measures = [each.spelling for each in battery.requests]
         self._first = _Pass("first pass", tuple(each for each in measures if each not in together), False)
         self._second = _Pass("second pass", tuple(each for each in measures if each in together), True)
-        self._to_do: dict[str, Job | None] | None = None
         self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
         self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
 
@@ -121,11 +121,15 @@ class Runner:
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
-        self._to_do = {each.key: self._job(each, self._first) for each in self._plan.trials}
-        kinds = [(self._trials[key], job.kind) for key, job in self._to_do.items() if job is not None]
-        return [each for each, kind in kinds if kind == "train"], [
-            each for each, kind in kinds if kind == "measure"
-        ]
+        train = [trial for trial, job in self._to_do if job.kind == "train"]
+        measure = [trial for trial, job in self._to_do if job.kind == "measure"]
+        return train, measure
+
+    @cached_property
+    def _to_do(self) -> list[tuple[Trial, Job]]:
+        """What the first pass will do, as it was before anything ran."""
+        jobs = [(each, self._job(each, self._first)) for each in self._plan.trials]
+        return [(trial, job) for trial, job in jobs if job is not None]
 
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
@@ -136,9 +140,7 @@ class Runner:
             "trials": [each.as_dict() for each in self._plan.trials],
         }
         try:
-            if self._to_do is None:
-                self.to_do()
-            waiting = [self._trials[key] for key, job in (self._to_do or {}).items() if job is not None]
+            waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
             self._observers.tell("genbench_run_started", run=run)
             self._work(locks, self._first, waiting)
