@@ -11,7 +11,6 @@ every step follow no change; measures of the trajectory go by the weights kept.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.data import Split
+from genbench.networks.copying import copy_of
 from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import at_most
 from genbench.networks.watching import watched
@@ -130,7 +130,7 @@ def transformed(given: Roots, change: Transformation) -> dict[str, Any]:
         _rename_classes(roots, change.targets)
     if change.network is not None:
         before = roots["model"](inputs)
-        template = copy.deepcopy(roots["model"])
+        template = copy_of(roots["model"])
         for name, root in roots.items():
             roots[name] = _changed(root, change.network, inputs, template)
         expected = change.outputs(before)
@@ -143,7 +143,7 @@ def transformed(given: Roots, change: Transformation) -> dict[str, Any]:
 def _in_precision(root: Any, dtype: torch.dtype) -> Any:
     """A copy of a root with its floating-point numbers in another precision."""
     if isinstance(root, nn.Module):
-        return copy.deepcopy(root).to(dtype).eval()
+        return copy_of(root).to(dtype).eval()
     if isinstance(root, Tensor):
         return root.to(dtype) if root.is_floating_point() else root.clone()
     if isinstance(root, Split):
@@ -167,7 +167,7 @@ def _changed(
         change(root, inputs)
         return root
     if _is_state(root):
-        holder = copy.deepcopy(template)
+        holder = copy_of(template)
         holder.load_state_dict(root)
         change(holder, inputs)
         return {name: tensor.clone() for name, tensor in holder.state_dict().items()}

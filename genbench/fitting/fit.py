@@ -14,6 +14,7 @@ from genbench.base.errors import NotApplicable
 from genbench.fitting import splits
 from genbench.fitting.building import build
 from genbench.host import Host
+from genbench.networks.ambient import ordinary_torch
 from genbench.networks.folding import folded_copy
 from genbench.networks.homogeneity import log_product_of_norms
 from genbench.networks.layers import weight_layers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["fit", "normalized_losses"]
 
 
+@ordinary_torch()
 def fit(
     trial: Trial,
     host: Host,
@@ -134,7 +136,10 @@ def normalized_losses(
         return found
     reference = examples["train"][0]
     with torch.no_grad():
-        divisors = [_product_of_norms(model.eval(), reference), forward(model, reference[:1]).double().norm()]
+        divisors = [
+            _product_of_norms(model.eval(), reference),
+            forward(model, reference[:1].clone()).double().norm(),
+        ]
         for split, (inputs, targets) in examples.items():
             outputs = outputs_of(model, inputs, device)
             for name, divisor in zip(names, divisors, strict=True):

@@ -159,7 +159,7 @@ def _kept(keep: Sequence[str | Mapping[str, Any]]) -> tuple[int, int]:
 
 def _check(model: nn.Module, built: BuiltTrial) -> None:
     """Let the regularizers look at the network that they were built into."""
-    captured_modules(model, built.regularizers)
+    captured_modules(model, built.regularizers, built.trial.task)
     planned = Planned(
         model=model, task=built.trial.task, protocol=built.protocol, examples=built.train_examples,
         validation=built.trial.splits["validation_size"],
@@ -211,7 +211,10 @@ def _arithmetic(built: BuiltTrial, device: str) -> _Network:
 
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad(), watched(leaves, after=count):
-        model(torch.zeros(2, *task.input_shape, device=device))
+        outputs = model(torch.zeros(2, *task.input_shape, device=device))
+    if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (2, task.outputs):
+        got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise InvalidInput(f"the network returns {got} for two examples, not {(2, task.outputs)}")
     # Every weight is used at least once an example, whatever the counter knows of the operators.
     flops = max(counter.get_total_flops() / 2, 2.0 * weights)
     return _Network(flops, activations, weights, len(leaves), model.train() if built.regularizers else None)

@@ -5,7 +5,6 @@ The test split is never opened here.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from genbench.base.data import Split
 from genbench.base.errors import InvalidInput, NotApplicable, first_line
 from genbench.fitting.building import build
 from genbench.host import Host
+from genbench.networks.copying import copy_of
 from genbench.networks.walk import Snapshots, Walk
 from genbench.planning.plan import Trial, sees_other_examples
 from genbench.runs.store import StoredFit
@@ -80,7 +80,7 @@ def roots(
 
 
 def _loaded(network: nn.Module, state: Mapping[str, torch.Tensor], device: str) -> nn.Module:
-    model = copy.deepcopy(network)
+    model = copy_of(network)
     try:
         model.load_state_dict(state)
     except RuntimeError as fault:

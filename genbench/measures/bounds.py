@@ -6,7 +6,6 @@ or more, 0 as a logarithm, says nothing about an error rate. What they are for i
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
@@ -17,6 +16,7 @@ from genbench.base.constraints import Count, Fraction, Positive, Risk
 from genbench.measures.conventions import FOLDED_MODEL, LAYERS
 from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower
+from genbench.networks.copying import copy_of
 from genbench.networks.homogeneity import require_homogeneous
 from genbench.networks.passes import require_classes
 from genbench.probes.layer_chain import require_gentle_slopes
@@ -116,7 +116,7 @@ def margin_rademacher_bound(
 
 def _with_relus(model: nn.Module) -> nn.Module:
     """A copy with ReLUs for activations that the lemma allows besides: it is homogeneous if it is a chain."""
-    copied = copy.deepcopy(model)
+    copied = copy_of(model)
     for module in list(copied.modules()):
         for name, child in module.named_children():
             if isinstance(child, _AS_GENTLE):

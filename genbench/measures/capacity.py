@@ -18,7 +18,7 @@ import genbench
 from genbench.base.constraints import Risk
 from genbench.measures.controls import num_params
 from genbench.measures.conventions import per_example
-from genbench.networks.layers import Layer
+from genbench.networks.layers import Layer, last_layer
 from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
 
@@ -41,18 +41,22 @@ def log_params(layers=_RAW_LAYERS, *, biases: bool = False) -> Tensor:
 
 
 @genbench.measure(family="capacity", direction="?", formula="max_l or mean_l of rows(W_l), l hidden")
-def width(layers=_RAW_LAYERS, *, aggregate: Literal["max", "mean"] = "max") -> Tensor:
+def width(
+    inputs, model=_RAW_MODEL, layers=_RAW_LAYERS, *, aggregate: Literal["max", "mean"] = "max"
+) -> Tensor:
     """Number of units of the hidden layers: channels of a convolution, gates of a recurrent layer included.
 
-    A hidden layer is every weight layer but the last one defined. Wider networks hold more functions and, at
-    the sizes of today, often generalize better: the two contradict each other, hence no direction.
+    A hidden layer is every weight layer but the one that is called last. Wider networks hold more functions
+    and, at the sizes of today, often generalize better: the two contradict each other, hence no direction.
 
     Parameters
     ----------
     aggregate : {"max", "mean"}
         The widest hidden layer, or their mean.
     """
-    units = torch.tensor([float(len(layer.weight)) for layer in layers[:-1]], dtype=torch.float64)
+    last = last_layer(model, layers, inputs[:2])
+    hidden = [float(len(layer.weight)) for layer in layers if layer is not last]
+    units = torch.tensor(hidden, dtype=torch.float64)
     if not len(units):
         raise genbench.NotApplicable("the network has no hidden layer")
     return units.max() if aggregate == "max" else units.mean()
@@ -73,11 +77,13 @@ def depth(inputs, model=_RAW_MODEL, layers=_RAW_LAYERS) -> int:
     """
     weights = {layer.name: layer.weight.detach().clone().requires_grad_() for layer in layers}
     with torch.enable_grad():
-        outputs = forward(_WithWeights(model, weights), inputs[:1])
+        outputs = forward(_WithWeights(model, weights), inputs[:2])
+    if outputs.grad_fn is None:
+        raise genbench.NotApplicable("the outputs do not depend on the weights in a way that torch follows")
     longest, uses = _longest_way(outputs.grad_fn, {id(each) for each in weights.values()})
     if uses <= len(weights):
         return longest - 1
-    blocks = module_roles(model)["block_outputs"]
+    blocks = module_roles(model, inputs[:2])["block_outputs"]
     if not blocks:
         raise genbench.NotApplicable(
             "a layer is used several times, and the network names no blocks to count"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Annotated, Literal
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count, Probability
+from genbench.networks.copying import copy_of
 from genbench.networks.kinds import Dropout
 from genbench.networks.passes import evenly_spaced, forward
 from genbench.networks.surgery import with_dropout
@@ -77,7 +77,7 @@ def mc_dropout_variance(
 def _thinned(model: nn.Module, rate: float) -> nn.Module:
     """A copy in evaluation mode but for its dropout."""
     try:
-        thinned = with_dropout(copy.deepcopy(model), rate)
+        thinned = with_dropout(copy_of(model), rate)
     except genbench.InvalidInput:
         raise genbench.NotApplicable(
             "the network has no modules behind which units could be left out"

@@ -49,7 +49,7 @@ def manifold_mixup(
     require_movable(inputs)
     partners = repeated_partners(targets.to(device), generator, midpoints)
     paired = with_partner(partners[0])
-    place = chosen_place(model, layer)
+    place = chosen_place(model, layer, inputs)
 
     def mix(_: Place, values: Tensor) -> Tensor:
         # As many rows as come in: the examples themselves, and their midpoints with each of their partners.
@@ -57,14 +57,14 @@ def manifold_mixup(
         return torch.cat([groups[:1], (groups[:1] + groups[1:]) / 2]).flatten(0, 1)
 
     wrong = torch.zeros((), dtype=torch.float64, device=device)
-    with altered(model, [place], mix):
-        for part in chunks(inputs, device, copies=1 + len(partners)):
-            own = inputs[part]
-            others = [inputs[partner[part].to(inputs.device)] for partner in partners]
+    for part in chunks(inputs, device, copies=1 + len(partners)):
+        own = inputs[part]
+        others = [inputs[partner[part].to(inputs.device)] for partner in partners]
+        with altered(model, [place], mix):
             outputs = forward(model, torch.cat([own, *others]).to(device))[len(own) :]
-            require_classes(task, outputs)
-            given = outputs.argmax(1).unflatten(0, (len(partners), -1))
-            wrong += ((given != targets[part].to(device)) & paired[part]).sum()
+        require_classes(task, outputs)
+        given = outputs.argmax(1).unflatten(0, (len(partners), -1))
+        wrong += ((given != targets[part].to(device)) & paired[part]).sum()
     return wrong / (len(partners) * paired.sum())
 
 
@@ -211,7 +211,7 @@ def _hidden_margin(
     model: nn.Module, points: Tensor, targets: Tensor, task, device: torch.device, layer: LayerChoice,
     summary: str,
 ) -> Tensor:  # fmt: skip
-    place = chosen_place(model, layer)
+    place = chosen_place(model, layer, points)
     distances, features = [], []
     for part in chunks(points, device, copies=4):
         with torch.enable_grad():

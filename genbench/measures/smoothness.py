@@ -184,7 +184,7 @@ def _require_layers_of_one_use(model: nn.Module, inputs: Tensor, fold: bool) -> 
             raise genbench.NotApplicable(f"the norms of its weights do not bound the slopes of a {name}")
     modules = dict(model.named_modules())
     with counted(modules) as calls:
-        forward(model, inputs[:1])
+        forward(model, inputs[:2])
     uses: Counter[int] = Counter()
     for name, count in calls.items():
         uses.update({id(each): count for each in modules[name].parameters(recurse=False)})

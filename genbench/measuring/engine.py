@@ -18,7 +18,8 @@ from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
-from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state, kept_torch_settings
+from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
+from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
 
 __all__ = ["as_number", "compute", "device_of"]
 
@@ -90,6 +91,7 @@ class _Engine:
         }
         self._device = torch.device(self._roots.get("device") or device_of(self._roots.get("model")))
         self._roots["device"] = self._device
+        self._dtype = working_precision(self._roots.get("model"))
         self._seed_for = seed_for
         self._note = note
         self._spent = spent
@@ -111,6 +113,7 @@ class _Engine:
             if name in _MODELS:
                 for model in root if isinstance(root, list | tuple) else [root]:
                     model.eval().zero_grad(set_to_none=True)
+                    self._keep_inputs_from(model)
                     self._guards.append(ModelGuard(model))
             else:
                 self._fingerprints[name] = fingerprint(root)
@@ -119,6 +122,18 @@ class _Engine:
             outcome = self._run_measure(node)
             yield self._value(node, outcome)
             self._release(node)
+
+    def _keep_inputs_from(self, model: nn.Module) -> None:
+        """Have a network that works in place on what it is handed work on copies."""
+        inputs = self._roots.get("inputs")
+        if not isinstance(inputs, Tensor):
+            return
+        untouched = ModelGuard(model)
+        with isolated_random_state(0, self._device), ordinary_torch(self._dtype):
+            in_place = works_in_place(model, inputs)
+        untouched.restore()
+        if in_place:
+            handing_copies(model)
 
     def _value(self, node: Node, outcome: float | Failure) -> Value:
         own = self._costs.get("measure " + node.spelling, Cost())
@@ -188,7 +203,7 @@ class _Engine:
         try:
             with (
                 isolated_random_state(seed, self._device),
-                kept_torch_settings(),
+                ordinary_torch(self._dtype),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):

@@ -18,7 +18,10 @@ from genbench.host.battery import Battery
 from genbench.host.selection import select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
+from genbench.measuring.given import as_tensor, require_finite
 from genbench.measuring.guard import ModelGuard, isolated_random_state
+from genbench.networks.ambient import ordinary_torch, working_precision
+from genbench.networks.copying import copy_of
 from genbench.networks.passes import forward
 
 if TYPE_CHECKING:
@@ -45,8 +48,9 @@ def evaluate(
 ) -> dict[str, Value]:
     """Compute generalization measures of any network on its training data.
 
-    Model, gradients, training mode, ``requires_grad``, buffers, hooks and all global random states are left
-    as they were. A root that is not given makes the measures that need it not applicable.
+    Model, data, gradients, training mode, ``requires_grad``, buffers, hooks and all global random states are
+    left as they were; autocast, inference mode and the default precision around the call change nothing. A
+    root that is not given makes the measures that need it not applicable.
 
     Parameters
     ----------
@@ -83,7 +87,7 @@ def evaluate(
     Raises
     ------
     UsageError
-        Inputs and targets that do not belong together, or a model that is no module.
+        Inputs and targets that do not belong together or are not finite, or a model that is no module.
     InvalidInput
         Unknown measures or settings, with the nearest word.
 
@@ -95,8 +99,11 @@ def evaluate(
     >>> float(values["param_norm"]) > 0
     True
     """
-    inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets)
+    with ordinary_torch():
+        inputs, targets = as_tensor("inputs", inputs), as_tensor("targets", targets)
     _check(model, inputs, targets)
+    if validation is not None:
+        require_finite("validation", validation.inputs)
     host = Host.load(plugins)
     requests = select_measures(
         measures,
@@ -104,13 +111,17 @@ def evaluate(
         lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
     )
     battery = Battery.resolve(requests, host.probe_lookup)
+    with ordinary_torch():
+        # Parameters that were made in inference mode cannot be differentiated by.
+        model, initial_model = _differentiable(model), initial_model and _differentiable(initial_model)
+        siblings = siblings and [_differentiable(each) for each in siblings]
     models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
     guards = [ModelGuard(each) for each in models]
     device = device_of(model)
     try:
         for each in models:
             each.eval()
-        with isolated_random_state(seed, device):
+        with isolated_random_state(seed, device), ordinary_torch(working_precision(model)):
             task = task or _task_of(model, inputs, targets)
             roots = {
                 "model": model,
@@ -134,8 +145,9 @@ def evaluate(
                 )
             }
     finally:
-        for guard in guards:
-            guard.restore()
+        with ordinary_torch():
+            for guard in guards:
+                guard.restore()
     return {request.spelling: computed[request.spelling] for request in requests}
 
 
@@ -146,13 +158,22 @@ def _check(model: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(inputs.shape)}")
     if targets.ndim == 0 or len(inputs) != len(targets):
         raise UsageError(f"inputs and targets: {len(inputs)} examples but targets of {tuple(targets.shape)}")
+    precision = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
+    require_finite("inputs", inputs, precision)
+    require_finite("targets", targets)
+
+
+def _differentiable(model: nn.Module) -> nn.Module:
+    made_there = any(each.is_inference() for each in (*model.parameters(), *model.buffers()))
+    return copy_of(model) if made_there else model
 
 
 def _task_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Task:
     """Classification where the targets are whole numbers, with an output for each class."""
     try:
         with torch.no_grad():
-            outputs = forward(model, inputs[:1]).shape[1]
+            # Two examples: some networks squeeze a single one away. Copies: some work in place.
+            outputs = forward(model, inputs[:2].clone()).shape[1]
     except (NotApplicable, RuntimeError, ValueError, TypeError) as fault:
         raise UsageError(f"model: it does not take the inputs: {fault}") from fault
     kind: Literal["classification", "regression"] = "regression"

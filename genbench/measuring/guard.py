@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ModelGuard", "fingerprint", "isolated_random_state", "kept_torch_settings"]
+__all__ = ["ModelGuard", "fingerprint", "isolated_random_state"]
 
 
 class ModelGuard:
@@ -42,6 +42,8 @@ class _ModuleState:
         self._module = module
         self._training = module.training
         # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
+        # A network may keep what it computed last as an attribute, which then hangs on a graph.
+        self._attributes = {name: each for name, each in vars(module).items() if isinstance(each, Tensor)}
         self._tables = {name: dict(table) for name, table in vars(module).items() if isinstance(table, dict)}
         tensors = [*module._parameters.values(), *module._buffers.values()]
         self._tensors = [
@@ -53,6 +55,10 @@ class _ModuleState:
     def restore(self) -> bool:
         self._module.training = self._training
         changed = False
+        for name in [name for name, each in vars(self._module).items() if isinstance(each, Tensor)]:
+            if name not in self._attributes:
+                delattr(self._module, name)
+        vars(self._module).update(self._attributes)
         for name, saved in self._tables.items():
             table = vars(self._module)[name]
             if list(table) != list(saved) or any(table[key] is not saved[key] for key in saved):
@@ -137,15 +143,3 @@ def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
         np.random.set_state(numpy)  # noqa: NPY002
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
-
-
-@contextmanager
-def kept_torch_settings() -> Iterator[None]:
-    """Put back what a component may set for the whole process and would change the results of others."""
-    default_dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(default_dtype)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)

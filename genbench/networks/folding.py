@@ -9,7 +9,6 @@ normalization would compare unlike things.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.copying import copy_of, make_plain
 from genbench.networks.kinds import BatchNorm, is_batch_norm
 
 __all__ = ["FoldPlan", "explicit_batch_norm", "fold_plan", "folded_copy"]
@@ -157,9 +156,9 @@ def folded_copy(model: nn.Module, *, fold: bool = True) -> nn.Module:
         A batch norm cannot be folded, see `fold_plan`.
     """
     plan = fold_plan(model) if fold else FoldPlan({}, {})
-    copied = copy.deepcopy(model).double().eval().requires_grad_(False)
+    copied = copy_of(model).double().eval().requires_grad_(False)
     for module in list(copied.modules()):
-        _make_plain(module)
+        make_plain(module)
     if fold:
         explicit_batch_norm(copied)
     modules: dict[str, Any] = dict(copied.named_modules())
@@ -169,21 +168,6 @@ def folded_copy(model: nn.Module, *, fold: bool = True) -> nn.Module:
         readers = [modules[layer] for layer, each in plan.before.items() if each == norm]
         _move_forward(modules[norm], readers)
     return copied
-
-
-def _make_plain(module: Any) -> None:
-    """Turn parametrized tensors into parameters of the values that they have.
-
-    torch's own function for this takes the property off the class, which a copy shares with the original.
-    """
-    if not parametrize.is_parametrized(module):
-        return
-    effective = {name: getattr(module, name).detach() for name in module.parametrizations}
-    plain = parametrize.type_before_parametrizations(module)
-    del module.parametrizations
-    module.__class__ = plain
-    for name, tensor in effective.items():
-        module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
 
 
 def explicit_batch_norm(model: nn.Module) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 from genbench.networks.kinds import Convolution
 from genbench.networks.passes import forward
-from genbench.networks.roles import module_roles
-from genbench.networks.watching import watched
+from genbench.networks.roles import in_order_of_calls, module_roles
+from genbench.networks.watching import called, watched
 
 __all__ = [
     "At",
@@ -46,38 +46,41 @@ class Place:
     side: Literal["output", "input"]
 
 
-def hidden_places(model: nn.Module, at: At) -> list[Place]:
-    """The hidden layers of a network, in the order of its modules.
+def hidden_places(model: nn.Module, at: At, examples: Tensor) -> list[Place]:
+    """The hidden layers of a network, in the order in which a pass of the examples calls them.
 
     Raises
     ------
     NotApplicable
         There are none.
     """
-    roles = module_roles(model)
+    roles = module_roles(model, examples)
+    calls = called(model, examples)
     names = list(roles["block_outputs"]) if at != "normalizations" else []
     if at != "blocks":
         wanted = {*names, *roles["normalizations"]}
-        names = [name for name, _ in model.named_modules() if name in wanted]
+        order = in_order_of_calls(wanted, calls) if calls else [name for name, _ in model.named_modules()]
+        names = [name for name in order if name in wanted]
     places = [Place(name, "output") for name in names]
     if not places and at != "normalizations":
         weighty = nn.Linear | Convolution | nn.RNNBase
         weighted = [name for name, each in model.named_modules() if isinstance(each, weighty)]
-        places = [Place(name, "input") for name in weighted[1:]]
+        places = [Place(name, "input") for name in in_order_of_calls(weighted, calls)[1:]]
     if not places:
         what = "normalizations" if at == "normalizations" else "hidden layers"
         raise NotApplicable(f"the network has no {what}")
     return places
 
 
-def chosen_place(model: nn.Module, layer: LayerChoice) -> Place:
-    """The hidden layer of that description."""
+def chosen_place(model: nn.Module, layer: LayerChoice, examples: Tensor) -> Place:
+    """The hidden layer of that description, as a pass of the examples calls the layers."""
+    examples = examples[:2]
     if layer == "penultimate":
-        classifier = module_roles(model)["classifier"]
+        classifier = module_roles(model, examples)["classifier"]
         if not classifier:
             raise NotApplicable("the network has no classifier layer")
         return Place(classifier[0], "input")
-    places = hidden_places(model, "blocks")
+    places = hidden_places(model, "blocks", examples)
     return places[{"first": 0, "middle": (len(places) - 1) // 2, "last": -1}[layer]]
 
 
@@ -105,16 +108,11 @@ def captured(model: nn.Module, places: list[Place]) -> Iterator[list[Tensor]]:
     hidden: list[Tensor] = []
 
     def keep(place: Place, value: Tensor) -> Tensor:
-        if place in found:
-            raise NotApplicable(f"module '{place.module}' is called several times in one pass")
         found[place] = value
         return value.clone()
 
     with altered(model, places, keep):
         yield hidden
-    missing = [place.module for place in places if place not in found]
-    if missing:
-        raise NotApplicable(f"module '{missing[0]}' is never called")
     hidden.extend(found[place] for place in places)
 
 
@@ -122,20 +120,24 @@ def captured(model: nn.Module, places: list[Place]) -> Iterator[list[Tensor]]:
 def altered(
     model: nn.Module, places: list[Place], change: Callable[[Place, Tensor], Tensor]
 ) -> Iterator[None]:
-    """Let the network go on with `change(place, hidden layer)` in the place of its hidden layers.
+    """Let one pass inside the block go on with `change(place, hidden layer)` in the place of hidden layers.
 
     Of several tensors, such as those of a recurrent module, the hidden layer is the first.
 
     Raises
     ------
     NotApplicable
-        A hidden layer is no tensor.
+        A hidden layer is no tensor, or is computed several times or never.
     """
+    changed: set[Place] = set()
 
     def first_changed(place: Place, value: Any) -> Any:
         first = value[0] if isinstance(value, tuple) else value
         if not isinstance(first, Tensor):
             raise NotApplicable(f"module '{place.module}' yields no tensor")
+        if place in changed:
+            raise NotApplicable(f"module '{place.module}' is called several times in one pass")
+        changed.add(place)
         instead = change(place, first)
         return (instead, *value[1:]) if isinstance(value, tuple) else instead
 
@@ -147,3 +149,6 @@ def altered(
         watched(entering, before=first_changed),
     ):
         yield
+    missing = [place.module for place in places if place not in changed]
+    if missing:
+        raise NotApplicable(f"module '{missing[0]}' is never called")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.copying import copy_of
 from genbench.networks.layers import Layer, weight_layers
 from genbench.networks.passes import evenly_spaced, forward
 from genbench.networks.watching import counted
@@ -72,9 +72,9 @@ def require_homogeneous(model: nn.Module, layers: tuple[Layer, ...], inputs: Ten
         They are not.
     """
     inputs = evenly_spaced(inputs, _EXAMPLES)
-    scaled = copy.deepcopy(model)
+    scaled = copy_of(model)
     with counted(dict(scaled.named_modules())) as calls:
-        before = forward(scaled, inputs)
+        before = forward(scaled, inputs.clone())
     places = {name: place for place, name in enumerate(calls)}
     pairs = zip(layers, weight_layers(scaled), strict=True)
     called = sorted(pairs, key=lambda pair: places.get(pair[0].module, len(places)))
@@ -85,7 +85,7 @@ def require_homogeneous(model: nn.Module, layers: tuple[Layer, ...], inputs: Ten
         layer.weight.mul_(factor)
         if layer.bias is not None:
             layer.bias.mul_(product)
-    after = forward(scaled, inputs)
+    after = forward(scaled, inputs.clone())
     unlike = (after - product * before).abs().max()
     if not unlike <= _TOLERANCE * after.abs().max():
         raise NotApplicable(

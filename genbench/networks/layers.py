@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
 from genbench.networks.kinds import Convolution, TransposedConvolution, is_batch_norm
+from genbench.networks.watching import called
 
-__all__ = ["Layer", "matched", "weight_layers"]
+__all__ = ["Layer", "last_layer", "matched", "weight_layers"]
 
 _PLAIN = (nn.Linear, Convolution)
 
@@ -64,6 +65,13 @@ def matched(current: tuple[Layer, ...], initial: tuple[Layer, ...]) -> list[tupl
         raise NotApplicable("the initial network has other layers than the trained one")
     by_name = {layer.name: layer for layer in initial}
     return [(layer, by_name[layer.name]) for layer in current]
+
+
+def last_layer(model: nn.Module, layers: Sequence[Layer], examples: Tensor) -> Layer:
+    """The layer whose module a pass of the examples calls last; the last one where no call can be seen."""
+    by_module = {layer.module: layer for layer in layers}
+    seen = [name for name in called(model, examples) if name in by_module]
+    return by_module[seen[-1]] if seen else layers[-1]
 
 
 def weight_layers(model: nn.Module) -> tuple[Layer, ...]:

@@ -6,7 +6,6 @@ rest the network itself is tried at a few points, where what is linear must add 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.copying import copy_of
 from genbench.networks.passes import forward
 
 __all__ = [
@@ -134,7 +134,7 @@ def require_linear_pieces(network: nn.Module, example: Tensor) -> None:
     example : Tensor, shape (1, *input_shape)
         Of real numbers.
     """
-    network, example = copy.deepcopy(network).double(), example.double()
+    network, example = copy_of(network).double(), example.double()
     one, other = FAR * fixed_normal(2, example)
     points = torch.cat([example, torch.zeros_like(one), one, -one, other, one + other])
     with torch.no_grad():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 
 __all__ = [
+    "as_the_model_wants",
     "at_most",
     "chunks",
     "evenly_spaced",
@@ -30,12 +31,22 @@ _LIMIT: ContextVar[int | None] = ContextVar("_LIMIT", default=None)
 def forward(model: nn.Module, inputs: Tensor) -> Tensor:
     """Outputs of the network for inputs that may lie on another device or have another precision.
 
+    A network that squeezes a single example, and so its row away, is given that example twice.
+
     Raises
     ------
     NotApplicable
         The network does not return one tensor with a row for each example.
     """
-    outputs = model(_as_the_model_wants(model, inputs))
+    inputs = as_the_model_wants(model, inputs)
+    try:
+        outputs = model(inputs)
+    except (RuntimeError, IndexError, ValueError):
+        if len(inputs) != 1:
+            raise
+        outputs = model(torch.cat([inputs, inputs]))[:1]
+    if len(inputs) == 1 and isinstance(outputs, Tensor) and outputs.ndim == 1:
+        outputs = model(torch.cat([inputs, inputs]))[:1]
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(inputs):
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise NotApplicable(f"the network returns {got}, not one row of outputs for each example")
@@ -45,7 +56,8 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
 def outputs_of(model: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
     """Outputs of the network without their graph, shape (n, outputs), double, computed in chunks."""
     with torch.no_grad():
-        parts = [forward(model, inputs[part]).double() for part in chunks(inputs, device)]
+        # Copies: some networks work in place.
+        parts = [forward(model, inputs[part].clone()).double() for part in chunks(inputs, device)]
     return torch.cat(parts)
 
 
@@ -55,7 +67,8 @@ def require_differentiable(inputs: Tensor) -> None:
         raise NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
 
 
-def _as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
+def as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
+    """The inputs on the network's device and, if real, in its precision."""
     for parameter in model.parameters():
         if inputs.is_floating_point() and parameter.is_floating_point():
             return inputs.to(parameter.device, parameter.dtype)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["ROLES", "module_roles"]
+from genbench.networks.watching import called
+
+__all__ = ["ROLES", "in_order_of_calls", "module_roles"]
 
 ROLES: Mapping[str, str] = {
     "block_outputs": "the modules whose outputs are those of the blocks, or of the layers of a plain network",
@@ -35,31 +37,49 @@ _NORMALIZATIONS = (
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
-def module_roles(model: nn.Module) -> dict[str, list[str]]:
-    """Names of submodules by role, in the order of the modules.
+def module_roles(model: nn.Module, examples: Tensor | None = None) -> dict[str, list[str]]:
+    """Names of submodules by role, in the order in which a pass calls them.
 
     A network may have an attribute ``roles``, a dictionary from role to names of submodules; what it does not
     name is found by structure: normalizations by type, the classifier as the last linear layer (else the last
     convolution), the blocks as the composite members of sequences. An encoder cannot be found so.
+
+    Parameters
+    ----------
+    examples : Tensor, shape (n, *input_shape), optional
+        What the network takes, two are enough: what a pass does not call has no role then. Without it, and
+        where the calls cannot be seen, the order is that of definition.
 
     Returns
     -------
     dict from str to list of str
         All of `ROLES`, with an empty list where there is none, and roles of the network's own.
     """
-    roles = {**_derived(model), **getattr(model, "roles", {})}
+    roles = {**_derived(model, examples), **getattr(model, "roles", {})}
     blocks = tuple(f"{name}." for name in roles["block_outputs"])
     inside = [name for name in roles["normalizations"] if name.startswith(blocks)]
     return {"block_normalizations": inside, **roles}
 
 
-def _derived(model: nn.Module) -> dict[str, list[str]]:
+def in_order_of_calls(names: Iterable[str], calls: Sequence[str]) -> list[str]:
+    """The names that are called, by their first calls; all as they are where no call was seen."""
+    if not calls:
+        return list(names)
+    wanted = set(names)
+    return [name for name in dict.fromkeys(calls) if name in wanted]
+
+
+def _derived(model: nn.Module, examples: Tensor | None) -> dict[str, list[str]]:
+    calls = [] if examples is None else called(model, examples)
     modules = dict(model.named_modules())
-    linear = [name for name, each in modules.items() if isinstance(each, nn.Linear)]
-    convolutions = [name for name, each in modules.items() if isinstance(each, nn.Conv2d)]
+    # The classifier is called last, whatever was called before that.
+    last = list(reversed(list(dict.fromkeys(reversed(calls))))) or list(modules)
+    linear = [name for name in last if isinstance(modules[name], nn.Linear)]
+    convolutions = [name for name in last if isinstance(modules[name], nn.Conv2d)]
+    normalizations = [name for name, each in modules.items() if isinstance(each, _NORMALIZATIONS)]
     return {
-        "block_outputs": _blocks(model),
-        "normalizations": [name for name, each in modules.items() if isinstance(each, _NORMALIZATIONS)],
+        "block_outputs": in_order_of_calls(_blocks(model), calls),
+        "normalizations": in_order_of_calls(normalizations, calls),
         "encoder": [],
         "generalization_layers": [],
         "classifier": (linear or convolutions)[-1:],

@@ -27,6 +27,7 @@ __all__ = [
     "passages",
     "replace",
     "with_dropout",
+    "zeros_of",
 ]
 
 # Batch norm takes part in evaluation mode, but some networks ask for more than one example.
@@ -49,6 +50,12 @@ class Passage:
         self.calls = 0
 
 
+def zeros_of(model: nn.Module, task: Task) -> Tensor:
+    """Two examples of zeros where the network lies, in its precision."""
+    like = next(model.parameters(), torch.zeros(()))
+    return torch.zeros(EXAMPLES, *task.input_shape, device=like.device, dtype=like.dtype)
+
+
 def passages(model: nn.Module, task: Task, names: Iterable[str]) -> tuple[dict[str, Passage], Tensor]:
     """Send two examples of zeros through a network in evaluation mode.
 
@@ -68,8 +75,7 @@ def passages(model: nn.Module, task: Task, names: Iterable[str]) -> tuple[dict[s
         passage.inputs = next((each for each in given[:1] if isinstance(each, Tensor)), None)
         passage.outputs = output if isinstance(output, Tensor) else None
 
-    like = next(model.parameters(), torch.zeros(()))
-    examples = torch.zeros(EXAMPLES, *task.input_shape, device=like.device, dtype=like.dtype)
+    examples = zeros_of(model, task)
     modes = {module: module.training for module in model.modules()}
     try:
         with torch.no_grad(), watched({name: model.get_submodule(name) for name in found}, after=note):
@@ -80,7 +86,7 @@ def passages(model: nn.Module, task: Task, names: Iterable[str]) -> tuple[dict[s
     return found, outputs
 
 
-def find_module(model: nn.Module, word: str, purpose: str) -> str:
+def find_module(model: nn.Module, word: str, purpose: str, task: Task | None = None) -> str:
     """The name of the module that a word means: its name, the end of its name, or a role.
 
     Parameters
@@ -89,6 +95,8 @@ def find_module(model: nn.Module, word: str, purpose: str) -> str:
         ``encoder.stage2``, ``stage2`` where only one name ends so, or a role that one module plays.
     purpose : str
         What the word is for: the errors begin with it.
+    task : Task, optional
+        With it roles go by the order of calls.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def find_module(model: nn.Module, word: str, purpose: str) -> str:
     names = [name for name, _ in model.named_modules() if name]
     if word in names:
         return word
-    roles = module_roles(model)
+    roles = module_roles(model, None if task is None else zeros_of(model, task))
     if len(roles.get(word, ())) == 1:
         return roles[word][0]
     ending = [name for name in names if name.endswith(f".{word}")]

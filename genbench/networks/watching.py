@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-__all__ = ["counted", "watched"]
+from genbench.networks.passes import as_the_model_wants
+
+__all__ = ["called", "counted", "watched"]
 
 Key = TypeVar("Key")
 
@@ -54,6 +57,47 @@ def watched(
                 handle = module.register_forward_hook(leaving(key), with_kwargs=keywords)
                 hooks.callback(handle.remove)
         yield
+
+
+def called(model: nn.Module, examples: Tensor) -> list[str]:
+    """Names of the modules that a pass calls, in the order of the calls, those called again included.
+
+    Mode, random state and attributes of the network stay as they are.
+
+    Parameters
+    ----------
+    examples : Tensor, shape (n, *input_shape)
+        Two are enough.
+
+    Returns
+    -------
+    list of str
+        Empty where calls cannot be seen: the network does not take the examples, or is compiled.
+    """
+    names: list[str] = []
+    kept = [(module, module.training, dict(vars(module))) for module in model.modules()]
+    try:
+        with (
+            torch.no_grad(),
+            torch.random.fork_rng(devices=[examples.device] if examples.device.type == "cuda" else []),
+            watched(dict(model.named_modules()), before=lambda name, _: names.append(name)),
+        ):
+            model.eval()(as_the_model_wants(model, examples).clone())
+    except Exception:  # whoever needs a pass will say why there is none
+        return []
+    finally:
+        for module, mode, attributes in kept:
+            module.training = mode
+            _put_back_tensors(module, attributes)
+    return [name for name in names if name]
+
+
+def _put_back_tensors(module: nn.Module, attributes: Mapping[str, Any]) -> None:
+    """What a pass left on a module, such as its last activation."""
+    own = vars(module)
+    for name in [name for name, each in own.items() if isinstance(each, Tensor) and name not in attributes]:
+        del own[name]
+    own.update({name: each for name, each in attributes.items() if isinstance(each, Tensor)})
 
 
 @contextmanager

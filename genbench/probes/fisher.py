@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.gradient_products import gradient_pieces
-from genbench.networks.layers import Layer
+from genbench.networks.layers import Layer, last_layer
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.networks.watching import watched
 from genbench.probes.gradients import loss_derivatives, squared_norms
@@ -120,7 +120,7 @@ def relative_curvature(
     NotApplicable
         The outputs are not those of a linear layer.
     """
-    last = layers[-1]
+    last = last_layer(model, layers, inputs[:2])
     products = last.matrix @ last.matrix.T
     parts = []
     for features, outputs in _at_the_top(model, evenly_spaced(inputs, examples), device, last):

@@ -70,7 +70,7 @@ def representation(
         At most this many training examples, evenly spaced over the training split.
     """
     picked = evenly_spaced(inputs, examples)
-    place = chosen_place(model, layer)
+    place = chosen_place(model, layer, picked)
     features = []
     for part in chunks(picked, device):
         with captured(model, [place]) as hidden:

@@ -93,7 +93,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     """
     require_differentiable(inputs)
     picked = evenly_spaced(inputs, examples)
-    places = hidden_places(model, "blocks")
+    places = hidden_places(model, "blocks", picked[:2])
     rows: dict[str, list[Tensor]] = {name: [] for name in ("norms", "operator", "frobenius", "outputs")}
     for part in chunks(picked, device, copies=2 + task.outputs * len(places)):
         values, hidden = differentiable_pass(model, picked[part], places, device)
@@ -126,7 +126,7 @@ def margin_jacobians(
     """
     require_differentiable(inputs)
     picked, labels = evenly_spaced(inputs, examples), evenly_spaced(targets, examples).to(device)
-    places = hidden_places(model, at)
+    places = hidden_places(model, at, picked[:2])
     norms, outputs = [], []
     for part in chunks(picked, device, copies=8):
         values, hidden = differentiable_pass(model, picked[part], places, device)
@@ -149,7 +149,7 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
     """
     require_differentiable(inputs)
     picked = evenly_spaced(inputs, examples)
-    places = hidden_places(model, "blocks")
+    places = hidden_places(model, "blocks", picked[:2])
     pairs = tuple((early, late) for late in range(1, len(places) + 1) for early in range(late))
     norms = []
     for part in chunks(picked, device, copies=20):

@@ -6,7 +6,6 @@ W_i, layer 2i applies φ. Networks of any other form are refused.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.copying import copy_of
 from genbench.networks.kinds import Convolution, TransposedConvolution, is_batch_norm
 from genbench.networks.passes import chunks, evenly_spaced, require_differentiable
 from genbench.networks.watching import watched
@@ -94,10 +94,10 @@ def layer_chain(
     require_differentiable(inputs)
     require_gentle_slopes(model)
     picked = evenly_spaced(inputs, examples)
-    network = copy.deepcopy(model)
+    network = copy_of(model)
     for module in network.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]
     sigma: dict[tuple[int, int], float] = {}
     norms: list[float] = []
     for part in chunks(picked, device, copies=20):

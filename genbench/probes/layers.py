@@ -88,5 +88,5 @@ def input_shapes(model, inputs) -> dict[str, tuple[int, ...]]:
     modules = {name: module for name, module in model.named_modules() if isinstance(module, Convolution)}
     if modules:
         with torch.no_grad(), watched(modules, before=record):
-            forward(model, inputs[:1])
+            forward(model, inputs[:2])
     return shapes

@@ -6,15 +6,15 @@ the network itself is never touched.
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.copying import copy_of
 from genbench.networks.kinds import is_batch_norm
 from genbench.networks.objective import Objective
 from genbench.networks.passes import evenly_spaced, forward, require_classes
+from genbench.networks.watching import called
 
 __all__ = ["objective"]
 
@@ -57,20 +57,27 @@ def objective(
     matrices = [name for name, parameter in moved.items() if parameter.ndim > 1]
     if not matrices:
         raise genbench.NotApplicable("the network has no weight layers")
+    owners = {name.rpartition(".")[0] for name in matrices}
+    seen = [name for name in called(folded, inputs[:2]) if name in owners]
+    last = seen[-1] if seen else matrices[-1].rpartition(".")[0]
+    if last != matrices[-1].rpartition(".")[0]:
+        # The weights of the layer that is called last come last, wherever they are defined.
+        own = {name: each for name, each in moved.items() if name.rpartition(".")[0] == last}
+        moved = {name: each for name, each in moved.items() if name not in own} | own
     precision = torch.promote_types(next(iter(model.parameters())).dtype, torch.float32)
     weights = torch.cat([parameter.detach().flatten() for parameter in moved.values()]).to(precision)
     if not weights.isfinite().all():
         raise genbench.NotApplicable("the weights are not finite")
     picked = evenly_spaced(inputs, examples)
     if task.kind == "classification":
-        require_classes(task, forward(model, inputs[:1]))
-    last = matrices[-1].rpartition(".")[0]
+        require_classes(task, forward(model, inputs[:2]))
     names = tuple(moved)
-    before = [name for name in names[: names.index(matrices[-1])] if name.rpartition(".")[0] != last]
+    final = next(name for name in reversed(names) if name in matrices and name.rpartition(".")[0] == last)
+    before = [name for name in names[: names.index(final)] if name.rpartition(".")[0] != last]
     return Objective(
         weights=weights,
         top=sum(moved[name].numel() for name in before),
-        model=copy.deepcopy(folded).to(precision),
+        model=copy_of(folded).to(precision),
         names=names,
         shapes=tuple(parameter.shape for parameter in moved.values()),
         inputs=picked.to(precision) if picked.is_floating_point() else picked,

@@ -6,7 +6,6 @@ being a parameter enters as it is: an average pool over n positions as 1/n, wher
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.copying import copy_of
 from genbench.networks.folding import explicit_batch_norm
 from genbench.networks.layers import weight_layers
 from genbench.networks.linear_pieces import BENT, FAR, add_up, fixed_normal, require_linear_pieces
@@ -177,7 +177,7 @@ def _squared(model: nn.Module, inputs: Tensor) -> nn.Module:
     """A copy in which all parameters are squared, batch norm being a scale and a shift."""
     refuse_recurrence(model)
     _require_numbers(inputs)
-    squared = copy.deepcopy(model)
+    squared = copy_of(model)
     explicit_batch_norm(squared)
     with torch.no_grad():
         for parameter in (*squared.parameters(), *gains(squared).values()):

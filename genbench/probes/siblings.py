@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.copying import copy_of
 from genbench.networks.gradient_products import outputs_of
 from genbench.networks.kinds import is_batch_norm
 from genbench.networks.passes import evenly_spaced, forward, require_classes
@@ -166,7 +166,7 @@ def _interpolate(
     networks: Sequence[nn.Module], grid: Sequence[tuple[float, ...]], inputs: Tensor, targets: Tensor,
     task: Any, device: torch.device, batch_norm: BatchNorm,
 ) -> Interpolation:  # fmt: skip
-    moving = copy.deepcopy(networks[0])
+    moving = copy_of(networks[0])
     entries = _floating(moving)
     corners = [_floating(network) for network in networks]
     for corner in corners[1:]:

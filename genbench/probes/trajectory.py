@@ -6,7 +6,6 @@ snapshot back into the network and look at the training examples through it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 import genbench
 from genbench.base.constraints import Count
 from genbench.base.errors import first_line
+from genbench.networks.copying import copy_of
 from genbench.networks.gradient_products import gradient_pieces, trained_parameters
 from genbench.networks.passes import evenly_spaced
 from genbench.networks.walk import Snapshots, Walk, walk_through
@@ -176,7 +176,7 @@ def tangent_features_along(
 def _networks(model: nn.Module, snapshots) -> Iterator[tuple[int, nn.Module]]:
     """A copy of the network with the weights of each snapshot after the other, in the order of the steps."""
     _require_snapshots(snapshots)
-    network = copy.deepcopy(model)
+    network = copy_of(model)
     for step, state in sorted(snapshots, key=lambda each: each[0]):
         try:
             network.load_state_dict(state)

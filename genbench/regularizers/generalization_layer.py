@@ -17,7 +17,15 @@ from genbench.base.errors import InvalidInput
 from genbench.contract.regularizer import Regularizer, Step, Training
 from genbench.models.layers import Activation, activation_layer
 from genbench.networks.roles import module_roles
-from genbench.networks.surgery import add_role, find_module, insert_after, insert_before, passages, replace
+from genbench.networks.surgery import (
+    add_role,
+    find_module,
+    insert_after,
+    insert_before,
+    passages,
+    replace,
+    zeros_of,
+)
 from genbench.regularizers.added_layers import (
     InitialWeights,
     SkippedBlock,
@@ -43,8 +51,9 @@ class _Inserting(Regularizer):
 
     def _place(self, model: nn.Module, task: Task) -> tuple[str, bool, torch.Size]:
         """The module to insert behind, or before where the flag is False; and the shape of what passes."""
-        if not self.after and not module_roles(model)["encoder"]:
-            classifier = module_roles(model)["classifier"]
+        roles = module_roles(model, zeros_of(model, task))
+        if not self.after and not roles["encoder"]:
+            classifier = roles["classifier"]
             if not classifier:
                 self.refuse("the network has neither an encoder nor a classifier; say after which module")
             found, _ = passages(model, task, classifier)
@@ -52,7 +61,7 @@ class _Inserting(Regularizer):
         name = self._named(model, self.after or "encoder", "after")
         found, outputs = passages(model, task, [name])
         passing = self._passing(name, found[name].outputs)
-        if found[name].outputs is outputs or name in module_roles(model)["classifier"]:
+        if found[name].outputs is outputs or name in roles["classifier"]:
             self.refuse(f"after '{name}', the last layer, there is nothing to insert a layer before")
         return name, True, passing
 
@@ -203,7 +212,7 @@ class GeneralizationLayer(_Inserting):
         found, _ = passages(model, task, [name])
         before = self._passing(name, found[name].inputs)
         behind = self._passing(name, found[name].outputs)
-        if name in module_roles(model)["classifier"] and not keep:
+        if name in module_roles(model, zeros_of(model, task))["classifier"] and not keep:
             self.refuse(f"replaces: '{name}' is the classifier, without which there are no outputs")
         try:
             second = model.get_submodule(name) if keep else self._joining(before, behind)

@@ -12,8 +12,9 @@ import genbench
 from genbench.base.data import Task
 from genbench.contract.regularizer import Regularizer
 from genbench.models.layers import NoNormalization, Normalization, normalization_layer
-from genbench.networks.roles import module_roles
-from genbench.networks.surgery import insert_after, passages, replace
+from genbench.networks.roles import in_order_of_calls, module_roles
+from genbench.networks.surgery import insert_after, passages, replace, zeros_of
+from genbench.networks.watching import called
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm"]
 
@@ -29,7 +30,7 @@ class _Normalizing(Regularizer):
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         if self.layers == 0:
             return model
-        roles = module_roles(model)
+        roles = module_roles(model, zeros_of(model, task))
         if roles["normalizations"]:
             self.refuse(
                 f"the network has normalizations already ('{roles['normalizations'][0]}'); "
@@ -37,6 +38,7 @@ class _Normalizing(Regularizer):
             )
         places = [name for name, each in model.named_modules() if isinstance(each, NoNormalization)]
         slots = bool(places)
+        calls = called(model, zeros_of(model, task))
         if not slots:
             weighted = [
                 name for name, each in model.named_modules() if isinstance(each, nn.Linear | nn.Conv2d)
@@ -44,7 +46,7 @@ class _Normalizing(Regularizer):
             places = [name for name in weighted if name not in roles["classifier"]]
         if not places:
             self.refuse("the network has no layer before its classifier to put a normalization behind")
-        places = places[: self.layers]
+        places = in_order_of_calls(places, calls)[: self.layers]
         found, _ = passages(model, task, places)
         for name in places:
             outputs = found[name].outputs

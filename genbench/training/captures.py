@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from genbench.base.data import Task
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.regularizer import Regularizer, Step, regularizer_name
 from genbench.networks.watching import watched
@@ -15,8 +16,10 @@ from genbench.networks.watching import watched
 __all__ = ["captured_modules", "capturing"]
 
 
-def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> list[tuple[str, ...]]:
-    """Names of the modules that each regularizer captures, roles resolved.
+def captured_modules(
+    model: nn.Module, regularizers: Sequence[Regularizer], task: Task | None = None
+) -> list[tuple[str, ...]]:
+    """Names of the modules that each regularizer captures, roles resolved: by calls, where a task is given.
 
     Raises
     ------
@@ -27,8 +30,9 @@ def captured_modules(model: nn.Module, regularizers: Sequence[Regularizer]) -> l
     if not any(each.captures for each in regularizers):
         return [()] * len(regularizers)
     from genbench.networks.roles import module_roles
+    from genbench.networks.surgery import zeros_of
 
-    roles = module_roles(model)
+    roles = module_roles(model, None if task is None else zeros_of(model, task))
     modules = dict(model.named_modules())
     problems: list[str] = []
     captured = [_resolve(each, roles, modules, problems) for each in regularizers]

@@ -67,7 +67,7 @@ class Composition:
         if problems := check_composition(regularizers):
             raise InvalidInput(problems)
         model = training.model
-        captured = captured_modules(model, regularizers)
+        captured = captured_modules(model, regularizers, training.task)
         held_out = 0 if training.validation is None else len(training.validation.targets)
         planned = Planned(
             model=model, task=training.task, protocol=training.protocol,

@@ -54,7 +54,8 @@ def evaluate(
     try:
         with torch.no_grad():
             for some_inputs, some_targets in zip(inputs.split(chunk), targets.split(chunk), strict=True):
-                outputs = model(some_inputs.to(device)).float()
+                # A copy, also where nothing is moved: some networks work in place.
+                outputs = model(some_inputs.to(device, copy=True)).float()
                 wanted = some_targets.to(device)
                 if task.kind == "regression":
                     total_loss += (outputs - wanted).double().square().sum()

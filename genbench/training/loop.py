@@ -18,6 +18,7 @@ from genbench.base.data import Split, Task
 from genbench.base.values import StopReason
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer, Training
+from genbench.networks.ambient import ordinary_torch, with_own_inputs
 from genbench.training.augmentation import draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
@@ -38,6 +39,7 @@ from genbench.training.recording import (
 __all__ = ["train"]
 
 
+@ordinary_torch()
 def train(
     model: nn.Module,
     task: Task,
@@ -127,6 +129,8 @@ def train(
     with (
         cuda_algorithms(device, protocol.deterministic),
         global_stream(device, seeds["dropout"]),
+        # Before regularizers look at the network: each of its passes may see the same batch.
+        with_own_inputs(model),
         Composition(regularizers, seeds["regularizer"], training, compiled) as composition,
     ):
         loop = _Loop(

@@ -1,0 +1,84 @@
+"""What surrounds a computation in torch, and what a network does to what it is handed, kept out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genbench.networks.passes import as_the_model_wants
+
+__all__ = ["handing_copies", "ordinary_torch", "with_own_inputs", "working_precision", "works_in_place"]
+
+_DEVICES = ("cpu", "cuda")
+
+
+@contextmanager
+def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
+    """Inside the block torch is as a fresh process has it, whatever surrounds the block.
+
+    No inference mode, gradients on, no autocast, new tensors of `dtype` on the CPU. All of it, and the number
+    of threads, is afterwards as it was before, also where the block changed it.
+    """
+    before, threads = torch.get_default_dtype(), torch.get_num_threads()
+    with ExitStack() as settings:
+        settings.enter_context(torch.inference_mode(False))
+        settings.enter_context(torch.enable_grad())
+        for device in _DEVICES:
+            if torch.is_autocast_enabled(device):
+                settings.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            settings.enter_context(torch.device("cpu"))
+        try:
+            torch.set_default_dtype(dtype)
+            yield
+        finally:
+            torch.set_default_dtype(before)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
+
+
+def working_precision(model: nn.Module | None) -> torch.dtype:
+    """What new tensors are to be beside a network: double beside one in double, else single."""
+    first = next(model.parameters(), None) if model is not None else None
+    return torch.float64 if first is not None and first.dtype == torch.float64 else torch.float32
+
+
+def handing_copies(model: nn.Module) -> nn.Module:
+    """Have a network work on copies of what it is handed; return it.
+
+    One that works in place would otherwise change the data, and could not be differentiated by its inputs.
+    The hook is one more at its end: `copy.deepcopy` takes it along.
+    """
+    if _copies not in model._forward_pre_hooks.values():
+        model.register_forward_pre_hook(_copies, prepend=True)
+    return model
+
+
+def works_in_place(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether a pass of two examples changes what the network is handed; False where it cannot take them."""
+    given = as_the_model_wants(model, inputs[:2]).clone()
+    before, writes = given.clone(), given._version
+    try:
+        with torch.no_grad():
+            model(given)
+    except Exception:  # whoever needs this pass will say why there is none
+        return False
+    return given._version != writes or not torch.equal(given, before)
+
+
+@contextmanager
+def with_own_inputs(model: nn.Module) -> Iterator[None]:
+    """`handing_copies` for as long as the block runs."""
+    handle = model.register_forward_pre_hook(_copies, prepend=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _copies(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(each.clone() if isinstance(each, Tensor) else each for each in given)
