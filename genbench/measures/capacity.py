@@ -40,7 +40,9 @@ def log_params(layers=_RAW_LAYERS, *, biases: bool = False) -> Tensor:
     return num_params(1, layers, biases=biases).log()
 
 
-@genbench.measure(family="capacity", direction="?", formula="max_l or mean_l of rows(W_l), l hidden")
+@genbench.measure(
+    family="capacity", direction="?", formula="max_l or mean_l of rows(W_l), l hidden", version=2
+)
 def width(
     inputs, model=_RAW_MODEL, layers=_RAW_LAYERS, *, aggregate: Literal["max", "mean"] = "max"
 ) -> Tensor:

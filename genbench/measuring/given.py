@@ -48,10 +48,8 @@ def _read(given: Any) -> Tensor:
     if isinstance(given, list | tuple):
         if given and all(isinstance(each, Tensor) for each in given):
             return torch.stack([each.detach() for each in given])
-        try:
+        if not any(hasattr(each, "__array__") for each in given):
             return torch.as_tensor(given)
-        except (TypeError, ValueError, RuntimeError):
-            pass
     if not hasattr(given, "__array__") and hasattr(given, "__dlpack__"):
         return torch.from_dlpack(given)
     try:
@@ -60,6 +58,8 @@ def _read(given: Any) -> Tensor:
         if not hasattr(given, "__dlpack__"):
             raise
         return torch.from_dlpack(given)
+    if array.ndim == 0:
+        raise TypeError("it holds no examples")
     if array.dtype == object:
         # Of pandas' own types and of columns of unlike ones.
         array = array.astype(np.float64)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from genbench.networks.passes import as_the_model_wants
 
-__all__ = ["handing_copies", "ordinary_torch", "with_own_inputs", "working_precision", "works_in_place"]
+__all__ = [
+    "handing_copies",
+    "ordinary_torch",
+    "twice_differentiable",
+    "with_own_inputs",
+    "working_precision",
+    "works_in_place",
+]
 
 _DEVICES = ("cpu", "cuda")
 
@@ -39,6 +47,15 @@ def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
             torch.set_default_dtype(before)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
+
+
+def twice_differentiable() -> AbstractContextManager[None]:
+    """Inside the block attention is computed so that its gradients can be differentiated again.
+
+    torch's fast kernels have no second derivative, and none in forward mode. Forward and backward passes both
+    belong inside.
+    """
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 def working_precision(model: nn.Module | None) -> torch.dtype:

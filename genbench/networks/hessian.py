@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from genbench.networks.ambient import twice_differentiable
 from genbench.networks.objective import Objective
 
 __all__ = ["Hessian"]
@@ -64,7 +64,7 @@ class Hessian:
             if not curved:
                 continue
             # The fast kernels of attention have no second derivative.
-            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            with torch.enable_grad(), twice_differentiable():
                 images = torch.autograd.grad(
                     [slopes[place] for place in curved],
                     points,
@@ -77,7 +77,7 @@ class Hessian:
 
     def _slopes(self, part: Objective, places: Sequence[int]) -> dict[int, Tensor]:
         """The part's share of the gradient by some of the parameters, to be differentiated again."""
-        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        with torch.enable_grad(), twice_differentiable():
             loss = torch.stack([losses.sum() for losses in part.losses(self._pieces)]).sum() / self._count
             points = [self._pieces[place] for place in places]
             slopes = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.ambient import twice_differentiable
 from genbench.networks.gradient_products import gradient_pieces
 from genbench.networks.layers import Layer, last_layer
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
@@ -48,7 +48,7 @@ def radial_derivatives(objective=_OBJECTIVE, *, fold: bool = False, examples: Co
     for part in objective.parts(copies=8):
         plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
         # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
-        with forward_ad.dual_level(), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), plain:
+        with forward_ad.dual_level(), torch.enable_grad(), twice_differentiable(), plain:
             # As variables, for the kernels that inference alone is given cannot carry a derivative.
             moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
             for losses in part.losses(moving):
@@ -101,7 +101,7 @@ def _surprise(outputs: Tensor, output: int, task) -> Tensor:
     return outputs.softmax(1)[:, output : output + 1].sqrt() * loss_derivatives(outputs, one, task)
 
 
-@genbench.probe(cost="B")
+@genbench.probe(cost="B", version=2)
 def relative_curvature(
     model, inputs, task, device, layers=genbench.need("layers", fold=False), *, examples: Count = 2000
 ) -> Tensor:

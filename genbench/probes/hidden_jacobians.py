@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.ambient import twice_differentiable
 from genbench.networks.hidden import At, differentiable_pass, hidden_places
 from genbench.networks.passes import chunks, evenly_spaced, require_classes, require_differentiable
 
@@ -81,7 +82,7 @@ class InterlayerJacobians:
     pairs: tuple[tuple[int, int], ...]
 
 
-@genbench.probe(cost="C")
+@genbench.probe(cost="C", version=2)
 def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 500) -> HiddenJacobians:
     """Norms of the outputs of blocks and of the Jacobians of the network's outputs by them.
 
@@ -106,7 +107,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     return HiddenJacobians(**tables, targets=evenly_spaced(targets, examples).to(device))
 
 
-@genbench.probe(cost="C")
+@genbench.probe(cost="C", version=2)
 def margin_jacobians(
     model, inputs, targets, task, device, *, at: At = "blocks", examples: Count = 500
 ) -> MarginJacobians:
@@ -137,7 +138,7 @@ def margin_jacobians(
     return MarginJacobians(torch.cat(norms), torch.cat(outputs), labels)
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 20) -> InterlayerJacobians:
     """Operator norms of the Jacobians between hidden layers, the outputs included.
 
@@ -153,7 +154,8 @@ def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 
     pairs = tuple((early, late) for late in range(1, len(places) + 1) for early in range(late))
     norms = []
     for part in chunks(picked, device, copies=20):
-        values, hidden = differentiable_pass(model, picked[part], places, device)
+        with twice_differentiable():
+            values, hidden = differentiable_pass(model, picked[part], places, device)
         columns = [
             jacobian_norms(hidden[late], hidden[early], generator)
             for early, late in pairs

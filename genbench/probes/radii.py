@@ -33,7 +33,7 @@ _LAST_CHANGE = {torch.float32: 1e-4, torch.float64: 1e-8}
 _SMALL_CURVATURE = 0.1
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def flatness_radii(
     objective=_OBJECTIVE, seeds=_SEEDS,
     *, scope: Literal["all", "top"] = "all", increase: Positive = 0.05, draws: Count = 12, fold: bool = False,

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import genbench
 from genbench.base.constraints import Count
 from genbench.contract.protocol import learning_rate
+from genbench.networks.ambient import twice_differentiable
 from genbench.networks.hessian import Hessian
 from genbench.networks.lanczos import rejected
 from genbench.networks.objective import Objective
@@ -194,7 +194,7 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
             twice = _one_by_one(part, once)
         else:
             inputs, targets = part.inputs.to(part.device), part.targets.to(part.device)
-            with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+            with torch.enable_grad(), twice_differentiable():
                 once = vmap(product, in_dims=(None, 0, 0))(vector, inputs, targets).detach()
                 twice = vmap(product)(once, inputs, targets).detach()
         mean += once.sum(0) / count

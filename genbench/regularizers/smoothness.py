@@ -11,6 +11,7 @@ from torch import Tensor
 import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.contract.regularizer import Regularizer, Step
+from genbench.networks.ambient import twice_differentiable
 
 __all__ = ["GeometricComplexity", "GradientNorm"]
 
@@ -52,7 +53,8 @@ class GeometricComplexity(Regularizer):
         if self.strength == 0:
             return None
         inputs = step.inputs.detach().requires_grad_()
-        outputs = step.model(inputs)
+        with twice_differentiable():
+            outputs = step.model(inputs)
         total = torch.zeros((), device=outputs.device)
         for vector in self._vectors(step, outputs):
             (slope,) = torch.autograd.grad(outputs, inputs, vector, create_graph=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -25,6 +25,7 @@ from genbench.contract.regularizer import (
     overrides,
     regularizer_name,
 )
+from genbench.networks.ambient import twice_differentiable
 from genbench.networks.kinds import BatchNorm
 from genbench.training.captures import captured_modules, capturing
 from genbench.training.evaluation import task_loss
@@ -197,6 +198,11 @@ class Composition:
         ]
 
     def _forward(self) -> Tensor:
+        # Who looks at outputs or hidden layers may differentiate by them twice.
+        with twice_differentiable() if self._inspected else nullcontext():
+            return self._pass()
+
+    def _pass(self) -> Tensor:
         tracked: Iterable[BatchNorm] = self._normalizations if self._first_pass else ()
         self._first_pass = False
         for module in tracked:

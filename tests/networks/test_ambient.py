@@ -48,7 +48,9 @@ def test_a_block_computes_as_if_nothing_surrounded_it(surrounding):
             outputs = layer(INPUTS)
             made = torch.zeros(1)
         assert torch.is_inference_mode_enabled() == (surrounding is torch.inference_mode)
-    assert outputs.requires_grad and not outputs.is_inference() and outputs.dtype == torch.float32
+    assert outputs.requires_grad
+    assert not outputs.is_inference()
+    assert outputs.dtype == torch.float32
     assert (made.device.type, made.dtype) == ("cpu", torch.float32)
 
 
@@ -65,12 +67,15 @@ def test_the_default_precision_is_put_back_whoever_changes_it():
 
 def test_a_network_in_place_is_noticed_and_kept_from_its_inputs():
     model, inputs = Shifting(), INPUTS.clone()
-    assert works_in_place(model, inputs) and not works_in_place(model.layer, inputs)
+    assert works_in_place(model, inputs)
+    assert not works_in_place(model.layer, inputs)
     with with_own_inputs(model):
         model(inputs)
-    assert torch.equal(inputs, INPUTS) and not model._forward_pre_hooks
+    assert torch.equal(inputs, INPUTS)
+    assert not model._forward_pre_hooks
     handing_copies(handing_copies(model))(inputs)
-    assert torch.equal(inputs, INPUTS) and len(model._forward_pre_hooks) == 1
+    assert torch.equal(inputs, INPUTS)
+    assert len(model._forward_pre_hooks) == 1
     leaf = inputs.requires_grad_()
     model(leaf).sum().backward()
     assert torch.equal(leaf.grad, model.layer.weight.sum(0).expand(3, 4))

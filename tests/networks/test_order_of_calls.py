@@ -38,7 +38,8 @@ def test_layers_do_not_depend_on_where_they_are_defined(order):
     assert [place.module for place in hidden_places(model, "blocks", INPUTS)] == ["b", "c"]
     assert chosen_place(model, "penultimate", INPUTS).module == "c"
     assert last_layer(model, weight_layers(model), INPUTS).module == "c"
-    assert model.training and not hasattr(model, "last"), "the network is left as it was"
+    assert model.training
+    assert not hasattr(model, "last")
 
 
 def test_where_no_call_is_seen_definition_decides():

@@ -1,0 +1,154 @@
+"""What a user hands over: read whatever made it, refused by row where it is not finite, never changed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import genbench
+from genbench.base.errors import UsageError
+from genbench.measuring.given import as_tensor, require_finite
+
+VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
+NAMES = ["param_norm", "inverse_margin", "margin_median", "grad_norm_train", "feature_norm"]
+
+
+class ByArray:
+    def __array__(self, dtype=None, copy=None):
+        return VALUES.astype(dtype or VALUES.dtype)
+
+
+class ByDlpack:
+    def __dlpack__(self, **settings):
+        return torch.from_numpy(VALUES.copy()).__dlpack__(**settings)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+def read_only():
+    array = VALUES.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "given",
+    [
+        VALUES[::-1][::-1], VALUES[::-1].copy()[::-1], np.asfortranarray(VALUES), read_only(),
+        VALUES.astype(">f4"), VALUES.tolist(), list(VALUES), list(torch.from_numpy(VALUES.copy())),
+        pd.DataFrame(VALUES, index=list("wxyz")), pd.DataFrame(VALUES).astype("Float32"),
+        ByArray(), ByDlpack(), torch.from_numpy(VALUES.copy()).to_sparse(),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_arrays_of_any_kind_are_read(given):
+    assert torch.equal(as_tensor("inputs", given).float(), torch.from_numpy(VALUES.copy()))
+
+
+@pytest.mark.parametrize("kind", ["u2", "u4", "i2", ">i4"])
+def test_whole_numbers_of_any_kind_can_be_compared(kind):
+    labels = as_tensor("targets", np.arange(3).astype(kind))
+    assert labels.max() == 2
+
+
+@pytest.mark.parametrize("given", [object(), [[1.0], [1.0, 2.0]], ["a", "b"], None])
+def test_what_is_no_array_is_a_usage_error(given):
+    with pytest.raises(UsageError, match="inputs: "):
+        as_tensor("inputs", given)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+@pytest.fixture
+def data():
+    torch.manual_seed(1)
+    return torch.randn(30, 4), torch.arange(30) % 3
+
+
+@pytest.mark.parametrize(
+    ("value", "why"), [(float("nan"), "NaN"), (float("-inf"), "infinite"), (1e300, "precision, float32")]
+)
+def test_the_first_row_that_is_not_finite_is_named(network, data, value, why):
+    inputs = data[0].double()
+    inputs[7, 2] = inputs[11, 0] = value
+    with pytest.raises(UsageError, match=f"inputs: row 7 .*{why}.* 1 more"):
+        genbench.evaluate(network, inputs, data[1], measures=NAMES)
+
+
+def test_targets_are_finite_too(data):
+    targets = torch.linspace(0, 1, 30)
+    targets[3] = float("inf")
+    with pytest.raises(UsageError, match="targets: row 3"):
+        genbench.evaluate(nn.Linear(4, 1), data[0], targets, measures="param_norm")
+    require_finite("targets", torch.arange(3))
+
+
+class Shifting(nn.Module):
+    """Subtracts a half, in place or not, before a network."""
+
+    def __init__(self, body, inplace):
+        super().__init__()
+        self.body, self.inplace = body, inplace
+
+    def forward(self, inputs):
+        if self.inplace:
+            inputs -= 0.5
+            return self.body(inputs)
+        return self.body(inputs - 0.5)
+
+
+def values(model, data):
+    return {name: each.value for name, each in genbench.evaluate(model, *data, measures=NAMES).items()}
+
+
+def test_a_network_in_place_has_the_values_of_its_twin_and_changes_nothing(network, data):
+    before = data[0].clone()
+    assert values(Shifting(network, True), data) == values(Shifting(network, False), data)
+    assert torch.equal(data[0], before)
+
+
+@pytest.mark.parametrize(
+    "surrounding", [torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16), torch.no_grad]
+)
+def test_what_surrounds_a_call_changes_nothing(network, data, surrounding):
+    expected = values(network, data)
+    with surrounding():
+        assert values(network, data) == expected
+        own = network.__class__(*[nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)])
+        own.load_state_dict(network.state_dict())
+        made_there = (data[0].clone(), data[1].clone())
+    assert values(own, made_there) == expected
+
+
+def test_the_default_precision_changes_nothing(network, data):
+    expected = values(network, data)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert values(network, data) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_attention_has_second_derivatives():
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.into, self.last = nn.Linear(2, 8), nn.Linear(8, 3)
+
+        def forward(self, inputs):
+            hidden = self.into(inputs).unsqueeze(1)
+            hidden = nn.functional.scaled_dot_product_attention(hidden, hidden, hidden)
+            return self.last(hidden.squeeze(1).mean(1))
+
+    torch.manual_seed(1)
+    given = torch.randn(6, 4, 2), torch.arange(6) % 3
+    found = genbench.evaluate(Attending(), *given, measures=["interlayer_jacobian", "hessian_trace"])
+    assert {str(each.status) for each in found.values()} == {"ok"}
