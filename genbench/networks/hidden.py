@@ -46,8 +46,13 @@ class Place:
     side: Literal["output", "input"]
 
 
-def hidden_places(model: nn.Module, at: At, examples: Tensor) -> list[Place]:
+def hidden_places(model: nn.Module, at: At, examples: Tensor | None = None) -> list[Place]:
     """The hidden layers of a network, in the order in which a pass of the examples calls them.
+
+    Parameters
+    ----------
+    examples : Tensor, shape (n, *input_shape), optional
+        What the network takes, two are enough. Without it the order is that of definition.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def hidden_places(model: nn.Module, at: At, examples: Tensor) -> list[Place]:
         There are none.
     """
     roles = module_roles(model, examples)
-    calls = called(model, examples)
+    calls = [] if examples is None else called(model, examples)
     names = list(roles["block_outputs"]) if at != "normalizations" else []
     if at != "blocks":
         wanted = {*names, *roles["normalizations"]}
@@ -72,9 +77,9 @@ def hidden_places(model: nn.Module, at: At, examples: Tensor) -> list[Place]:
     return places
 
 
-def chosen_place(model: nn.Module, layer: LayerChoice, examples: Tensor) -> Place:
-    """The hidden layer of that description, as a pass of the examples calls the layers."""
-    examples = examples[:2]
+def chosen_place(model: nn.Module, layer: LayerChoice, examples: Tensor | None = None) -> Place:
+    """The hidden layer of that description, of those of `hidden_places`."""
+    examples = None if examples is None else examples[:2]
     if layer == "penultimate":
         classifier = module_roles(model, examples)["classifier"]
         if not classifier:
