@@ -60,6 +60,8 @@ def hidden_places(model: nn.Module, at: At, examples: Tensor | None = None) -> l
         There are none.
     """
     roles = module_roles(model, examples)
+    if at == "blocks" and roles["block_outputs"]:
+        return [Place(name, "output") for name in roles["block_outputs"]]
     calls = [] if examples is None else called(model, examples)
     names = list(roles["block_outputs"]) if at != "normalizations" else []
     if at != "blocks":
