@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from genbench.networks.ambient import twice_differentiable
+from genbench.networks.freezing import require_gradients
 from genbench.networks.objective import Objective
 
 __all__ = ["Hessian"]
@@ -79,6 +80,7 @@ class Hessian:
         """The part's share of the gradient by some of the parameters, to be differentiated again."""
         with torch.enable_grad(), twice_differentiable():
             loss = torch.stack([losses.sum() for losses in part.losses(self._pieces)]).sum() / self._count
+            require_gradients(loss)
             points = [self._pieces[place] for place in places]
             slopes = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
         return dict(zip(places, slopes, strict=True))

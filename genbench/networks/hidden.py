@@ -94,9 +94,17 @@ def chosen_place(model: nn.Module, layer: LayerChoice, examples: Tensor | None =
 def differentiable_pass(
     model: nn.Module, inputs: Tensor, places: list[Place], device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
-    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs."""
+    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs.
+
+    Raises
+    ------
+    NotApplicable
+        As `captured`; or the network switches gradients off there.
+    """
     with torch.enable_grad(), captured(model, places) as hidden:
         outputs = forward(model, inputs.to(device, copy=True).requires_grad_())
+    if not all(each.requires_grad for each in (outputs, *hidden)):
+        raise NotApplicable("the network switches gradients off at a hidden layer")
     return outputs, hidden
 
 
