@@ -14,6 +14,7 @@ from genbench.networks.copying import copy_of
 from genbench.networks.kinds import Dropout
 from genbench.networks.passes import evenly_spaced, forward
 from genbench.networks.surgery import with_dropout
+from genbench.networks.watching import counted
 
 __all__ = ["mc_dropout_variance"]
 
@@ -24,7 +25,7 @@ _TOGETHER = 100
 
 @genbench.measure(
     family="robustness", direction="+", source="Gal & Ghahramani 2016 (MC dropout), on the training data",
-    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B", version=2,
+    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B", version=3,
 )  # fmt: skip
 def mc_dropout_variance(
     model, inputs, task, device, generator,
@@ -52,18 +53,24 @@ def mc_dropout_variance(
     Raises
     ------
     NotApplicable
-        The network has neither dropout nor activations as modules; predictions in regression.
+        The network has neither dropout nor activations as modules, or calls none; predictions in regression.
     """
     if of == "predictions" and task.kind != "classification":
         raise genbench.NotApplicable("defined for classification only")
     thinned = _thinned(model, rate)
+    dropouts = {name: each for name, each in thinned.named_modules() if isinstance(each, Dropout)}
     picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for part in picked.split(_TOGETHER):
-            drawn = [forward(thinned, part).double() for _ in range(draws)]
+            with counted(dropouts) as calls:
+                drawn = [forward(thinned, part).double() for _ in range(draws)]
+            if dropouts and not calls:
+                raise genbench.NotApplicable(
+                    "the network calls none of the modules behind which units could be left out"
+                )
             if of == "predictions":
                 whole = forward(model, part).argmax(1)
                 total += sum((each.argmax(1) != whole).sum() for each in drawn) / draws

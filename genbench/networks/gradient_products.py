@@ -167,7 +167,7 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
             raise NotApplicable(
                 f"batch norm '{name}' keeps no running statistics: an example has no gradient of its own"
             )
-    trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    trained = {name: each for name, each in model.named_parameters() if each.requires_grad and each.numel()}
     if not trained:
         raise NotApplicable("the network has no parameters that are trained")
     return trained
