@@ -82,7 +82,7 @@ class InterlayerJacobians:
     pairs: tuple[tuple[int, int], ...]
 
 
-@genbench.probe(cost="C", version=2)
+@genbench.probe(cost="C", version=3)
 def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 500) -> HiddenJacobians:
     """Norms of the outputs of blocks and of the Jacobians of the network's outputs by them.
 
@@ -107,7 +107,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     return HiddenJacobians(**tables, targets=evenly_spaced(targets, examples).to(device))
 
 
-@genbench.probe(cost="C", version=2)
+@genbench.probe(cost="C", version=3)
 def margin_jacobians(
     model, inputs, targets, task, device, *, at: At = "blocks", examples: Count = 500
 ) -> MarginJacobians:
@@ -138,7 +138,7 @@ def margin_jacobians(
     return MarginJacobians(torch.cat(norms), torch.cat(outputs), labels)
 
 
-@genbench.probe(cost="E", version=2)
+@genbench.probe(cost="E", version=3)
 def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 20) -> InterlayerJacobians:
     """Operator norms of the Jacobians between hidden layers, the outputs included.
 
