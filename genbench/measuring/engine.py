@@ -20,6 +20,7 @@ from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
+from genbench.networks.recomputation import without_recomputation
 
 __all__ = ["as_number", "compute", "device_of"]
 
@@ -204,6 +205,7 @@ class _Engine:
             with (
                 isolated_random_state(seed, self._device),
                 ordinary_torch(self._dtype),
+                without_recomputation(),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):
