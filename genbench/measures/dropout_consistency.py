@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import torch
@@ -24,7 +26,7 @@ _TOGETHER = 100
 
 @genbench.measure(
     family="robustness", direction="+", source="Gal & Ghahramani 2016 (MC dropout), on the training data",
-    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B", version=2,
+    formula="mean_i Σ_c Var_mask p_c(x_i)", cost="B", version=3,
 )  # fmt: skip
 def mc_dropout_variance(
     model, inputs, task, device, generator,
@@ -60,7 +62,7 @@ def mc_dropout_variance(
     picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _module_by_module():
         torch.manual_seed(seed)
         for part in picked.split(_TOGETHER):
             drawn = [forward(thinned, part).double() for _ in range(draws)]
@@ -72,6 +74,17 @@ def mc_dropout_variance(
                     drawn = [each.softmax(1) for each in drawn]
                 total += torch.stack(drawn).var(0, correction=1).sum()
     return total / len(picked)
+
+
+@contextmanager
+def _module_by_module() -> Iterator[None]:
+    """Inside the block torch's encoder layers call their parts, dropout among them, in evaluation mode too."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _thinned(model: nn.Module, rate: float) -> nn.Module:
