@@ -78,7 +78,7 @@ def mc_dropout_variance(
 
 @contextmanager
 def _module_by_module() -> Iterator[None]:
-    """Inside the block torch's encoder layers call their parts, dropout among them, in evaluation mode too."""
+    """Inside the block torch's encoder layers call their parts in evaluation mode too, dropout among them."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
