@@ -19,6 +19,7 @@ from genbench.networks.folding import folded_copy
 from genbench.networks.homogeneity import log_product_of_norms
 from genbench.networks.layers import weight_layers
 from genbench.networks.passes import forward, outputs_of
+from genbench.networks.precision import widen_where_needed
 from genbench.planning.plan import Trial
 from genbench.planning.suite import Limits
 from genbench.training.evaluation import evaluate
@@ -151,6 +152,7 @@ def normalized_losses(
 
 def _product_of_norms(model: nn.Module, inputs: Tensor) -> Tensor | None:
     try:
+        widen_where_needed(model, inputs)
         folded = folded_copy(model)
         return log_product_of_norms(folded, weight_layers(folded), inputs).exp()
     except NotApplicable:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count, Positive
+from genbench.networks.freezing import slope
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.probes.adversarial import require_movable
 from genbench.probes.gradients import loss_derivatives
@@ -99,9 +100,9 @@ def adversarial_margin(
             derivatives = loss_derivatives(outputs.detach().double(), labels, task)
             # Scaled, so that the slope of a well fitted example does not vanish in single precision.
             scaled = F.normalize(derivatives, torch.inf).to(outputs.dtype)
-            slope = torch.autograd.grad(outputs, point, scaled)[0]
+            away = _unit(slope(outputs, point, scaled), shape)
             length = radius * min(1.0, 2.5 / steps)
-            moved = start + _within(moved - start + length * _unit(slope, shape), radius, shape)
+            moved = start + _within(moved - start + length * away, radius, shape)
         lost -= (forward(model, moved).argmax(1) == labels).sum()
     return lost / len(picked)
 
@@ -168,10 +169,8 @@ def _column(shares: Tensor, like: Tensor) -> Tensor:
     return shares.view(-1, *[1] * (like.ndim - 1)).to(like.dtype)
 
 
-def _unit(slope: Tensor, shape: str) -> Tensor:
-    return (
-        slope.sign() if shape == "box" else F.normalize(slope.flatten(1), dim=1, eps=1e-38).view(slope.shape)
-    )
+def _unit(step: Tensor, shape: str) -> Tensor:
+    return step.sign() if shape == "box" else F.normalize(step.flatten(1), dim=1, eps=1e-38).view(step.shape)
 
 
 def _within(change: Tensor, radius: float, shape: str) -> Tensor:

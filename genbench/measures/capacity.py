@@ -18,6 +18,7 @@ import genbench
 from genbench.base.constraints import Risk
 from genbench.measures.controls import num_params
 from genbench.measures.conventions import per_example
+from genbench.networks.freezing import Unfrozen
 from genbench.networks.layers import Layer, last_layer
 from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
@@ -71,7 +72,8 @@ def depth(inputs, model=_RAW_MODEL, layers=_RAW_LAYERS) -> int:
     """Number of hidden layers: weight layers on the longest way from an input to the outputs, less the last.
 
     Projections beside the way, as on the shortcuts of residual networks, do not count. Where a weight is used
-    several times, as in recurrent networks, the blocks that the network names are counted in its place.
+    several times, as in recurrent networks, the blocks that the network names are counted in its place. A
+    part that the network freezes in its forward pass counts as if it did not.
     Deeper networks hold more functions and often generalize better, hence no direction.
 
     Raises
@@ -80,7 +82,7 @@ def depth(inputs, model=_RAW_MODEL, layers=_RAW_LAYERS) -> int:
         A weight is used several times and the network names no blocks.
     """
     weights = {layer.name: layer.weight.detach().clone().requires_grad_() for layer in layers}
-    with torch.enable_grad():
+    with torch.enable_grad(), Unfrozen():
         outputs = forward(_WithWeights(model, weights), inputs[:2])
     if outputs.grad_fn is None:
         raise genbench.NotApplicable("the outputs do not depend on the weights in a way that torch follows")

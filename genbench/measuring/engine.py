@@ -20,6 +20,7 @@ from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
+from genbench.networks.precision import widen_where_needed
 from genbench.networks.recomputation import without_recomputation
 
 __all__ = ["as_number", "compute", "device_of"]
@@ -114,7 +115,7 @@ class _Engine:
             if name in _MODELS:
                 for model in root if isinstance(root, list | tuple) else [root]:
                     model.eval().zero_grad(set_to_none=True)
-                    self._keep_inputs_from(model)
+                    self._prepare(model)
                     self._guards.append(ModelGuard(model))
             else:
                 self._fingerprints[name] = fingerprint(root)
@@ -124,17 +125,18 @@ class _Engine:
             yield self._value(node, outcome)
             self._release(node)
 
-    def _keep_inputs_from(self, model: nn.Module) -> None:
-        """Have a network that works in place on what it is handed work on copies."""
+    def _prepare(self, model: nn.Module) -> None:
+        """Have the network work on copies of what it is handed, and in double precision, if it does not."""
         inputs = self._roots.get("inputs")
         if not isinstance(inputs, Tensor):
             return
         untouched = ModelGuard(model)
         with isolated_random_state(0, self._device), ordinary_torch(self._dtype):
             in_place = works_in_place(model, inputs)
-        untouched.restore()
-        if in_place:
-            handing_copies(model)
+            untouched.restore()
+            if in_place:
+                handing_copies(model)
+            widen_where_needed(model, inputs)
 
     def _value(self, node: Node, outcome: float | Failure) -> Value:
         own = self._costs.get("measure " + node.spelling, Cost())

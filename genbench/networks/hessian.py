@@ -10,6 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from genbench.networks.ambient import twice_differentiable
 from genbench.networks.derivatives import needing_derivatives, require_derivatives
+from genbench.networks.freezing import require_gradients
 from genbench.networks.objective import Objective
 
 __all__ = ["Hessian"]
@@ -80,6 +81,7 @@ class Hessian:
         """The part's share of the gradient by some of the parameters, to be differentiated again."""
         with torch.enable_grad(), twice_differentiable(), needing_derivatives():
             loss = torch.stack([losses.sum() for losses in part.losses(self._pieces)]).sum() / self._count
+            require_gradients(loss)
             points = [self._pieces[place] for place in places]
             slopes = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
         require_derivatives(slopes)

@@ -66,6 +66,8 @@ def hidden_places(model: nn.Module, at: At, examples: Tensor | None = None) -> l
 
 def _hidden_places(model: nn.Module, at: At, examples: Tensor | None) -> list[Place]:
     roles = module_roles(model, examples)
+    if at == "blocks" and roles["block_outputs"]:
+        return [Place(name, "output") for name in roles["block_outputs"]]
     calls = [] if examples is None else called(model, examples)
     names = list(roles["block_outputs"]) if at != "normalizations" else []
     if at != "blocks":
@@ -141,9 +143,17 @@ def _sides(model: nn.Module, places: list[Place]) -> tuple[dict[Place, nn.Module
 def differentiable_pass(
     model: nn.Module, inputs: Tensor, places: list[Place], device: torch.device
 ) -> tuple[Tensor, list[Tensor]]:
-    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs."""
+    """Outputs and hidden layers of a forward pass, of one graph that begins at the inputs.
+
+    Raises
+    ------
+    NotApplicable
+        As `captured`; or the network switches gradients off there.
+    """
     with torch.enable_grad(), captured(model, places) as hidden:
         outputs = forward(model, inputs.to(device, copy=True).requires_grad_())
+    if not all(each.requires_grad for each in (outputs, *hidden)):
+        raise NotApplicable("the network switches gradients off at a hidden layer")
     return outputs, hidden
 
 

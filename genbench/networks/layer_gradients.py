@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
+from genbench.networks.freezing import require_gradients
 from genbench.networks.passes import forward
 from genbench.networks.watching import watched
 
@@ -178,12 +179,15 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
     seen: list[tuple[str, Tensor, Any]] = []
 
     def record(name: str, given: tuple[Tensor, ...], output: Tensor) -> None:
+        if not output.requires_grad:
+            return  # the network switched gradients off: without influence, as far as these go
         # The edge, not the tensor: an activation may overwrite the tensor in place.
         seen.append((name, given[0].detach(), get_gradient_edge(output)))
 
     def gradients(
         outputs: Tensor, cotangents: Tensor, parameters: Sequence[nn.Parameter] = ()
     ) -> tuple[dict[str, Calls], list[Tensor]]:
+        require_gradients(outputs)
         edges = [edge for _, _, edge in seen]
         wanted = [*edges, *parameters]
         if not wanted:

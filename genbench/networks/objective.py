@@ -15,6 +15,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.freezing import require_gradients
 from genbench.networks.passes import chunks
 
 __all__ = ["Objective"]
@@ -100,6 +101,7 @@ class Objective:
             point = weights.detach().clone().requires_grad_()
             total = torch.zeros_like(point)
             for part in self.losses(point, normalized=normalized, copies=2):
+                require_gradients(part)
                 share = part.sum() / len(self.inputs)
                 total += torch.autograd.grad(share, point)[0]
                 loss += float(share.detach())

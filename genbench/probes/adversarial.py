@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.freezing import slope
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 
 __all__ = ["AdversarialDistances", "adversarial_distances", "require_movable"]
@@ -151,7 +152,7 @@ class _Search:
             values = forward(self._model, copies)
             rows = torch.arange(n * count, device=points.device)
             lead = values[rows, rows % count] - values[rows, labels.repeat_interleave(count)]
-            slopes = torch.autograd.grad(lead.sum(), copies)[0].flatten(1).view(n, count, -1)
+            slopes = slope(lead.sum(), copies).flatten(1).view(n, count, -1)
         gaps = outputs.gather(1, labels.unsqueeze(1)) - outputs
         lengths = torch.linalg.vector_norm(slopes.double(), dim=2)
         distances = (

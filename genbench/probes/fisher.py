@@ -15,6 +15,7 @@ import genbench
 from genbench.base.constraints import Count
 from genbench.networks.ambient import twice_differentiable
 from genbench.networks.derivatives import is_missing_derivative
+from genbench.networks.freezing import FrozenForwardToo
 from genbench.networks.gradient_products import gradient_pieces
 from genbench.networks.layers import Layer, last_layer
 from genbench.networks.objective import Objective
@@ -31,7 +32,7 @@ _OBJECTIVE = genbench.need(
 )
 
 
-@genbench.probe(cost="C")
+@genbench.probe(cost="C", version=2)
 def radial_derivatives(objective=_OBJECTIVE, *, fold: bool = False, examples: Count = 2000) -> Tensor:
     """⟨w, ∇_w ℓ_i⟩ of the examples' losses, shape (s,), double: how each changes when all weights grow alike.
 
@@ -61,7 +62,7 @@ def _carried_along(objective: Objective) -> Tensor:
     for part in objective.parts(copies=8):
         plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
         # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
-        with forward_ad.dual_level(), torch.enable_grad(), twice_differentiable(), plain:
+        with forward_ad.dual_level(), torch.enable_grad(), FrozenForwardToo(), twice_differentiable(), plain:
             # As variables, for the kernels that inference alone is given cannot carry a derivative.
             moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
             for losses in part.losses(moving):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.freezing import slope
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_differentiable
 from genbench.networks.watching import watched
 
@@ -176,7 +177,7 @@ def _pulled_back(values: Tensor, point: Tensor, directions: Tensor) -> Tensor:
         directions = directions.unsqueeze(1)
     directions = directions.to(values.dtype).expand(-1, *values.shape)
     try:
-        return torch.autograd.grad(values, point, directions, retain_graph=True, is_grads_batched=True)[0]
+        return slope(values, point, directions, retain_graph=True, is_grads_batched=True)
     except RuntimeError:  # a layer without a rule for batches, such as recurrent ones
-        rows = [torch.autograd.grad(values, point, each, retain_graph=True)[0] for each in directions]
+        rows = [slope(values, point, each, retain_graph=True) for each in directions]
         return torch.stack(rows)

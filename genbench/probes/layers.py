@@ -27,6 +27,9 @@ _INITIAL_MODEL = genbench.need("folded_initial_model", shared="fold")
 def folded_model(model, *, fold: bool = True) -> nn.Module:
     """A copy of the network in double precision, evaluation mode, batch norm folded into the weights.
 
+    In double precision throughout: a narrower one that the network mentions, such as ``inputs.float()``, is
+    read as double precision.
+
     Parameters
     ----------
     fold : bool

@@ -17,6 +17,7 @@ import genbench
 from genbench.base.constraints import Count
 from genbench.networks.copying import copy_of
 from genbench.networks.folding import explicit_batch_norm
+from genbench.networks.freezing import slope
 from genbench.networks.layers import weight_layers
 from genbench.networks.linear_pieces import BENT, FAR, add_up, fixed_normal, require_linear_pieces
 from genbench.networks.passes import chunks, evenly_spaced, forward
@@ -131,7 +132,7 @@ def linear_paths(inputs, folded=_MODEL) -> Tensor:
     with torch.enable_grad():
         with _Linear():
             outputs = forward(folded, point)[0]
-        rows = [torch.autograd.grad(output, point, retain_graph=True)[0].flatten() for output in outputs]
+        rows = [slope(output, point, retain_graph=True).flatten() for output in outputs]
         matrix = torch.stack(rows)
     (far,) = FAR * fixed_normal(1, point)
     with torch.no_grad(), _Linear():
