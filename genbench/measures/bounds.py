@@ -18,7 +18,7 @@ from genbench.measures.norms import l1_rademacher_bound
 from genbench.measures.smoothness import lipschitz_lower
 from genbench.networks.copying import copy_of
 from genbench.networks.homogeneity import require_homogeneous
-from genbench.networks.passes import require_classes
+from genbench.networks.passes import require_classes, require_real_weights
 from genbench.probes.layer_chain import require_gentle_slopes
 from genbench.probes.margins import low_quantile
 
@@ -62,6 +62,7 @@ def covering_bound(model, initial_model, sample_size, *, epsilon: Positive = 0.0
     epsilon : float
         Radius of the covering balls.
     """
+    require_real_weights(model)
     now, then = dict(model.named_parameters()), dict(initial_model.named_parameters())
     if {name: each.shape for name, each in now.items()} != {name: each.shape for name, each in then.items()}:
         raise genbench.NotApplicable("the initial network has other parameters than the trained one")

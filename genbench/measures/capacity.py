@@ -121,15 +121,21 @@ def _longest_way(end: Any, weights: set[int]) -> tuple[int, int]:
         if not ready:
             pending += [(node, True), *((each, False) for each in before)]
             continue
-        used = sum(_is_weight(each, weights) for each in before if len(node.next_functions) > 1)
+        reads = len(node.next_functions) > 1 or _looks_up(node)
+        used = sum(_is_weight(each, weights) for each in before if reads)
         uses += used
         longest[node] = max((longest[each] for each in before), default=0) + (used > 0)
     return longest.get(end, 0), uses
 
 
+def _looks_up(node: Any) -> bool:
+    """Whether a node reads rows of a weight: of its inputs, indices have no derivative and are not there."""
+    return node.name().startswith("Embedding")
+
+
 def _is_weight(node: Any, weights: set[int]) -> bool:
     """Whether a node is a weight, looked at as it is or transposed."""
-    while len(node.next_functions) == 1 and node.next_functions[0][0] is not None:
+    while len(node.next_functions) == 1 and node.next_functions[0][0] is not None and not _looks_up(node):
         node = node.next_functions[0][0]
     return id(getattr(node, "variable", None)) in weights
 

@@ -16,6 +16,7 @@ __all__ = [
     "LOG_RHO",
     "MARGIN",
     "SPECTRAL",
+    "log_over_margin",
     "per_example",
     "per_example_log",
     "require_no_zero_layer",
@@ -42,6 +43,20 @@ def per_example(value: Tensor, m: int, by_size: bool) -> Tensor:
 def per_example_log(value: Tensor, m: int, by_size: bool) -> Tensor:
     """½ (value − ln m) where asked for: `per_example` of a measure given as its logarithm."""
     return (value - math.log(m)) / 2 if by_size else value
+
+
+def log_over_margin(norms: Tensor, margin: Tensor) -> Tensor:
+    """ln of (Π_l ‖W_l‖ / γ)², shape ().
+
+    Raises
+    ------
+    NotApplicable
+        A layer is zero, and the margin too.
+    """
+    logarithm = 2 * (norms.log().sum() - margin.log())
+    if logarithm.isnan() and not (norms.isnan().any() or margin.isnan()):
+        raise genbench.NotApplicable("a layer and the margin are zero, and 0/0 has no logarithm")
+    return logarithm
 
 
 def require_no_zero_layer(spectral: Tensor) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import genbench
-from genbench.measures.conventions import LAYERS, MARGIN, per_example, per_example_log
+from genbench.measures.conventions import LAYERS, MARGIN, log_over_margin, per_example, per_example_log
 
 __all__ = [
     "Aggregate",
@@ -79,7 +79,7 @@ def prod_fro_norm(log_rho=_LOG_RHO, *, log: bool = False) -> Tensor:
 )
 def log_prod_of_fro_over_margin(sample_size, norms=_NORMS, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """Logarithm of the product of the squared Frobenius norms over the squared margin."""
-    return per_example_log(2 * norms.log().sum() - 2 * margin.log(), sample_size, by_size)
+    return per_example_log(log_over_margin(norms, margin), sample_size, by_size)
 
 
 @genbench.measure(
@@ -97,7 +97,7 @@ def log_sum_of_fro(sample_size, norms=_NORMS, *, by_size: bool = False) -> Tenso
 def log_sum_of_fro_over_margin(sample_size, norms=_NORMS, margin=MARGIN, *, by_size: bool = False) -> Tensor:
     """`log_sum_of_fro` with the squared margin in the product."""
     depth = len(norms)
-    value = math.log(depth) + (2 * norms.log().sum() - 2 * margin.log()) / depth
+    value = math.log(depth) + log_over_margin(norms, margin) / depth
     return per_example_log(value, sample_size, by_size)
 
 

@@ -33,7 +33,7 @@ _NATEKAR = "Natekar & Sharma 2020 (PGDL winner)"
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, manifold mixup",
     formula="mean_i 1[argmax f(from h on)((h(x_i) + h(x_{i'})) / 2) ≠ y_i], y_{i'} = y_i", cost="B",
-    version=4,
+    version=5,
 )  # fmt: skip
 def manifold_mixup(
     model, inputs, targets, task, device, generator,
@@ -71,7 +71,7 @@ def manifold_mixup(
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, score 13.93",
     formula="−mean_i margin_i / ‖∂margin_i/∂h‖₂ / √(trimmed mean of var h), at midpoints", cost="C",
-    version=2,
+    version=3,
 )  # fmt: skip
 def pgdl_mixup_margin(
     model, inputs, targets, task, device, generator,
@@ -100,7 +100,7 @@ def pgdl_mixup_margin(
 @genbench.measure(
     family="robustness", direction="+", source=f"{_NATEKAR}, augment margin, score 9.29",
     formula="−mean_i margin_i / ‖∂margin_i/∂h‖₂ / √(trimmed mean of var h), augmented", cost="C",
-    version=3,
+    version=4,
 )  # fmt: skip
 def pgdl_augment_margin(
     model, inputs, targets, task, device, generator,

@@ -16,6 +16,7 @@ from genbench.measures.conventions import (
     FROBENIUS_DISTANCES,
     MARGIN,
     SPECTRAL,
+    log_over_margin,
     per_example,
     per_example_log,
     require_no_zero_layer,
@@ -47,7 +48,7 @@ def log_prod_of_spec_over_margin(
     sample_size, spectral=SPECTRAL, margin=MARGIN, *, by_size: bool = False
 ) -> Tensor:
     """Logarithm of the product of the squared spectral norms over the squared margin."""
-    return per_example_log(_log_product_over_margin(spectral, margin), sample_size, by_size)
+    return per_example_log(log_over_margin(spectral, margin), sample_size, by_size)
 
 
 @genbench.measure(
@@ -67,7 +68,7 @@ def log_sum_of_spec_over_margin(
 ) -> Tensor:
     """`log_sum_of_spec` with the squared margin in the product."""
     depth = len(spectral)
-    value = math.log(depth) + _log_product_over_margin(spectral, margin) / depth
+    value = math.log(depth) + log_over_margin(spectral, margin) / depth
     return per_example_log(value, sample_size, by_size)
 
 
@@ -108,7 +109,7 @@ def log_spec_orig_main(
         A layer is zero.
     """
     ranks = _ranks(frobenius, spectral)
-    return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
+    return per_example_log(log_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
 
 
 @genbench.measure(
@@ -129,7 +130,7 @@ def log_spec_init_main(
         A layer is zero.
     """
     ranks = _ranks(distances, spectral)
-    return per_example_log(_log_product_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
+    return per_example_log(log_over_margin(spectral, margin) + ranks.log(), sample_size, by_size)
 
 
 @genbench.measure(
@@ -154,7 +155,3 @@ def lipschitz_upper(spectral=SPECTRAL) -> Tensor:
 def _ranks(frobenius: Tensor, spectral: Tensor) -> Tensor:
     require_no_zero_layer(spectral)
     return (frobenius / spectral).square().sum()
-
-
-def _log_product_over_margin(spectral: Tensor, margin: Tensor) -> Tensor:
-    return 2 * (spectral.log().sum() - margin.log())

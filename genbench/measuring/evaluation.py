@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import NotApplicable, UsageError
+from genbench.base.errors import NotApplicable, UsageError, first_line
 from genbench.base.values import Value
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -174,8 +174,10 @@ def _task_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Task:
         with torch.no_grad():
             # Two examples: some networks squeeze a single one away. Copies: some work in place.
             outputs = forward(model, inputs[:2].clone()).shape[1]
-    except (NotApplicable, RuntimeError, ValueError, TypeError) as fault:
-        raise UsageError(f"model: it does not take the inputs: {fault}") from fault
+    except NotApplicable as why:
+        raise UsageError(f"model: {why}") from None
+    except Exception as fault:  # the network's own code may raise anything
+        raise UsageError(f"model: it does not take the inputs: {first_line(fault)}") from fault
     kind: Literal["classification", "regression"] = "regression"
     if not targets.is_floating_point():
         kind = "classification"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from genbench.networks.passes import as_the_model_wants
 
@@ -49,13 +51,25 @@ def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
                 torch.set_num_threads(threads)
 
 
-def twice_differentiable() -> AbstractContextManager[None]:
-    """Inside the block attention is computed so that its gradients can be differentiated again.
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Inside the block attention and hard sigmoids have gradients that can be differentiated again.
 
     torch's fast kernels have no second derivative, and none in forward mode. Forward and backward passes both
     belong inside.
     """
-    return sdpa_kernel(SDPBackend.MATH)
+    with sdpa_kernel(SDPBackend.MATH), _HardSigmoids():
+        yield
+
+
+class _HardSigmoids(TorchFunctionMode):
+    """Writes hard sigmoids as another function of which torch has two derivatives."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is not F.hardsigmoid:
+            return function(*args, **(kwargs or {}))
+        values = args[0] if args else kwargs["input"]
+        return F.relu6(values + 3) / 6
 
 
 def working_precision(model: nn.Module | None) -> torch.dtype:

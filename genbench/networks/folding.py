@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from genbench.base.errors import NotApplicable
 from genbench.networks.copying import copy_of, make_plain
 from genbench.networks.kinds import BatchNorm, is_batch_norm
+from genbench.networks.passes import require_real_weights
 
 __all__ = ["FoldPlan", "explicit_batch_norm", "fold_plan", "folded_copy"]
 
@@ -153,8 +154,9 @@ def folded_copy(model: nn.Module, *, fold: bool = True) -> nn.Module:
     Raises
     ------
     NotApplicable
-        A batch norm cannot be folded, see `fold_plan`.
+        A batch norm cannot be folded, see `fold_plan`; or some weights are complex.
     """
+    require_real_weights(model)
     plan = fold_plan(model) if fold else FoldPlan({}, {})
     copied = copy_of(model).double().eval().requires_grad_(False)
     for module in list(copied.modules()):

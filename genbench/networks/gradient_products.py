@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 from genbench.networks.kinds import Convolution, is_batch_norm
 from genbench.networks.layer_gradients import Calls, Factors, captured, factors_or_gradients, trained_layers
-from genbench.networks.passes import chunks, forward
+from genbench.networks.passes import chunks, forward, require_real_weights
 from genbench.networks.per_example import per_example_gradients
 
 __all__ = [
@@ -159,8 +159,10 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     Raises
     ------
     NotApplicable
-        None is trained; or a batch norm depends on the batch even in evaluation mode.
+        None is trained; some weights are complex; or a batch norm depends on the batch even in evaluation
+        mode.
     """
+    require_real_weights(model)
     for name, module in model.named_modules():
         frozen: Any = module
         if is_batch_norm(module) and (frozen.running_mean is None or frozen.running_var is None):

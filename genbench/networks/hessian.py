@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from genbench.networks.ambient import twice_differentiable
+from genbench.networks.derivatives import needing_derivatives, require_derivatives
 from genbench.networks.freezing import require_gradients
 from genbench.networks.objective import Objective
 
@@ -65,7 +66,7 @@ class Hessian:
             if not curved:
                 continue
             # The fast kernels of attention have no second derivative.
-            with torch.enable_grad(), twice_differentiable():
+            with torch.enable_grad(), twice_differentiable(), needing_derivatives():
                 images = torch.autograd.grad(
                     [slopes[place] for place in curved],
                     points,
@@ -78,11 +79,12 @@ class Hessian:
 
     def _slopes(self, part: Objective, places: Sequence[int]) -> dict[int, Tensor]:
         """The part's share of the gradient by some of the parameters, to be differentiated again."""
-        with torch.enable_grad(), twice_differentiable():
+        with torch.enable_grad(), twice_differentiable(), needing_derivatives():
             loss = torch.stack([losses.sum() for losses in part.losses(self._pieces)]).sum() / self._count
             require_gradients(loss)
             points = [self._pieces[place] for place in places]
             slopes = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
+        require_derivatives(slopes)
         return dict(zip(places, slopes, strict=True))
 
 

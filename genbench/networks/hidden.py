@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -44,6 +44,8 @@ class Place:
 
     module: str
     side: Literal["output", "input"]
+    batch: int = 0
+    """The dimension of the examples: 1 where sequences lie with their positions in front."""
 
 
 def hidden_places(model: nn.Module, at: At, examples: Tensor | None = None) -> list[Place]:
@@ -57,8 +59,12 @@ def hidden_places(model: nn.Module, at: At, examples: Tensor | None = None) -> l
     Raises
     ------
     NotApplicable
-        There are none.
+        There are none; or one has no dimension with a row for each example.
     """
+    return _with_batches(model, _hidden_places(model, at, examples), examples)
+
+
+def _hidden_places(model: nn.Module, at: At, examples: Tensor | None) -> list[Place]:
     roles = module_roles(model, examples)
     if at == "blocks" and roles["block_outputs"]:
         return [Place(name, "output") for name in roles["block_outputs"]]
@@ -88,9 +94,52 @@ def chosen_place(model: nn.Module, layer: LayerChoice, examples: Tensor | None =
         classifier = module_roles(model, examples)["classifier"]
         if not classifier:
             raise NotApplicable("the network has no classifier layer")
-        return Place(classifier[0], "input")
-    places = hidden_places(model, "blocks", examples)
-    return places[{"first": 0, "middle": (len(places) - 1) // 2, "last": -1}[layer]]
+        place = Place(classifier[0], "input")
+    else:
+        places = _hidden_places(model, "blocks", examples)
+        place = places[{"first": 0, "middle": (len(places) - 1) // 2, "last": -1}[layer]]
+    return _with_batches(model, [place], examples)[0]
+
+
+def _with_batches(model: nn.Module, places: list[Place], examples: Tensor | None) -> list[Place]:
+    """The places with the dimensions that grow with the number of examples."""
+    if examples is None:
+        return places
+    few = examples[:1].repeat_interleave(2, 0), examples[:1].repeat_interleave(3, 0)
+    shapes = [_shapes(model, places, some) for some in few]
+    found = []
+    for place in places:
+        sizes = [each.get(place) for each in shapes]
+        if None in sizes:  # whoever needs the place will say what is wrong with it
+            found.append(place)
+            continue
+        grown = [axis for axis, pair in enumerate(zip(*sizes, strict=False)) if pair == (2, 3)]
+        if not grown:
+            raise NotApplicable(f"what is in '{place.module}' has no row for each example")
+        found.append(replace(place, batch=grown[0]))
+    return found
+
+
+def _shapes(model: nn.Module, places: list[Place], examples: Tensor) -> dict[Place, tuple[int, ...]]:
+    """Of what stands in the places; of those that a pass reaches."""
+    shapes: dict[Place, tuple[int, ...]] = {}
+
+    def note(place: Place, value: Any) -> None:
+        first = value[0] if isinstance(value, tuple) else value
+        if isinstance(first, Tensor):
+            shapes[place] = tuple(first.shape)
+
+    leaving, entering = _sides(model, places)
+    with watched(leaving, after=lambda place, _, value: note(place, value)), watched(entering, before=note):
+        called(model, examples)
+    return shapes
+
+
+def _sides(model: nn.Module, places: list[Place]) -> tuple[dict[Place, nn.Module], dict[Place, nn.Module]]:
+    """The modules of places that are outputs, and of those that are inputs."""
+    modules = {place: model.get_submodule(place.module) for place in places}
+    leaving = {place: module for place, module in modules.items() if place.side == "output"}
+    return leaving, {place: module for place, module in modules.items() if place.side == "input"}
 
 
 def differentiable_pass(
@@ -114,7 +163,8 @@ def differentiable_pass(
 def captured(model: nn.Module, places: list[Place]) -> Iterator[list[Tensor]]:
     """A list that a forward pass inside the block fills with the hidden layers, in the order of `places`.
 
-    The network goes on with a copy, so that an operation in place behind a hidden layer leaves it alone.
+    Each has a row for each example, wherever the network keeps the examples. The network goes on with a
+    copy, so that an operation in place behind a hidden layer leaves it alone.
 
     Raises
     ------
@@ -139,7 +189,8 @@ def altered(
 ) -> Iterator[None]:
     """Let one pass inside the block go on with `change(place, hidden layer)` in the place of hidden layers.
 
-    Of several tensors, such as those of a recurrent module, the hidden layer is the first.
+    `change` is handed a row for each example, wherever the network keeps the examples. Of several tensors,
+    such as those of a recurrent module, the hidden layer is the first.
 
     Raises
     ------
@@ -155,12 +206,10 @@ def altered(
         if place in changed:
             raise NotApplicable(f"module '{place.module}' is called several times in one pass")
         changed.add(place)
-        instead = change(place, first)
+        instead = change(place, first.movedim(place.batch, 0)).movedim(0, place.batch)
         return (instead, *value[1:]) if isinstance(value, tuple) else instead
 
-    modules = {place: model.get_submodule(place.module) for place in places}
-    leaving = {place: module for place, module in modules.items() if place.side == "output"}
-    entering = {place: module for place, module in modules.items() if place.side == "input"}
+    leaving, entering = _sides(model, places)
     with (
         watched(leaving, after=lambda place, _, value: first_changed(place, value)),
         watched(entering, before=first_changed),

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from genbench.base.errors import NotApplicable
 from genbench.networks.copying import copy_of
-from genbench.networks.passes import forward
+from genbench.networks.passes import forward, require_real_weights
 
 __all__ = [
     "BENT",
@@ -134,6 +134,7 @@ def require_linear_pieces(network: nn.Module, example: Tensor) -> None:
     example : Tensor, shape (1, *input_shape)
         Of real numbers.
     """
+    require_real_weights(network)
     network, example = copy_of(network).double(), example.double()
     one, other = FAR * fixed_normal(2, example)
     points = torch.cat([example, torch.zeros_like(one), one, -one, other, one + other])

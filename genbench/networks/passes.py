@@ -20,6 +20,7 @@ __all__ = [
     "outputs_of",
     "require_classes",
     "require_differentiable",
+    "require_real_weights",
 ]
 
 # Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
@@ -67,13 +68,21 @@ def require_differentiable(inputs: Tensor) -> None:
         raise NotApplicable(f"one cannot differentiate by inputs of type {inputs.dtype}")
 
 
+def require_real_weights(model: nn.Module) -> None:
+    """Raise NotApplicable for a network with complex weights."""
+    for name, parameter in model.named_parameters():
+        if parameter.is_complex():
+            raise NotApplicable(f"the weights '{name}' are complex, and it is defined for real ones only")
+
+
 def as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
     """The inputs on the network's device and, if real, in its precision."""
-    for parameter in model.parameters():
-        if inputs.is_floating_point() and parameter.is_floating_point():
-            return inputs.to(parameter.device, parameter.dtype)
-        return inputs.to(parameter.device)
-    return inputs
+    parameters = list(model.parameters())
+    if inputs.is_floating_point():
+        for parameter in parameters:
+            if parameter.is_floating_point() or parameter.is_complex():
+                return inputs.to(parameter.device, parameter.dtype.to_real())
+    return inputs.to(parameters[0].device) if parameters else inputs
 
 
 def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:

@@ -19,7 +19,7 @@ _KRYLOV = genbench.need("hessian_krylov", shared=("steps", "fold", "biases", "ex
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def hessian_krylov(
     generator, objective=_OBJECTIVE, *, steps: Count = 30, fold: bool = False, examples: Count = 250
 ) -> Krylov:
@@ -39,7 +39,7 @@ def hessian_krylov(
     return lanczos(Hessian(objective).product, start, steps, generator)
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def hessian_remainder(objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS, *, draws: Count = 12) -> float:
     """Trace of P H P, what a Krylov space leaves of the Hessian, P being the projection on its complement.
 

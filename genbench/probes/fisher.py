@@ -14,9 +14,11 @@ from torch.nn import functional as F
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.ambient import twice_differentiable
+from genbench.networks.derivatives import is_missing_derivative
 from genbench.networks.freezing import FrozenForwardToo
 from genbench.networks.gradient_products import gradient_pieces
 from genbench.networks.layers import Layer, last_layer
+from genbench.networks.objective import Objective
 from genbench.networks.passes import chunks, evenly_spaced, forward, require_classes
 from genbench.networks.watching import watched
 from genbench.probes.gradients import loss_derivatives, squared_norms
@@ -34,7 +36,8 @@ _OBJECTIVE = genbench.need(
 def radial_derivatives(objective=_OBJECTIVE, *, fold: bool = False, examples: Count = 2000) -> Tensor:
     """⟨w, ∇_w ℓ_i⟩ of the examples' losses, shape (s,), double: how each changes when all weights grow alike.
 
-    One forward pass that carries the derivative along.
+    One forward pass that carries the derivative along; a backward pass for each example, where an operation
+    of the network does not carry it.
 
     Parameters
     ----------
@@ -43,6 +46,16 @@ def radial_derivatives(objective=_OBJECTIVE, *, fold: bool = False, examples: Co
     examples : int
         At most this many training examples, evenly spaced over the training split.
     """
+    try:
+        return _carried_along(objective)
+    except (NotImplementedError, RuntimeError) as fault:
+        if not is_missing_derivative(fault):
+            raise
+    slopes = (part.gradient(objective.weights) for part in objective.batches(1))
+    return torch.stack([slope.double() @ objective.weights.double() for slope in slopes])
+
+
+def _carried_along(objective: Objective) -> Tensor:
     # Neither the fast kernels of attention nor those of recurrent layers carry a derivative along.
     recurrent = any(isinstance(module, nn.RNNBase) for module in objective.model.modules())
     found = []

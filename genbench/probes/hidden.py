@@ -52,7 +52,7 @@ class Representation:
             raise genbench.NotApplicable("the layer does not vary over the training examples")
 
 
-@genbench.probe(cost="B", version=2)
+@genbench.probe(cost="B", version=3)
 def representation(
     model, inputs, targets, device,
     *, layer: LayerChoice = "penultimate", pool: Count = 4, examples: Count = 500,

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 import genbench
 from genbench.base.constraints import Count
 from genbench.networks.ambient import twice_differentiable
+from genbench.networks.derivatives import needing_derivatives, require_derivatives
 from genbench.networks.hidden import At, differentiable_pass, hidden_places
 from genbench.networks.passes import chunks, evenly_spaced, require_classes, require_differentiable
 
@@ -82,7 +83,7 @@ class InterlayerJacobians:
     pairs: tuple[tuple[int, int], ...]
 
 
-@genbench.probe(cost="C", version=2)
+@genbench.probe(cost="C", version=3)
 def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 500) -> HiddenJacobians:
     """Norms of the outputs of blocks and of the Jacobians of the network's outputs by them.
 
@@ -107,7 +108,7 @@ def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 
     return HiddenJacobians(**tables, targets=evenly_spaced(targets, examples).to(device))
 
 
-@genbench.probe(cost="C", version=2)
+@genbench.probe(cost="C", version=3)
 def margin_jacobians(
     model, inputs, targets, task, device, *, at: At = "blocks", examples: Count = 500
 ) -> MarginJacobians:
@@ -138,7 +139,7 @@ def margin_jacobians(
     return MarginJacobians(torch.cat(norms), torch.cat(outputs), labels)
 
 
-@genbench.probe(cost="E", version=2)
+@genbench.probe(cost="E", version=3)
 def interlayer_jacobians(model, inputs, device, generator, *, examples: Count = 20) -> InterlayerJacobians:
     """Operator norms of the Jacobians between hidden layers, the outputs included.
 
@@ -191,15 +192,17 @@ def jacobian_norms(
     if image is point:
         return torch.ones(count, dtype=torch.float64, device=point.device)
     covector = torch.zeros_like(image).requires_grad_()
-    with torch.enable_grad():
+    with torch.enable_grad(), needing_derivatives():
         # The gradient of ⟨covector, image⟩ by the point is Jᵀ covector, whose gradient by the covector is J.
         (pulled,) = torch.autograd.grad(image, point, covector, create_graph=True, materialize_grads=True)
+    require_derivatives([pulled])
     if not pulled.requires_grad:  # the image does not depend on the point
         return torch.zeros(count, dtype=torch.float64, device=point.device)
 
     def gram(vector: Tensor) -> Tensor:
         step = vector.reshape(point.shape).to(point.dtype)
-        (pushed,) = torch.autograd.grad(pulled, covector, step, retain_graph=True)
+        with needing_derivatives():
+            (pushed,) = torch.autograd.grad(pulled, covector, step, retain_graph=True)
         (back,) = torch.autograd.grad(image, point, pushed, retain_graph=True)
         return back.reshape(count, -1).double()
 

@@ -71,7 +71,7 @@ class LayerChain:
     bend: float
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def layer_chain(
     inputs, device, generator, model=_MODEL, *, kinks: Kinks = "refuse", examples: Count = 50
 ) -> LayerChain:
@@ -168,27 +168,36 @@ def _largest(values: list[Tensor], late: int, early: int, generator: torch.Gener
 
 
 def _links(network: nn.Module, point: Tensor) -> _Links:
-    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+    calls: list[tuple[nn.Module, tuple[Tensor, int], tuple[Tensor, int]]] = []
     leaves = {each: each for each in network.modules() if next(each.children(), None) is None}
 
     def note(module: nn.Module, given: tuple[Tensor, ...], value: Tensor) -> None:
-        calls.append((module, given[0], value))
+        calls.append((module, _as_it_is(given[0]), _as_it_is(value)))
 
     with torch.enable_grad(), watched(leaves, after=note):
         outputs = network(point)
     found = _Links([], [], [], [])
-    current = point
+    current = _as_it_is(point)
     for module, given, value in calls:
-        if given is not current or not isinstance(value, Tensor):
+        if not _same(given, current) or not isinstance(value[0], Tensor):
             raise genbench.NotApplicable(f"the network is no chain of layers: see '{type(module).__name__}'")
-        _append(found, module, value)
+        _append(found, module, value[0])
         current = value
-    if outputs is not current:
+    if not _same(_as_it_is(outputs), current):
         raise genbench.NotApplicable("the network is no chain of layers: something follows the last one")
     if len(found.weighted) != len(found.activations) + 1 or not found.weighted:
         raise genbench.NotApplicable("the network does not end with a linear layer")
     found.outputs[-1] = outputs
     return found
+
+
+def _as_it_is(value: Any) -> tuple[Any, int]:
+    """A tensor and how often it was written to: a function between two modules may work in place."""
+    return value, value._version if isinstance(value, Tensor) else 0
+
+
+def _same(one: tuple[Any, int], other: tuple[Any, int]) -> bool:
+    return one[0] is other[0] and one[1] == other[1]
 
 
 def _append(found: _Links, module: nn.Module, value: Tensor) -> None:

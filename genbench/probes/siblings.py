@@ -75,7 +75,7 @@ def validation_classes(validation, siblings, model, task, device) -> Tensor:
     return _predicted(model, siblings, validation.inputs, task, device)
 
 
-@genbench.probe(cost="B")
+@genbench.probe(cost="B", version=2)
 def path_interpolation(
     model, siblings, inputs, targets, task, device,
     *, steps: Count = 10, examples: Count = 1000, batch_norm: BatchNorm = "recomputed",
@@ -103,7 +103,7 @@ def path_interpolation(
     return [_interpolate([model, each], line, *sample, task, device, batch_norm) for each in siblings]
 
 
-@genbench.probe(cost="B")
+@genbench.probe(cost="B", version=2)
 def simplex_interpolation(
     model, siblings, inputs, targets, task, device,
     *, steps: Count = 5, examples: Count = 1000, batch_norm: BatchNorm = "recomputed",
@@ -181,7 +181,7 @@ def _interpolate(
     for point in grid:
         for name, entry in entries.items():
             parts = [
-                weight * corner[name].double()
+                weight * corner[name].to(torch.promote_types(entry.dtype, torch.float64))
                 for weight, corner in zip(point, corners, strict=True)
                 if weight
             ]
@@ -198,7 +198,11 @@ def _interpolate(
 
 def _floating(network: nn.Module) -> dict[str, Tensor]:
     named = [*network.named_parameters(), *network.named_buffers()]
-    return {name: each.detach() for name, each in named if each.is_floating_point()}
+    return {name: each.detach() for name, each in named if not _is_whole(each)}
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _take_statistics(network: nn.Module, norms: list[Any], inputs: Tensor) -> None:

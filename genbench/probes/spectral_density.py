@@ -58,7 +58,7 @@ class Density:
         return (torch.exp(-distances.square() / 2) @ self.masses) / (width * (2 * torch.pi) ** 0.5)
 
 
-@genbench.probe(cost="D", version=2)
+@genbench.probe(cost="D", version=3)
 def hessian_density(
     generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS, *, draws: Count = 2, points: Count = 12
 ) -> Density:
@@ -97,7 +97,7 @@ def hessian_density(
     return Density(torch.cat(values), torch.cat(masses), size)
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def layer_curvatures(
     generator, objective=_OBJECTIVE, *, steps: Count = 6, fold: bool = False, examples: Count = 100
 ) -> Tensor:
@@ -124,7 +124,7 @@ def layer_curvatures(
     return torch.stack(tops)
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def rescaled_krylov(
     generator, objective=_OWN_OBJECTIVE,
     *, steps: Count = 20, fold: bool = False, biases: bool = False, examples: Count = 200,

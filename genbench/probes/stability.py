@@ -115,7 +115,7 @@ class StabilitySpace:
     growth: Tensor
 
 
-@genbench.probe(cost="D")
+@genbench.probe(cost="D", version=2)
 def stability_space(
     generator, objective=_OBJECTIVE, step=_STEP, krylov=_KRYLOV, *, steps: Count = 6, examples: Count = 50
 ) -> StabilitySpace:
@@ -189,15 +189,19 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
     for start in range(0, count, size):
         some = slice(start, start + size)
         part = replace(objective, inputs=objective.inputs[some], targets=objective.targets[some])
-        vectors = vector.expand(len(part.inputs), -1)
-        if alone:
-            once = _one_by_one(part, vectors)
-            twice = _one_by_one(part, once)
-        else:
+        if not alone:
             inputs, targets = part.inputs.to(part.device), part.targets.to(part.device)
-            with torch.enable_grad(), twice_differentiable():
-                once = vmap(product, in_dims=(None, 0, 0))(vector, inputs, targets).detach()
-                twice = vmap(product)(once, inputs, targets).detach()
+            try:
+                with torch.enable_grad(), twice_differentiable():
+                    once = vmap(product, in_dims=(None, 0, 0))(vector, inputs, targets).detach()
+                    twice = vmap(product)(once, inputs, targets).detach()
+            except (NotImplementedError, RuntimeError):
+                # Networks with functions of their own, or whose values decide what they do, are no vectors
+                # of networks. Whatever else is wrong will be so for one example after the other too.
+                alone = True
+        if alone:
+            once = _one_by_one(part, vector.expand(len(part.inputs), -1))
+            twice = _one_by_one(part, once)
         mean += once.sum(0) / count
         squares += twice.sum(0) / count
     return mean, squares

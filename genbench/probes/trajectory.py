@@ -17,7 +17,7 @@ from genbench.base.constraints import Count
 from genbench.base.errors import first_line
 from genbench.networks.copying import copy_of
 from genbench.networks.gradient_products import gradient_pieces, trained_parameters
-from genbench.networks.passes import evenly_spaced
+from genbench.networks.passes import evenly_spaced, require_real_weights
 from genbench.networks.walk import Snapshots, Walk, walk_through
 from genbench.probes.gradients import GradientMoments, gradient_moments, squared_norms
 
@@ -79,6 +79,7 @@ def trajectory(snapshots, model) -> Walk:
     NotApplicable
         The run did not record it, or the weights were not finite.
     """
+    require_real_weights(model)
     if isinstance(snapshots, Snapshots):
         if snapshots.walk is None:
             raise genbench.NotApplicable("not kept: the suite's `keep` needs { trajectory = N }")

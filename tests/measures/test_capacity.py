@@ -33,6 +33,27 @@ def test_depth_counts_hidden_layers_on_the_longest_way(fit, model, depth):
     assert on_pictures(fit, model())["depth"] == depth
 
 
+class Words(nn.Module):
+    """Indices, looked up and averaged in two modules or in one."""
+
+    def __init__(self, *lookup):
+        super().__init__()
+        self.lookup = nn.Sequential(*lookup)
+        self.body = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+
+    def forward(self, inputs):
+        values = self.lookup(inputs)
+        return self.body(values if values.ndim == 2 else values.mean(1))
+
+
+@pytest.mark.parametrize("lookup", [nn.Embedding, nn.EmbeddingBag])
+def test_an_embedding_is_a_layer(lookup):
+    found = genbench.evaluate(
+        Words(lookup(9, 4)), torch.randint(9, (12, 5)), torch.arange(12) % 3, measures=["depth"]
+    )
+    assert found["depth"].value == 2
+
+
 class Twice(nn.Module):
     """One hidden layer, applied twice."""
 

@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 import torch
+from torch import nn
 
 import genbench
 from genbench.probes.margins import low_quantile
@@ -299,3 +300,14 @@ def test_needs_can_be_met_by_hand():
 
     assert inverse_margin(10, torch.tensor(2.0)) == 0.25
     assert genbench.need("reference_margin", quantile=0.1).name == "reference_margin"
+
+
+@pytest.mark.parametrize("of", ["log_prod_of_fro", "log_prod_of_spec", "log_sum_of_fro", "log_sum_of_spec"])
+def test_a_last_layer_of_zeros_has_no_norm_over_margin(fit, of):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    nn.init.zeros_(network[2].weight)
+    nn.init.zeros_(network[2].bias)
+    found = fit(network, torch.randn(8, 4), torch.arange(8) % 3)
+    assert found[of] == -math.inf
+    assert "0/0 has no logarithm" in found.value(f"{of}_over_margin").reason

@@ -74,3 +74,25 @@ def test_networks_and_random_numbers_stay_as_they_were(fit):
     assert found["mc_dropout_variance"] > 0
     assert torch.equal(torch.get_rng_state(), before)
     assert [name for name, _ in model.named_modules()] == names
+
+
+def test_dropout_inside_an_encoder_of_torchs_is_not_passed_over(fit):
+    class Encoder(nn.Module):
+        def __init__(self, batch_first):
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.5, batch_first=batch_first)
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            if self.layer.self_attn.batch_first:
+                return self.head(self.layer(x).mean(1))
+            return self.head(self.layer(x.transpose(0, 1)).mean(0))
+
+    inputs, targets = torch.randn(300, 5, 4), torch.arange(300) % 3
+    fast, plain = (
+        fit(Encoder(each), inputs, targets)["mc_dropout_variance[draws=20]"] for each in (True, False)
+    )
+    assert fast > 0
+    assert fast == pytest.approx(plain, rel=0.1)
+    assert torch.backends.mha.get_fastpath_enabled()

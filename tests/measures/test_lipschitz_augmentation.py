@@ -190,3 +190,23 @@ def test_other_networks_are_refused(fit):
     assert "GELU" in fit(steep, inputs, targets).value("lipaug_simple").reason
     open_end = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.Tanh())
     assert "end with a linear layer" in fit(open_end, inputs, targets).value("lipaug_simple").reason
+
+
+class InPlace(nn.Module):
+    """A chain of linear layers for whoever sees modules only."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.lower, self.upper, self.last = nn.Linear(4, 5), nn.Linear(5, 3), last
+
+    def forward(self, x):
+        outputs = self.upper(self.lower(x).relu_())
+        return outputs.mul_(2) if self.last else outputs
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_function_that_works_in_place_between_two_modules_is_seen(fit, last):
+    torch.manual_seed(0)
+    found = fit(InPlace(last), torch.randn(6, 4), torch.arange(6) % 3)
+    for name in ("lipaug_bound", "lipaug_simple", "lipaug_bound[kinks=surrogate]"):
+        assert "no chain" in found.value(name).reason

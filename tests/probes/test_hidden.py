@@ -74,6 +74,59 @@ def test_networks_without_hidden_layers_are_refused():
         nn.Sequential(twice, twice)(torch.zeros(1, 6))
 
 
+class Turned(nn.Module):
+    """A recurrent and an attending layer with the positions in front of the examples, or behind them."""
+
+    def __init__(self, positions_first):
+        super().__init__()
+        self.positions_first = positions_first
+        self.lower = nn.GRU(3, 4, batch_first=not positions_first)
+        attending = nn.TransformerEncoderLayer(4, 2, 6, batch_first=not positions_first)
+        self.encoder = nn.Sequential(attending, nn.ReLU())
+        self.output = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = x.transpose(0, 1) if self.positions_first else x
+        return self.output(self.encoder(self.lower(x)[0]).mean(0 if self.positions_first else 1))
+
+
+@pytest.mark.parametrize("examples", [5, 7])  # five positions: as many as examples
+def test_hidden_layers_have_a_row_for_each_example_wherever_the_network_keeps_them(examples):
+    torch.manual_seed(0)
+    turned, straight = Turned(True).double().eval(), Turned(False).double().eval()
+    straight.load_state_dict(turned.state_dict())
+    inputs, targets = data(examples, (5, 3))
+    task = genbench.Task("classification", (5, 3), 3)
+    assert [place.batch for place in hidden_places(turned, "both", inputs)] == [1, 1, 1]
+    assert [place.batch for place in hidden_places(straight, "both", inputs)] == [0, 0, 0]
+    found, expected = (
+        [
+            hidden_jacobians(model, inputs, targets, task, CPU).operator,
+            hidden_jacobians(model, inputs, targets, task, CPU).norms,
+            margin_jacobians(model, inputs, targets, task, CPU, at="both").norms,
+            interlayer_jacobians(model, inputs, CPU, seeded()).norms,
+            representation(model, inputs, targets, CPU, layer="first").features,
+        ]
+        for model in (turned, straight)
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert len(one) == examples
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+
+
+def test_a_hidden_layer_that_mixes_examples_with_something_else_is_refused():
+    class Folded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lower, self.upper = nn.Linear(3, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.upper(self.lower(x).flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
+
+    with pytest.raises(genbench.NotApplicable, match="'upper' has no row for each example"):
+        hidden_places(Folded(), "blocks", torch.randn(4, 5, 3))
+
+
 def test_an_operation_in_place_leaves_the_hidden_layer_alone():
     network = nn.Sequential(nn.Linear(6, 5), nn.ReLU(inplace=True), nn.Linear(5, 3))
     inputs = torch.randn(4, 6)
