@@ -114,7 +114,7 @@ def run(
     """
     host = _host(plugins, without, progress)
     read = read_suite(suite, host, overrides, check_measures=measures is None)
-    folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress))
+    folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
         read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
         shard=shard, executor=executor, retry=retry, train=True, progress=progress,
@@ -136,7 +136,7 @@ def resume(
 ) -> Run:
     """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
     host = _host(plugins, without, progress)
-    opened = Folder(folder, _say(progress))
+    opened = Folder(folder, _say(progress), refuse_unreadable=True)
     name = opened.suite_content().get("name", "suite")
     read = load_suite(opened.suite_file, host, name=name, check_measures=measures is None)
     if retry and measures is None:

@@ -9,6 +9,7 @@ from typing import Any
 from genbench.base.names import fold
 
 __all__ = [
+    "DiskFull",
     "GenbenchError",
     "InvalidInput",
     "MissingResult",
@@ -53,6 +54,12 @@ class MissingResult(GenbenchError):
     """Something that was asked for is missing because of a crash, a time limit or a broken plugin."""
 
     exit_code = 1
+
+
+class DiskFull(GenbenchError):
+    """There is no room where something was to be written; what is there is whole, and nothing failed."""
+
+    exit_code = 3
 
 
 class NotApplicable(Exception):

@@ -14,6 +14,7 @@ import click
 
 import genbench
 from genbench.base.errors import GenbenchError, Remark, nearest
+from genbench.base.files import disk_full
 from genbench.cli.streams import discard_output, is_closed_pipe, prepare_streams
 
 __all__ = ["cli", "main"]
@@ -152,6 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if _is_refused_table(fault):
             _error(str(fault))
             sys.exit(3)
+        if full := disk_full(fault):
+            _error(str(full))
+            sys.exit(full.exit_code)
         if isinstance(fault, OSError) and fault.strerror:
             where = f"'{fault.filename}'" if fault.filename is not None else "standard output"
             _error(f"{where}: {fault.strerror} (--debug shows where)")

@@ -106,14 +106,14 @@ def _conclude(
     audit: str, about: dict[str, Any], measures: dict[str, Any], host: Host, out: Path | None, json_: bool
 ) -> None:
     from genbench.auditing import stored
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
 
     content = stored.table_content(audit, about, measures, host)
     if out is not None:
         try:
             write_atomically(out, content)
         except OSError as fault:
-            raise InvalidInput(f"'{out}': cannot be written: {fault.strerror}") from None
+            raise unwritable(out, fault) from None
         options.warn(f"{len(measures)} measures written to {out}")
     elif json_:
         click.echo(content.decode(), nl=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
@@ -21,7 +21,7 @@ def command(run: Path, file: Path, costs: bool) -> None:
     The format follows from the ending of FILE: .csv, .parquet or .json. A measure without a value on a fit
     leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
     """
-    from genbench.base.files import as_json, write_atomically
+    from genbench.base.files import as_json, unwritable, write_atomically
     from genbench.runs.run import Run
 
     results = Run(run, warn=options.warn).results()
@@ -45,5 +45,5 @@ def command(run: Path, file: Path, costs: bool) -> None:
     try:
         write_atomically(file, content)
     except OSError as fault:
-        raise InvalidInput(f"'{file}': cannot be written: {fault.strerror}") from None
+        raise unwritable(file, fault) from None
     click.echo(f"{len(frame)} fits written to {file}", err=True)

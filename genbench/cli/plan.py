@@ -40,7 +40,7 @@ def command(
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
     battery = api.select(options.words(measures) or read.measures, host)
-    folder = Folder(out or Path("runs") / read.name, options.warn)
+    folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
     prediction = predict(left, host, read.keep)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
@@ -30,7 +30,7 @@ def command(
 
     The same run gives the same file.
     """
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
     from genbench.planning.axes import axis_named
     from genbench.report.content import read_content
     from genbench.report.figures import RANKED, Choice, check, draw, save
@@ -55,5 +55,5 @@ def command(
     try:
         write_atomically(out, file)
     except OSError as fault:
-        raise InvalidInput(f"'{out}': cannot be written: {fault.strerror}") from None
+        raise unwritable(out, fault) from None
     click.echo(out)

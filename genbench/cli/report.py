@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
@@ -28,7 +28,7 @@ def command(
 
     The page is one file and needs no other: it opens from a disk, from a mail, or on any server.
     """
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
     from genbench.report.content import read_content
     from genbench.report.further import claim_rows, regularizer_rows
     from genbench.report.page import as_page
@@ -53,5 +53,5 @@ def command(
     try:
         write_atomically(file, as_page(content).encode())
     except OSError as fault:
-        raise InvalidInput(f"'{file}': cannot be written: {fault.strerror}") from None
+        raise unwritable(file, fault) from None
     click.echo(file)

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import InvalidInput
+from genbench.base.errors import GenbenchError
+from genbench.base.files import unwritable
 
 __all__ = ["Locks"]
 
@@ -82,17 +83,21 @@ class Locks:
                 return False
             except FileNotFoundError:
                 continue  # another command that ended has just removed the folder
+            except GenbenchError:
+                with contextlib.suppress(OSError):
+                    path.unlink()  # made, but empty: nobody should wait for it
+                raise
             return True
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
-        """Say in a line that the folder cannot be written."""
+        """Say in a line that the folder cannot be written, or that its disk is full."""
         try:
             yield
         except (FileExistsError, FileNotFoundError):
             raise
         except OSError as fault:
-            raise InvalidInput(f"'{self._folder}': cannot be written: {fault.strerror}") from None
+            raise unwritable(self._folder, fault) from None
 
     def _take_over(self, path: Path) -> bool:
         """Replace a dead lock; of several commands that find the same one, one gets it."""
