@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["resume", "run"]
 
 
+MOST_WORKERS = 1024
+"""Beyond what one machine can do at a time; each is a thread here and a process."""
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where the jobs of a run are executed."""
@@ -43,6 +47,8 @@ class _Place:
             raise UsageError(f"no such device '{device}': torch finds {found or 'no'} CUDA devices here")
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: must be at least 1")
+        if workers is not None and workers > MOST_WORKERS:
+            raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
         if name == "cpu":
             return cls(("cpu",) * (workers or _cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]

@@ -77,7 +77,7 @@ def first_line(fault: BaseException) -> str:
 
 def explained(fault: Mapping[str, Any]) -> str:
     """What one error of a pydantic validation says, in the words of our other messages."""
-    return str(fault["msg"]).replace("Input should", "should")
+    return str(fault["msg"]).replace("Input should", "should").replace("a valid array", "a list")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ from genbench.cli import options
 
 
 @click.command("export")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
+@click.argument("file", type=options.PATH)
 @click.option("--costs", is_flag=True, help="Add a column with the seconds of each measure.")
 def command(run: Path, file: Path, costs: bool) -> None:
     """Write one row for each fit: axes, seed, errors, losses, targets, measures.

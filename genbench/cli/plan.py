@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder; runs/NAME if left out."
-)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
+@click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
 @click.option("--measures", metavar="A,B", help="These instead of the suite's.")
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")

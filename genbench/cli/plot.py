@@ -11,11 +11,9 @@ from genbench.cli import options
 
 
 @click.command("plot")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.argument("kind")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .pdf, .svg or .png."
-)
+@click.option("--out", type=options.PATH, required=True, metavar="FILE", help="A .pdf, .svg or .png.")
 @click.option("--target", help="What to predict.  [default: the suite's first]")
 @click.option("--measure", help="The measure of a scatter or axes figure.")
 @click.option("--axis", help="Colour networks by this axis.")

@@ -11,10 +11,8 @@ from genbench.cli import options
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE.html", help="[default: RUN/report.html]"
-)
+@click.argument("run", type=options.PATH)
+@click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html]")
 @click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets]")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")

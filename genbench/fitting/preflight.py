@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
         splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"])
 
 
+def _memory_here() -> float | None:
+    """Bytes of memory of this machine, or of a GPU in it that has more; None where it is not told."""
+    import torch
+
+    try:
+        own = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return float(max(own, *(torch.cuda.get_device_properties(each).total_memory for each in range(count)), 0))
+
+
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     """Find what cannot be built or read before anything trains."""
     if not pending:
@@ -55,7 +68,7 @@ def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     from genbench.fitting import splits
     from genbench.fitting.prediction import predict
 
-    predict(pending, host)
+    predict(pending, host, memory_here=_memory_here())
     problems: dict[str, None] = {}
     prepared: dict[str, splits.PreparedData | None] = {}
     for trial in pending:
