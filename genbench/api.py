@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genbench.base.errors import MissingResult, UsageError
+from genbench.base.machine import cores
 from genbench.contract.components import Kind
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
@@ -50,17 +50,10 @@ class _Place:
         if workers is not None and workers > MOST_WORKERS:
             raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
         if name == "cpu":
-            return cls(("cpu",) * (workers or _cores()))
+            return cls(("cpu",) * (workers or cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
         count = workers or len(names)
         return cls(tuple(names[each % len(names)] for each in range(count)))
-
-
-def _cores() -> int:
-    """The cores that this process may use; systems that do not tell have them all counted."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(

@@ -183,6 +183,54 @@ def test_an_empty_path_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a/b", "names a folder: it must hold no / "),
+        ("..", "names a folder: it must not begin with . - ~"),
+        ("-rf", "names a folder: it must not begin with . - ~"),
+        ("NUL.x", "names a folder: it must not be a name that Windows reserves"),
+        ("x" * 201, "names a folder: it must have at most 200 bytes"),
+        (" ", "must not be empty"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_a_suite_whose_name_names_no_folder_is_refused(tmp_path, monkeypatch, verb, name, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given.toml").write_text(f'name = "{name}"\n{TINY}')
+    ended = command(verb, "--suite", "given.toml")
+    assert ended.code == 3
+    (line,) = lines(ended)
+    assert line.startswith(f"given.toml: name: {text}")
+    assert line.endswith(f", not '{name}'")
+    assert [each.name for each in tmp_path.iterdir()] == ["given.toml"]
+
+
+FAULTS = {
+    'raise RuntimeError("no room\\n\\nframe #0: c10::Error")': "no room",
+    'raise ValueError("12 channels expected")': "12 channels expected",
+    'raise KeyError("stem")': "KeyError: 'stem'",
+    "raise MemoryError": "MemoryError: no message",
+    "assert False": "AssertionError: no message",
+    "return None": "AttributeError: 'NoneType' object has no attribute 'to'",
+    "return nn.Linear(63, 10)": "shapes cannot be multiplied (16x8 and 63x10)",
+    "return nn.Sequential(nn.Flatten(), nn.Linear(3, 10))": "shapes cannot be multiplied (2x64 and 3x10)",
+}
+
+
+@pytest.mark.parametrize("body", list(FAULTS))
+def test_a_network_whose_construction_fails_is_one_line_with_its_model_and_data_set(tmp_path, body):
+    (tmp_path / "mine.py").write_text(
+        f"import genbench\nfrom torch import nn\n\n\n@genbench.model\ndef net(task):\n    {body}\n"
+    )
+    ended = run_suite(tmp_path, TINY, "--plugin", tmp_path / "mine.py", "--set", "model=mine:net")
+    assert ended.code == 3
+    (line,) = lines(ended)
+    assert line.startswith("model 'mine:net' for dataset 'digits': ")
+    assert FAULTS[body] in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_suite_shows_the_nearest_name():
     ended = command("run", "--suite", "digts")
     assert ended.code == 2

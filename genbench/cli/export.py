@@ -19,9 +19,11 @@ def command(run: Path, file: Path, costs: bool) -> None:
     """Write one row for each fit: axes, seed, errors, losses, targets, measures.
 
     The format follows from the ending of FILE: .csv, .parquet or .json. A measure without a value on a fit
-    leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
+    leaves an empty cell; infinities are inf and -inf, in JSON as texts. Without --costs the same results give
+    the same bytes on any number of workers.
     """
     from genbench.base.files import as_json, unwritable, write_atomically
+    from genbench.ranking.files import as_records
     from genbench.runs.run import Run
 
     results = Run(run, warn=options.warn).results()
@@ -32,7 +34,7 @@ def command(run: Path, file: Path, costs: bool) -> None:
     if form == ".csv":
         content = frame.to_csv(index=False, lineterminator="\n").encode()
     elif form == ".json":
-        content = as_json(frame.to_dict(orient="records"))
+        content = as_json(as_records(frame))
     elif form == ".parquet":
         stream = io.BytesIO()
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.machine import memory
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.planning.coverage import check_planned
@@ -52,12 +52,11 @@ def _memory_here() -> float | None:
     """Bytes of memory of this machine, or of a GPU in it that has more; None where it is not told."""
     import torch
 
-    try:
-        own = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return float(max(own, *(torch.cuda.get_device_properties(each).total_memory for each in range(count)), 0))
+    own = memory()
+    if own is None or not torch.cuda.is_available():
+        return own
+    found = range(torch.cuda.device_count())
+    return float(max(own, *(torch.cuda.get_device_properties(each).total_memory for each in found)))
 
 
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from genbench.ranking.targets import OUTCOMES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "read_file"]
+__all__ = ["FORMATS", "as_records", "read_file"]
 
-FORMATS = (".csv", ".parquet", ".json")
+FORMATS = (".csv", ".parquet", ".json", ".tsv", ".jsonl")
 """Endings of the files that are read."""
 
 BYTE_ORDER_MARKS = {
@@ -41,7 +42,8 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     ----------
     path : Path
         Its ending, one of `FORMATS` in any case, says what it is. CSV is separated by commas, semicolons or
-        tabs. JSON is a list of records, records by the identity of the run, or columns.
+        tabs, as TSV may be too. JSON is a list of records, records by the identity of the run, or columns;
+        JSONL has a record on each line.
     named : collection of str
         Columns that the user speaks of, which tell records from columns in JSON.
 
@@ -55,6 +57,8 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
 
     readers = {
         ".csv": lambda: _from_csv(_text(path)),
+        ".tsv": lambda: _from_csv(_text(path)),
+        ".jsonl": lambda: _from_lines(_text(path)),
         ".json": lambda: _from_json(_text(path), COLUMNS | set(named)),
         ".parquet": lambda: _without_index(pd.read_parquet(path)),
     }
@@ -72,6 +76,19 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
             raise RankingError(f"{path}: key '{twice[0]}' stands in rows {', '.join(rows)}; keep one of them")
     table.attrs["file"] = str(path)
     return table
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as a list of records that JSON can hold and `read_file` takes back.
+
+    JSON has no infinities: they become the texts ``inf`` and ``-inf``, which are read as numbers.
+    """
+    records = table.to_dict(orient="records")
+    return [{str(name): _finite(cell) for name, cell in row.items()} for row in records]
+
+
+def _finite(cell: Any) -> Any:
+    return str(float(cell)) if isinstance(cell, float) and math.isinf(cell) else cell
 
 
 def _text(path: Path) -> str:
@@ -172,6 +189,19 @@ def _from_json(text: str, known: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {name: [each.get(label) for label in labels] for name, each in content.items()}, index=labels
     )
+
+
+def _from_lines(text: str) -> pd.DataFrame:
+    records = []
+    for place, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                records.append(json.loads(line, object_pairs_hook=_once))
+            except (ValueError, RecursionError) as fault:
+                raise RankingError(f"line {place} is no JSON: {fault}") from None
+    if not records:
+        raise RankingError("cannot be read as a table: it is empty")
+    return _records(records)
 
 
 def _records(records: list[Any], names: list[str] | None = None) -> pd.DataFrame:
