@@ -7,11 +7,13 @@ import csv
 import io
 import json
 import math
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.ranking.cells import MISSING, as_column, number, point_spelling, repeated
+from genbench.ranking.columns import is_index
 from genbench.ranking.errors import RankingError
 from genbench.ranking.targets import OUTCOMES
 
@@ -69,6 +71,7 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     except (OSError, ValueError, ImportError, RecursionError, csv.Error) as fault:
         why = str(fault).splitlines()[0]
         raise RankingError(f"{path}: cannot be read as a table: {why}") from None
+    _check_names(path, table)
     if "key" in table.columns:
         twice = repeated(table["key"].dropna().map(str))
         if twice:
@@ -76,6 +79,19 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
             raise RankingError(f"{path}: key '{twice[0]}' stands in rows {', '.join(rows)}; keep one of them")
     table.attrs["file"] = str(path)
     return table
+
+
+def _check_names(path: Path, table: pd.DataFrame) -> None:
+    """Refuse names of columns that nobody can see or tell apart."""
+    names = [name for name in table.columns if isinstance(name, str)]
+    for name in names:
+        if not name.isprintable():
+            raise RankingError(f"{path}: the column name {name!a} holds invisible characters; rename it")
+        if not name.strip() and not is_index(name, table[name]):
+            raise RankingError(f"{path}: a column has no name; give it one or drop it")
+    twice = repeated(unicodedata.normalize("NFC", name) for name in names)
+    if twice:
+        raise RankingError(f"{path}: column '{twice[0]}' appears twice; rename or drop one")
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -95,7 +111,11 @@ def _text(path: Path) -> str:
     content = path.read_bytes()
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise RankingError(f"line {line} holds a zero byte, which is no text; save it again, as UTF-8")
+        return text
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise RankingError(f"line {line} is not {encoding.upper()}; save it as UTF-8") from None
@@ -108,6 +128,7 @@ def _from_csv(text: str) -> pd.DataFrame:
         raise RankingError("cannot be read as a table: it is empty")
     rows = list(_reader(text, max(SEPARATORS, key=lambda each: _width(text, each))))
     header, *body = [[cell.strip() for cell in row] for row in rows]
+    header = [" ".join(name.split()) for name in header]  # quotes may hold the end of a line
     body = [_trimmed(row, len(header)) for row in body]
     if body and all(len(row) == len(header) + 1 for row in body) and _are_labels([row[0] for row in body]):
         header = ["", *header]  # as R writes it: the names of the rows have no name
