@@ -143,12 +143,20 @@ def cache_folder() -> Path:
     """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME``, else ``~/.cache/genbench``.
 
     What genbench downloads and prepares is kept there; it is read anew at each call and not created here.
+
+    Raises
+    ------
+    InvalidInput
+        None of them is given, and the user has no home.
     """
     if own := os.environ.get("GENBENCH_CACHE"):
         return Path(own).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared).expanduser() / "genbench"
-    return Path("~/.cache/genbench").expanduser()
+    if os.environ.get("HOME") != "":  # else ~ would be the root of all folders
+        with suppress(RuntimeError):
+            return Path("~/.cache/genbench").expanduser()
+    raise InvalidInput("there is no home folder to keep the cache in; name a folder in $GENBENCH_CACHE")
 
 
 def file_hash(path: Path, algorithm: str) -> str:

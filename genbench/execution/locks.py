@@ -39,6 +39,7 @@ class Locks:
         with contextlib.suppress(OSError):  # a folder that cannot be written is told when a lock is taken
             self._folder.mkdir(parents=True, exist_ok=True)
         self._held: set[Path] = set()
+        self._seen: dict[tuple[Path, float], float] = {}
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
@@ -112,9 +113,13 @@ class Locks:
 
     def _is_stale(self, path: Path) -> bool:
         try:
-            silent = time.time() - path.stat().st_mtime
+            beat = path.stat().st_mtime
         except FileNotFoundError:
             return False
+        silent = time.time() - beat
+        if silent < 0:  # a clock was set back: what counts is for how long we have seen no other beat
+            first = self._seen.setdefault((path, beat), time.monotonic())
+            silent = time.monotonic() - first
         owner = _owner(path)
         here = owner.get("host") == self._owner["host"] and isinstance(owner.get("pid"), int)
         return silent > STALE_AFTER_SECONDS or (here and not _alive(owner["pid"]))

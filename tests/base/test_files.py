@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.base.errors import DiskFull
+from genbench.base.errors import DiskFull, InvalidInput
 from genbench.base.files import as_json, cache_folder, disk_full, read_text, write_atomically
 
 
@@ -95,6 +95,23 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "genbench"
+
+
+@pytest.mark.parametrize("home", ["", None])
+def test_who_has_no_home_is_told_how_to_name_a_cache(monkeypatch, home):
+    for name in ("GENBENCH_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("pathlib.Path.expanduser", _homeless)
+    with pytest.raises(
+        InvalidInput, match=r"no home folder to keep the cache in; name a folder in \$GENBENCH_CACHE"
+    ):
+        cache_folder()
+
+
+def _homeless(path):
+    raise RuntimeError("Could not determine home directory.")
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfa = 1\r\nb = 2\r\n", b"a = 1\nb = 2\n", b"a = 1\rb = 2\r"])

@@ -121,6 +121,18 @@ def test_a_download_for_which_there_is_no_room_is_told_as_such(tmp_path, monkeyp
     assert str(tmp_path / "cache" / "downloads") in the_line(ended)
 
 
+def test_lists_need_no_room_for_what_they_would_keep(tmp_path, monkeypatch):
+    from genbench.report import catalog_cache
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(catalog_cache, "written", lambda host, trees: "a list")
+    catalog_cache._keep(tmp_path / "catalogue", None, ())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_that_could_not_be_written_is_not_left_behind(tmp_path, monkeypatch):
     def full(owner: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
