@@ -21,6 +21,8 @@ from genbench.datasets.pixels import pixels
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
 
 SPLITS = ("train", "test")
+VALIDATION = ("dev", "val", "valid", "validation")
+"""Folders beside the splits that are not read: the validation set is a part of the training pictures."""
 FORMATS = (
     ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
     ".ppm", ".tif", ".tiff", ".webp",
@@ -61,6 +63,7 @@ def locate(root: Path) -> tuple[Path, ...] | None:
         return (root,) if root.name.lower().endswith(ARCHIVES) else None
     if all((root / split).is_dir() for split in SPLITS):
         beside = [path.name for split in SPLITS for path in _archives(root, split)]
+        beside += [name for name in VALIDATION if (root / name).is_dir()]
         if beside:
             line = f"{root}: the folders train and test are read, {', '.join(beside)} beside them not"
             warnings.warn(line, Remark, stacklevel=2)

@@ -182,3 +182,19 @@ def test_archives_beside_the_folders_are_told_to_be_left_out(tmp_path):
     (tmp_path / "train.zip").write_bytes(b"")
     with pytest.warns(Remark, match="the folders train and test are read, train.zip beside them not"):
         assert locate(tmp_path) == (tmp_path,)
+
+
+def test_a_validation_folder_beside_the_splits_is_told(tmp_path):
+    lay(tmp_path, encoded(made(0, gray=True), "png"))
+    (tmp_path / "val").mkdir()
+    with pytest.warns(Remark, match="the folders train and test are read, val beside them not"):
+        locate(tmp_path)
+
+
+def test_links_that_lead_to_themselves_are_left_out_and_counted(tmp_path):
+    lay(tmp_path, encoded(made(0, gray=True), "png"))
+    whole = loaded(tmp_path)
+    (tmp_path / "train" / "cat" / "self.png").symlink_to("self.png")
+    (tmp_path / "train" / "cat" / "up").symlink_to("..")
+    with pytest.warns(Remark, match="links that lead nowhere or in a circle: 2"):
+        assert same(loaded(tmp_path), whole)
