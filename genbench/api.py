@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genbench.base.errors import MissingResult, UsageError
+from genbench.base.machine import cores
 from genbench.contract.components import Kind
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from genbench.execution.runner import Progress
 
 __all__ = ["resume", "run"]
+
+
+MOST_WORKERS = 1024
+"""Beyond what one machine can do at a time; each is a thread here and a process."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,13 @@ class _Place:
             raise UsageError(f"no such device '{device}': torch finds {found or 'no'} CUDA devices here")
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: must be at least 1")
+        if workers is not None and workers > MOST_WORKERS:
+            raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
         if name == "cpu":
-            return cls(("cpu",) * (workers or _cores()))
+            return cls(("cpu",) * (workers or cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
         count = workers or len(names)
         return cls(tuple(names[each % len(names)] for each in range(count)))
-
-
-def _cores() -> int:
-    """The cores that this process may use; systems that do not tell have them all counted."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(
@@ -114,7 +113,7 @@ def run(
     """
     host = _host(plugins, without, progress)
     read = read_suite(suite, host, overrides, check_measures=measures is None)
-    folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress))
+    folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
         read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
         shard=shard, executor=executor, retry=retry, train=True, progress=progress,
@@ -136,7 +135,7 @@ def resume(
 ) -> Run:
     """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
     host = _host(plugins, without, progress)
-    opened = Folder(folder, _say(progress))
+    opened = Folder(folder, _say(progress), refuse_unreadable=True)
     name = opened.suite_content().get("name", "suite")
     read = load_suite(opened.suite_file, host, name=name, check_measures=measures is None)
     if retry and measures is None:

@@ -44,6 +44,28 @@ def run_suite(folder: Path, content: str, *words: object) -> Ended:
         (("seeds = 2", 'regularizers = "dropout"'), "regularizers: must be a list of alternatives"),
         (("seeds = 2", 'limits = { hours = 1 }'), "limits: unknown key 'hours'"),
         (("seeds = 2", 'keep = ["finall"]'), "not 'finall'; did you mean 'final'?"),
+        (("seeds = 2", f"seeds = {2**70}"), f"seeds: {2**70} is too large; {2**63 - 1} is the largest"),
+        (("seeds = 2", f"seeds = [0, {2**70}]"), f"seeds: {2**70} is too large; {2**63 - 1} is the largest"),
+        (("seeds = 2", "seeds = -1"), "seeds: must be a number of seeds or a list of them, not -1"),
+        (("batch_size = 32", "batch_size = 0"), "batch_size = 0: should be greater than or equal to 1"),
+        (("batch_size = 32", "batch_size = -8"), "batch_size = -8: should be greater than or equal to 1"),
+        (("batch_size = 32", "batch_size = 1e3"), "batch_size = 1000.0: should be an integer; write 1000"),
+        (("batch_size = 32", 'batch_size = "1e3"'), 'batch_size = "1e3": should be an integer; write 1000'),
+        (("[0.03, 0.1]", '"0.1"'), 'learning_rate = "0.1": should be a number; write 0.1'),
+        (("width = 8", "width = { from = 1 }"), 'model \'mlp\': width = {"from":1}: should be an integer'),
+        (("width = 8", "width = 2020-01-01"), "width = datetime.date(2020, 1, 1): a setting cannot be a date"),
+        (("seeds = 2", 'regularizers = [[{ name = "dropout", rat = 0.1 }]]'),
+         "regularizers 'dropout': unknown setting 'rat'; did you mean 'rate'?"),
+        (("seeds = 2", "threads = 100_000"), "threads: should be less than or equal to 1024, not 100000"),
+        (("seeds = 2", "limits = { training_seconds = 0 }"), "training_seconds: should be greater than 0"),
+        (("seeds = 2", "keep = { snapshots = 0 }"), "snapshots: should be greater than or equal to 1, not 0"),
+        (('["param_norm", "train_loss", "random"]', '"param_nrom"'),
+         "measures: unknown measure 'param_nrom'; did you mean 'param_norm'?"),
+        (('"param_norm"', '"inverse_margin[quantil=0.1]"'),
+         "measures: measure 'inverse_margin': unknown setting 'quantil'; did you mean 'quantile'?"),
+        (('"param_norm"', '"inverse_margin[quantile=2]"'),
+         "measures: measure 'inverse_margin': quantile = 2: should be less than or equal to 1"),
+        (('["param_norm", "train_loss", "random"]', "5"), "measures: should be a list, not 5"),
     ],
 )  # fmt: skip
 def test_a_fault_in_a_suite_names_the_file_the_key_and_the_nearest_word(tmp_path, change, text):
@@ -53,6 +75,28 @@ def test_a_fault_in_a_suite_names_the_file_the_key_and_the_nearest_word(tmp_path
     assert line.startswith(f"{tmp_path / 'given.toml'}: ")
     assert text in line
     assert not (tmp_path / "run").exists(), "a suite that cannot run leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (("seeds = 2", "seeds = [0, 0]"), "seeds: 0"),
+        (("[0.03, 0.1]", "[0.1, 0.10]"), "protocol 'interpolate': learning_rate: 0.1"),
+        (("width = 8", "width = [8, 8]"), "model 'mlp': width: 8"),
+        (
+            ('dataset = { name = "digits", train_size = 100 }', 'dataset = ["digits", "digits"]'),
+            'dataset: "digits"',
+        ),
+        (("seeds = 2", 'regularizers = [["dropout"], ["dropout"]]'), 'regularizers: ["dropout"]'),
+    ],
+)
+def test_a_level_that_is_named_twice_counts_once_and_is_told(tmp_path, change, text):
+    (tmp_path / "given.toml").write_text(TINY.replace(*change))
+    ended = command("plan", "--suite", tmp_path / "given.toml", "--json")
+    assert ended.code == 0
+    assert ended.err.splitlines() == [
+        f"genbench: {tmp_path / 'given.toml'}: {text} is there more than once, and counts once"
+    ]
 
 
 def test_all_faults_of_a_suite_are_told_at_once(tmp_path):
@@ -72,7 +116,119 @@ def test_malformed_toml_names_file_and_line(tmp_path):
     assert ended.code == 3
     (line,) = lines(ended)
     assert line.startswith(f"{tmp_path / 'given.toml'}: not valid TOML: ")
-    assert "line 2" in line
+    assert "line 2, column 11" in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("model.depth=100000", "it has more than 300 tensors of weights and biases; make it less deep"),
+        ("model.width=1000000000000", "weights would take at least 900,000 GB of memory in training"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_a_network_that_no_machine_can_train_is_one_line(tmp_path, monkeypatch, verb, setting, text):
+    # At its own number this takes seconds, which are spared here.
+    monkeypatch.setattr("genbench.fitting.prediction.MOST_WEIGHT_TENSORS", 300)
+    (tmp_path / "given.toml").write_text(TINY)
+    ended = command(verb, "--suite", tmp_path / "given.toml", "--set", setting, "--out", tmp_path / "run")
+    assert ended.code == 3
+    (line,) = lines(ended)
+    assert line.startswith("model 'mlp' for dataset 'digits': ")
+    assert text in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_too_large_for_this_machine_may_be_planned_and_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("genbench.fitting.preflight._memory_here", lambda: 1e6)
+    (tmp_path / "given.toml").write_text(TINY)
+    words = ("--suite", tmp_path / "given.toml", "--out", tmp_path / "run", "--set", "model.width=20000")
+    assert command("plan", *words).code == 0
+    ended = command("run", *words)
+    assert ended.code == 3
+    weights = 64 * 20000 + 20000 + 20000 * 10 + 10
+    assert lines(ended) == [
+        f"model 'mlp' for dataset 'digits': its {weights:,} weights would take at least 0 GB of memory in "
+        "training; this machine has 0 GB"
+    ]
+
+
+def test_a_suite_that_is_a_folder_or_lacks_its_ending_is_told_with_the_file_that_was_meant(tmp_path):
+    (tmp_path / "suite.toml").write_text(TINY)
+    file = tmp_path / "suite.toml"
+    ended = command("plan", "--suite", tmp_path)
+    assert (ended.code, lines(ended)) == (
+        2, [f"'{tmp_path}' is a folder; a suite is a TOML file; did you mean '{file}'?"]
+    )  # fmt: skip
+    for wrong in ("suite", "siute.toml"):
+        ended = command("plan", "--suite", tmp_path / wrong)
+        assert (ended.code, lines(ended)) == (
+            2, [f"suite file '{tmp_path / wrong}' does not exist; did you mean '{file}'?"]
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["--jobs", "-j"])
+def test_an_option_of_other_programs_is_met_with_ours(name):
+    ended = command("run", "--suite", "digits", name, "0")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert ended.err.splitlines()[-1] == f"Error: No such option '{name}'. Did you mean '--workers'?"
+
+
+def test_an_empty_path_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = command("run", "--suite", "digits-quick", "--out", "")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1] == "Error: Invalid value for '--out': the path is empty"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a/b", "names a folder: it must hold no / "),
+        ("..", "names a folder: it must not begin with . - ~"),
+        ("-rf", "names a folder: it must not begin with . - ~"),
+        ("NUL.x", "names a folder: it must not be a name that Windows reserves"),
+        ("x" * 201, "names a folder: it must have at most 200 bytes"),
+        (" ", "must not be empty"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_a_suite_whose_name_names_no_folder_is_refused(tmp_path, monkeypatch, verb, name, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given.toml").write_text(f'name = "{name}"\n{TINY}')
+    ended = command(verb, "--suite", "given.toml")
+    assert ended.code == 3
+    (line,) = lines(ended)
+    assert line.startswith(f"given.toml: name: {text}")
+    assert line.endswith(f", not '{name}'")
+    assert [each.name for each in tmp_path.iterdir()] == ["given.toml"]
+
+
+FAULTS = {
+    'raise RuntimeError("no room\\n\\nframe #0: c10::Error")': "no room",
+    'raise ValueError("12 channels expected")': "12 channels expected",
+    'raise KeyError("stem")': "KeyError: 'stem'",
+    "raise MemoryError": "MemoryError: no message",
+    "assert False": "AssertionError: no message",
+    "return None": "AttributeError: 'NoneType' object has no attribute 'to'",
+    "return nn.Linear(63, 10)": "shapes cannot be multiplied (16x8 and 63x10)",
+    "return nn.Sequential(nn.Flatten(), nn.Linear(3, 10))": "shapes cannot be multiplied (2x64 and 3x10)",
+}
+
+
+@pytest.mark.parametrize("body", list(FAULTS))
+def test_a_network_whose_construction_fails_is_one_line_with_its_model_and_data_set(tmp_path, body):
+    (tmp_path / "mine.py").write_text(
+        f"import genbench\nfrom torch import nn\n\n\n@genbench.model\ndef net(task):\n    {body}\n"
+    )
+    ended = run_suite(tmp_path, TINY, "--plugin", tmp_path / "mine.py", "--set", "model=mine:net")
+    assert ended.code == 3
+    (line,) = lines(ended)
+    assert line.startswith("model 'mine:net' for dataset 'digits': ")
+    assert FAULTS[body] in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_suite_shows_the_nearest_name():
@@ -130,33 +286,10 @@ def test_a_disk_that_is_full_from_the_start_is_one_clear_line(tmp_path, monkeypa
     monkeypatch.setattr("genbench.runs.store.write_atomically", full)
     ended = run_suite(tmp_path, TINY)
     assert ended.code == 3
-    assert lines(ended) == [f"output folder '{tmp_path / 'run'}': cannot be written: No space left on device"]
-
-
-def test_a_disk_that_fills_up_loses_nothing_and_is_told(tmp_path, monkeypatch):
-    from genbench.runs import store
-
-    written: list[Path] = []
-    write = store.write_atomically
-
-    def filling(path: Path, content: bytes) -> None:
-        if len(written) == 8:
-            raise OSError(28, "No space left on device")
-        write(path, content)
-        written.append(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("genbench.runs.store.write_atomically", filling)
-        ended = run_suite(tmp_path, TINY)
-    assert ended.code in (1, 3)
-    assert "No space left on device" in ended.err
-    before = fit_files(tmp_path / "run")
-    assert before
-    again = run_suite(tmp_path, TINY)
-    assert command("retry", tmp_path / "run", "--workers", 1).code == 0, again.err
-    after = fit_files(tmp_path / "run")
-    assert len(after) == 4
-    assert {key: after[key] for key in before} == before
+    assert lines(ended) == [
+        f"'{tmp_path / 'run'}': the disk is full (No space left on device); "
+        "what is there is whole: make room and run the same command again"
+    ]
 
 
 def test_a_run_folder_of_another_suite_is_refused(tmp_path, finished, tiny_suite):
@@ -231,6 +364,7 @@ def test_a_data_folder_that_does_not_exist_is_named(tmp_path, offline):
         (("--device", "tpu"), "no such device 'tpu'; there are auto, cpu and cuda"),
         (("--device", "cuda:99"), "no such device 'cuda:99'"),
         (("--workers", "0"), "--workers 0: must be at least 1"),
+        (("--workers", "1000000000000"), "--workers 1000000000000: must be at most 1024"),
         (("--limit", "0"), "--limit 0: must be at least 1"),
         (("--shard", "3/2"), "--shard 3/2: must be I/N with 1 <= I <= N"),
         (("--shard", "half"), "--shard half: must be I/N, as in 1/4"),

@@ -4,10 +4,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-__all__ = ["Count", "Fraction", "NoiseKind", "NonNegative", "Positive", "Probability", "Risk"]
+__all__ = ["Count", "Fraction", "NoiseKind", "NonNegative", "Positive", "Probability", "Risk", "Threads"]
 
 Count = Annotated[int, Ge(1)]
 """A whole number from 1."""
+
+Threads = Annotated[int, Ge(1), Le(1024)]
+"""Of one worker."""
 
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]

@@ -9,6 +9,7 @@ from typing import Any
 from genbench.base.names import fold
 
 __all__ = [
+    "DiskFull",
     "GenbenchError",
     "InvalidInput",
     "MissingResult",
@@ -55,6 +56,12 @@ class MissingResult(GenbenchError):
     exit_code = 1
 
 
+class DiskFull(GenbenchError):
+    """There is no room where something was to be written; what is there is whole, and nothing failed."""
+
+    exit_code = 3
+
+
 class NotApplicable(Exception):
     """Raised by a measure or a probe that has no value for this fit; the text says why."""
 
@@ -70,7 +77,7 @@ def first_line(fault: BaseException) -> str:
 
 def explained(fault: Mapping[str, Any]) -> str:
     """What one error of a pydantic validation says, in the words of our other messages."""
-    return str(fault["msg"]).replace("Input should", "should")
+    return str(fault["msg"]).replace("Input should", "should").replace("a valid array", "a list")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "cache_folder", "file_hash", "read_text", "replacing", "write_atomically"]
+from genbench.base.errors import DiskFull, GenbenchError, InvalidInput
+
+__all__ = [
+    "as_json",
+    "cache_folder",
+    "disk_full",
+    "file_hash",
+    "read_text",
+    "replacing",
+    "unwritable",
+    "write_atomically",
+]
+
+NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_NATIVE_CODE = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust tell the system's code: in words."""
 
 
 @contextmanager
@@ -21,22 +38,70 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, flushed to the disk and renamed to `path` when the block ends well.
 
     Readers see the old file or the whole new one, and several processes may write the same file at once.
+
+    Raises
+    ------
+    DiskFull
+        Whatever told so, the system or a library that was given the temporary name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except Exception as fault:
+        if full := disk_full(fault, path):
+            raise full from fault
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may not be there
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` whole, or not at all; see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def disk_full(fault: BaseException, path: Path | None = None) -> DiskFull | None:
+    """The full disk behind a fault, whatever became of it on its way up; None where it is another fault.
+
+    Parameters
+    ----------
+    path : Path, optional
+        What was to be written; where left out, the file that the fault names.
+    """
+    at: BaseException | None = fault
+    while at is not None:
+        if isinstance(at, DiskFull):
+            return at
+        code = at.errno if isinstance(at, OSError) else None
+        if code is None and (native := _NATIVE_CODE.search(str(at))):
+            code = int(native.group(1))
+        if code in NO_ROOM:
+            where = path if path is not None else getattr(at, "filename", None)
+            named = f"'{where}': " if where is not None else ""
+            return DiskFull(
+                f"{named}{NO_ROOM[code]} ({os.strerror(code)}); what is there is whole: "
+                "make room and run the same command again"
+            )
+        at = at.__cause__ or at.__context__
+    return None
+
+
+def unwritable(path: Path, fault: OSError, what: str = "") -> GenbenchError:
+    """The line for a file or folder that cannot be written; a full disk is told as such.
+
+    Parameters
+    ----------
+    what : str
+        Words before the path.
+    """
+    full = disk_full(fault, path)
+    return full or InvalidInput(f"{what}'{path}': cannot be written: {fault.strerror or fault}")
 
 
 def read_text(path: Path) -> str:
@@ -78,12 +143,20 @@ def cache_folder() -> Path:
     """``$GENBENCH_CACHE``, else ``genbench`` in ``$XDG_CACHE_HOME``, else ``~/.cache/genbench``.
 
     What genbench downloads and prepares is kept there; it is read anew at each call and not created here.
+
+    Raises
+    ------
+    InvalidInput
+        None of them is given, and the user has no home.
     """
     if own := os.environ.get("GENBENCH_CACHE"):
         return Path(own).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared).expanduser() / "genbench"
-    return Path("~/.cache/genbench").expanduser()
+    if os.environ.get("HOME") != "":  # else ~ would be the root of all folders
+        with suppress(RuntimeError):
+            return Path("~/.cache/genbench").expanduser()
+    raise InvalidInput("there is no home folder to keep the cache in; name a folder in $GENBENCH_CACHE")
 
 
 def file_hash(path: Path, algorithm: str) -> str:

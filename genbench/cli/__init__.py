@@ -14,6 +14,7 @@ import click
 
 import genbench
 from genbench.base.errors import GenbenchError, Remark, nearest
+from genbench.base.files import disk_full
 from genbench.cli.streams import discard_output, is_closed_pipe, prepare_streams
 
 __all__ = ["cli", "main"]
@@ -38,6 +39,17 @@ COMMANDS = {
 }
 
 INTERRUPTED = 130
+
+CALLED_OTHERWISE = {
+    "--jobs": "--workers",
+    "-j": "--workers",
+    "--output": "--out",
+    "-o": "--out",
+    "--seed": "--set seeds=N",
+    "--seeds": "--set seeds=N",
+    "--epochs": "--set protocol.max_epochs=N",
+}
+"""Options of other programs, and what is meant by them here."""
 
 
 class _ReadEnough(Exception):
@@ -129,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as fault:
         if debug:
             raise
-        fault.show()
+        _with_hint(fault).show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         _error("interrupted; whole records only are on disk, the same command goes on from there")
@@ -153,12 +165,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _error(str(fault))
             sys.exit(3)
         if isinstance(fault, OSError) and fault.strerror:
+            if fault.filename is not None and (full := disk_full(fault)):
+                _error(str(full))
+                sys.exit(full.exit_code)
             where = f"'{fault.filename}'" if fault.filename is not None else "standard output"
             _error(f"{where}: {fault.strerror} (--debug shows where)")
             sys.exit(1)
         _error(f"{type(fault).__name__}: {fault} (--debug shows where)")
         sys.exit(1)
     sys.exit(code or 0)
+
+
+def _with_hint(fault: click.ClickException) -> click.ClickException:
+    """The fault with what was meant by an option of other programs, where the command has that."""
+    if not isinstance(fault, click.NoSuchOption) or fault.ctx is None:
+        return fault
+    meant = CALLED_OTHERWISE.get(fault.option_name, "")
+    has = {name for each in fault.ctx.command.params for name in each.opts}
+    if meant.partition(" ")[0] not in has:
+        return fault
+    message = f"No such option '{fault.option_name}'. Did you mean '{meant}'?"
+    return click.NoSuchOption(fault.option_name, message, ctx=fault.ctx)
 
 
 def _is_refused_table(fault: Exception) -> bool:

@@ -32,7 +32,7 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         options.as_json,
         options.plugins,
-        click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the table, JSON."),
+        click.option("--out", type=options.PATH, metavar="FILE", help="Write the table, JSON."),
         click.option(
             "--measures", metavar="A,B", default="all", help="Names, variants, family:NAME, cost:A-C."
         ),
@@ -59,10 +59,10 @@ def invariance(measures: str, **given: Any) -> None:
 
 
 @command.command("repeatability")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.option("--repeats", type=click.IntRange(2), default=3, show_default=True, help="Generator seeds.")
 @click.option("--fits", type=click.IntRange(2), default=32, show_default=True, help="At most so many fits.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @_shared
 def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measures: str, **given: Any) -> None:
     """Compare the spread across generator seeds with that across the fits of a run; trains nothing.
@@ -106,14 +106,14 @@ def _conclude(
     audit: str, about: dict[str, Any], measures: dict[str, Any], host: Host, out: Path | None, json_: bool
 ) -> None:
     from genbench.auditing import stored
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
 
     content = stored.table_content(audit, about, measures, host)
     if out is not None:
         try:
             write_atomically(out, content)
         except OSError as fault:
-            raise InvalidInput(f"'{out}': cannot be written: {fault.strerror}") from None
+            raise unwritable(out, fault) from None
         options.warn(f"{len(measures)} measures written to {out}")
     elif json_:
         click.echo(content.decode(), nl=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("claims")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.option("--suite", metavar="NAME|FILE", help="Take the claims of this suite.  [default: the run's own]")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")

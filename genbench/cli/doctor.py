@@ -11,7 +11,7 @@ from genbench.cli import options
 
 
 @click.command("doctor")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @options.plugins
 @options.as_json
 def command(data: Path | None, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> int:

@@ -12,7 +12,7 @@ from genbench.cli import options
 
 
 @click.command("explain")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.argument("trial")
 @options.as_json
 def command(run: Path, trial: str, json_: bool) -> None:

@@ -7,21 +7,23 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
 @click.command("export")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
+@click.argument("file", type=options.PATH)
 @click.option("--costs", is_flag=True, help="Add a column with the seconds of each measure.")
 def command(run: Path, file: Path, costs: bool) -> None:
     """Write one row for each fit: axes, seed, errors, losses, targets, measures.
 
     The format follows from the ending of FILE: .csv, .parquet or .json. A measure without a value on a fit
-    leaves an empty cell. Without --costs the same results give the same bytes on any number of workers.
+    leaves an empty cell; infinities are inf and -inf, in JSON as texts. Without --costs the same results give
+    the same bytes on any number of workers.
     """
-    from genbench.base.files import as_json, write_atomically
+    from genbench.base.files import as_json, unwritable, write_atomically
+    from genbench.ranking.files import as_records
     from genbench.runs.run import Run
 
     results = Run(run, warn=options.warn).results()
@@ -32,7 +34,7 @@ def command(run: Path, file: Path, costs: bool) -> None:
     if form == ".csv":
         content = frame.to_csv(index=False, lineterminator="\n").encode()
     elif form == ".json":
-        content = as_json(frame.to_dict(orient="records"))
+        content = as_json(as_records(frame))
     elif form == ".parquet":
         stream = io.BytesIO()
         try:
@@ -45,5 +47,5 @@ def command(run: Path, file: Path, costs: bool) -> None:
     try:
         write_atomically(file, content)
     except OSError as fault:
-        raise InvalidInput(f"'{file}': cannot be written: {fault.strerror}") from None
+        raise unwritable(file, fault) from None
     click.echo(f"{len(frame)} fits written to {file}", err=True)

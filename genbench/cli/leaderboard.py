@@ -25,10 +25,8 @@ def command() -> None:
 
 
 @command.command("pack")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the entry."
-)
+@click.argument("run", type=options.PATH)
+@click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Folder of the entry.")
 @click.option("--submitter", default="", metavar="NAME", help="Who answers for it; will be published.")
 @options.plugins
 @options.as_json
@@ -48,7 +46,7 @@ def pack(
 
 
 @command.command("validate")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--allow-incomplete", is_flag=True, help="Let missing points and values pass.")
 @options.as_json
 def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
@@ -83,7 +81,7 @@ def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
 
 
 @command.command("build")
-@click.argument("root", default="leaderboard", type=click.Path(path_type=Path))
+@click.argument("root", default="leaderboard", type=options.PATH)
 @bootstrap
 @options.as_json
 def build(root: Path, bootstrap: int, json_: bool) -> None:
@@ -106,8 +104,8 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
 
 
 @command.command("diff")
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=options.PATH)
+@click.argument("new", type=options.PATH)
 @bootstrap
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
@@ -130,11 +128,11 @@ def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:
 
 
 @command.command("reproduce")
-@click.argument("entry", type=click.Path(path_type=Path))
+@click.argument("entry", type=options.PATH)
 @click.option("--sample", default=3, show_default=True, metavar="N", help="How many fits to rerun.")
 @click.option("--seed", default=0, show_default=True, help="Chooses which fits.")
 @click.option("--attester", default="", metavar="NAME", help="Who answers for it; will be published.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @options.plugins
 @options.as_json

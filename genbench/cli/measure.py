@@ -11,7 +11,7 @@ from genbench.cli import options
 
 
 @click.command("measure")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.option(
     "--measures", metavar="A,B", help="Names, variants, family:NAME, cost:A-C, instead of the suite's."
 )

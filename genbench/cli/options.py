@@ -14,6 +14,7 @@ import click
 from genbench.base.errors import UsageError
 
 __all__ = [
+    "PATH",
     "as_json",
     "cards",
     "echo_encoded",
@@ -25,6 +26,19 @@ __all__ = [
     "words",
     "working",
 ]
+
+
+class _Path(click.Path):
+    """A path; an empty word is none, though Python takes it for the folder that one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
+"""Of a file or folder."""
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
@@ -42,7 +56,7 @@ def plugins(command: Callable[..., Any]) -> Callable[..., Any]:
 def working(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of commands that execute trials."""
     for option in (
-        click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data."),
+        click.option("--data", type=PATH, metavar="DIR", help="Folder with the data."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
         click.option("--workers", type=int, metavar="N", help="Trials at a time."),
     ):

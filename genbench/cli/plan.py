@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder; runs/NAME if left out."
-)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with the data.")
+@click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
+@click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
 @click.option("--measures", metavar="A,B", help="These instead of the suite's.")
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
@@ -40,7 +38,7 @@ def command(
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
     battery = api.select(options.words(measures) or read.measures, host)
-    folder = Folder(out or Path("runs") / read.name, options.warn)
+    folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
     prediction = predict(left, host, read.keep)

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
 @click.command("plot")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.argument("kind")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .pdf, .svg or .png."
-)
+@click.option("--out", type=options.PATH, required=True, metavar="FILE", help="A .pdf, .svg or .png.")
 @click.option("--target", help="What to predict.  [default: the suite's first]")
 @click.option("--measure", help="The measure of a scatter or axes figure.")
 @click.option("--axis", help="Colour networks by this axis.")
@@ -30,7 +28,7 @@ def command(
 
     The same run gives the same file.
     """
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
     from genbench.planning.axes import axis_named
     from genbench.report.content import read_content
     from genbench.report.figures import RANKED, Choice, check, draw, save
@@ -55,5 +53,5 @@ def command(
     try:
         write_atomically(out, file)
     except OSError as fault:
-        raise InvalidInput(f"'{out}': cannot be written: {fault.strerror}") from None
+        raise unwritable(out, fault) from None
     click.echo(out)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("rank")
-@click.argument("source", metavar="RUN|TABLE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|TABLE", type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--measures", metavar="A,B", help="Rank these only.")

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import UsageError
 from genbench.cli import options
 
 
 @click.command("report")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE.html", help="[default: RUN/report.html]"
-)
+@click.argument("run", type=options.PATH)
+@click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html]")
 @click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets]")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
@@ -28,7 +26,7 @@ def command(
 
     The page is one file and needs no other: it opens from a disk, from a mail, or on any server.
     """
-    from genbench.base.files import write_atomically
+    from genbench.base.files import unwritable, write_atomically
     from genbench.report.content import read_content
     from genbench.report.further import claim_rows, regularizer_rows
     from genbench.report.page import as_page
@@ -53,5 +51,5 @@ def command(
     try:
         write_atomically(file, as_page(content).encode())
     except OSError as fault:
-        raise InvalidInput(f"'{file}': cannot be written: {fault.strerror}") from None
+        raise unwritable(file, fault) from None
     click.echo(file)

@@ -11,7 +11,7 @@ from genbench.cli import options
 
 
 @click.command("retry")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @options.working
 @options.as_json
 def command(run: Path, json_: bool, **given: Any) -> int:

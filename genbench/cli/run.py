@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,9 +11,7 @@ from genbench.cli import options
 
 @click.command("run")
 @click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder; runs/NAME if left out."
-)
+@click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
 @options.working
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
 @click.option("--measures", metavar="A,B", help="Compute these instead of the suite's.")

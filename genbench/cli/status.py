@@ -12,7 +12,7 @@ from genbench.cli import options
 
 
 @click.command("status")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @options.as_json
 def command(run: Path, json_: bool) -> None:
     """Show how many fits there are, how they ended, which values are missing and why, and what is damaged."""

@@ -70,8 +70,9 @@ class JobOutcome:
 
     Attributes
     ----------
-    status : {"ok", "error", "crashed", "timeout"}
-        Of a training job. A measuring job is ``ok`` whatever became of its values.
+    status : {"ok", "error", "crashed", "timeout", "full"}
+        Of a training job. A measuring job is ``ok`` whatever became of its values. Either is ``full`` where
+        the disk was: the run stops, and nothing is recorded as failed.
     reason, detail : str
         One line; the traceback or the worker's last words.
     values : list of dict

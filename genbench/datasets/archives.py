@@ -6,6 +6,7 @@ Archives are read in memory: nothing is unpacked, so no name in an archive can r
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -95,7 +96,9 @@ def _below(folder: Path, path: PurePosixPath, above: tuple[str, ...], wanted: Wa
     with os.scandir(folder) as found:
         listed = sorted(found, key=lambda each: each.name)
     for each in listed:
-        if each.is_dir():
+        if _leads_nowhere(each):
+            yield Entry(path / each.name, "link")
+        elif each.is_dir():
             yield from _below(Path(each.path), path / each.name, (*above, place), wanted)
         elif each.is_file():
             with Path(each.path).open("rb") as stream:
@@ -104,6 +107,17 @@ def _below(folder: Path, path: PurePosixPath, above: tuple[str, ...], wanted: Wa
             yield Entry(path / each.name, "file", head, content)
         else:
             yield Entry(path / each.name, "link")
+
+
+def _leads_nowhere(found: os.DirEntry[str]) -> bool:
+    """Whether it is a link to itself, or to links that come back to it."""
+    try:
+        found.is_dir()
+    except OSError as fault:
+        if fault.errno == errno.ELOOP:
+            return True
+        raise
+    return False
 
 
 def _zipped(location: Path, wanted: Wanted) -> Iterator[tuple[Entry, str]]:

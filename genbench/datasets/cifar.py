@@ -13,7 +13,7 @@ import torch
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.base.files import cache_folder
+from genbench.base.files import cache_folder, disk_full
 from genbench.datasets.remote import Publication, RemoteFile
 
 __all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
@@ -79,14 +79,16 @@ def _read(publication: Publication, reader: Any, root: Path | None, classes: int
         if (place / reader.base_folder).is_dir():
             return _from_batches(publication, reader, place, classes)
     (archive,) = publication.fetch(root).values()
+    scratch = cache_folder() / "scratch"
     try:
-        scratch = cache_folder() / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
             return _from_batches(publication, reader, Path(folder), classes)
     except (OSError, tarfile.TarError) as error:
+        if full := disk_full(error, scratch):
+            raise full from error
         raise genbench.InvalidInput(
             f"dataset '{publication.dataset}': cannot unpack {archive} into {cache_folder()}: {error}"
         ) from error

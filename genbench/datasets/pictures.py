@@ -21,6 +21,8 @@ from genbench.datasets.pixels import pixels
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
 
 SPLITS = ("train", "test")
+VALIDATION = ("dev", "val", "valid", "validation")
+"""Folders beside the splits that are not read: the validation set is a part of the training pictures."""
 FORMATS = (
     ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
     ".ppm", ".tif", ".tiff", ".webp",
@@ -51,20 +53,38 @@ def locate(root: Path) -> tuple[Path, ...] | None:
 
     `root` is an archive, or a folder with ``train`` and ``test`` as folders, as archives
     (``train.zip`` and ``test.zip``), or together in the only archive of the folder.
+
+    Raises
+    ------
+    InvalidInput
+        There are two archives of one split, and nothing tells which of them is meant.
     """
     if root.is_file():
         return (root,) if root.name.lower().endswith(ARCHIVES) else None
     if all((root / split).is_dir() for split in SPLITS):
+        beside = [path.name for split in SPLITS for path in _archives(root, split)]
+        beside += [name for name in VALIDATION if (root / name).is_dir()]
+        if beside:
+            line = f"{root}: the folders train and test are read, {', '.join(beside)} beside them not"
+            warnings.warn(line, Remark, stacklevel=2)
         return (root,)
-    pair = [_first_archive(root, split) for split in SPLITS]
+    pair = [_only_archive(root, split) for split in SPLITS]
     if pair[0] and pair[1]:
         return (pair[0], pair[1])
     archives = sorted(path for path in root.glob("*") if path.name.lower().endswith(ARCHIVES))
     return (archives[0],) if len(archives) == 1 else None
 
 
-def _first_archive(root: Path, split: str) -> Path | None:
-    return next((path for suffix in ARCHIVES if (path := root / f"{split}{suffix}").is_file()), None)
+def _archives(root: Path, split: str) -> list[Path]:
+    return [path for suffix in ARCHIVES if (path := root / f"{split}{suffix}").is_file()]
+
+
+def _only_archive(root: Path, split: str) -> Path | None:
+    found = _archives(root, split)
+    if len(found) > 1:
+        names = " and ".join(sorted(path.name for path in found))
+        raise InvalidInput(f"{root}: {names} are both there; which are the pictures of {split}? Keep one")
+    return found[0] if found else None
 
 
 def read(locations: tuple[Path, ...], dataset: str) -> list[Picture]:

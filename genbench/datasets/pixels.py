@@ -24,10 +24,10 @@ UPRIGHT = {
 }
 """What turns a picture upright that was saved in an orientation of EXIF."""
 
-BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO, LARGEST_SAMPLE = 258, 262, 0, 281
 COLOURED = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
 GRAY = ("1", "L", "LA", "La")
-MAXIMUM_OF_16_BITS = 65535
+MAXIMUM_OF_16_BITS, MAXIMUM_OF_12_BITS = 65535, 4095
 PNG_GRAY_AND_ALPHA = 4
 """Colour type in the header; with 16 bits Pillow reads it as colours."""
 
@@ -74,7 +74,7 @@ def _eight_bits(image: Image.Image, content: bytes, say: Callable[[str], None]) 
     if _sample_bits(image, content) == 16:
         say("of 16 bits, scaled to 8")
     if image.mode.startswith("I"):
-        return _scaled(image)
+        return _scaled(image, say)
     if image.mode == "F":
         raise ValueError("it holds floating-point numbers, whose range is unknown; save it with 8 or 16 bits")
     if image.has_transparency_data:
@@ -107,14 +107,19 @@ def _sample_bits(image: Image.Image, content: bytes) -> int:
     return 16 if image.mode.startswith("I") else 8
 
 
-def _scaled(image: Image.Image) -> Image.Image:
+def _scaled(image: Image.Image, say: Callable[[str], None]) -> Image.Image:
     """Gray of 16 bits as gray of 8: 0 stays black and 65535 becomes 255."""
     tags = getattr(image, "tag_v2", {})
     if tags and (image.mode == "I" or tags.get(BITS_PER_SAMPLE) not in (16, (16,))):
         raise ValueError("it holds whole numbers of an unknown range; save it with 8 or 16 bits, unsigned")
     if tags and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         raise ValueError("its 16 bits say that 0 is white, which is not read; save it with 0 as black")
+    largest = tags.get(LARGEST_SAMPLE, MAXIMUM_OF_16_BITS) if tags else MAXIMUM_OF_16_BITS
+    if np.max(largest) != MAXIMUM_OF_16_BITS:
+        raise ValueError(f"its 16 bits go up to {np.max(largest)} only; scale it to all 16 bits, or to 8")
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > MAXIMUM_OF_16_BITS:
         raise ValueError(f"its values {values.min()} to {values.max()} are none of 16 bits")
+    if 0 < values.max() <= MAXIMUM_OF_12_BITS:
+        say("of 16 bits with no value above 4095, read as dark: if they hold 12 bits, scale them")
     return Image.fromarray((values // 257).astype(np.uint8))

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import InvalidInput
+from genbench.base.errors import GenbenchError
+from genbench.base.files import unwritable
 
 __all__ = ["Locks"]
 
@@ -38,6 +39,7 @@ class Locks:
         with contextlib.suppress(OSError):  # a folder that cannot be written is told when a lock is taken
             self._folder.mkdir(parents=True, exist_ok=True)
         self._held: set[Path] = set()
+        self._seen: dict[tuple[Path, float], float] = {}
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
@@ -82,17 +84,21 @@ class Locks:
                 return False
             except FileNotFoundError:
                 continue  # another command that ended has just removed the folder
+            except GenbenchError:
+                with contextlib.suppress(OSError):
+                    path.unlink()  # made, but empty: nobody should wait for it
+                raise
             return True
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
-        """Say in a line that the folder cannot be written."""
+        """Say in a line that the folder cannot be written, or that its disk is full."""
         try:
             yield
         except (FileExistsError, FileNotFoundError):
             raise
         except OSError as fault:
-            raise InvalidInput(f"'{self._folder}': cannot be written: {fault.strerror}") from None
+            raise unwritable(self._folder, fault) from None
 
     def _take_over(self, path: Path) -> bool:
         """Replace a dead lock; of several commands that find the same one, one gets it."""
@@ -107,9 +113,13 @@ class Locks:
 
     def _is_stale(self, path: Path) -> bool:
         try:
-            silent = time.time() - path.stat().st_mtime
+            beat = path.stat().st_mtime
         except FileNotFoundError:
             return False
+        silent = time.time() - beat
+        if silent < 0:  # a clock was set back: what counts is for how long we have seen no other beat
+            first = self._seen.setdefault((path, beat), time.monotonic())
+            silent = time.monotonic() - first
         owner = _owner(path)
         here = owner.get("host") == self._owner["host"] and isinstance(owner.get("pid"), int)
         return silent > STALE_AFTER_SECONDS or (here and not _alive(owner["pid"]))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.locks import Locks
@@ -284,6 +285,9 @@ class Runner:
         trial = self._trials[outcome.job.key]
         if outcome.status == "cancelled":
             return None
+        if outcome.status == "full":
+            # No fault of this trial: the others would be computed and lost in the same way.
+            raise DiskFull(outcome.reason)
         if outcome.job.kind == "train":
             return self._settle_training(trial, outcome, current)
         self._settle_measuring(trial, outcome, current)

@@ -208,7 +208,8 @@ def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callab
         for event in _events(process, lambda: deadline):
             watch(event)
             if event["event"] == "failed":
-                outcome.status, outcome.reason, outcome.detail = "error", event["reason"], event["detail"]
+                outcome.status = "full" if event.get("disk_full") else "error"
+                outcome.reason, outcome.detail = event["reason"], event["detail"]
             outcome.environment = event.get("environment", outcome.environment)
     except WorkerStalled:
         slot.kill(job.kind)
@@ -241,6 +242,8 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                     outcome.probes[event["probe"]] = event["cost"]
                 elif event["event"] == "value":
                     _take(event["value"], outcome, left)
+                elif event.get("disk_full"):
+                    outcome.status, outcome.reason, outcome.detail = "full", event["reason"], event["detail"]
                 elif event["event"] == "failed":
                     _give_up(left, outcome, "error", event["reason"], event["detail"])
                 outcome.environment = event.get("environment", outcome.environment)

@@ -23,6 +23,7 @@ from typing import Any
 
 from genbench.base.canonical import digest
 from genbench.base.errors import first_line
+from genbench.base.files import disk_full
 from genbench.base.values import Status
 from genbench.contract.components import Kind
 from genbench.host import Host
@@ -58,8 +59,10 @@ class Worker:
         except MemoryError:
             raise
         except Exception as fault:
-            reason = f"{type(fault).__name__}: {first_line(fault)}"
-            self._emit({"event": "failed", "reason": reason, "detail": traceback.format_exc()})
+            full = disk_full(fault)
+            reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
+            detail = traceback.format_exc()
+            self._emit({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
         else:
             seconds = time.perf_counter() - began
             self._emit({"event": "done", "seconds": seconds, "environment": environment})

@@ -7,12 +7,14 @@ cannot be built.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.base.canonical import canonical_json
@@ -31,6 +33,16 @@ __all__ = ["CPU_CORE", "GPU", "Hardware", "Prediction", "predict"]
 
 _USUAL_TRAIN_SIZE = 50_000
 """Examples of a data set that does not declare how many it has."""
+
+
+COPIES_IN_TRAINING = 3
+"""Of the weights, at least: themselves, their gradients, what they were at the start."""
+
+LARGEST_TRAINING = 1e14
+"""Bytes that no machine has for one fit; less than this may be planned here and run elsewhere."""
+
+MOST_WEIGHT_TENSORS = 10_000
+"""Weights and biases counted as tensors: those of five thousand layers, which take seconds to build."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,10 @@ class _Network:
 
 
 def predict(
-    trials: Iterable[Trial], host: Host, keep: Sequence[str | Mapping[str, Any]] = ("initial", "final")
+    trials: Iterable[Trial],
+    host: Host,
+    keep: Sequence[str | Mapping[str, Any]] = ("initial", "final"),
+    memory_here: float | None = None,
 ) -> Prediction:
     """Predict what training these trials takes.
 
@@ -92,12 +107,14 @@ def predict(
     ----------
     keep : sequence
         What the suite keeps of each fit.
+    memory_here : float, optional
+        Bytes of memory of the machine that is to train them.
 
     Raises
     ------
     InvalidInput
-        A network cannot be built for its task, or its regularizers cannot be used on it; one line for each
-        kind of network.
+        A network cannot be built for its task, is too large for any machine or for this one, or its
+        regularizers cannot be used on it; one line for each kind of network.
     """
     states, distances = _kept(keep)
     networks: dict[str, _Network] = {}
@@ -112,6 +129,7 @@ def predict(
         if known not in networks:
             try:
                 networks[known] = _measure(built)
+                _check_size(networks[known], memory_here)
             except Exception as fault:  # a model is anybody's code
                 problems[f"{where}: {_one_line(fault)}"] = None
                 networks[known] = _Network(0, 0, 0, 0)
@@ -138,6 +156,17 @@ def predict(
     if problems:
         raise InvalidInput(problems)
     return Prediction(gpu / 3600, core / 3600, memory, disk)
+
+
+def _check_size(network: _Network, memory_here: float | None) -> None:
+    """Refuse a network whose weights alone, as often as training holds them, fit nowhere or not here."""
+    needed = 4.0 * COPIES_IN_TRAINING * network.weights
+    if needed > min(LARGEST_TRAINING, memory_here or LARGEST_TRAINING):
+        limit = f"; this machine has {memory_here / 1e9:,.0f} GB" if memory_here else ""
+        raise InvalidInput(
+            f"its {network.weights:,.0f} weights would take at least {needed / 1e9:,.0f} GB of memory in "
+            f"training{limit}"
+        )
 
 
 def _one_line(fault: Exception) -> str:
@@ -192,10 +221,30 @@ def _measure(built: BuiltTrial) -> _Network:
             return _arithmetic(built, "cpu")
 
 
+@contextmanager
+def _counted_weights() -> Iterator[None]:
+    """Stop the construction of a network that would go on for minutes."""
+    count = 0
+
+    def registered(*given: Any) -> None:
+        nonlocal count
+        count += 1
+        if count > MOST_WEIGHT_TENSORS:
+            raise InvalidInput(
+                f"it has more than {MOST_WEIGHT_TENSORS:,} tensors of weights and biases; make it less deep"
+            )
+
+    hook = register_module_parameter_registration_hook(registered)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def _arithmetic(built: BuiltTrial, device: str) -> _Network:
     """Build the network and send two examples through it, counting."""
     task = built.trial.task
-    with torch.device(device):
+    with torch.device(device), _counted_weights():
         model = built.bare_network()
         for regularizer in built.regularizers:
             model = regularizer.build(model, task)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.machine import memory
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.planning.coverage import check_planned
@@ -47,6 +48,17 @@ def _prepare(trials: Sequence[Trial], host: Host, root: Path | None) -> None:
         splits.prepare(component, trial.dataset.settings, root, checksum=trial.checksum, splits=["train"])
 
 
+def _memory_here() -> float | None:
+    """Bytes of memory of this machine, or of a GPU in it that has more; None where it is not told."""
+    import torch
+
+    own = memory()
+    if own is None or not torch.cuda.is_available():
+        return own
+    found = range(torch.cuda.device_count())
+    return float(max(own, *(torch.cuda.get_device_properties(each).total_memory for each in found)))
+
+
 def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     """Find what cannot be built or read before anything trains."""
     if not pending:
@@ -55,7 +67,7 @@ def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
     from genbench.fitting import splits
     from genbench.fitting.prediction import predict
 
-    predict(pending, host)
+    predict(pending, host, memory_here=_memory_here())
     problems: dict[str, None] = {}
     prepared: dict[str, splits.PreparedData | None] = {}
     for trial in pending:

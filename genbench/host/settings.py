@@ -91,10 +91,14 @@ def _adapter(annotation: Any) -> Any:
 
 
 def _explained(fault: Mapping[str, Any], value: Any) -> str:
-    message = explained(fault).replace("a valid ", "a ")
-    message = message.replace("a array", "a list").replace("a integer", "an integer")
+    message = explained(fault).replace("a valid ", "a ").replace("a integer", "an integer")
     if fault["type"] == "literal_error" and isinstance(value, str):
         message += nearest(value, re.findall(r"'([^']*)'", message))
+    meant = read_literal(value) if isinstance(value, str) else value
+    if "an integer" in message and isinstance(meant, float) and meant.is_integer():
+        meant = int(meant)
+    if meant is not value and isinstance(meant, int | float) and not isinstance(meant, bool):
+        message += f"; write {meant}" if "an integer" in message or "a number" in message else ""
     return message
 
 

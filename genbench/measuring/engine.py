@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.base.errors import NotApplicable, first_line
+from genbench.base.files import disk_full
 from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
@@ -224,6 +225,8 @@ class _Engine:
         except NotApplicable as why:
             outcome = Failure(Status.NOT_APPLICABLE, str(why) or f"{node.spelling} says so, without a reason")
         except (Exception, SystemExit) as fault:
+            if full := disk_full(fault):
+                raise full from fault
             text = f"{kind} {node.spelling} raised {type(fault).__name__}: {first_line(fault)}"
             outcome = Failure(Status.ERROR, text, traceback.format_exc())
         if self._spent is not None and cost_key in self._costs:

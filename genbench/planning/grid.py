@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
+from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
 from genbench.contract.components import Component, Kind, Setting
 from genbench.host.settings import check
@@ -16,6 +18,7 @@ __all__ = [
     "AXES",
     "DEFAULT_PROTOCOL",
     "EMPTY",
+    "LARGEST_SEED",
     "Alternative",
     "Grid",
     "Points",
@@ -23,12 +26,16 @@ __all__ = [
     "axis_faults",
     "check_point",
     "is_axis",
+    "repeated_levels",
 ]
 
 AXES = ("dataset", "model", "protocol", "regularizers", "seeds")
 """The keys of a suite that make its grid."""
 
 DEFAULT_PROTOCOL = "interpolate"
+
+LARGEST_SEED = 2**63 - 1
+"""What tables can hold as a whole number."""
 
 EMPTY = "has no values, so that the grid is empty"
 
@@ -127,6 +134,15 @@ def axis_faults(component: Component, axes: Mapping[str, Sequence[Any]]) -> list
         faults.update(dict.fromkeys(check(component, combination)[1]))
     faults.update((f"{name} = []: {EMPTY}", None) for name, each in axes.items() if not each)
     return list(faults)
+
+
+def repeated_levels(levels: Sequence[Any]) -> list[str]:
+    """Levels that an axis names more than once, as a key has them: 1 and 1.0 are one."""
+    try:
+        counts = Counter(canonical_json(each) for each in levels)
+    except (TypeError, ValueError):  # what no setting can be is told elsewhere
+        return []
+    return [level for level, count in counts.items() if count > 1]
 
 
 def check_point(component: Component, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

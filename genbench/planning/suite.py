@@ -5,56 +5,40 @@ A suite knows nothing of data or devices; `genbench.planning.plan` expands it in
 
 from __future__ import annotations
 
-import json
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from genbench.base.constraints import Count, NonNegative, Positive
+from genbench.base.constraints import Count, NonNegative, Threads
 from genbench.base.data import SplitSettings
-from genbench.base.errors import InvalidInput, UsageError, explained, nearest
+from genbench.base.errors import InvalidInput, Remark, UsageError, nearest
 from genbench.base.files import read_text
 from genbench.base.names import not_a_file_name
-from genbench.base.outcomes import TARGETS
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.host.settings import parse_variant
 from genbench.host.signatures import field_settings
-from genbench.planning.claims import TEST_HISTORY, Claim, column_faults, read_claims, with_inherited
+from genbench.planning.claims import Claim, column_faults, read_claims, with_inherited
 from genbench.planning.grid import (
     AXES,
     DEFAULT_PROTOCOL,
     EMPTY,
+    LARGEST_SEED,
     Alternative,
     Grid,
     Points,
     as_axes,
     axis_faults,
     check_point,
+    repeated_levels,
 )
+from genbench.planning.keys import PARTS, FileKeys, Limits
 from genbench.planning.overrides import overridden
 
 __all__ = ["Limits", "Suite", "load_suite", "read_suite"]
-
-PARTS = ("dataset", "model", "protocol")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Time limits in seconds; they never enter a key.
-
-    Attributes
-    ----------
-    training_seconds : float
-        One fit. Training ends by itself with the stop reason ``timeout``.
-    component_seconds : float
-        One probe or measure. The worker is killed and the value recorded as ``timeout``.
-    """
-
-    training_seconds: Positive = 86_400.0
-    component_seconds: Positive = 600.0
 
 
 @dataclass(frozen=True)
@@ -102,13 +86,28 @@ def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_me
     """
     path = Path(name)
     if path.suffix == ".toml" or "/" in name:
+        if path.is_dir():
+            raise UsageError(
+                f"'{name}' is a folder; a suite is a TOML file{_nearest_file(path / 'suite.toml')}"
+            )
         if not path.is_file():
-            raise UsageError(f"suite file '{name}' does not exist")
+            raise UsageError(f"suite file '{name}' does not exist{_nearest_file(path)}")
         return load_suite(path, host, overrides, check_measures=check_measures)
     known = host.suites()
     if name not in known:
-        raise UsageError(f"unknown suite '{name}'{nearest(name, known)}")
+        raise UsageError(f"unknown suite '{name}'{_nearest_file(path, exactly=True) or nearest(name, known)}")
     return load_suite(known[name], host, overrides, name=name, check_measures=check_measures)
+
+
+def _nearest_file(path: Path, *, exactly: bool = False) -> str:
+    """A hint at the TOML file beside it that a path may have meant, with the ending forgotten or misspelt."""
+    if not path.name or not path.parent.is_dir():
+        return ""
+    there = {each.name: each for each in path.parent.glob("*.toml")}
+    if path.with_name(f"{path.name}.toml").is_file():
+        return f"; did you mean '{there[f'{path.name}.toml']}'?"
+    hint = "" if exactly else nearest(path.name, there)
+    return hint.replace("'", f"'{path.parent}/", 1) if path.parent != Path() else hint
 
 
 def load_suite(
@@ -151,7 +150,7 @@ class _Reader:
         self.problems.append(f"{self.file}: {where}: {what}" if where else f"{self.file}: {what}")
 
     def suite(self, name: str, content: Mapping[str, Any]) -> Suite:
-        plain = _FileKeys(self, content)
+        plain = FileKeys(self, content)
         tables = content.get("grid")
         if tables is None:
             grids = [self.grid("", content)]
@@ -180,7 +179,7 @@ class _Reader:
             targets=plain.targets(),
             keep=keep,
             limits=plain.limits(),
-            threads=plain.typed("threads", Count, 1),
+            threads=plain.typed("threads", Threads, 1),
             predicted_gpu_hours=plain.typed("predicted_gpu_hours", NonNegative, None),
             notes=plain.typed("notes", str, ""),
             claims=self.claims(content, grids, measures, keep),
@@ -204,23 +203,31 @@ class _Reader:
 
     def grid(self, where: str, content: Mapping[str, Any]) -> Grid:
         parts = {part: self.alternatives(where, part, content.get(part)) for part in PARTS}
-        seeds = content.get("seeds", 1)
-        if _is_count(seeds):
-            seeds = range(seeds)
-        elif isinstance(seeds, list) and all(_is_count(each) for each in seeds):
-            seeds = tuple(dict.fromkeys(seeds))
-        else:
-            self.complain(f"{where}seeds", f"must be a number of seeds or a list of them, not {seeds!r}")
-            seeds = (0,)
-        if not seeds:
-            self.complain(f"{where}seeds", EMPTY)
         return Grid(
             dataset=parts["dataset"],
             model=parts["model"],
             protocol=parts["protocol"],
             regularizers=self.stacks(where, content.get("regularizers", [[]])),
-            seeds=seeds,
+            seeds=self.seeds(f"{where}seeds", content.get("seeds", 1)),
         )
+
+    def seeds(self, where: str, given: Any) -> Sequence[int]:
+        seeds: Sequence[int] = (0,)
+        if not (_is_count(given) or (isinstance(given, list) and all(map(_is_count, given)))):
+            self.complain(where, f"must be a number of seeds or a list of them, not {given!r}")
+        elif (largest := max(given, default=0) if isinstance(given, list) else given) > LARGEST_SEED:
+            self.complain(where, f"{largest} is too large; {LARGEST_SEED} is the largest")
+        else:
+            seeds = tuple(dict.fromkeys(given)) if isinstance(given, list) else range(given)
+            self.remark_repeats(where, given if isinstance(given, list) else ())
+            if not seeds:
+                self.complain(where, EMPTY)
+        return seeds
+
+    def remark_repeats(self, where: str, listed: Sequence[Any]) -> None:
+        for each in repeated_levels(listed):
+            line = f"{self.file}: {where}: {each} is there more than once, and counts once"
+            warnings.warn(line, Remark, stacklevel=2)
 
     def alternatives(self, where: str, part: str, given: Any) -> tuple[Alternative, ...]:
         if given is None:
@@ -232,6 +239,7 @@ class _Reader:
         listed = given if isinstance(given, list) else [given]
         if not listed:
             self.complain(f"{where}{part}", EMPTY)
+        self.remark_repeats(f"{where}{part}", listed)
         read = (self.alternative(f"{where}{part}", Kind(part), each) for each in listed)
         return tuple(each for each in read if each is not None)
 
@@ -243,6 +251,7 @@ class _Reader:
             return ((),)
         if not given:
             self.complain(f"{where}regularizers", f"{EMPTY}; [[]] means no regularizer")
+        self.remark_repeats(f"{where}regularizers", given)
         stacks = []
         for stack in given:
             read = [self.alternative(f"{where}regularizers", Kind.REGULARIZER, each) for each in stack]
@@ -276,6 +285,8 @@ class _Reader:
         faults = axis_faults(component, axes)
         for fault in faults:
             self.complain(where, fault)
+        for name, levels in axes.items():
+            self.remark_repeats(f"{where}: {name}", levels)
 
         def complete(given: Mapping[str, Any]) -> Mapping[str, Any]:
             settings, problems = check_point(component, given)
@@ -294,98 +305,3 @@ class _Reader:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-class _FileKeys:
-    """The keys of a suite that are no grid: checked one by one, faults collected by the reader."""
-
-    KEYS = (
-        "name", "title", "version", *PARTS, "regularizers", "seeds", "grid", "measures", "targets", "keep",
-        "limits", "threads", "predicted_gpu_hours", "notes", "claim",
-    )  # fmt: skip
-
-    def __init__(self, reader: _Reader, content: Mapping[str, Any]):
-        self.reader = reader
-        self.content = content
-        for key in content:
-            if key not in self.KEYS:
-                reader.complain("", f"unknown key '{key}'{nearest(key, self.KEYS)}")
-
-    def typed(self, key: str, annotation: Any, default: Any, content: Mapping[str, Any] | None = None) -> Any:
-        from pydantic import TypeAdapter, ValidationError
-
-        content = self.content if content is None else content
-        if key not in content:
-            return default
-        try:
-            return TypeAdapter(annotation).validate_json(
-                json.dumps(content[key], allow_nan=False), strict=True
-            )
-        except ValidationError as fault:
-            message = explained(fault.errors()[0])
-            self.reader.complain(key, f"{message}, not {content[key]!r}")
-        except (TypeError, ValueError):
-            self.reader.complain(key, f"cannot be {content[key]!r}")
-        return default
-
-    def measures(self) -> tuple[str, ...] | Literal["all"]:
-        given = self.content.get("measures", "all")
-        if given == "all":
-            return "all"
-        if isinstance(given, str):
-            return (given,)
-        words = self.typed("measures", list[str], [])
-        if self.reader.check_measures:
-            self.check_measures(words)
-        return tuple(words)
-
-    def check_measures(self, words: Sequence[str]) -> None:
-        from genbench.host.selection import select_measures
-
-        host = self.reader.host
-        for word in words:
-            try:
-                select_measures([word], host)
-            except InvalidInput as fault:
-                for problem in fault.problems:
-                    self.reader.complain("measures", problem)
-
-    def targets(self) -> tuple[str, ...]:
-        targets = self.typed("targets", list[str], ["gap"])
-        for each in targets:
-            if each not in TARGETS:
-                self.reader.complain("targets", f"unknown target '{each}'{nearest(each, TARGETS)}")
-        return tuple(targets)
-
-    def keep(self) -> tuple[str | Mapping[str, Any], ...]:
-        words = ("initial", "final", "milestones", TEST_HISTORY)
-        given = self.content.get("keep", ["initial", "final"])
-        kept: list[str | Mapping[str, Any]] = []
-        for each in given if isinstance(given, list) else [given]:
-            if isinstance(each, Mapping) and len(each) == 1 and set(each) <= {"snapshots", "trajectory"}:
-                (what,) = each
-                kept.append({what: self.typed(what, Count, 1, each)})
-            elif isinstance(each, str) and each in words:
-                kept.append(each)
-            else:
-                hint = nearest(each, words) if isinstance(each, str) else ""
-                self.reader.complain(
-                    "keep",
-                    f"takes {', '.join(words)}, {{ snapshots = N }} and {{ trajectory = N }}, "
-                    f"not {each!r}{hint}",
-                )
-        return tuple(kept)
-
-    def limits(self) -> Limits:
-        given = self.content.get("limits", {})
-        if not isinstance(given, Mapping):
-            self.reader.complain("limits", f"must be a table, not {given!r}")
-            return Limits()
-        for key in given:
-            if key not in Limits.__dataclass_fields__:
-                hint = nearest(key, Limits.__dataclass_fields__)
-                self.reader.complain("limits", f"unknown key '{key}'{hint}")
-        return Limits(
-            training_seconds=self.typed("training_seconds", Positive, Limits.training_seconds, given),
-            component_seconds=self.typed("component_seconds", Positive, Limits.component_seconds, given),
-        )

@@ -6,20 +6,23 @@ import codecs
 import csv
 import io
 import json
+import math
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.ranking.cells import MISSING, as_column, number, point_spelling, repeated
+from genbench.ranking.columns import is_index
 from genbench.ranking.errors import RankingError
 from genbench.ranking.targets import OUTCOMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "read_file"]
+__all__ = ["FORMATS", "as_records", "read_file"]
 
-FORMATS = (".csv", ".parquet", ".json")
+FORMATS = (".csv", ".parquet", ".json", ".tsv", ".jsonl")
 """Endings of the files that are read."""
 
 BYTE_ORDER_MARKS = {
@@ -41,7 +44,8 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     ----------
     path : Path
         Its ending, one of `FORMATS` in any case, says what it is. CSV is separated by commas, semicolons or
-        tabs. JSON is a list of records, records by the identity of the run, or columns.
+        tabs, as TSV may be too. JSON is a list of records, records by the identity of the run, or columns;
+        JSONL has a record on each line.
     named : collection of str
         Columns that the user speaks of, which tell records from columns in JSON.
 
@@ -55,6 +59,8 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
 
     readers = {
         ".csv": lambda: _from_csv(_text(path)),
+        ".tsv": lambda: _from_csv(_text(path)),
+        ".jsonl": lambda: _from_lines(_text(path)),
         ".json": lambda: _from_json(_text(path), COLUMNS | set(named)),
         ".parquet": lambda: _without_index(pd.read_parquet(path)),
     }
@@ -65,6 +71,7 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     except (OSError, ValueError, ImportError, RecursionError, csv.Error) as fault:
         why = str(fault).splitlines()[0]
         raise RankingError(f"{path}: cannot be read as a table: {why}") from None
+    _check_names(path, table)
     if "key" in table.columns:
         twice = repeated(table["key"].dropna().map(str))
         if twice:
@@ -74,11 +81,41 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     return table
 
 
+def _check_names(path: Path, table: pd.DataFrame) -> None:
+    """Refuse names of columns that nobody can see or tell apart."""
+    names = [name for name in table.columns if isinstance(name, str)]
+    for name in names:
+        if not name.isprintable():
+            raise RankingError(f"{path}: the column name {name!a} holds invisible characters; rename it")
+        if not name.strip() and not is_index(name, table[name]):
+            raise RankingError(f"{path}: a column has no name; give it one or drop it")
+    twice = repeated(unicodedata.normalize("NFC", name) for name in names)
+    if twice:
+        raise RankingError(f"{path}: column '{twice[0]}' appears twice; rename or drop one")
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as a list of records that JSON can hold and `read_file` takes back.
+
+    JSON has no infinities: they become the texts ``inf`` and ``-inf``, which are read as numbers.
+    """
+    records = table.to_dict(orient="records")
+    return [{str(name): _finite(cell) for name, cell in row.items()} for row in records]
+
+
+def _finite(cell: Any) -> Any:
+    return str(float(cell)) if isinstance(cell, float) and math.isinf(cell) else cell
+
+
 def _text(path: Path) -> str:
     content = path.read_bytes()
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise RankingError(f"line {line} holds a zero byte, which is no text; save it again, as UTF-8")
+        return text
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         raise RankingError(f"line {line} is not {encoding.upper()}; save it as UTF-8") from None
@@ -91,6 +128,7 @@ def _from_csv(text: str) -> pd.DataFrame:
         raise RankingError("cannot be read as a table: it is empty")
     rows = list(_reader(text, max(SEPARATORS, key=lambda each: _width(text, each))))
     header, *body = [[cell.strip() for cell in row] for row in rows]
+    header = [" ".join(name.split()) for name in header]  # quotes may hold the end of a line
     body = [_trimmed(row, len(header)) for row in body]
     if body and all(len(row) == len(header) + 1 for row in body) and _are_labels([row[0] for row in body]):
         header = ["", *header]  # as R writes it: the names of the rows have no name
@@ -172,6 +210,19 @@ def _from_json(text: str, known: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {name: [each.get(label) for label in labels] for name, each in content.items()}, index=labels
     )
+
+
+def _from_lines(text: str) -> pd.DataFrame:
+    records = []
+    for place, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                records.append(json.loads(line, object_pairs_hook=_once))
+            except (ValueError, RecursionError) as fault:
+                raise RankingError(f"line {place} is no JSON: {fault}") from None
+    if not records:
+        raise RankingError("cannot be read as a table: it is empty")
+    return _records(records)
 
 
 def _records(records: list[Any], names: list[str] | None = None) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from typing import Any
 import pluggy
 
 from genbench.base.canonical import digest
+from genbench.base.errors import DiskFull, InvalidInput
 from genbench.base.files import cache_folder, write_atomically
 from genbench.contract.components import Component, Declaration, Kind
 from genbench.host import Host
@@ -60,7 +61,8 @@ def host_for_cards(
     try:
         trees = _trees(sources)
         path = cache_folder() / "catalogues" / _key(sources, without, trees)
-    except (OSError, ValueError, ImportError):  # a package that cannot be found, or not be looked at
+    except (OSError, ValueError, ImportError, InvalidInput):
+        # A package cannot be found, or not be looked at, or there is no place for a cache.
         return Host.load(given, without)
     known = _read(path)
     if known is not None:
@@ -247,5 +249,5 @@ def _keep(path: Path, host: Host, trees: Sequence[Path]) -> None:
         kept = sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime_ns, reverse=True)
         for each in kept[KEPT:]:
             each.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, DiskFull):
         return  # the next command makes it again

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.canonical import canonical_json, digest
-from genbench.base.errors import GenbenchError, InvalidInput
-from genbench.base.files import as_json, read_text, write_atomically
+from genbench.base.errors import InvalidInput
+from genbench.base.files import as_json, read_text, unwritable, write_atomically
 from genbench.base.toml import as_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
 from genbench.planning.suite import Suite
+from genbench.runs.weights import read_states, states_as_bytes, weights_fault
 
 __all__ = ["Folder", "Measured", "StoredFit"]
 
@@ -44,13 +46,7 @@ class StoredFit:
         dict of dict of Tensor
             For each name a state dictionary.
         """
-        from safetensors.torch import load_file
-
-        states: dict[str, dict[str, Any]] = {name: {} for name in self.record["states"]}
-        for name, tensor in load_file(self.folder / "weights.safetensors").items():
-            state, _, parameter = name.partition("/")
-            states.setdefault(state, {})[parameter] = tensor
-        return states
+        return read_states(self.folder / "weights.safetensors", self.record["states"])
 
 
 @dataclass(frozen=True)
@@ -69,10 +65,20 @@ class Folder:
     path : Path
     warn : callable, optional
         Takes a line for each record that is damaged and will be made again.
+    refuse_unreadable : bool
+        Whether a record that may not be read ends the command, as it must where what is not there is made:
+        what nobody can look into may be whole. Otherwise it is told and left out.
     """
 
-    def __init__(self, path: Path | str, warn: Callable[[str], None] = lambda line: None):
+    def __init__(
+        self,
+        path: Path | str,
+        warn: Callable[[str], None] = lambda line: None,
+        *,
+        refuse_unreadable: bool = False,
+    ):
         self.path = Path(path)
+        self._refuse_unreadable = refuse_unreadable
         self._warn = warn
         self._warned: set[str] = set()
         self._spoiled: set[Path] = set()
@@ -119,7 +125,7 @@ class Folder:
             if not self.suite_file.exists():
                 write_atomically(self.suite_file, as_toml({"name": suite.name, **suite.content}).encode())
         except OSError as fault:
-            raise InvalidInput(f"output folder '{self.path}': cannot be written: {fault.strerror}") from None
+            raise unwritable(self.path, fault, "output folder ") from None
         self.check_belongs(suite)
 
     def suite_content(self) -> dict[str, Any]:
@@ -152,7 +158,7 @@ class Folder:
     def environments(self) -> dict[str, dict[str, Any]]:
         """All environments by hash."""
         found = {}
-        for path in _records(self.path / "environments"):
+        for path in self._records(self.path / "environments"):
             content = self._read(path)
             if content is not None:
                 found[path.stem] = content
@@ -171,15 +177,8 @@ class Folder:
 
     def write_fit(self, key: str, record: Mapping[str, Any], states: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the weights, then the record that vouches for them."""
-        from safetensors.torch import save
-
         folder = self.fit_folder(key)
-        flat = {
-            f"{name}/{parameter}": tensor.contiguous()
-            for name, state in states.items()
-            for parameter, tensor in state.items()
-        }
-        weights = save(_unshared(flat))
+        weights = states_as_bytes(states)
         self._write_bytes(folder / "weights.safetensors", weights)
         vouched = {
             **record,
@@ -205,11 +204,13 @@ class Folder:
             self._damaged(folder / "fit.json", "it is the record of another trial")
             return None
         weights = folder / "weights.safetensors"
-        if not weights.is_file() or weights.stat().st_size != record["weights"]["bytes"]:
-            self._damaged(weights, "its size is not the one recorded")
+        try:
+            fault = weights_fault(weights, record["weights"], whole=check_weights)
+        except OSError as why:
+            self._unreadable(weights, why)
             return None
-        if check_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != record["weights"]["sha256"]:
-            self._damaged(weights, "its content is not what was recorded")
+        if fault:
+            self._damaged(weights, fault)
             return None
         return StoredFit(key, record, folder)
 
@@ -224,7 +225,7 @@ class Folder:
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """The last failure of a trial."""
-        found = [self._read(path) for path in _records(self.fit_folder(key) / "failures")]
+        found = [self._read(path) for path in self._records(self.fit_folder(key) / "failures")]
         records = [each for each in found if each is not None]
         return max(records, key=lambda each: each.get("time", ""), default=None)
 
@@ -277,7 +278,7 @@ class Folder:
 
     def passes(self, key: str) -> Iterator[dict[str, Any]]:
         """The passes of measuring a fit, oldest first."""
-        found = [self._read(path) for path in _records(self.fit_folder(key) / "values")]
+        found = [self._read(path) for path in self._records(self.fit_folder(key) / "values")]
         yield from sorted((each for each in found if each), key=lambda each: each["time"])
 
     # --- reading and writing -----------------------------------------------------------------------
@@ -292,18 +293,16 @@ class Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         except OSError as fault:
-            raise GenbenchError(
-                f"'{path}': cannot be written: {fault.strerror}; what is there is whole"
-            ) from None
+            raise unwritable(path, fault) from None
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
             content = json.loads(path.read_bytes())
             whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as fault:
-            self._say(f"{path.relative_to(self.path)} cannot be read: {fault.strerror}")
+            self._unreadable(path, fault)
             return None
         except (ValueError, RecursionError) as fault:
             self._damaged(path, str(fault))
@@ -325,6 +324,25 @@ class Folder:
                 path.unlink()
         self._spoiled.clear()
 
+    def _records(self, folder: Path) -> list[Path]:
+        """The records in a folder; what other systems lay beside them, such as ``._a.json``, is none."""
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - glob takes a folder that may not be read for empty
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as fault:
+            self._unreadable(folder, fault)
+            return []
+        return [folder / each for each in sorted(names) if each.endswith(".json") and each[0] != "."]
+
+    def _unreadable(self, path: Path, fault: OSError) -> None:
+        if self._refuse_unreadable:
+            raise InvalidInput(
+                f"'{path}': cannot be read: {fault.strerror}; it is kept as it is: "
+                "make it readable, or remove it to have it made again"
+            )
+        self._say(f"{path.relative_to(self.path)} cannot be read: {fault.strerror}; it is left out")
+
     def _damaged(self, path: Path, why: str) -> None:
         if path.parent.name in ("values", "failures"):  # a fit's own files are replaced by name
             self._spoiled.add(path)
@@ -334,11 +352,6 @@ class Folder:
         if line not in self._warned:
             self._warned.add(line)
             self._warn(line)
-
-
-def _records(folder: Path) -> list[Path]:
-    """The records in a folder; what other systems lay beside them, such as ``._a.json``, is none."""
-    return sorted(each for each in folder.glob("*.json") if not each.name.startswith("."))
 
 
 def _seal(content: Mapping[str, Any]) -> str:
@@ -356,14 +369,3 @@ def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _shown(value: Mapping[str, Any]) -> str:
     return f"{value.get('value')} ({value['status']})"
-
-
-def _unshared(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Copies of tensors that share memory, which safetensors refuses: frozen layers, tied weights, views."""
-    seen: set[int] = set()
-    separate = {}
-    for name, tensor in tensors.items():
-        storage = tensor.untyped_storage().data_ptr()
-        separate[name] = tensor.clone() if storage in seen else tensor
-        seen.add(storage)
-    return separate

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genbench.base.files import as_json, cache_folder, read_text, write_atomically
+from genbench.base.errors import DiskFull, InvalidInput
+from genbench.base.files import as_json, cache_folder, disk_full, read_text, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -22,7 +23,7 @@ def test_writing_leaves_the_content_and_no_temporary_file(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fault", [OSError(5, "Input/output error"), KeyboardInterrupt()])
 def test_a_failing_write_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch, step, fault):
     def fail(*arguments):
         raise fault
@@ -33,6 +34,33 @@ def test_a_failing_write_leaves_the_old_file_and_no_temporary_one(tmp_path, monk
         write_atomically(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"old"
     assert names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(28, "No space left on device"),
+        OSError(122, "Disk quota exceeded"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_told_with_the_path_and_what_to_do(tmp_path, monkeypatch, fault):
+    def fail(*arguments):
+        raise fault
+
+    write_atomically(tmp_path / "a.json", b"old")
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(
+        DiskFull, match=f"^'{tmp_path / 'a.json'}': the disk .*; what is there is whole: make room"
+    ):
+        write_atomically(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_other_faults_are_no_full_disk():
+    assert disk_full(OSError(13, "Permission denied")) is None
+    assert disk_full(ValueError("(os error 13)")) is None
 
 
 def test_the_content_is_on_the_disk_before_it_takes_the_name(tmp_path, monkeypatch):
@@ -67,6 +95,23 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "genbench"
+
+
+@pytest.mark.parametrize("home", ["", None])
+def test_who_has_no_home_is_told_how_to_name_a_cache(monkeypatch, home):
+    for name in ("GENBENCH_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("pathlib.Path.expanduser", _homeless)
+    with pytest.raises(
+        InvalidInput, match=r"no home folder to keep the cache in; name a folder in \$GENBENCH_CACHE"
+    ):
+        cache_folder()
+
+
+def _homeless(path):
+    raise RuntimeError("Could not determine home directory.")
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbfa = 1\r\nb = 2\r\n", b"a = 1\nb = 2\n", b"a = 1\rb = 2\r"])

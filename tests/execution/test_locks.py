@@ -185,3 +185,20 @@ def test_a_lock_renewed_after_it_was_found_dead_is_not_taken(locking, lock, dead
 
     monkeypatch.setattr(Locks, "_is_stale", look_slowly)
     assert not owner.take("trial")
+
+
+def test_a_dead_lock_from_the_future_is_taken_over_once_nothing_is_heard_of_it(locking, lock, monkeypatch):
+    owner = locking()
+    write_lock(lock, pid=1, host="elsewhere", age=-3600.0)
+    assert not owner.take("trial")
+    monkeypatch.setattr(locks, "STALE_AFTER_SECONDS", 0.05)
+    wait_until(lambda: owner.take("trial"))
+
+
+def test_a_lock_from_the_future_that_beats_is_alive(locking, lock, monkeypatch):
+    owner = locking()
+    monkeypatch.setattr(locks, "STALE_AFTER_SECONDS", 0.2)
+    for beat in range(4):
+        write_lock(lock, pid=1, host="elsewhere", age=-3600.0 - beat)
+        assert not owner.take("trial")
+        time.sleep(0.1)

@@ -11,7 +11,7 @@ import pytest
 from running import TINY
 
 from genbench import api
-from genbench.base.errors import GenbenchError
+from genbench.base.errors import DiskFull
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.locks import Locks
 from genbench.execution.runner import Progress, Runner
@@ -389,7 +389,7 @@ def test_a_full_disk_is_one_clear_error(stage, monkeypatch):
         return all_goes_well(job)
 
     with pytest.raises(
-        GenbenchError, match=r"cannot be written: No space left on device; what is there is whole"
+        DiskFull, match=r"the disk is full \(No space left on device\); what is there is whole"
     ):
         stage.run(script)
     assert stage.executor.closed

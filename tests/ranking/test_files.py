@@ -211,3 +211,40 @@ def test_an_empty_cell_of_a_nullable_column_counts_as_not_converged():
         TABLE.assign(converged=state), ["noise"], axes=AXES, bootstrap=0, converged="converged"
     )
     assert board.summary["ranked"] == len(TABLE) // 2
+
+
+NAMED = "model.width,seed,gap,{}\n8,0,0.1,1\n8,1,0.2,2\n16,0,0.3,3\n16,1,0.4,4\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (NAMED.format("norm").replace("0.2", "0.2\0"), "line 3 holds a zero byte"),
+        (NAMED.format("no\u200brm"), r"the column name 'no\\u200brm' holds invisible characters"),
+        (NAMED.format("\x1b[31mnorm"), r"the column name '\\x1b\[31mnorm' holds invisible characters"),
+        ("caf\u00e9,cafe\u0301,gap\n1,2,3\n2,3,4\n", "column 'caf\u00e9' appears twice"),
+    ],
+)
+def test_what_nobody_can_see_or_tell_apart_is_refused(tmp_path, content, why):
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(RankingError, match=why):
+        read_file(tmp_path / "a.csv")
+
+
+def test_utf_16_without_a_mark_is_told(tmp_path):
+    (tmp_path / "a.csv").write_bytes(NAMED.format("norm").encode("utf-16-le"))
+    with pytest.raises(
+        RankingError, match="line 1 holds a zero byte, which is no text; save it again, as UTF-8"
+    ):
+        read_file(tmp_path / "a.csv")
+
+
+def test_a_name_in_quotes_may_go_over_two_lines(tmp_path):
+    (tmp_path / "a.csv").write_text(NAMED.format('"norm\n(L2)"'))
+    assert list(read_file(tmp_path / "a.csv")) == ["model.width", "seed", "gap", "norm (L2)"]
+
+
+def test_a_column_of_json_without_a_name_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('[{"gap": 0.1, "": 3.5}, {"gap": 0.2, "": 3.5}]')
+    with pytest.raises(RankingError, match="a column has no name; give it one or drop it"):
+        read_file(tmp_path / "a.json")

@@ -188,9 +188,9 @@ def test_a_full_disk_is_said_and_leaves_what_is_there_whole(run, monkeypatch):
 
     before = every_file(run.path)
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(GenbenchError, match=r"cannot be written: No space left on device"):
+    with pytest.raises(GenbenchError, match=r"the disk is full \(No space left on device\)"):
         run.folder.write_fit("f" * 32, RECORD, states())
-    with pytest.raises(GenbenchError, match=r"cannot be written: No space left on device"):
+    with pytest.raises(GenbenchError, match=r"the disk is full \(No space left on device\)"):
         run.folder.write_fit(KEY, {**RECORD, "test_error": 0.5}, states())
     assert every_file(run.path) == before
     assert run.fresh().folder.fit(KEY, check_weights=True).record["test_error"] == 0.25
