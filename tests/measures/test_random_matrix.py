@@ -12,7 +12,7 @@ from torch import nn
 
 from genbench.measures.random_matrix import ww_num_rand_spikes
 from genbench.networks.layers import Layer
-from genbench.probes.random_matrices import bulk_of, shuffled_eigenvalues
+from genbench.probes.random_matrices import bulk_of, random_spikes, shuffled_eigenvalues
 from genbench.probes.truncated_power_laws import fit_truncated_power_law
 
 
@@ -103,7 +103,8 @@ def test_the_spikes_are_a_mean_over_the_orders():
     spectra = (torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 5]))
     tops = ((0.5, 2.5, 9.0), (4.0, 4.0))
     shuffled = tuple(tuple(torch.tensor([0.1, top]) for top in each) for each in tops)
-    assert float(ww_num_rand_spikes(spectra, shuffled)) == ((4 + 2 + 0) / 3 + 1) / 2
+    counts = random_spikes((None, None), spectra, shuffled, smallest=1)
+    assert float(ww_num_rand_spikes(counts)) == ((4 + 2 + 0) / 3 + 1) / 2
 
 
 def test_the_distance_from_the_shuffled_spectrum(spiked, fit):
