@@ -136,13 +136,15 @@ def ww_ks_distance(laws=_LAWS) -> Tensor:
 
 @genbench.measure(
     family="heavy-tail", direction="+", source="Yang et al. 2023, section 3 (E-TPL)",
-    formula="mean_l r_l of densities ∝ λ^−α e^{−r λ}",
+    formula="mean_l r_l of densities ∝ λ^−α e^{−r λ}", version=2,
 )  # fmt: skip
 def etpl_lambda(laws=_TRUNCATED) -> Tensor:
     """Rate at which the power law of the tail is cut off: the sooner, the lighter the tail.
 
     The tail is the one of the power law without a cut-off; layers with fewer than `tail` eigenvalues in it do
     not count. A tail that is fitted best without a cut-off gets 10⁻⁶ over its smallest eigenvalue, for zero.
+    α and r are the most likely ones, found together; α has no bound, and is below 1 of many a tail that ends
+    soon. Public programs hold it above 1 or stop before the likelihood is largest, and find another rate.
     """
     return torch.tensor([law.rate for law in laws], dtype=torch.float64).mean()
 
