@@ -76,7 +76,9 @@ def convolutional():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("build", "epochs"), [(recurrent, 30), (convolutional, 8)])
+@pytest.mark.parametrize(
+    ("build", "epochs"), [pytest.param(recurrent, 30, marks=pytest.mark.slow), (convolutional, 8)]
+)
 def test_numbers_of_directions_of_other_networks(fit, build, epochs):
     torch.manual_seed(0)
     images, labels = load_digits(return_X_y=True)
