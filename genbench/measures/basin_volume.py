@@ -16,14 +16,14 @@ _OBJECTIVE = genbench.need(
     "objective", fold=genbench.setting("fold"), examples=genbench.setting("examples"), shared="biases"
 )
 _LOG_RADII = genbench.need(
-    "basin_log_radii", shared=("increase", "pairs", "steps", "curved", "fold", "biases", "examples")
+    "basin_log_radii", shared=("increase", "pairs", "steps", "curved", "whole", "fold", "biases", "examples")
 )
 
 
 @genbench.measure(
     family="sharpness", direction="-",
     source="Huang et al. 2020; Mingard et al. 2021; Scherlis & Belrose 2025 (importance sampling)",
-    formula="mean of groups' (1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w+rδ)| ≤ ε}, ‖δ‖ = 1", version=3,
+    formula="mean of groups' (1/ω) ln mean_δ r_δ^ω, r_δ = sup{r: |L(w) − L(w+rδ)| ≤ ε}, ‖δ‖ = 1", version=4,
 )  # fmt: skip
 def local_volume(objective=_OBJECTIVE, log_radii=_LOG_RADII, *, group: Count = 2) -> Tensor:
     """Logarithm, for each of ω weights, of the volume of the region seen from w over the unit ball's.
@@ -32,9 +32,10 @@ def local_volume(objective=_OBJECTIVE, log_radii=_LOG_RADII, *, group: Count = 2
     are drawn where the region is long, with weights that make up for it. What a group of them gives is less
     than the volume in the mean, and nearer to it the more they are (the bound of importance weighted
     autoencoders, Burda et al. 2016), but the more a matter of chance; groups are therefore small and their
-    mean is returned. It stands for the part of the region that random directions see: as a whole that of a
-    softmax classifier has no end, for nothing changes where all logits grow alike. Rescaling of ReLU units
-    changes it.
+    mean is returned. Of a quadratic with no more than `whole` weights, as a linear regression at its minimum
+    is, it is the exact volume of an ellipsoid. It stands for the part of the region that random directions
+    see: as a whole that of a softmax classifier has no end, for nothing changes where all logits grow alike.
+    Rescaling of ReLU units changes it.
 
     Parameters
     ----------

@@ -3,7 +3,8 @@
 After Martin, Peng & Mahoney 2021, "Predicting trends in the quality of state-of-the-art neural networks
 without access to training or testing data" (WeightWatcher). Their weights are not folded with batch norm,
 hence the default here. λ are the eigenvalues of WᵀW of a layer, α the exponent of their tail; means are over
-layers with at least `smallest` eigenvalues, of which trustworthy exponents need fifty or more.
+layers with at least `smallest` eigenvalues, of which trustworthy exponents need fifty or more. The program
+has changed since the paper: with ``form=program, smallest=8`` values are those that its version 0.7.7 prints.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ __all__ = [
 ]
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_SPECTRA = genbench.need("eigenvalues", shared=("fold", "smallest"))
-_LAWS = genbench.need("power_laws", shared=("fold", "smallest"))
+_SPECTRA = genbench.need("eigenvalues", shared=("fold", "smallest", "form"))
+_LAWS = genbench.need("power_laws", shared=("fold", "smallest", "form"))
 _SOURCE = "Martin, Peng & Mahoney 2021 (WeightWatcher)"
 
 
@@ -37,7 +38,9 @@ def ww_alpha(laws=_LAWS) -> Tensor:
     """Exponent of the power law in the tail of the spectrum; small is a heavy tail.
 
     The tail begins at the eigenvalue that makes `ww_ks_distance` least, with F the share of the tail's
-    eigenvalues below each: (0, 1, ..., n − 1) / n, as published programs have it.
+    eigenvalues below each: (0, 1, ..., n − 1) / n, as published programs have it. Tails of two count, as the
+    method has it; of layers with fewer than 20 eigenvalues WeightWatcher 0.7.7 takes none under eight and
+    reports less: its values are those of ``form=program``.
     """
     return torch.tensor([law.alpha for law in laws], dtype=torch.float64).mean()
 
@@ -61,13 +64,20 @@ def ww_log_alpha_norm(spectra=_SPECTRA, laws=_LAWS) -> Tensor:
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 Σ_i λ_i")
 def ww_log_norm(spectra=_SPECTRA) -> Tensor:
-    """Logarithm of the squared Frobenius norm, mean over layers."""
+    """Logarithm of the squared Frobenius norm, mean over layers.
+
+    Of a convolution, kh · kw / 2 times that; WeightWatcher 0.7.7 has 1/2 for it, as has ``form=program``.
+    """
     return torch.stack([spectrum.sum().log10() for spectrum in spectra]).mean()
 
 
 @genbench.measure(family="heavy-tail", direction="+", source=_SOURCE, formula="mean_l log10 λ_max,l")
 def ww_log_spectral_norm(spectra=_SPECTRA) -> Tensor:
-    """Logarithm of the largest eigenvalue, mean over layers."""
+    """Logarithm of the largest eigenvalue, mean over layers.
+
+    Of a convolution, kh · kw / 2 times the largest of all places of its kernel; WeightWatcher 0.7.7 has 1/2
+    for the factor, as has ``form=program``.
+    """
     return torch.stack([spectrum[-1].log10() for spectrum in spectra]).mean()
 
 

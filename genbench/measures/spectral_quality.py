@@ -3,7 +3,8 @@
 After the code published by Hosseini et al. as GenProb: each layer is unfolded into a matrix with a row for
 each of its N input channels, and one for its output channels; the values of the two are averaged, batch norm
 stays outside. s_1 ≥ s_2 ≥ ... are the singular values. Layers of which nothing stands
-above noise have none, and are left out where that leaves no value.
+above noise have none, and are left out where that leaves no value; the program's own means leave out what is
+zero. Values of the program are those of ``form=program``, but for entropies of rank one, which count.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ __all__ = ["condition_number", "effective_rank", "fro_lr", "kg", "spec_lr", "sta
 Aggregate = Literal["mean", "rms", "geomean", "weighted_mean", "weighted_geomean"]
 """Over layers: mean, root of the mean square, geometric mean; the last two weigh layers by their channels."""
 
-_SPECTRA = genbench.need("unfolded_spectra", shared=("fold", "low_rank", "unfolding"))
+_SPECTRA = genbench.need("unfolded_spectra", shared=("fold", "low_rank", "unfolding", "form"))
 _BY_CHANNEL = genbench.need(
-    "unfolded_spectra", unfolding=genbench.setting("unfolding"), shared=("fold", "low_rank")
+    "unfolded_spectra", unfolding=genbench.setting("unfolding"), shared=("fold", "low_rank", "form")
 )
-_ABOVE_NOISE = genbench.need("unfolded_spectra", low_rank=True, shared=("fold", "unfolding"))
+_ABOVE_NOISE = genbench.need("unfolded_spectra", low_rank=True, shared=("fold", "unfolding", "form"))
 _SOURCE = "Hosseini et al. (GenProb, published code)"
 
 
@@ -58,7 +59,9 @@ def effective_rank(
 def kg(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor:
     """Knowledge gain: singular values over the largest, for each channel; 0 of a layer that is all noise.
 
-    It was reported by the size of its correlation, so that no direction is claimed.
+    The papers divide by the channels N of the unfolding, of which a layer with more inputs than outputs has
+    more than singular values; the published program, and ``form=program``, by the shorter side. It was
+    reported by the size of its correlation, so that no direction is claimed.
     """
     return _over_layers(spectra, _gain, aggregate, empty=0.0)
 
@@ -78,7 +81,11 @@ def condition_number(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tens
     formula="mean_l arctan2(KG, 1 − 1/κ), KG = Σ_i s_i / (N s_1), κ = s_1 / s_last", aliases=("sq",),
 )  # fmt: skip
 def stable_quality(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor:
-    """Much gain with little spread of the singular values, as an angle; said to go with low test error."""
+    """Much gain with little spread of the singular values, as an angle; said to go with low test error.
+
+    The gain is that of `kg`. Layers with nothing above noise have no angle and do not count; a mean that took
+    them for zero would be smaller by their share.
+    """
 
     def angle(each: Unfolded) -> Tensor:
         return torch.arctan2(_gain(each), 1 - each.values[-1] / each.values[0])
@@ -92,7 +99,9 @@ def stable_quality(spectra=_SPECTRA, *, aggregate: Aggregate = "mean") -> Tensor
 def spec_lr(spectra=_ABOVE_NOISE, *, aggregate: Aggregate = "mean") -> Tensor:
     """Spectral norm of what stands above noise, 0 of a layer that is all noise.
 
-    Norms are said to raise the gap, but this one vanishes before training; no direction is claimed.
+    Norms are said to raise the gap, but this one vanishes before training; no direction is claimed. What
+    stands above noise is what the variance of the least free energy leaves. The published search may end at
+    another minimum and keep more, see ``form=program``.
     """
     return _over_layers(spectra, lambda each: each.values[0], aggregate, empty=0.0)
 
@@ -104,7 +113,10 @@ def spec_lr(spectra=_ABOVE_NOISE, *, aggregate: Aggregate = "mean") -> Tensor:
     formula="mean_l √Σ_i s_i² of the part above noise",
 )
 def fro_lr(spectra=_ABOVE_NOISE, *, aggregate: Aggregate = "mean") -> Tensor:
-    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`."""
+    """Frobenius norm of what stands above noise, 0 of a layer that is all noise; see `spec_lr`.
+
+    The published program multiplies the singular values with rows of V for columns, and finds less.
+    """
     return _over_layers(spectra, lambda each: torch.linalg.vector_norm(each.values), aggregate, empty=0.0)
 
 

@@ -42,8 +42,9 @@ class Krylov:
 
 
 def lanczos(
-    product: Callable[[Tensor], Tensor], start: Tensor, steps: int, generator: torch.Generator
-) -> Krylov:
+    product: Callable[[Tensor], Tensor], start: Tensor, steps: int, generator: torch.Generator,
+    known: Krylov | None = None,
+) -> Krylov:  # fmt: skip
     """The Krylov space of a symmetric matrix.
 
     Parameters
@@ -56,6 +57,9 @@ def lanczos(
         Dimensions, n at most.
     generator : torch.Generator
         For the start and where the space closes before.
+    known : Krylov, optional
+        A space of fewer dimensions that is continued, for one product more than the dimensions added; the
+        start counts for nothing then.
 
     Raises
     ------
@@ -66,8 +70,12 @@ def lanczos(
     basis = start.new_zeros(size, len(start))
     projected = torch.zeros(size, size, dtype=torch.float64, device=start.device)
     negligible = 100 * torch.finfo(start.dtype).eps
-    image, scale = start, float(torch.linalg.vector_norm(start))
-    for step in range(size):
+    begun = 0 if known is None else min(size, len(known.basis))
+    if known is not None:
+        basis[:begun], projected[:begun, :begun] = known.basis[:begun], known.projected[:begun, :begun]
+    image = start if begun == 0 or begun == size else product(basis[begun - 1])
+    scale = float(torch.linalg.vector_norm(image))
+    for step in range(begun, size):
         image, length = rejected(image, basis[:step])
         if length <= negligible * scale:  # no start is given, or the space is closed
             drawn = torch.randn(len(start), generator=generator, device=start.device, dtype=torch.float32)

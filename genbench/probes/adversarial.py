@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,10 @@ __all__ = ["AdversarialDistances", "adversarial_distances", "require_movable"]
 # of the segment from the example to a point behind the boundary, to less than 1e-7 of its length.
 _OVERSHOOT = 0.02
 _HALVINGS = 24
+# Of steps that come closer, from the first to the last: their length as a share of the distance known before,
+# and the part by which the ball shrinks when the prediction has changed, and grows when it has not.
+_STRIDES = 1.0, 0.01
+_SHRINKING = 0.2, 0.001
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,10 @@ class AdversarialDistances:
     correct: Tensor
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def adversarial_distances(
     model, inputs, targets, task, device,
-    *, steps: Count = 20, refinements: Count = 2, examples: Count = 100,
+    *, steps: Count = 20, refinements: Count = 2, closer: Count = 20, examples: Count = 100,
 ) -> AdversarialDistances:  # fmt: skip
     """An upper bound of each example's distance from where its prediction changes; exact for linear networks.
 
@@ -54,6 +59,9 @@ def adversarial_distances(
         examples that still have their prediction.
     refinements : int
         How often the straight way is tried.
+    closer : int
+        Steps in a shrinking ball, each a forward and a backward pass of each example: so many from either
+        point, and half as many from the example.
     examples : int
         At most this many training examples, evenly spaced over the training split.
 
@@ -70,7 +78,7 @@ def adversarial_distances(
         outputs = forward(model, start)
         require_classes(task, outputs)
         search = _Search(model, start, outputs.argmax(1))
-        found.append(search.nearest(steps, refinements))
+        found.append(search.nearest(steps, refinements, closer))
         predictions.append(search.labels)
     correct = torch.cat(predictions) == evenly_spaced(targets, examples).to(device)
     return AdversarialDistances(torch.cat(found), correct)
@@ -90,15 +98,22 @@ class _Search:
         self._start = start
         self.labels = labels
 
-    def nearest(self, steps: int, refinements: int) -> Tensor:
+    def nearest(self, steps: int, refinements: int, closer: int) -> Tensor:
         """Distances, shape (n,), double."""
         behind = self._deepfool(steps)
         best = self._drawn_back(behind)
         for _ in range(refinements):
-            straight = self._drawn_back(self._straight(best))
-            shorter = self._distance(straight) < self._distance(best)
-            best = torch.where(_column(shorter, best), straight, best)
+            best = self._nearer(best, self._drawn_back(self._straight(best)))
+        known = self._distance(best)
+        elsewhere = self._closer(self._start, known, (closer + 1) // 2)
+        for begun in (best, elsewhere):
+            best = self._nearer(best, self._drawn_back(self._closer(begun, known, closer)))
         return self._distance(best)
+
+    def _nearer(self, first: Tensor, second: Tensor) -> Tensor:
+        """Of each example the point that is nearer to it; NaN is nowhere."""
+        shorter = self._distance(second) < self._distance(first)
+        return torch.where(_column(shorter, first), second, first)
 
     def _deepfool(self, steps: int) -> Tensor:
         """Points with another label; NaN where none was reached."""
@@ -123,6 +138,47 @@ class _Search:
         length = (normal * away).sum(1) / normal.square().sum(1)
         moved = ((1 + _OVERSHOOT) * length.unsqueeze(1) * normal).to(boundary.dtype)
         return self._start + moved.view(boundary.shape)
+
+    def _closer(self, begun: Tensor, known: Tensor, steps: int) -> Tensor:
+        """The nearest points with another label on a way from some; NaN where none was met.
+
+        Steps go down the lead of the label, within a ball that is made smaller behind the boundary and larger
+        before it. Until a point behind is met, it reaches as far as a plane boundary would be.
+        """
+        start = self._start.flatten(1).double()
+        at = torch.where(_column(self._distance(begun).isfinite(), begun), begun, self._start)
+        moved = at.flatten(1).double() - start
+        best, least = torch.full_like(moved, torch.nan), torch.full_like(known, torch.inf)
+        radius = torch.linalg.vector_norm(moved, dim=1)
+        for step in range(steps):
+            late = (1 - math.cos(math.pi * step / steps)) / 2
+            stride, part = (first + late * (last - first) for first, last in (_STRIDES, _SHRINKING))
+            point = (start + moved).to(begun.dtype).view(begun.shape)
+            lead, slope = self._lead(point)
+            steepness = torch.linalg.vector_norm(slope, dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
+            ahead = (lead / steepness).clamp_min(0).nan_to_num(posinf=torch.inf)
+            scale = torch.where(known.isfinite(), known, ahead).nan_to_num(posinf=0)
+            length = torch.linalg.vector_norm(moved, dim=1)
+            behind = lead < 0
+            nearer = behind & (length < least)
+            best, least = torch.where(nearer[:, None], moved, best), torch.where(nearer, length, least)
+            outward = torch.where(least.isfinite(), radius * (1 + part), length + torch.minimum(ahead, scale))
+            radius = torch.where(behind, radius * (1 - part), outward).minimum(least)
+            moved = moved - (stride * scale / steepness)[:, None] * slope
+            longest = torch.linalg.vector_norm(moved, dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
+            moved = moved * (radius / longest).clamp_max(1)[:, None]
+        return (start + best).to(begun.dtype).view(begun.shape)
+
+    def _lead(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """By how much the label's output is above all others, shape (n,), and its slope, (n, inputs)."""
+        labels = self.labels.unsqueeze(1)
+        with torch.enable_grad():
+            copies = points.detach().clone().requires_grad_()
+            outputs = forward(self._model, copies)
+            others = outputs.scatter(1, labels, -torch.inf).max(1).values
+            lead = outputs.gather(1, labels).squeeze(1) - others
+            (slope,) = torch.autograd.grad(lead.sum(), copies)
+        return lead.detach().double(), slope.flatten(1).double().nan_to_num()
 
     def _drawn_back(self, behind: Tensor) -> Tensor:
         """The points where the segments from the start cross the boundary, just behind it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from genbench.base.constraints import Count
 from genbench.networks.layers import Layer
 
 __all__ = [
+    "Form",
     "PowerLaw",
     "eigenvalues",
     "finite",
@@ -24,21 +26,32 @@ __all__ = [
     "scaled_slices",
 ]
 
+Form = Literal["paper", "program"]
+"""The definitions of the papers, or what WeightWatcher 0.7.7 prints."""
+
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
-_SPECTRA = genbench.need("layer_spectra", shared="fold")
-_EIGENVALUES = genbench.need("eigenvalues", shared=("fold", "smallest"))
+_SPECTRA = genbench.need("layer_spectra", shared=("fold", "form"))
+_EIGENVALUES = genbench.need("eigenvalues", shared=("fold", "smallest"), form=genbench.setting("form"))
+
+# What the program does not fit, and how it fits few eigenvalues: no tail of fewer than eight.
+_PROGRAM_LOWEST = 1e-5
+_PROGRAM_FEW, _PROGRAM_TAIL = 20, 8
 
 
 @genbench.probe
-def layer_spectra(layers=_LAYERS, *, fold: bool = False) -> tuple[Tensor, ...]:
+def layer_spectra(layers=_LAYERS, *, fold: bool = False, form: Form = "paper") -> tuple[Tensor, ...]:
     """`pooled_eigenvalues` of every layer, however few they are.
 
     Parameters
     ----------
     fold : bool
         Fold each batch norm, with its running statistics, into the weights beside it first.
+    form : {"paper", "program"}
+        What the paper defines, or what WeightWatcher 0.7.7 prints, which has changed since. There weights of
+        a kernel of kh · kw places are multiplied by √(1/2), not √(kh kw / 2), short spectra get another
+        power law, and the bulk another fit.
     """
-    return tuple(pooled_eigenvalues(layer) for layer in layers)
+    return tuple(pooled_eigenvalues(layer, form) for layer in layers)
 
 
 @genbench.probe
@@ -46,12 +59,13 @@ def eigenvalues(spectra=_SPECTRA, *, smallest: Count = 10) -> tuple[Tensor, ...]
     """Eigenvalues of WᵀW of each layer, rising, as WeightWatcher (Martin, Peng & Mahoney 2021) takes them.
 
     A convolution counts as its kh · kw slices (out, in), their eigenvalues pooled and the weights multiplied
-    by √(kh kw / 2). Eigenvalues of zero are left out.
+    by √(kh kw / 2), in the `form` of the program by √(1/2). Eigenvalues of zero are left out.
 
     Parameters
     ----------
     smallest : int
-        Layers with fewer eigenvalues are passed over: no distribution can be read off them.
+        Layers with fewer eigenvalues are passed over: no distribution can be read off them. WeightWatcher
+        0.7.7 passes over those with fewer than 8.
 
     Raises
     ------
@@ -89,12 +103,20 @@ class PowerLaw:
 
 
 @genbench.probe
-def power_laws(spectra=_EIGENVALUES) -> tuple[PowerLaw, ...]:
-    """The power law of each of the `eigenvalues`."""
-    return tuple(fit_power_law(spectrum) for spectrum in spectra)
+def power_laws(spectra=_EIGENVALUES, *, form: Form = "paper") -> tuple[PowerLaw, ...]:
+    """The power law of each of the `eigenvalues`.
+
+    Parameters
+    ----------
+    form : {"paper", "program"}
+        The fit of Clauset et al. to all spectra, or what WeightWatcher 0.7.7 prints: where there are fewer
+        than 20 eigenvalues, it takes tails of 8 and more only and α without bias, for a tail of two or three
+        has an α of chance; it fits none below 1e-5, and multiplies a kernel's weights by √(1/2).
+    """
+    return tuple(fit_power_law(spectrum, form) for spectrum in spectra)
 
 
-def fit_power_law(values: Tensor) -> PowerLaw:
+def fit_power_law(values: Tensor, form: Form = "paper") -> PowerLaw:
     """Fit a power law to the tail of a sample, by Clauset, Shalizi & Newman 2009.
 
     For each value as the beginning of the tail, α is the maximum-likelihood estimate (their eq. 3.1); the
@@ -104,20 +126,30 @@ def fit_power_law(values: Tensor) -> PowerLaw:
     ----------
     values : Tensor, shape (n,), n ≥ 2
         Positive, rising.
+    form : {"paper", "program"}
+        WeightWatcher 0.7.7 fits what exceeds 1e-5; of fewer than 20 values it takes tails of 8 and more only,
+        and their α without bias, 1 + (n − 1) / Σ ln(λ / λ_min).
 
     Raises
     ------
     NotApplicable
-        All values are the same.
+        All values are the same; or in the form of the program, fewer than two exceed 1e-5.
     """
+    shortest, lost = 2, 0
+    if form == "program":
+        values = values[values > _PROGRAM_LOWEST]
+        if len(values) < 2:
+            raise genbench.NotApplicable(f"a layer has fewer than two eigenvalues above {_PROGRAM_LOWEST:g}")
+        if len(values) < _PROGRAM_FEW:
+            shortest, lost = min(_PROGRAM_TAIL, len(values)), 1
     logs = values.log()
     best: PowerLaw | None = None
-    for start in range(len(values) - 1):
+    for start in range(len(values) - shortest + 1):
         tail = logs[start:] - logs[start]
         total = float(tail.sum())
         if total <= 0:
             continue
-        alpha = 1 + len(tail) / total
+        alpha = 1 + (len(tail) - lost) / total
         fitted = 1 - (-(alpha - 1) * tail).exp()
         empirical = torch.arange(len(tail), dtype=tail.dtype, device=tail.device) / len(tail)
         distance = float((fitted - empirical).abs().max())
@@ -128,17 +160,19 @@ def fit_power_law(values: Tensor) -> PowerLaw:
     return best
 
 
-def pooled_eigenvalues(layer: Layer) -> Tensor:
+def pooled_eigenvalues(layer: Layer, form: Form = "paper") -> Tensor:
     """Eigenvalues of one layer that are not zero, pooled over the slices of its kernel and scaled, rising."""
-    return pooled(torch.linalg.svdvals(scaled_slices(layer)).square())
+    return pooled(torch.linalg.svdvals(scaled_slices(layer, form)).square())
 
 
-def scaled_slices(layer: Layer) -> Tensor:
+def scaled_slices(layer: Layer, form: Form = "paper") -> Tensor:
     """The matrices whose squared singular values are pooled, shape (slices, out, in)."""
     weight = finite(layer.weight)
     kernel = weight[0, 0].numel()
     slices = weight.reshape(*weight.shape[:2], kernel).movedim(2, 0)
-    return slices if layer.convolution is None else slices * (kernel / 2) ** 0.5
+    if layer.convolution is None:
+        return slices
+    return slices * ((kernel if form == "paper" else 1) / 2) ** 0.5
 
 
 def pooled(values: Tensor) -> Tensor:

@@ -14,10 +14,13 @@ from torch import Tensor
 import genbench
 from genbench.probes.eigenvalues import finite
 
-__all__ = ["Unfolded", "Unfolding", "above_noise", "unfolded_spectra"]
+__all__ = ["Definition", "Unfolded", "Unfolding", "above_noise", "unfolded_spectra"]
 
 Unfolding = Literal["both", "in", "out"]
 """A kernel as a matrix with a row for each input channel, for each output channel, or both one by one."""
+
+Definition = Literal["paper", "program"]
+"""The definitions of the papers, or what the code published as GenProb computes."""
 
 # Variances of the noise that are tried before the least free energy is closed in on.
 _GRID = 33
@@ -32,9 +35,9 @@ class Unfolded:
     Attributes
     ----------
     layer : int
-        Place of the layer.
+        Place of the layer; in the form of the program each unfolding is as one of its own.
     rows : int
-        Channels along which the weight is unfolded.
+        Channels along which the weight is unfolded; in the form of the program the shorter side.
     values : Tensor, shape (r,), double
         Singular values, falling, those that are zero but for rounding as zeros; none where nothing stands
         above noise.
@@ -47,8 +50,9 @@ class Unfolded:
 
 @genbench.probe
 def unfolded_spectra(
-    layers=_LAYERS, *, fold: bool = False, low_rank: bool = False, unfolding: Unfolding = "both"
-) -> tuple[Unfolded, ...]:
+    layers=_LAYERS,
+    *, fold: bool = False, low_rank: bool = False, unfolding: Unfolding = "both", form: Definition = "paper",
+) -> tuple[Unfolded, ...]:  # fmt: skip
     """Singular values of each layer as a matrix (in, out · kernel), (out, in · kernel), or each of the two.
 
     Parameters
@@ -59,8 +63,12 @@ def unfolded_spectra(
         Of the part that stands above noise, see `above_noise`.
     unfolding : {"both", "in", "out"}
         A row for each input channel, for each output channel, or both one by one.
+    form : {"paper", "program"}
+        In the code published as GenProb gains are for each row of the shorter side, channels or not;
+        unfoldings with nothing above noise are left out; and the search for the variance of the noise ends
+        within 1e-5, early for small weights, and at any minimum of the free energy where there are several.
     """
-    found = []
+    found: list[Unfolded] = []
     for place, layer in enumerate(layers):
         weight = finite(layer.weight)
         values: dict[int, Tensor] = {}
@@ -68,20 +76,24 @@ def unfolded_spectra(
             # The two unfoldings of a linear layer are transposes of each other.
             same = side if weight.ndim > 2 else 0
             if same not in values:
-                values[same] = _values(weight.movedim(side, 0).flatten(1), low_rank)
-            found.append(Unfolded(place, weight.shape[side], values[same]))
+                values[same] = _values(weight.movedim(side, 0).flatten(1), low_rank, form)
+            rows = weight.shape[side]
+            if form == "paper":
+                found.append(Unfolded(place, rows, values[same]))
+            elif len(values[same]):
+                found.append(Unfolded(len(found), min(rows, weight.numel() // rows), values[same]))
     return tuple(found)
 
 
-def _values(matrix: Tensor, low_rank: bool) -> Tensor:
+def _values(matrix: Tensor, low_rank: bool, form: Definition) -> Tensor:
     values = torch.linalg.svdvals(matrix)
     if low_rank:
-        return above_noise(values, max(matrix.shape))
+        return above_noise(values, max(matrix.shape), form)
     rounding = torch.finfo(values.dtype).eps * max(matrix.shape) * values[0]
     return torch.where(values > rounding, values, torch.zeros_like(values))
 
 
-def above_noise(values: Tensor, longer: int) -> Tensor:
+def above_noise(values: Tensor, longer: int, form: Definition = "paper") -> Tensor:
     """Singular values of a matrix without its noise, those that vanish left out; falling.
 
     The empirical variational Bayesian matrix factorization of Nakajima, Sugiyama, Babacan & Tomioka 2013,
@@ -95,6 +107,8 @@ def above_noise(values: Tensor, longer: int) -> Tensor:
         Singular values of an L × M matrix, falling.
     longer : int
         M, at least L.
+    form : {"paper", "program"}
+        The variance is the one of the least free energy, or the one at which the search of GenProb ends.
     """
     count = len(values)
     squares = values.square()
@@ -108,14 +122,16 @@ def above_noise(values: Tensor, longer: int) -> Tensor:
     lowest = max(float(squares[spare]) / (longer * edge), float(squares[spare:].mean()) / longer)
     variance = highest
     if 0 < lowest < highest:
-        variance = _least_free_energy(squares, longer, edge, lowest, highest)
+        variance = _least_free_energy(squares, longer, edge, lowest, highest, form)
     kept = values[squares > longer * variance * edge]
     shrink = 1 - (count + longer) * variance / kept.square()
     root = (shrink.square() - 4 * count * longer * variance**2 / kept.pow(4)).clamp_min(0).sqrt()
     return kept / 2 * (shrink + root)
 
 
-def _least_free_energy(squares: Tensor, longer: int, edge: float, lowest: float, highest: float) -> float:
+def _least_free_energy(
+    squares: Tensor, longer: int, edge: float, lowest: float, highest: float, form: Definition
+) -> float:
     ratio = len(squares) / longer
     scaled = squares.clamp_min(float(squares[0]) * 1e-30).cpu().numpy() / longer
 
@@ -127,6 +143,11 @@ def _least_free_energy(squares: Tensor, longer: int, edge: float, lowest: float,
         above = np.log(signal + 1) + ratio * np.log(signal / ratio + 1) - signal
         return np.sum(ratios - np.log(ratios) + np.where(ratios > edge, above, 0), axis=-1)
 
+    if form == "program":
+        ended = minimize_scalar(
+            lambda point: float(energy(np.log(point))), bounds=(lowest, highest), method="bounded"
+        )
+        return float(ended.x)
     grid = np.linspace(math.log(lowest), math.log(highest), _GRID)
     energies = energy(grid)
     best = int(np.argmin(energies))

@@ -13,6 +13,8 @@ from torch import Tensor
 
 import genbench
 from genbench.base.constraints import Count, Positive
+from genbench.networks.hessian import Hessian
+from genbench.networks.lanczos import lanczos
 from genbench.networks.objective import Objective
 from genbench.probes.perturbation import normal_direction
 
@@ -29,8 +31,9 @@ _PAIRS = genbench.need("direction_seeds", draws=genbench.setting("pairs"))
 
 # Radii end where the change of the loss is as wanted to this part of it, by the precision of the weights.
 _LAST_CHANGE = {torch.float32: 1e-4, torch.float64: 1e-8}
-# Curvatures of less than this part of their average count as none.
+# Curvatures of less than this part of their average count as none; where all are known, of less than that.
 _SMALL_CURVATURE = 0.1
+_NO_CURVATURE = 1e-6
 
 
 @genbench.probe(cost="E", version=2)
@@ -70,10 +73,11 @@ def flatness_radii(
     return torch.tensor(radii, dtype=torch.float64)
 
 
-@genbench.probe(cost="E")
+@genbench.probe(cost="E", version=2)
 def basin_log_radii(
-    objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_PAIRS,
-    *, increase: Positive = 0.05, pairs: Count = 8, curved: Count = 250, examples: Count = 1000,
+    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_PAIRS,
+    *, increase: Positive = 0.05, pairs: Count = 8, curved: Count = 250, whole: Count = 100,
+    examples: Count = 1000,
 ) -> Tensor:  # fmt: skip
     """Logarithms of the radii of the balls that random directions speak for, shape (pairs, 2), double.
 
@@ -86,9 +90,9 @@ def basin_log_radii(
         ln r_δ − ln(‖P z‖ / ‖z‖) + (1/ω) ln det P.
 
     In the well of a quadratic whose curvatures are all known and large against λ that is the same for each.
-    H is the Hessian on the Krylov space, zero outside, and λ a tenth of what |H| has on average. Each
-    z comes with −z, for the slope of a loss that is not at its minimum makes one way as short as the other
-    is long.
+    H is the Hessian on the Krylov space, zero outside, and λ a tenth of what |H| has on average, or where all
+    is known a millionth, so that of a quadratic the volume is exact. Each z comes with −z, for the slope of a
+    loss that is not at its minimum makes one way as short as the other is long.
 
     Parameters
     ----------
@@ -98,6 +102,9 @@ def basin_log_radii(
         Directions z, each with its opposite.
     curved : int
         At most this many training examples for the Hessian, evenly spaced over the training split.
+    whole : int
+        Of networks with so few weights all of the Hessian is taken, on all `examples`, whatever `steps`
+        and `curved`.
     examples : int
         At most this many for the loss.
 
@@ -107,8 +114,11 @@ def basin_log_radii(
         Along a direction the loss hardly changes however far one goes.
     """
     weights = objective.weights
+    if len(weights) <= whole:
+        krylov = lanczos(Hessian(objective).product, torch.zeros_like(weights), len(weights), generator)
     curvature = krylov.values.abs()
-    small = _SMALL_CURVATURE * curvature.sum() / len(weights)
+    share = _NO_CURVATURE if len(curvature) == len(weights) else _SMALL_CURVATURE
+    small = share * curvature.sum() / len(weights)
     shrinking = (1 + curvature / small.clamp_min(1e-300)).rsqrt()
     ritz_vectors = krylov.vectors.T.to(weights.dtype) @ krylov.basis
     less = (shrinking - 1).to(weights.dtype)

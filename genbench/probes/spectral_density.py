@@ -29,6 +29,9 @@ _OWN_OBJECTIVE = genbench.need(
 _KRYLOV = genbench.need("hessian_krylov", shared=("steps", "fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
+# Of a basis that is continued for the density alone; large networks have none to spare.
+_KEPT_BYTES = 2 * 2**30
+
 
 @dataclass(frozen=True)
 class Density:
@@ -60,8 +63,9 @@ class Density:
 
 @genbench.probe(cost="D", version=3)
 def hessian_density(
-    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS, *, draws: Count = 2, points: Count = 12
-) -> Density:
+    generator, objective=_OBJECTIVE, krylov=_KRYLOV, seeds=_SEEDS,
+    *, draws: Count = 2, points: Count = 32, further: Count = 60,
+) -> Density:  # fmt: skip
     """Spectral density of the Hessian by stochastic Lanczos quadrature (Ghorbani et al. 2019, section 2).
 
     The Ritz values of a long Krylov space, at both ends of the spectrum, stand for themselves: seen by random
@@ -77,10 +81,17 @@ def hessian_density(
         Random vectors by which the density of the rest is estimated.
     points : int
         Products with the Hessian for each.
+    further : int
+        Dimensions by which the Krylov space is continued first, as far as it fits in two GiB: the more of a
+        spectrum is known, the less is left to chance.
     """
-    size, known = len(objective.weights), len(krylov.values)
-    values, masses = [krylov.values], [torch.full_like(krylov.values, 1 / size)]
+    size = len(objective.weights)
     hessian = Hessian(objective)
+    room = _KEPT_BYTES // (size * objective.weights.element_size())
+    steps = max(len(krylov.values), min(len(krylov.values) + further, room))
+    krylov = lanczos(hessian.product, torch.zeros_like(objective.weights), steps, generator, krylov)
+    known = len(krylov.values)
+    values, masses = [krylov.values], [torch.full_like(krylov.values, 1 / size)]
 
     def product(vector: Tensor) -> Tensor:
         return rejected(hessian.product(rejected(vector, krylov.basis)[0]), krylov.basis)[0]

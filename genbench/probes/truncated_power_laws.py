@@ -20,7 +20,7 @@ _LAWS = genbench.need("power_laws", shared=("fold", "smallest"))
 
 # Where the cut-off may lie, in units of the beginning of the tail; e^−750 is no double.
 _LOWEST_RATE = 1e-6
-_HIGHEST_RATE = 1e3
+_HIGHEST = 1e4  # of rate and exponent, either of which is large where the tail is narrow
 _NEGLIGIBLE = 750.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(400)
 
@@ -33,7 +33,7 @@ class TruncatedPowerLaw:
     rate: float
 
 
-@genbench.probe
+@genbench.probe(version=2)
 def truncated_power_laws(spectra=_SPECTRA, laws=_LAWS, *, tail: Count = 5) -> tuple[TruncatedPowerLaw, ...]:
     """The truncated law of each of the `eigenvalues`, in the tail that its power law begins.
 
@@ -55,9 +55,10 @@ def truncated_power_laws(spectra=_SPECTRA, laws=_LAWS, *, tail: Count = 5) -> tu
 
 
 def fit_truncated_power_law(values: Tensor) -> TruncatedPowerLaw:
-    """The most likely α ≥ 1 and rate ≥ 0 (Clauset, Shalizi & Newman 2009, table 2).
+    """The most likely α and rate ≥ 0 (Clauset, Shalizi & Newman 2009, table 2).
 
-    The likelihood is that of an exponential family in (ln λ, λ), hence concave.
+    The likelihood is that of an exponential family in (ln λ, λ), hence concave. With a cut-off α may be any
+    number, and is below 1 where the density rises before it falls or falls more slowly than 1/λ.
 
     Parameters
     ----------
@@ -73,10 +74,12 @@ def fit_truncated_power_law(values: Tensor) -> TruncatedPowerLaw:
         gradient = means - expected
         return float(log_normalizer + alpha * means[0] + rate * means[1]), gradient * [1.0, rate]
 
-    bounds = [(1.0, 50.0), (math.log(_LOWEST_RATE), math.log(_HIGHEST_RATE))]
+    bounds = [(-_HIGHEST, _HIGHEST), (math.log(_LOWEST_RATE), math.log(_HIGHEST))]
     starts = [(2.0, math.log(0.1)), (1.0 + 1 / max(means[0], 0.03), math.log(1e-4))]
     tries = [
-        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14})
+        minimize(
+            loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-9}
+        )
         for start in starts
     ]
     alpha, log_rate = min(tries, key=lambda each: each.fun).x
@@ -85,11 +88,11 @@ def fit_truncated_power_law(values: Tensor) -> TruncatedPowerLaw:
 
 def _moments(alpha: float, rate: float) -> tuple[float, np.ndarray[Any, Any]]:
     """ln ∫_1^∞ t^−α e^{−rate t} dt, and the means of ln t and t under that density."""
-    # In s = ln t, as far as the integrand is a double.
-    reach = math.log(1 + _NEGLIGIBLE / rate)
+    # In s = ln t, as far as the integrand is a double; for α < 1 it has its peak where t = (1 − α) / rate.
+    reach = math.log(1 + (_NEGLIGIBLE + 3 * max(0.0, 1 - alpha)) / rate)
     if alpha > 1:
         reach = min(reach, _NEGLIGIBLE / (alpha - 1))
-    # The integrand falls from s = 0 on: nodes are dense there.
+    # From s = 0 on the integrand mostly falls: nodes are dense there.
     place = reach * ((_NODES + 1) / 2) ** 3
     logarithms = (1 - alpha) * place - rate * np.exp(place)
     highest = logarithms.max()

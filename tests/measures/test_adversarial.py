@@ -3,8 +3,10 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from torch import nn
 
 
@@ -87,6 +89,51 @@ def test_a_bound_that_is_near_the_least_distance_found_by_trying(fit):
     assert len(reached) == 20
     value = found["geometric_margin"]
     assert sum(least) / 20 - 0.02 < value < 1.1 * sum(least) / 20
+
+
+def least_by_programming(model, point, draw):
+    """The shortest way to each other label, by sequential quadratic programming from several places."""
+    with torch.no_grad():
+        label = int(model(point[None]).argmax())
+
+    def lead(moved, other):
+        moved = torch.tensor(moved, requires_grad=True)
+        outputs = model((point + moved)[None])[0]
+        value = outputs[other] - outputs[label]
+        return value.item(), torch.autograd.grad(value, moved)[0].numpy()
+
+    found = [math.inf]
+    for other in (each for each in range(4) if each != label):
+        behind = {
+            "type": "ineq",
+            "fun": lambda moved, other=other: lead(moved, other)[0],
+            "jac": lambda moved, other=other: lead(moved, other)[1],
+        }
+        for _ in range(3):
+            best = minimize(
+                lambda moved: moved @ moved, draw.normal(size=len(point)), jac=lambda moved: 2 * moved,
+                method="SLSQP", constraints=[behind], options={"ftol": 1e-10},
+            )  # fmt: skip
+            if best.success and lead(best.x, other)[0] > -1e-6:
+                found.append(math.sqrt(best.fun))
+    return min(found)
+
+
+def test_the_bound_is_tight(fit):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 4)
+    ).double()
+    with torch.no_grad():
+        for place in (0, 2):
+            model[place].weight *= 2  # bent boundaries
+    inputs = torch.randn(8, 6).double()
+    draw = np.random.default_rng(0)
+    least = [least_by_programming(model, point, draw) for point in inputs]
+    found = fit(model, inputs, torch.arange(8) % 4)
+    value = found["geometric_margin"]
+    assert 0.99 * sum(least) / 8 < value < 1.02 * sum(least) / 8
+    assert found["geometric_margin[closer=1]"] > 1.03 * value
 
 
 def test_a_network_that_says_one_thing_has_no_margin(fit):

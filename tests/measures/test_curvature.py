@@ -2,15 +2,20 @@
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
+
+import genbench
+from genbench.models.rnn import rnn
 
 
 def dense_hessian(model, inputs, targets):
     parameters = list(model.parameters())
     loss = nn.functional.cross_entropy(model(inputs), targets)
     slopes = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, create_graph=True)])
-    rows = [torch.autograd.grad(slope, parameters, retain_graph=True) for slope in slopes]
-    return torch.stack([torch.cat([entry.flatten() for entry in row]) for row in rows])
+    units = torch.eye(len(slopes), dtype=slopes.dtype)
+    rows = torch.autograd.grad(slopes, parameters, units, is_grads_batched=True)
+    return torch.cat([entry.flatten(1) for entry in rows], 1)
 
 
 @pytest.fixture
@@ -52,12 +57,43 @@ def test_numbers_of_directions_far_from_a_minimum_and_near_one(fit, epochs):
     positive = spectrum.clamp_min(0)
     for damping in (0.1, 0.01):
         expected = (positive / (positive + damping)).sum().item()
-        name = f"hessian_effective_dimension[damping={damping},draws=20,steps=15]"
+        name = f"hessian_effective_dimension[damping={damping},draws=20,points=12,steps=15]"
         assert found[name] == pytest.approx(expected, rel=0.07)
     expected = (spectrum > 0.1 * spectrum[-1]).sum().item()
     assert found["hessian_outliers[steps=185]"] == pytest.approx(expected, rel=1e-12)
     if epochs == 400:
         assert found["hessian_outliers"] == pytest.approx(expected, rel=1e-12)
+
+
+def recurrent():
+    return rnn(genbench.Task("classification", (1, 8, 8), 10), width=8)
+
+
+def convolutional():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+        nn.Linear(24, 10),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("build", "epochs"), [pytest.param(recurrent, 30, marks=pytest.mark.slow), (convolutional, 8)]
+)
+def test_numbers_of_directions_of_other_networks(fit, build, epochs):
+    torch.manual_seed(0)
+    images, labels = load_digits(return_X_y=True)
+    inputs, targets = torch.tensor(images[:60]).view(-1, 1, 8, 8) / 16, torch.tensor(labels[:60])
+    model = build().double()
+    steps = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    for _ in range(epochs):
+        for part in torch.randperm(60).split(20):
+            steps.zero_grad()
+            nn.functional.cross_entropy(model(inputs[part]), targets[part]).backward()
+            steps.step()
+    found = fit(model, inputs, targets)
+    positive = torch.linalg.eigvalsh(dense_hessian(model, inputs, targets)).clamp_min(0)
+    expected = (positive / (positive + 0.1)).sum().item()
+    assert found["hessian_effective_dimension"] == pytest.approx(expected, rel=0.1)
 
 
 def test_linear_regression(fit):

@@ -2,17 +2,17 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import torch
-from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.spatial.distance import jensenshannon
 from torch import nn
 
 from genbench.measures.random_matrix import ww_num_rand_spikes
 from genbench.networks.layers import Layer
-from genbench.probes.random_matrices import bulk_of, shuffled_eigenvalues
+from genbench.probes.random_matrices import bulk_of, random_spikes, shuffled_eigenvalues
 from genbench.probes.truncated_power_laws import fit_truncated_power_law
 
 
@@ -103,7 +103,8 @@ def test_the_spikes_are_a_mean_over_the_orders():
     spectra = (torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 5]))
     tops = ((0.5, 2.5, 9.0), (4.0, 4.0))
     shuffled = tuple(tuple(torch.tensor([0.1, top]) for top in each) for each in tops)
-    assert float(ww_num_rand_spikes(spectra, shuffled)) == ((4 + 2 + 0) / 3 + 1) / 2
+    counts = random_spikes((None, None), spectra, shuffled, smallest=1)
+    assert float(ww_num_rand_spikes(counts)) == ((4 + 2 + 0) / 3 + 1) / 2
 
 
 def test_the_distance_from_the_shuffled_spectrum(spiked, fit):
@@ -136,15 +137,17 @@ def test_entropy_and_fit(spiked):
 
 
 def truncated_slowly(values):
+    """The most likely exponent and rate, by an incomplete gamma function of many digits."""
     scaled = np.array(values) / values[0]
+    logs, mean = float(np.log(scaled).mean()), float(scaled.mean())
 
     def loss(point):
-        alpha, rate = 1 + math.exp(point[0]), math.exp(point[1])
-        total = quad(lambda t: t**-alpha * math.exp(-rate * t), 1, np.inf, epsabs=0, epsrel=1e-10)[0]
-        return math.log(total) + alpha * np.log(scaled).mean() + rate * scaled.mean()
+        alpha, rate = point[0], math.exp(point[1])
+        total = mpmath.log(mpmath.gammainc(1 - alpha, rate) * mpmath.mpf(rate) ** (alpha - 1))
+        return float(total) + alpha * logs + rate * mean
 
-    best = minimize(loss, (0.0, -2.0), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13})
-    return 1 + math.exp(best.x[0]), math.exp(best.x[1]) / values[0]
+    best = minimize(loss, (1.0, -1.0), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13})
+    return best.x[0], math.exp(best.x[1]) / values[0]
 
 
 def test_truncated_power_laws_agree_with_a_slow_fit():
@@ -158,6 +161,16 @@ def test_truncated_power_laws_agree_with_a_slow_fit():
     assert (found.alpha, found.rate) == pytest.approx((alpha, rate), rel=1e-3)
     assert found.alpha == pytest.approx(1.8, abs=0.15)
     assert found.rate == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize("rows", [8, 40])
+def test_exponents_below_one_are_found(rows):
+    # The whole spectrum of a random matrix: of no tail, and its density falls more slowly than 1/λ.
+    matrix = np.random.default_rng(0).normal(size=(rows, 2 * rows))
+    values = np.linalg.svd(matrix)[1][::-1] ** 2
+    found = fit_truncated_power_law(torch.tensor(values.copy()))
+    assert found.alpha < 1
+    assert (found.alpha, found.rate) == pytest.approx(truncated_slowly(values), rel=1e-4)
 
 
 def test_a_law_that_is_not_truncated_is_found_to_be_none():

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from torch import nn
 
 from genbench.probes.low_rank import above_noise
@@ -55,6 +56,20 @@ def test_qualities_are_means_over_layers_of_means_over_unfoldings(quality_fit, n
     assert quality_fit[name] == pytest.approx(sum(layers) / 2, rel=1e-9)
 
 
+def test_the_published_program_divides_by_the_shorter_side(quality_fit):
+    matrices = [(values, min(rows, len(values))) for both in unfoldings(quality_fit) for values, rows in both]
+    gains = [gain(*each) for each in matrices]
+    assert quality_fit["kg[form=program]"] == pytest.approx(sum(gains) / 4, rel=1e-9)
+    assert quality_fit["kg[form=program,unfolding=in]"] == pytest.approx((gains[0] + gains[2]) / 2, rel=1e-9)
+    # The last layer has twelve inputs and three outputs, hence three singular values.
+    assert gains[2:] == pytest.approx([gain(matrices[2][0], 12) * 4] * 2)
+    angles = sum(angle(*each) for each in matrices) / 4
+    assert quality_fit["stable_quality[form=program]"] == pytest.approx(angles, rel=1e-9)
+    weights = [sides for _, sides in matrices]
+    expected = sum(side * each for side, each in zip(weights, gains, strict=True)) / sum(weights)
+    assert quality_fit["kg[aggregate=weighted_mean,form=program]"] == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("aggregate", "expected"),
     [
@@ -102,6 +117,45 @@ def test_a_planted_matrix_stands_above_noise(rows, columns, rank):
         part = 1 - (rows + columns) * variance / each**2
         shrunk.append(each / 2 * (part + math.sqrt(part**2 - 4 * rows * columns * variance**2 / each**4)))
     np.testing.assert_allclose(found, shrunk, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_the_search_of_the_published_program(scale):
+    rows, columns = 30, 50
+    draw = np.random.default_rng(1)
+    planted = draw.normal(size=(rows, 4)) @ draw.normal(size=(4, columns))
+    values = scale * np.linalg.svd(0.05 * planted + 0.3 * draw.normal(size=(rows, columns)))[1]
+    squares = values**2
+    ratio, edge = rows / columns, energy(squares, rows, columns, 1.0)[1]
+    first = math.ceil(rows / (1 + ratio)) - 1
+    lowest = max(squares[first] / (columns * edge), squares[first:].mean() / columns)
+    ended = minimize_scalar(
+        lambda variance: energy(squares, rows, columns, variance)[0],
+        bounds=(lowest, squares.sum() / (rows * columns)),
+        method="bounded",
+    )
+    found = above_noise(torch.tensor(values), columns, "program").numpy()
+    kept = values[squares > columns * ended.x * edge]
+    part = 1 - (rows + columns) * ended.x / kept**2
+    expected = kept / 2 * (part + np.sqrt(part**2 - 4 * rows * columns * ended.x**2 / kept**4))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    # It is not the least energy: the tolerance of the search is for weights of another size.
+    grid = np.geomspace(lowest, squares.sum() / (rows * columns), 4000)
+    least = min(energy(squares, rows, columns, each)[0] for each in grid)
+    assert least <= energy(squares, rows, columns, ended.x)[0] + 1e-9
+
+
+def test_the_means_of_the_published_program_leave_layers_of_noise_out(fit):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(60, 40, bias=False), nn.Linear(40, 30, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.randn(40, 60))
+        model[1].weight.copy_(torch.randn(30, 1) @ torch.randn(1, 40) + 0.1 * torch.randn(30, 40))
+    found = fit(model, torch.randn(5, 60), torch.arange(5) % 3)
+    for name in ("kg[low_rank=true", "spec_lr[aggregate=mean"):
+        ratio = found[f"{name},form=program]"] / found[f"{name}]"]
+        # Of the default, the other layer counts as zero, and a gain is for each channel of either side.
+        assert ratio == pytest.approx(2 if name.startswith("spec") else 2 / ((1 + 30 / 40) / 2), rel=1e-3)
 
 
 def test_a_singular_layer_has_an_infinite_condition(fit):

@@ -43,6 +43,24 @@ def test_quadrature_is_exact_for_polynomials(dense):
         assert float(vectors[0].square() @ nodes**degree) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
+def test_a_space_that_is_continued_is_the_longer_one(dense):
+    start = torch.randn(51, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator()
+    longer = lanczos(lambda vector: dense @ vector, start, 12, generator)
+    shorter = lanczos(lambda vector: dense @ vector, start, 5, generator)
+    products = []
+
+    def counted(vector):
+        products.append(vector)
+        return dense @ vector
+
+    found = lanczos(counted, torch.zeros_like(start), 12, generator, shorter)
+    assert len(products) == 8
+    torch.testing.assert_close(found.values, longer.values)
+    torch.testing.assert_close(found.basis, longer.basis)
+    assert len(lanczos(counted, start, 5, generator, shorter).values) == 5
+
+
 def test_moments_of_the_density(fitted, dense):
     with torch.no_grad():
         krylov = hessian_krylov(torch.Generator(), fitted, steps=15)
