@@ -54,10 +54,12 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
     return {
         "target": found.target,
         "suites": list(found.suites),
-        "rows": [
-            {key: None if value != value else value for key, value in row.items()} for row in found.rows
-        ],
+        "rows": [_without_nan(row) for row in found.rows],
         "pairs": found.pairs,
         "notes": found.notes,
         "weighed_as_one": found.weighed_as_one,
     }
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if value != value else value for key, value in row.items()}

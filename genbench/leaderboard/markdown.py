@@ -93,9 +93,9 @@ def _across(found: Mapping[str, Any]) -> str:
     lines = [
         f"## Over {len(suites)} suites: {escaped(found['target'])}",
         "",
-        "**Mean** is the random-effects summary of the scores over suites with its 95 % interval, **between** "
-        "the standard deviation of true scores from suite to suite, **worst** the lowest score, **beats** in "
-        "how many suites the measure scores above the hyperparameters alone. Of "
+        "**Mean** is the random-effects summary of the scores over suites with its 95 % interval, "
+        "**between** the standard deviation of true scores from suite to suite, **worst** the lowest score, "
+        "**beats** in how many suites the measure scores above the hyperparameters alone. Of "
         f"{pairs['all']} pairs of measures {pairs['apart']} are told apart over the suites.",
         "",
         _grid(header, body[:FIRST]),
