@@ -116,7 +116,7 @@ def interval(claim: Claim, values: np.ndarray) -> tuple[float, float, float]:
     one seed varies at most as much as one yes or no, and seeds that agree wholly still are few. NaN with
     one seed.
     """
-    from genbench.ranking.bootstrap import student_interval
+    from genbench.ranking.uncertainty import student_interval
 
     count, mean = len(values), float(values.mean())
     if count < 2:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.errors import InvalidInput
 from genbench.cli import options
 
 if TYPE_CHECKING:
     from genbench.planning.plan import Plan
+    from genbench.runs.store import Folder
 
 
 @click.command("plan")
@@ -58,10 +60,28 @@ def command(
         "predicted_gpu_hours": read.predicted_gpu_hours,
         "notes": read.notes,
     }
+    content["expected_apart"] = _expected_apart(folder, plan)
     if json_:
         options.echo_json(content)
     else:
         _print(plan, content)
+
+
+def _expected_apart(folder: Folder, plan: Plan) -> dict[str, Any] | None:
+    """How many pairs of measures the grid may tell apart, where an earlier run lets it say so."""
+    from genbench.ranking import RankingError
+    from genbench.ranking.outlook import expected_apart
+    from genbench.runs.results import read_table
+
+    configurations = len({each.configuration for each in plan.trials})
+    seeds = len({each.seed for each in plan.trials})
+    try:
+        board = read_table(folder).rank(statistics=["psi"], bootstrap=2)  # psi draws nothing
+        found = board.summary
+        apart = expected_apart(board, seeds / found["seeds"], configurations / found["configurations"])
+    except (InvalidInput, RankingError):
+        return None
+    return {"apart": apart, "pairs": board.summary["pairs"]["all"], "fits": board.summary["ranked"]}
 
 
 def _print(plan: Plan, content: dict[str, Any]) -> None:
@@ -82,6 +102,12 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
         f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "
         f"weights on disk: {content['disk_bytes'] / 1e6:,.1f} MB"
     )
+    if content["expected_apart"]:
+        known = content["expected_apart"]
+        click.echo(
+            f"by the {known['fits']} fits of an earlier run, this grid can be expected to tell "
+            f"{known['apart']} of {known['pairs']} pairs of measures apart"
+        )
     if content["notes"]:
         click.echo(content["notes"].strip())
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("rank")
-@click.argument("source", metavar="RUN|TABLE", type=options.PATH)
+@click.argument("sources", metavar="RUN|TABLE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--measures", metavar="A,B", help="Rank these only.")
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 @click.option("--converged-only", is_flag=True, help="Use only fits of a run that reached their target.")
 @click.option("--rank-by", default="psi", show_default=True, help="The statistic that orders the rows.")
 @click.option("--statistics", metavar="A,B", help="Compute these only.")
-@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@click.option("--bootstrap", default=1000, show_default=True, help="Draws for the intervals; 0 for none.")
+@click.option(
+    "--interval",
+    metavar="OF",
+    help="retraining: of the same grid with new seeds; configurations: of others too.  [default: the first]",
+)
 @click.option("--why", metavar="MEASURE", help="Show on which axes a measure wins or is reversed.")
 @click.option("--flips", metavar="A,B", help="Compare the ranks for several targets.")
+@click.option("--design", is_flag=True, help="Tell what more seeds or more configurations would do.")
 @click.option("--regularizers", is_flag=True, help="Rank the regularizers of a run instead of measures.")
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
@@ -37,14 +43,18 @@ if TYPE_CHECKING:
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
 @click.option("--latex", "form", flag_value="latex", help="Print LaTeX.")
 def command(
-    source: Path, target: str, form: str | None, no_cost: bool, why: str | None, flips: str | None,
-    axes: str | None, measures: str | None, statistics: str | None, test_size: str | None,
-    converged_only: bool, regularizers: bool, **given: Any,
+    sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
+    flips: str | None, axes: str | None, measures: str | None, statistics: str | None,
+    test_size: str | None, converged_only: bool, regularizers: bool, design: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
-    A table is a .csv, .parquet or .json file with one row for each trained network.
+    A table is a .csv, .parquet or .json file with one row for each trained network. Several runs or tables
+    are ranked one by one and summarized: the mean score over suites, the worst of them, shared ranks.
     """
+    source = sources[0]
+    if len(sources) > 1 and (regularizers or design or why is not None or flips is not None):
+        raise UsageError("--why, --flips, --design and --regularizers are for one run at a time")
     if regularizers:
         _print_regularizers(source, form)
         return
@@ -55,16 +65,20 @@ def command(
         "test_size": _size(test_size),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    source_ = (
-        _Run(source, converged_only)
-        if source.is_dir()
-        else _Table(source, converged_only, _named(target, given))
-    )
+    if len(sources) > 1:
+        from genbench.cli.rank_across import print_across
+
+        opened = {path: _opened(path, converged_only, _named(target, given)) for path in distinct(sources)}
+        print_across(opened, target, given, form)
+        return
+    source_ = _opened(source, converged_only, _named(target, given))
     if flips is not None:
         _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
         return
     board = source_.rank(target, **given)
-    if why is not None:
+    if design:
+        _print_design(board, form)
+    elif why is not None:
         _print_why(board, source_.column(why), form)
     elif form is not None:
         if form == "csv" and isinstance(source_, _Table):
@@ -75,6 +89,42 @@ def command(
         from genbench.report.terminal import print_ranking
 
         print_ranking(board, f"{source}: which measure predicts the {target}?", no_cost=no_cost)
+
+
+def distinct(paths: Sequence[Path]) -> Sequence[Path]:
+    """The paths, none of them given twice."""
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        if path.resolve() in seen:
+            raise UsageError(f"'{path}' is given twice (as '{seen[path.resolve()]}'); name each run once")
+        seen[path.resolve()] = path
+    return paths
+
+
+def _opened(path: Path, converged_only: bool, named: Sequence[str]) -> _Run | _Table:
+    return _Run(path, converged_only) if path.is_dir() else _Table(path, converged_only, named)
+
+
+def _print_design(board: Board, form: str | None) -> None:
+    from genbench.ranking.outlook import outlook
+    from genbench.report.terminal import print_rows
+
+    if form not in (None, "json"):
+        raise UsageError(f"--design has no {form} form; it has text and --json")
+    rows = outlook(board)
+    if form == "json":
+        options.echo_json(rows)
+        return
+    pairs, apart = (board.summary["pairs"][each] for each in ("all", "apart"))
+    click.echo(f"Of {pairs} pairs of measures {apart} are told apart; to be expected:")
+    header = ["grid", "cost", "pairs told apart"]
+    cells = [
+        [row["design"], f"x {row['cost']:g}", f"{row['apart']} ({row['apart'] / pairs:.0%})"] for row in rows
+    ]
+    print_rows(header, cells, right=header[1:])
+    twice = [row for row in rows if row["cost"] == 2]
+    best = max(twice, key=lambda row: row["apart"])
+    click.echo(f"At twice the cost, {best['design']} would help most.")
 
 
 def _print_regularizers(path: Path, form: str | None) -> None:
@@ -120,9 +170,24 @@ class _Run:
     def __init__(self, path: Path, converged_only: bool):
         from genbench.runs.run import Run
 
-        self._results = Run(path, warn=options.warn).results()
+        run = Run(path, warn=options.warn)
+        self.name = str(run.folder.suite_content().get("name") or path.name)
+        self._results = run.results()
         reached = self._results.frame["stop_reason"] == StopReason.TARGET
         self._given = {"converged": reached.to_numpy()} if converged_only else {}
+
+    @property
+    def data(self) -> str:
+        """What tells data sets apart, the same for runs on the same data."""
+        return ",".join(sorted({record["dataset"]["name"] for record in self._trials()}))
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """The version of each measure."""
+        return {name: info.version for name, info in self._results.measures.items()}
+
+    def _trials(self) -> Sequence[Mapping[str, Any]]:
+        return [record["trial"] for record in self._results.records]
 
     def column(self, word: str) -> str:
         """The column that the name or an alias of a measure means."""
@@ -147,6 +212,8 @@ class _Table:
             raise UsageError(f"'{path}' is neither a run folder nor a table file")
         if path.suffix.lower() not in FORMATS:
             raise UsageError(f"'{path}': a table is a {', '.join(FORMATS)} file")
+        self.name, self.data = path.stem, ""
+        self.versions: Mapping[str, int] = {}
         self._frame = read_file(path, named)
 
     def column(self, word: str) -> str:

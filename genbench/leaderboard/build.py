@@ -7,12 +7,14 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
+from genbench.leaderboard.across import Ranked, across
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.pool import Pooled, pool
@@ -21,6 +23,8 @@ from genbench.planning.sameness import suite_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from genbench.ranking import Board
 
 __all__ = ["FORMAT", "badge", "build", "read_leaderboard"]
 
@@ -66,9 +70,11 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``format``; ``tables``, one for each suite and version, suites by name, the newest version first: with
-        ``suite, version, title, own, superseded, entries`` (the complete ones), ``targets`` (for each the
-        standing of `genbench.report.standing.standing` with ``apart_with_four_times``, or why there is none),
+        ``format``; ``across``, what `genbench.leaderboard.across` finds over the newest versions of
+        genbench's own suites, None where there is one at most; ``tables``, one for each suite and version,
+        suites by name, the newest version first: with ``suite, version, title, own, superseded, entries``
+        (the complete ones), ``targets`` (for each the
+        standing of `genbench.report.standing.standing`, or why there is none),
         ``measures``, ``data``, ``notes``, and ``below``, the incomplete entries, each with its reasons and a
         standing by its own fits alone.
     """
@@ -77,9 +83,14 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
     for each in checked:
         assert each.entry is not None
         groups.setdefault(_group(each.entry), []).append(each)
-    tables = [_table(each, bootstrap) for each in groups.values()]
-    tables.sort(key=lambda each: (each["suite"], -each["version"], each["own"], each["identity"]))
-    return {"format": FORMAT, "tables": tables}
+    found = [_table(each, bootstrap) for each in groups.values()]
+    found.sort(key=lambda each: tuple(each[0][key] for key in ("suite", "version", "own", "identity")))
+    tables = sorted(
+        (table for table, _ in found),
+        key=lambda each: (each["suite"], -each["version"], each["own"], each["identity"]),
+    )
+    current = [ranked for table, ranked in found if not table["own"] and not table["superseded"]]
+    return {"format": FORMAT, "across": across([each for some in current for each in some]), "tables": tables}
 
 
 def _checked(root: Path) -> list[Checked]:
@@ -111,14 +122,15 @@ def _group(entry: Entry) -> tuple[Any, ...]:
     return entry.header["suite"]["name"], entry.header["suite"]["version"], identity
 
 
-def _table(group: Sequence[Checked], bootstrap: int) -> dict[str, Any]:
+def _table(group: Sequence[Checked], bootstrap: int) -> tuple[dict[str, Any], list[Ranked]]:
+    """The table of one suite in plain data, and its rankings for the summary over suites."""
     entries = [each.entry for each in group if each.entry is not None]
     complete = [each for each, of in zip(entries, group, strict=True) if not of.missing]
     first = entries[0]
     name, version, identity = _group(first)
     board = _Boards(pool(complete), first, bootstrap) if complete else None
     installed = installed_suite(name)
-    return {
+    table = {
         "suite": name,
         "version": version,
         "identity": identity,
@@ -137,6 +149,7 @@ def _table(group: Sequence[Checked], bootstrap: int) -> dict[str, Any]:
             if of.missing
         ],
     }
+    return table, [Ranked(name, board.data, *each) for each in board.ranked[0].items()] if board else []
 
 
 _NOTHING: Mapping[str, Any] = {"targets": {}, "refused": {}, "measures": {}, "data": "", "notes": []}
@@ -150,25 +163,34 @@ class _Boards:
     entry: Entry
     bootstrap: int
 
-    def as_dict(self) -> dict[str, Any]:
-        from genbench.ranking import RankingError
-        from genbench.report.standing import standing
+    @property
+    def data(self) -> tuple[str, ...]:
+        """Names of the data sets."""
+        return tuple(sorted({line["trial"]["dataset"]["name"] for line in self.entry.fits.values()}))
 
-        targets: dict[str, Any] = {}
+    @cached_property
+    def ranked(self) -> tuple[dict[str, Board], dict[str, str]]:
+        """By target the ranking, or why there is none."""
+        from genbench.ranking import RankingError
+
+        boards: dict[str, Board] = {}
         refused: dict[str, str] = {}
         for target in self.entry.suite.get("targets") or ["gap"]:
             try:
-                board = self.pooled.rank(target, self.bootstrap)
+                boards[target] = self.pooled.rank(target, self.bootstrap)
             except RankingError as fault:
                 refused[target] = str(fault)
-                continue
-            pairs = board.summary["pairs"]
-            targets[target] = {
-                **{key: each for key, each in standing(board).items() if key != "statistics"},
-                "apart_with_four_times": pairs["apart_with_four_times"],
-            }
+        return boards, refused
+
+    def as_dict(self) -> dict[str, Any]:
+        from genbench.report.standing import standing
+
+        boards, refused = self.ranked
         return {
-            "targets": targets,
+            "targets": {
+                target: {key: each for key, each in standing(board).items() if key != "statistics"}
+                for target, board in boards.items()
+            },
             "refused": refused,
             "measures": {name: self._measure(name) for name in self.pooled.measures},
             "data": self.pooled.data,
@@ -222,8 +244,9 @@ def badge(entry: Entry) -> str:
 
 COLUMNS = (
     "suite", "version", "target", "place", "group", "rank_low", "rank_high", "measure", "plugin",
-    "plugin_version", "measure_version", "family", "direction", "score", "score_low", "score_high", "tau",
-    "cmi", "sign_error", "r2", "n", "coverage", "seconds", "status", "reason", "entries",
+    "plugin_version", "measure_version", "family", "direction", "score", "score_low", "score_high",
+    "expected", "p_best", "p_top5", "tau", "cmi", "sign_error", "r2", "n", "coverage", "seconds", "status",
+    "reason", "entries",
 )  # fmt: skip
 
 

@@ -21,9 +21,12 @@ HEADS = {
 }
 
 NUMBERS = frozenset(
-    ("entries", "incomplete", "fits", "failed", "measures", "pairs told apart", "rank", "score", "τ", "ms")
-)
+    ["entries", "incomplete", "fits", "failed", "measures", "pairs told apart", "beats", "rank", "score"]
+) | {"rerun", "top 5", "τ", "ms", "mean", "between", "worst"}
 """Columns that are aligned to the right."""
+
+FIRST = 15
+"""Rows of the summary over suites that are not folded away."""
 
 SHOWN = 30
 """Rows of a ranking, beside its controls, that are not folded away."""
@@ -42,12 +45,15 @@ LEGEND = """\
 
 **Score** is ψ times the direction that a measure claims: Kendall's τ among networks that differ in one
 hyperparameter alone, averaged over the hyperparameters; 1 is always right, 0 chance, below 0 the wrong way
-round. Beside it its 95 % interval. **Rank** is the range of ranks that a measure may hold: one is ahead of
+round. Beside it its 95 % interval, of what the table says: the same grid trained again with new seeds, unless
+there is one seed only. **Rerun** is the score to expect then, drawn in toward the mean of the field by its
+noise, for the best of many noisy scores are partly lucky; **top 5** is how probably the measure is one of the
+best five. **Rank** is the range of ranks that a measure may hold: one is ahead of
 another only where the 95 % interval of the difference of their scores excludes 0. A table in which fewer than
 a tenth of the pairs of measures are told apart so is *too small to rank*.
 
-**With four times the fits**: how many pairs would be told apart if the interval of each difference were half
-as wide around the same difference, as four times as many configurations would make it. It is an
+**Half as wide**: how many pairs would be told apart if the interval of each difference were half as wide
+around the same difference, as four times as many seeds (or configurations) would make it. It is an
 extrapolation: the differences themselves would move too.
 
 **Controls** are rows that no measure should lose to. **Held-out** measures see data that were not trained on,
@@ -71,14 +77,55 @@ workflow that checks it and shows which ranks it moves. A changed suite needs a 
 
 def as_markdown(content: Mapping[str, Any]) -> str:
     """The tables of a leaderboard, an overview first."""
-    parts = [INTRODUCTION, _overview(content["tables"])]
+    parts = [INTRODUCTION]
+    if content["across"]:
+        parts.append(_across(content["across"]))
+    parts.append(_overview(content["tables"]))
     parts += [_table(each) for each in content["tables"]]
     return "\n".join([*parts, LEGEND])
 
 
+def _across(found: Mapping[str, Any]) -> str:
+    """The summary over suites, its first rows open."""
+    suites, pairs = found["suites"], found["pairs"]
+    header = ["measure", "rank", "mean", "95 %", "between", "worst", "beats", *suites]
+    body = [_over_suites(row) for row in found["rows"]]
+    lines = [
+        f"## Over {len(suites)} suites: {escaped(found['target'])}",
+        "",
+        "**Mean** is the random-effects summary of the scores over suites with its 95 % interval, "
+        "**between** the standard deviation of true scores from suite to suite, **worst** the lowest score, "
+        "**beats** in how many suites the measure scores above the hyperparameters alone. Of "
+        f"{pairs['all']} pairs of measures {pairs['apart']} are told apart over the suites.",
+        "",
+        _grid(header, body[:FIRST]),
+    ]
+    if body[FIRST:]:
+        rest = _grid(header, body[FIRST:])
+        lines.append(
+            f"<details><summary>{len(body) - FIRST} other measures</summary>\n\n{rest}\n</details>\n"
+        )
+    return "\n".join([*lines, *(f"- {escaped(each)}" for each in found["notes"]), ""])
+
+
+def _over_suites(row: Mapping[str, Any]) -> list[str]:
+    low, high = row["mean_low"], row["mean_high"]
+    return [
+        escaped(row["measure"]),
+        rank_text({**row, "held_out": False}),
+        signed(row["mean"]),
+        "" if low is None else f"{signed(low)} … {signed(high)}",
+        "" if row["between"] is None else f"{row['between']:.2f}",
+        f"{signed(row['worst'])} ({escaped(row['worst_suite'])})",
+        f"{row['beats']} of {row['suites']}",
+        *("missing" if each is None else signed(each) for each in row["scores"].values()),
+    ]
+
+
 def is_small(board: Mapping[str, Any]) -> bool:
     """Whether fewer of the pairs are told apart than a ranking needs."""
-    return board["pairs"] == 0 or board["apart"] < SMALL_SHARE * board["pairs"]
+    known = board["apart"] is not None
+    return board["pairs"] == 0 or (known and board["apart"] < SMALL_SHARE * board["pairs"])
 
 
 def _overview(tables: Sequence[Mapping[str, Any]]) -> str:
@@ -104,7 +151,7 @@ def _counts(target: str, board: Mapping[str, Any]) -> list[str]:
         escaped(target),
         str(board["fits"]),
         str(board["ranked"]),
-        f"{board['apart']} of {board['pairs']}",
+        f"{'not known' if board['apart'] is None else board['apart']} of {board['pairs']}",
         "**too small to rank**" if is_small(board) else "ranked",
     ]
 
@@ -165,9 +212,15 @@ def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, 
     facts = (
         f"{board['fits']} networks, {board['configurations']} configurations, "
         f"{board['ranked']} measures ranked. "
-        f"Their intervals tell {apart} of {pairs} pairs apart ({percent(apart, pairs)}); with four times the "
-        f"fits, intervals half as wide, it would be {more} ({percent(more, pairs)})."
     )
+    if apart is None:
+        facts += "Without intervals it is not known which of them are told apart."
+    else:
+        facts += (
+            f"Intervals are of {board['interval']}. They tell {apart} of {pairs} pairs apart "
+            f"({percent(apart, pairs)}); half as wide, as with four times as many of what they are over, it "
+            f"would be {more} ({percent(more, pairs)})."
+        )
     if is_small(board):
         facts = f"**Too small to rank.** {facts} Read the ranges of ranks, not the order of the rows."
     body = [f"{facts}", "", _ranking(board, table["measures"])]
@@ -178,7 +231,8 @@ def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, 
 
 
 def _ranking(board: Mapping[str, Any], measures: Mapping[str, Mapping[str, Any]]) -> str:
-    header = ["measure", "rank", "score", "95 %", "τ", "CMI", "±", "family", "fits", "ms", "class", "plugin"]
+    header = ["measure", "rank", "score", "95 %", "rerun", "top 5", "τ", "CMI", "±"]
+    header += ["family", "fits", "ms", "class", "plugin"]
     first, rest = board["rows"][:SHOWN], board["rows"][SHOWN:]
     others = [each for each in rest if each["group"] != "control"]
     shown, folded = (
@@ -200,6 +254,8 @@ def _row(row: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
         rank,
         signed(row["score"]),
         interval,
+        signed(row["expected"]) if row["expected"] is not None else "",
+        f"{row['p_top5']:.0%}" if row["p_top5"] is not None else "",
         signed(row["tau"]),
         signed(row["cmi"], 3),
         {"-": "−"}.get(row["direction"], row["direction"]),

@@ -38,6 +38,7 @@ def as_page(content: Mapping[str, Any]) -> str:
     script = (HERE / "assets" / "leaderboard.js").read_text(encoding="utf-8")
     styles = (REPORT / "assets" / "page.css", HERE / "assets" / "leaderboard.css")
     return environment.get_template("leaderboard.html.j2").render(
+        across=content["across"],
         tables=content["tables"],
         style="".join(each.read_text(encoding="utf-8") for each in styles),
         script=script,

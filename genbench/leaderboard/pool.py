@@ -53,8 +53,7 @@ class Pooled:
         As `genbench.runs.results.RunTable` has it. Fits that two entries trained with equal results are one
         row.
         An entry whose fits came out otherwise, on another machine, has rows of its own, compared with
-        each other alone: its name is part of their seed. Intervals are over configurations, so that a fit
-        trained twice does not make them narrower.
+        each other alone: its name is part of their seed.
     data : str
         Hash of the fits' errors and losses.
     """

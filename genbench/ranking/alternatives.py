@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from genbench.ranking.board import markdown_table, strict
-from genbench.ranking.bootstrap import student_interval
 from genbench.ranking.errors import RankingError
+from genbench.ranking.uncertainty import student_interval
 
 __all__ = ["Alternatives", "compare_alternatives"]
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from genbench.ranking.board import Board
 from genbench.ranking.controls import axes_model, ceilings, control_columns, null_draws
+from genbench.ranking.design import Design
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.ordering import standing
 from genbench.ranking.panel import Panel, Scores
+from genbench.ranking.resampling import INTERVALS, resampling
 from genbench.ranking.rows import board_rows, result_notes, table_notes
 from genbench.ranking.scoring import choose_statistics, score
 from genbench.ranking.statistics import Filler
@@ -44,6 +46,7 @@ def rank(
     costs: Mapping[str, float] | None = None,
     seed: int = 0,
     held_out: Collection[str] = (),
+    interval: str | None = None,
 ) -> Board:
     """Rank measures by how well they predict a target over the fits of a table.
 
@@ -67,7 +70,7 @@ def rank(
     statistics : names and functions, optional
         Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
     bootstrap : int
-        Replicates over configurations; 0 for no intervals.
+        Draws that intervals are computed from; 0 for no intervals.
     test_size : number or column name, optional
         Number of test examples, for the weights of the sign-error.
     converged : column name or bools, optional
@@ -80,6 +83,11 @@ def rank(
         Of the bootstrap, the random control and the oracles.
     held_out : names, optional
         Measures that saw data held out from training: ranked among themselves, below the others.
+    interval : str, optional
+        What intervals, ranks and pairs told apart are of. ``retraining``: the same grid, trained again with
+        new seeds; seeds are a sampled factor, crossed with configurations. ``configurations``: other
+        configurations, drawn like these, and new seeds. Default: retraining, and with one seed, which cannot
+        tell, configurations.
 
     Returns
     -------
@@ -94,6 +102,7 @@ def rank(
 
     if isinstance(bootstrap, bool) or not isinstance(bootstrap, int | np.integer) or bootstrap < 0:
         raise RankingError(f"bootstrap must be a number of replicates from 0, not {bootstrap!r}")
+    _check_interval(interval)
     chosen = choose_statistics(statistics)
     whole = read_table(table, measures, target, axes, seed_column, test_size, converged)
     signs = _signs(whole.measures, directions)
@@ -101,6 +110,7 @@ def rank(
     study = considered.take(~np.isnan(considered.target))
     _check_left(study, considered, converged is not None)
     count = len(study.measures)
+    interval = _interval(study.design, interval)
     with one_thread_each():
         model = axes_model(study)
         controls = control_columns(study, model, seed)
@@ -113,7 +123,12 @@ def rank(
             test_size=None if study.target_name in LOSSES else study.test_size,
             axes_model=model,
         )
-        scores = score(panel, chosen, int(bootstrap), seed)
+        pooled = np.arange(len(panel.names)) < count
+        scores = score(
+            panel,
+            chosen,
+            resampling(study.design, interval, int(bootstrap), seed, study.has_seed, pooled),
+        )
         _beside_oracle(panel, scores)
         if considered is not whole:
             _beside_all_fits(whole, scores, chosen, len(controls))
@@ -125,12 +140,12 @@ def rank(
             f"({', '.join(chosen)}){nearest(rank_by, scores.estimate)}"
         )
     _probability_at_random(scores, null)
-    places = standing(panel, scores, rank_by, count, held_out)
-    rows = board_rows(panel, scores, places.ranks, considered.n, families, costs, held_out)
+    places = standing(panel, scores, rank_by, count, held_out, seed)
+    rows = board_rows(panel, scores, places, considered.n, families, costs, held_out)
     band = {name: _band(draws) for name, draws in null.items()}
     notes = [
         *table_notes(whole, directions),
-        *result_notes(study, considered.n, rows[:count], rows[count:], band),
+        *result_notes(study, considered.n, rows[:count], rows[count:], band, interval if bootstrap else None),
         *scores.notes,
     ]
     return Board(
@@ -146,6 +161,7 @@ def rank(
             "seeds": len(np.unique(study.design.seed)) if study.has_seed else None,
             "converged_only": considered is not whole,
             "bootstrap": int(bootstrap),
+            "interval": interval if bootstrap else None,
             "null_draws": {name: len(draws) for name, draws in null.items()},
             "seed": seed,
             "pairs": places.pairs,
@@ -154,6 +170,8 @@ def rank(
         ceiling=ceiling,
         survivors=survivors(whole),
         notes=notes,
+        uncertainty=scores.uncertainty.get(rank_by),
+        columns=panel.names,
     )
 
 
@@ -171,6 +189,26 @@ def _signs(measures: tuple[str, ...], directions: Mapping[str, str] | None) -> n
     if bad:
         raise RankingError(f"a direction is '+', '-' or '?', not {', '.join(bad)}")
     return np.array([SIGNS[given.get(name, "+")] for name in measures], dtype=int)
+
+
+def _check_interval(interval: str | None) -> None:
+    if interval is not None and interval not in INTERVALS:
+        raise RankingError(
+            f"interval is {' or '.join(repr(each) for each in INTERVALS)}, not {interval!r}"
+            f"{nearest(str(interval), INTERVALS)}"
+        )
+
+
+def _interval(design: Design, interval: str | None) -> str:
+    """The interval asked for, else the first that the fits can tell."""
+    if design.n > design.n_configurations:
+        return interval or "retraining"
+    if interval == "retraining":
+        raise RankingError(
+            "intervals over retraining need two seeds or more, and every configuration has one fit; "
+            "train more seeds, or ask for intervals over configurations"
+        )
+    return "configurations"
 
 
 def _check_left(study: Study, considered: Study, converged_only: bool) -> None:
@@ -198,7 +236,7 @@ def _beside_all_fits(whole: Study, scores: Scores, chosen: Mapping[str, Filler],
     study = whole.take(~np.isnan(whole.target))
     panel = Panel(study.measures, study.values, np.ones(len(study.measures)), study.target, study.design)
     wanted = {name: chosen[name] for name in ("tau", "psi") if name in chosen}
-    found = score(panel, wanted, 0)
+    found = score(panel, wanted, resampling(study.design, INTERVALS[0], 0))
     for name in wanted:
         scores.add(f"{name}_all", np.append(found.estimate[name], np.full(controls, np.nan)))
 

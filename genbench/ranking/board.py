@@ -15,6 +15,8 @@ from genbench.ranking.why import axis_verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from genbench.ranking.uncertainty import Uncertainty
+
 __all__ = ["Board", "markdown_table", "rank_text", "strict"]
 
 FORMAT = 1
@@ -46,6 +48,9 @@ class Board:
         Share of converged fits at each level of each axis.
     notes : list of str
         What a reader must know before trusting a number.
+    uncertainty : Uncertainty, optional
+        Of the column ranked by, raw, for the measures and controls named `columns`; None without intervals.
+    columns : sequence of str
     """
 
     rows: list[dict[str, Any]]
@@ -58,6 +63,8 @@ class Board:
     ceiling: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     survivors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    uncertainty: Uncertainty | None = field(default=None, repr=False, compare=False)
+    columns: Sequence[str] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)

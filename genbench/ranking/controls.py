@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from genbench.ranking.granulated import granulated_tau
-from genbench.ranking.hyperparameters import AxesModel, cross_fit
+from genbench.ranking.hyperparameters import AXES_FOLDS, AxesModel, cross_fit
 from genbench.ranking.kendall import rank_counts
 from genbench.ranking.mutual_information import PairCounter, conditioning_sets
 from genbench.ranking.noise import (
@@ -38,7 +38,7 @@ def axes_model(study: Study) -> AxesModel | None:
     design = study.design
     if not design.names or design.n_configurations < 3 or not np.isfinite(study.target).all():
         return None
-    return cross_fit(study.target, design, configuration_folds(design.configuration, 5))
+    return cross_fit(study.target, design, configuration_folds(design.configuration, AXES_FOLDS))
 
 
 def control_columns(study: Study, model: AxesModel | None, seed: int) -> dict[str, np.ndarray]:

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DyadicSums", "Uncertainty", "combined"]
+from genbench.ranking.uncertainty import Covariance
 
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """Sampling covariance of M statistics, (M, M), and the degrees of freedom of each variance, (M,)."""
-
-    covariance: np.ndarray
-    freedom: np.ndarray
-
-    @property
-    def variance(self) -> np.ndarray:
-        """The diagonal, not below zero."""
-        return np.maximum(np.diag(self.covariance), 0.0)
-
-    def oriented(self, signs: np.ndarray, places: np.ndarray) -> Uncertainty:
-        """The uncertainty of some of the statistics, each multiplied by its sign (M,)."""
-        among = np.ix_(places, places)
-        return Uncertainty(
-            np.outer(signs[places], signs[places]) * self.covariance[among], self.freedom[places]
-        )
+__all__ = ["DyadicSums", "combined"]
 
 
 def combined(
     strata: Sequence[DyadicSums], shares: Sequence[np.ndarray], groups: Sequence[np.ndarray]
-) -> Uncertainty:
-    """Uncertainty of a weighted sum of means, one mean for each stratum of pairs.
+) -> Covariance:
+    """Covariance of weighted sums of means, one mean for each stratum of pairs.
 
     Parameters
     ----------
@@ -57,7 +38,7 @@ def combined(
         total += variance
         scatter += np.divide(variance**2, count - 1, out=np.zeros_like(total), where=used & (count > 1))
     freedom = np.divide(total**2, scatter, out=np.full_like(total, np.inf), where=scatter > 0)
-    return Uncertainty(whole.covariance(), freedom)
+    return whole.covariance(freedom)
 
 
 class DyadicSums:
@@ -109,13 +90,14 @@ class DyadicSums:
         self._ends += other._ends * factor
         self._twice += other._twice * np.outer(factor, factor)
 
-    def covariance(self) -> np.ndarray:
-        """The covariance, (M, M)."""
-        return self._ends.T @ self._ends - self._twice
+    def covariance(self, freedom: np.ndarray | float = np.inf) -> Covariance:
+        """The covariance of the M statistics, its two sums side by side."""
+        return Covariance(self._ends.T @ self._ends, self._twice, freedom)
 
     def variance(self) -> np.ndarray:
-        """Its diagonal, (M,), not below zero."""
-        return np.maximum((self._ends**2).sum(axis=0) - np.diag(self._twice), 0.0)
+        """Its diagonal, (M,), without the products between statistics."""
+        first = (self._ends**2).sum(axis=0)
+        return np.maximum(first - np.diag(self._twice), first / 2)
 
 
 def _add_rows(total: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:

@@ -10,7 +10,10 @@ from genbench.ranking.design import Design, missing_patterns
 from genbench.ranking.ranks import dense_rank
 from genbench.ranking.ridge import AxesRidge, Features, Moments, axes_features
 
-__all__ = ["AxesModel", "Gain", "axis_share", "cross_fit", "gain_over_axes"]
+__all__ = ["AXES_FOLDS", "AxesModel", "Gain", "axis_share", "cross_fit", "gain_over_axes"]
+
+AXES_FOLDS = 5
+"""Parts that configurations are dealt into, each predicted from the others."""
 
 SAME = 1e-6
 """Share of its variance that the axes may leave, on the rows fitted, of a function of them."""

@@ -11,7 +11,7 @@ __all__ = [
     "concordant_count",
     "concordant_weight",
     "environment_sums",
-    "granulated_dyads",
+    "granulated_pairs",
     "granulated_sums",
     "rank_moments",
     "target_levels",
@@ -111,16 +111,18 @@ def granulated_sums(values, target, level, starts, weights):
 
 
 @compiled
-def granulated_dyads(values, target, level, seed, group, configuration, starts, pairs, present, centre, ends):
-    """Residuals of the granulated tau, summed over the pairs of rows of each pair of configurations.
+def granulated_pairs(values, target, level, seed, starts, ends):
+    """The pairs of rows that a granulated tau compares: agreement of each measure, the two rows, the dyad.
 
-    Rows of one context (all other axes) adjacent and sorted by level; `group` is the row's index in `pairs`.
-    Returns residuals (D, M) and the two configurations of each dyad (D, 2); `ends` bounds D.
+    Rows of one context (all other axes) adjacent and sorted by level. Returns agreement (P, M): sign·sign, or
+    2 where the measure has no value; positions (P, 2); and the number of the pair of configurations (P,),
+    rising from 0. `ends` bounds P.
     """
     measures = values.shape[1]
-    residuals = np.zeros((ends, measures))
-    nodes = np.zeros((ends, 2), dtype=np.int64)
-    dyad = 0
+    agreement = np.empty((ends, measures), dtype=np.int8)
+    rows = np.empty((ends, 2), dtype=np.int64)
+    dyads = np.empty(ends, dtype=np.int64)
+    place, dyad = 0, 0
     for context in range(len(starts) - 1):
         stop = starts[context + 1]
         first = starts[context]
@@ -133,24 +135,27 @@ def granulated_dyads(values, target, level, seed, group, configuration, starts, 
                 second_end = second
                 while second_end < stop and level[second_end] == level[second]:
                     second_end += 1
-                nodes[dyad, 0], nodes[dyad, 1] = configuration[first], configuration[second]
+                before = place
                 for i in range(first, first_end):
                     for j in range(second, second_end):
                         if seed[i] != seed[j]:
                             continue
-                        sign = (1.0 if target[i] > target[j] else 0.0) - (
-                            1.0 if target[i] < target[j] else 0.0
-                        )
+                        sign = (1 if target[i] > target[j] else 0) - (1 if target[i] < target[j] else 0)
                         for m in range(measures):
                             a, b = values[i, m], values[j, m]
-                            up, down = (1.0 if a > b else 0.0), (1.0 if a < b else 0.0)
-                            if up + down > 0.0 or a == b:
-                                share = 1.0 / (present[m] * pairs[group[i], m])
-                                residuals[dyad, m] += share * (sign * (up - down) - centre[m])
-                dyad += 1
+                            if a > b:
+                                agreement[place, m] = sign
+                            elif a < b:
+                                agreement[place, m] = -sign
+                            else:
+                                agreement[place, m] = 0 if a == b else 2
+                        rows[place, 0], rows[place, 1] = i, j
+                        dyads[place] = dyad
+                        place += 1
+                dyad += place > before
                 second = second_end
             first = first_end
-    return residuals[:dyad], nodes[:dyad]
+    return agreement[:place], rows[:place], dyads[:place]
 
 
 @compiled
@@ -192,11 +197,13 @@ def pair_weight(difference, first, second):
 
 
 @compiled
-def environment_sums(values, target, level, configuration, starts, test_size, effective, loss, nodes, sample):
+def environment_sums(
+    values, target, level, configuration, starts, test_size, weights, effective, loss, nodes, sample
+):
     """Weighted mean sign-error per pair of configurations of one context, rows sorted by context and level.
 
-    Without test sizes (an empty array) pairs weigh 1. Fills loss (pairs, M), the configurations `nodes`
-    (pairs, 2) and the effective `sample` (pairs,).
+    A pair weighs the product of its rows' weights, with test sizes (no empty array) times `pair_weight`.
+    Fills loss (pairs, M), the configurations `nodes` (pairs, 2) and the effective `sample` (pairs,).
     """
     measures = values.shape[1]
     wrong, weight, square = np.empty(measures), np.empty(measures), np.empty(measures)
@@ -217,9 +224,9 @@ def environment_sums(values, target, level, configuration, starts, test_size, ef
                 all_weight, all_square = 0.0, 0.0
                 for i in range(first, first_end):
                     for j in range(second, second_end):
-                        w = 1.0
-                        if len(test_size):
-                            w = pair_weight(target[i] - target[j], test_size[i], test_size[j])
+                        w = weights[i] * weights[j]
+                        if w > 0.0 and len(test_size):
+                            w *= pair_weight(target[i] - target[j], test_size[i], test_size[j])
                         if w == 0.0:
                             continue
                         all_weight += w

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from genbench.ranking.design import Design
+from genbench.ranking.ordering import Standing
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.table import Study
 
@@ -21,6 +23,9 @@ MANY_TIES = 0.02
 FEW_CONFIGURATIONS = 20
 """Below this many the intervals held the truth in 85 to 92 % of simulated tables."""
 
+FEW_SEEDS = 3
+"""Below this many a note says that seeds are few."""
+
 MANY_NAMES = 12
 """As many names stand in a note; those left out stand in the columns."""
 
@@ -33,7 +38,7 @@ WORDS = {1: "+", -1: "-", 0: "?"}
 def board_rows(
     panel: Panel,
     scores: Scores,
-    ranks: Mapping[int, tuple[int, int]],
+    places: Standing,
     considered: int,
     families: Mapping[str, str] | None = None,
     costs: Mapping[str, float] | None = None,
@@ -44,8 +49,8 @@ def board_rows(
     Parameters
     ----------
     panel, scores
-    ranks : mapping
-        Position in the panel to its interval of ranks.
+    places : Standing
+        Intervals of ranks, and what to expect on a rerun.
     considered : int
         Number of fits that a full coverage would have.
     families, costs : mappings, optional
@@ -55,6 +60,7 @@ def board_rows(
     """
     fixed = ["tau", "tau_b", "psi", *(f"psi_{axis}" for axis in panel.design.names)]
     fixed += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
+    errors = {column: known.standard_error for column, known in scores.uncertainty.items()}
     further = [name for name in scores.estimate if name not in (*fixed, "n")]
     rows = []
     for place, name in enumerate(panel.names):
@@ -69,7 +75,7 @@ def board_rows(
             row[column] = _number(scores.estimate, column, place)
             if column in WITH_INTERVAL:
                 row |= _interval(scores, column, place)
-        row["rank_low"], row["rank_high"] = ranks.get(place, (None, None))
+        row["rank_low"], row["rank_high"] = places.ranks.get(place, (None, None))
         row["cost_seconds"] = float((costs or {}).get(name, float("nan")))
         row["family"] = (families or {}).get(name, "")
         row["held_out"] = name in held_out
@@ -79,6 +85,9 @@ def board_rows(
         for column in scores.low:
             if column not in WITH_INTERVAL:
                 row |= _interval(scores, column, place)
+        for column in scores.uncertainty:
+            row[f"{column}_se"] = float(errors[column][place])
+        row["expected"], row["p_best"], row["p_top5"] = places.reruns.get(place, [float("nan")] * 3)
         for column, words in scores.words.items():
             row[column] = words[place]
         rows.append(row)
@@ -133,9 +142,13 @@ def result_notes(
     rows: list[dict[str, Any]],
     controls: list[dict[str, Any]],
     band: Mapping[str, tuple[float, float]],
+    interval: str | None,
 ) -> list[str]:
-    """What the results make worth saying: what was left out, a control out of line, few values."""
-    notes = []
+    """What the results make worth saying: what was left out, a control out of line, few values.
+
+    `interval` is what the intervals are of, None without any.
+    """
+    notes = [] if interval is None else _interval_notes(study.design, interval)
     if considered > study.n:
         notes.append(f"{considered - study.n} of {considered} fits have no {study.target_name}; left out.")
     if study.converged is not None and not study.converged.all():
@@ -147,7 +160,7 @@ def result_notes(
     ties = random.get("ties_target", 0.0)
     if ties > MANY_TIES:
         notes.append(f"{ties:.1%} of the pairs tie in {study.target_name}; no measure can order them.")
-    if study.design.n_configurations < FEW_CONFIGURATIONS:
+    if interval == "configurations" and study.design.n_configurations < FEW_CONFIGURATIONS:
         notes.append(
             f"Only {study.design.n_configurations} configurations: "
             "intervals hold the truth less often than in 95 % of tables."
@@ -167,6 +180,27 @@ def result_notes(
     flagged = sorted(row["measure"] for row in rows if row["coverage"] < FEW)
     if flagged:
         notes.append(f"Measures without a value on more than 5 % of the fits: {_listed(flagged)}.")
+    return notes
+
+
+def _interval_notes(design: Design, interval: str) -> list[str]:
+    """What intervals are of, where it is not all that a reader would expect."""
+    fits = np.bincount(design.configuration)
+    if fits.max() < 2:
+        return [
+            "One seed: intervals say what other configurations would change; what a seed does to all "
+            "configurations alike, which is often more, they cannot know. Train two seeds or more."
+        ]
+    notes = []
+    if fits.min() < fits.max():
+        single = int((fits == 1).sum())
+        alone = f"; {single} of {len(fits)} configurations have one alone" if single else ""
+        notes.append(f"Configurations have {fits.min()} to {fits.max()} fits{alone}.")
+    if interval == "retraining" and fits.max() < FEW_SEEDS:
+        notes.append(
+            f"{fits.max()} seeds say little about how much a seed does to all configurations alike; "
+            "that is judged from all measures together, and intervals are as wide as it leaves them."
+        )
     return notes
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from genbench.ranking.bootstrap import configuration_weights
 from genbench.ranking.errors import RankingError, nearest
-from genbench.ranking.panel import Panel, Scores, Settings
+from genbench.ranking.panel import Panel, Scores
+from genbench.ranking.resampling import Resampling
 from genbench.ranking.statistics import BY_DEFAULT, STATISTICS, Filler, custom
 
 __all__ = ["choose_statistics", "score"]
@@ -45,11 +45,10 @@ def choose_statistics(asked: Iterable[str | Callable[..., float]] | str | None) 
     return chosen
 
 
-def score(panel: Panel, statistics: Mapping[str, Filler], bootstrap: int, seed: int = 0) -> Scores:
-    """Compute `statistics` of every column of `panel`, with `bootstrap` replicates over configurations."""
-    drawn = configuration_weights(panel.design.n_configurations, bootstrap, seed)
-    settings, scores = Settings(drawn[panel.design.configuration], drawn), Scores()
+def score(panel: Panel, statistics: Mapping[str, Filler], resampling: Resampling) -> Scores:
+    """Compute `statistics` of every column of `panel`, with the uncertainty that `resampling` tells."""
+    scores = Scores()
     scores.add("n", (~np.isnan(panel.values)).sum(axis=0).astype(float))
     for fill in statistics.values():
-        fill(panel, settings, scores)
+        fill(panel, resampling, scores)
     return scores

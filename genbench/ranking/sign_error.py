@@ -7,10 +7,18 @@ from functools import cached_property
 
 import numpy as np
 
-from genbench.ranking.design import Design
-from genbench.ranking.dyads import DyadicSums, Uncertainty, combined
+from genbench.ranking.design import Design, Slices
+from genbench.ranking.dyads import DyadicSums, combined
+from genbench.ranking.uncertainty import Covariance
 
-__all__ = ["Environments", "environment_losses", "mean_uncertainty", "resampled_quantile", "upper_quantile"]
+__all__ = [
+    "Environments",
+    "environment_losses",
+    "mean_covariance",
+    "resampled_quantile",
+    "reweighted_losses",
+    "upper_quantile",
+]
 
 EFFECTIVE = 12.0
 """Environments with a smaller effective sample are left out (Dziugaite et al. 2020)."""
@@ -92,9 +100,47 @@ def environment_losses(
     ----------
     Dziugaite et al. 2020, arXiv 2010.11924, sections 4 and 6 (there n = 10,000 for all).
     """
-    from genbench.ranking.kernels import environment_sums
+    slices = [design.slices(axis, within_seed=False) for axis in range(len(design.names))]
+    loss, nodes, sample = _losses(values, target, design, slices, test_size, effective, np.ones(len(target)))
+    axis = np.repeat(np.arange(len(slices)), [int(rows.level_pairs.sum()) for rows in slices])
+    return Environments(loss, nodes, axis, sample)
+
+
+def reweighted_losses(
+    environments: Environments,
+    values: np.ndarray,
+    target: np.ndarray,
+    design: Design,
+    test_size: np.ndarray | None,
+    weights: np.ndarray,
+) -> list[Environments]:
+    """The same environments once for every column of `weights` (n, B): a pair of fits counts with theirs.
+
+    Environments that had no loss have none; the effective sample is not asked for again. O(B) times the cost
+    of `environment_losses`.
+    """
+    from genbench.ranking.jit import in_threads
 
     slices = [design.slices(axis, within_seed=False) for axis in range(len(design.names))]
+
+    def one(lane: np.ndarray) -> Environments:
+        loss, nodes, sample = _losses(values, target, design, slices, test_size, 0.0, lane.astype(float))
+        return Environments(np.where(environments.known, loss, np.nan), nodes, environments.axis, sample)
+
+    return in_threads(one, weights.T, values.size)
+
+
+def _losses(
+    values: np.ndarray,
+    target: np.ndarray,
+    design: Design,
+    slices: list[Slices],
+    test_size: np.ndarray | None,
+    effective: float,
+    weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from genbench.ranking.kernels import environment_sums
+
     pairs = [int(rows.level_pairs.sum()) for rows in slices]
     count = sum(pairs)
     loss = np.empty((count, values.shape[1]))
@@ -109,13 +155,14 @@ def environment_losses(
             design.configuration[order],
             rows.starts,
             np.zeros(0) if test_size is None else test_size[order],
+            weights[order],
             float(effective),
             loss[part],
             nodes[part],
             sample[part],
         )
         first += here
-    return Environments(loss, nodes, np.repeat(np.arange(len(pairs)), pairs), sample)
+    return loss, nodes, sample
 
 
 def upper_quantile(environments: Environments) -> tuple[np.ndarray, np.ndarray]:
@@ -187,8 +234,8 @@ def resampled_quantile(environments: Environments, weights: np.ndarray) -> tuple
     return quantile, maximum
 
 
-def mean_uncertainty(environments: Environments, design: Design) -> Uncertainty:
-    """Uncertainty of the mean over environments, see `genbench.ranking.dyads`; O(E M²)."""
+def mean_covariance(environments: Environments, design: Design) -> Covariance:
+    """Covariance of the means over environments, configurations drawn anew; O(E M²)."""
     measures = environments.loss.shape[1]
     every = np.maximum(environments.count, 1)
     strata, shares, groups = [], [], []

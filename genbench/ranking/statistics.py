@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from genbench.ranking.compat import granulated_tau_b, pgdl_score
 from genbench.ranking.correlation import spearman_replicates
 from genbench.ranking.design import Design, missing_patterns
-from genbench.ranking.granulated import granulated_covariance, granulated_tau
-from genbench.ranking.hyperparameters import Gain, axis_share, gain_over_axes
+from genbench.ranking.granulated import Granulated, granulated_covariance, granulated_tau
+from genbench.ranking.hyperparameters import (
+    AXES_FOLDS,
+    AxesModel,
+    Gain,
+    axis_share,
+    cross_fit,
+    gain_over_axes,
+)
 from genbench.ranking.kendall import pair_counts
 from genbench.ranking.mutual_information import ConditioningSets, PairCounter, Weighting, conditioning_sets
-from genbench.ranking.panel import Panel, Scores, Settings
+from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.regression import configuration_folds, linear_fit
+from genbench.ranking.resampling import Resampling
 from genbench.ranking.selection import Choice, choose_best
 from genbench.ranking.sign_error import (
     EFFECTIVE,
     Environments,
     environment_losses,
-    mean_uncertainty,
+    mean_covariance,
     resampled_quantile,
+    reweighted_losses,
     upper_quantile,
 )
+from genbench.ranking.uncertainty import Uncertainty
 
 __all__ = ["BY_DEFAULT", "STATISTICS", "Filler", "custom"]
 
-Filler = Callable[[Panel, Settings, Scores], None]
+Filler = Callable[[Panel, Resampling, Scores], None]
 Statistic = Callable[..., float]
 Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-FEW_REPLICATES = 200
-"""Replicates of the conditional mutual information and of statistics from elsewhere, too dear for more."""
+FEW_DRAWS = 200
+"""Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
 
 DETERMINED = 0.99
 """Share of a measure's rank variance predicted by the axes from which on nothing is left to correlate."""
@@ -42,73 +53,95 @@ TRACKS = 0.8
 
 
 def _by_measure(
-    values: np.ndarray, target: np.ndarray, settings: Settings, columns: int, function: Resampled
+    values: np.ndarray, target: np.ndarray, weights: np.ndarray, columns: int, function: Resampled
 ) -> np.ndarray:
     """`function` of every measure on the rows where it has a value, (columns, M, 1 + B); NaN below two rows.
 
-    `function` gets values, target and weights (rows, 1 + B), the first set of weights all one, and returns
-    (columns, 1 + B).
+    `weights` are (n, B). `function` gets values, target and weights (rows, 1 + B), the first set of weights
+    all one, and returns (columns, 1 + B).
     """
     from genbench.ranking.jit import in_threads
 
     def one(measure: int) -> np.ndarray:
         rows = ~np.isnan(values[:, measure])
         if rows.sum() < 2:
-            return np.full((columns, 1 + settings.replicates), np.nan)
-        lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
+            return np.full((columns, 1 + weights.shape[1]), np.nan)
+        lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), weights[rows]])
         return function(values[rows, measure], target[rows], lanes)
 
-    size = settings.weights.size + len(target)
+    size = weights.size + len(target)
     return np.stack(in_threads(one, range(values.shape[1]), size), axis=1)
 
 
-def _kendall(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _kendall(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     def taus(values: np.ndarray, target: np.ndarray, lanes: np.ndarray) -> np.ndarray:
         counts = pair_counts(values, target, lanes)
         pairs = np.maximum(counts.total, 1e-300)
         return np.stack([counts.tau_a, counts.tau_b, counts.tied_values / pairs, counts.tied_target / pairs])
 
-    found = _by_measure(panel.values, panel.target, settings, 4, taus)
+    found = _by_measure(panel.values, panel.target, resampling.weights, 4, taus)
     for name, column in zip(("tau", "tau_b"), found[:2], strict=True):
-        scores.add(name, column[:, 0], column[:, 1:])
+        scores.add(name, column[:, 0], resampling.uncertainty(column[:, 1:]), (-1.0, 1.0))
     scores.add("ties_values", found[2, :, 0])
     scores.add("ties_target", found[3, :, 0])
 
 
-def _granulated(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _granulated(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     found = granulated_tau(panel.values, panel.target, panel.design)
-    scores.add("psi", found.mean)
+    spread = _granulated_spread(panel, resampling, found)
+    scores.add("psi", found.mean, spread[0], (-1.0, 1.0))
     for axis, name in enumerate(panel.design.names):
-        scores.add(f"psi_{name}", found.axes[axis])
+        scores.add(f"psi_{name}", found.axes[axis], spread[1 + axis], (-1.0, 1.0))
         scores.add(f"groups_{name}", found.groups[axis])
-    if settings.replicates and panel.design.names:
-        whole, axes = granulated_covariance(panel.values, panel.target, panel.design, found)
-        scores.add_uncertainty("psi", whole)
-        for name, uncertainty in zip(panel.design.names, axes, strict=True):
-            scores.add_uncertainty(f"psi_{name}", uncertainty)
 
 
-def _spearman(panel: Panel, settings: Settings, scores: Scores) -> None:
-    found = np.full((len(panel.names), 1 + settings.replicates), np.nan)
+def _granulated_spread(
+    panel: Panel, resampling: Resampling, found: Granulated
+) -> Sequence[Uncertainty | None]:
+    """Uncertainty of Ψ and of ψ on every axis."""
+    axes = len(panel.design.names)
+    if not resampling.sets or not axes:
+        return [None] * (1 + axes)
+    within, over = granulated_covariance(panel.values, panel.target, panel.design, found)
+    without = [
+        granulated_tau(panel.values, panel.target, panel.design, weights)
+        for weights in resampling.without_seeds.T
+    ]
+    spread = []
+    for place in range(1 + axes):
+        alone, configurations = ((each.mean, *each.axes)[place] for each in (within, over))
+        left = [each.mean if place == 0 else each.axes[place - 1] for each in without]
+        spread.append(
+            resampling.assembled(
+                alone if resampling.within else None,
+                np.array(left).T.reshape(len(panel.names), -1),
+                configurations if resampling.configurations else None,
+            )
+        )
+    return spread
+
+
+def _spearman(panel: Panel, resampling: Resampling, scores: Scores) -> None:
+    found = np.full((len(panel.names), 1 + resampling.sets), np.nan)
     for columns, rows in missing_patterns(~np.isnan(panel.values)):
         if rows.sum() > 1:
-            lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), settings.weights[rows]])
+            lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), resampling.weights[rows]])
             values = panel.values[np.ix_(rows, columns)]
             found[columns] = spearman_replicates(values, panel.target[rows], lanes)
-    scores.add("spearman", found[:, 0], found[:, 1:])
+    scores.add("spearman", found[:, 0], resampling.uncertainty(found[:, 1:]), (-1.0, 1.0))
 
 
-def _regression(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _regression(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     folds = configuration_folds(panel.design.configuration) if panel.design.n_configurations > 1 else None
     plain = linear_fit(panel.values, panel.target, None, folds)
-    drawn = linear_fit(panel.values, panel.target, settings.weights, folds)
+    drawn = linear_fit(panel.values, panel.target, resampling.weights, folds)
     for name in ("r2", "r2_adjusted"):
         scores.add(name, getattr(plain, name)[:, 0])
-    scores.add("pearson", plain.pearson[:, 0], drawn.pearson)
-    scores.add("r2_cv", plain.r2_cv[:, 0], drawn.r2_cv, recentred=True, bounds=(-np.inf, 1.0))
+    scores.add("pearson", plain.pearson[:, 0], resampling.uncertainty(drawn.pearson), (-1.0, 1.0))
+    scores.add("r2_cv", plain.r2_cv[:, 0], resampling.uncertainty(drawn.r2_cv), (-np.inf, 1.0))
     scores.add("n_finite", plain.n.astype(float))
-    if settings.replicates:
-        # The R² of replicates lies above R², as squares do: the interval of r is squared instead.
+    if "pearson" in scores.low:
+        # R² is a square, whose interval would not be symmetric: that of r is squared instead.
         low, high = scores.low["pearson"], scores.high["pearson"]
         largest = np.maximum(low**2, high**2)
         smallest = np.where((low < 0) & (high > 0), 0.0, np.minimum(low**2, high**2))
@@ -119,11 +152,11 @@ def _regression(panel: Panel, settings: Settings, scores: Scores) -> None:
         scores.add_interval("r2_adjusted", 1 - (1 - smallest) * factor, 1 - (1 - largest) * factor)
 
 
-def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _information(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     from genbench.ranking.jit import in_threads
 
-    count = min(settings.replicates, FEW_REPLICATES)
-    signed = np.full((len(panel.names), 1 + count), np.nan)
+    few = resampling.few(FEW_DRAWS)
+    signed = np.full((len(panel.names), 1 + few.sets), np.nan)
     minimum = np.full_like(signed, np.nan)
     attained = [""] * len(panel.names)
     everywhere = conditioning_sets(panel.design)
@@ -131,7 +164,7 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
         if rows.sum() < 2:
             continue
         sets, target = everywhere.take(rows), panel.target[rows]
-        lanes = np.column_stack([np.ones(len(target), dtype=np.int16), settings.weights[rows, :count]])
+        lanes = np.column_stack([np.ones(len(target), dtype=np.int16), few.weights[rows]])
         shared = PairCounter(target, target, sets)
         weightings = in_threads(shared.weighting, lanes.T, len(target))
 
@@ -151,33 +184,45 @@ def _information(panel: Panel, settings: Settings, scores: Scores) -> None:
             attained[measure] = "none" if axes is None else " × ".join(axes) or "all pairs"
 
         in_threads(one, columns, lanes.size)
-    scores.add("cmi", signed[:, 0], signed[:, 1:], True, (-1.0, 1.0))
-    scores.add("cmi_abs", minimum[:, 0], minimum[:, 1:], True, (0.0, 1.0))
+    scores.add("cmi", signed[:, 0], few.uncertainty(signed[:, 1:]), (-1.0, 1.0))
+    scores.add("cmi_abs", minimum[:, 0], few.uncertainty(minimum[:, 1:]), (0.0, 1.0))
     scores.words["cmi_set"] = attained
     if everywhere.left_out:
         names = sorted(" × ".join(axes) for axes in everywhere.left_out)
         scores.notes.append(f"Too many cells to condition on: {', '.join(names)}.")
 
 
-def _sign_error(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _sign_error(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
     weighted = environment_losses(oriented, panel.target, panel.design, panel.test_size)
-    scores.add("sign_error_mean", weighted.mean)
-    for name, estimate, drawn in zip(
-        ("sign_error_p90", "sign_error_max"),
-        upper_quantile(weighted),
-        resampled_quantile(weighted, settings.configuration_weights),
-        strict=True,
-    ):
-        scores.add(name, estimate, drawn)
-    if settings.replicates and panel.design.names:
-        scores.add_uncertainty("sign_error_mean", mean_uncertainty(weighted, panel.design), (0.0, 1.0))
-    scores.add("sign_error_environments", weighted.count.astype(float))
     plain = environment_losses(oriented, panel.target, panel.design, None, 0.0)
-    scores.add("sign_error_unweighted", plain.mean)
-    if settings.replicates and panel.design.names:
-        scores.add_uncertainty("sign_error_unweighted", mean_uncertainty(plain, panel.design), (0.0, 1.0))
+    few = resampling.few(FEW_DRAWS)
+    redrawn = reweighted_losses(weighted, oriented, panel.target, panel.design, panel.test_size, few.of_seeds)
+    scores.add("sign_error_mean", weighted.mean, _mean_loss_spread(panel, few, weighted, redrawn), (0.0, 1.0))
+    upper = [upper_quantile(each) for each in redrawn]
+    drawn = resampled_quantile(weighted, few.of_configurations)
+    for place, name in enumerate(("sign_error_p90", "sign_error_max")):
+        seeds = np.array([each[place] for each in upper]).T.reshape(len(panel.names), -1)
+        spread = few.uncertainty(np.hstack([seeds, drawn[place]]))
+        scores.add(name, upper_quantile(weighted)[place], spread, (0.0, 1.0))
+    scores.add("sign_error_environments", weighted.count.astype(float))
+    redrawn = reweighted_losses(plain, oriented, panel.target, panel.design, None, few.of_seeds)
+    spread = _mean_loss_spread(panel, few, plain, redrawn)
+    scores.add("sign_error_unweighted", plain.mean, spread, (0.0, 1.0))
     _explain_sign_error(panel, weighted, plain, scores)
+
+
+def _mean_loss_spread(
+    panel: Panel, resampling: Resampling, environments: Environments, redrawn: Sequence[Environments]
+) -> Uncertainty | None:
+    if not panel.design.names:
+        return None
+    means = np.array([each.mean for each in redrawn]).T.reshape(len(panel.names), -1)
+    return resampling.assembled(
+        resampling.drawn(means[:, : resampling.within]),
+        means[:, resampling.within :],
+        mean_covariance(environments, panel.design) if resampling.configurations else None,
+    )
 
 
 def _explain_sign_error(panel: Panel, weighted: Environments, plain: Environments, scores: Scores) -> None:
@@ -203,30 +248,50 @@ def _explain_sign_error(panel: Panel, weighted: Environments, plain: Environment
         )
 
 
-def _gain(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _gain(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     model, shape = panel.axes_model, len(panel.names)
     if model is None:
         for name in ("gain", "partial_tau", "axes_explain"):
             scores.add(name, np.full(shape, np.nan))
         return
     found = gain_over_axes(panel.values, panel.target, model)
-    scores.add("gain", found.gain(), found.gain(settings.weights))
+    taus = _partial_taus(panel, found, model, resampling.weights)
+    drawn = {"gain": found.gain(resampling.weights), "partial_tau": taus[:, 1:]}
+    # Draws hold the fits to the axes fixed. Where a seed is left out they are made anew, so that intervals
+    # hold the share of the fits.
+    refitted = [_without(panel, weights > 0) for weights in resampling.without_seeds.T]
+    for place, column in enumerate(drawn.values()):
+        for lane, each in enumerate(refitted, start=resampling.within):
+            column[:, lane] = each[place]
+    scores.add("gain", found.gain(), resampling.uncertainty(drawn["gain"]))
+    scores.add("partial_tau", taus[:, 0], resampling.uncertainty(drawn["partial_tau"]), (-1.0, 1.0))
     scores.add("axes_explain", found.explained)
-    _partial_tau(panel, settings, scores, found, model.prediction)
 
 
-def _partial_tau(
-    panel: Panel, settings: Settings, scores: Scores, found: Gain, prediction: np.ndarray
-) -> None:
+def _partial_taus(panel: Panel, found: Gain, model: AxesModel, weights: np.ndarray) -> np.ndarray:
+    """tau-a of what the axes leave of measure and target, of all rows and under each set of weights."""
     determined = ~(found.explained < DETERMINED)
     left = np.where(determined, np.nan, found.residual)
     (taus,) = _by_measure(
-        left, panel.target - prediction, settings, 1, lambda *column: pair_counts(*column).tau_a[None]
+        left, panel.target - model.prediction, weights, 1, lambda *column: pair_counts(*column).tau_a[None]
     )
-    scores.add("partial_tau", taus[:, 0], taus[:, 1:])
+    return taus
 
 
-def _tracking(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _without(panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gain and partial tau with the predictor from the axes fitted to some of the rows only."""
+    part = replace(
+        panel, values=panel.values[rows], target=panel.target[rows], design=panel.design.take(rows)
+    )
+    if part.design.n_configurations < 3:
+        return np.full(len(panel.names), np.nan), np.full(len(panel.names), np.nan)
+    folds = configuration_folds(part.design.configuration, AXES_FOLDS)
+    model = cross_fit(part.target, part.design, folds)
+    found = gain_over_axes(part.values, part.target, model)
+    return found.gain(), _partial_taus(part, found, model, np.empty((len(part.target), 0), np.int16))[:, 0]
+
+
+def _tracking(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     shares = axis_share(panel.values, panel.design)
     if not len(shares):
         return
@@ -239,22 +304,22 @@ def _tracking(panel: Panel, settings: Settings, scores: Scores) -> None:
     ]
 
 
-def _selection(panel: Panel, settings: Settings, scores: Scores) -> None:
-    lanes = np.column_stack([np.ones(len(panel.target), dtype=np.int16), settings.weights])
+def _selection(panel: Panel, resampling: Resampling, scores: Scores) -> None:
+    lanes = np.column_stack([np.ones(len(panel.target), dtype=np.int16), resampling.weights])
     oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
     if np.isfinite(panel.target).all():
         choice = choose_best(oriented, panel.target, lanes)
     else:
         choice = Choice(*(np.full((len(panel.names), lanes.shape[1]), np.nan) for _ in range(2)))
-    scores.add("hit_rate", choice.hit_rate[:, 0], choice.hit_rate[:, 1:])
-    scores.add("regret", choice.regret[:, 0], choice.regret[:, 1:])
+    scores.add("hit_rate", choice.hit_rate[:, 0], resampling.uncertainty(choice.hit_rate[:, 1:]), (0.0, 1.0))
+    scores.add("regret", choice.regret[:, 0], resampling.uncertainty(choice.regret[:, 1:]), (0.0, np.inf))
 
 
-def _pgdl(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _pgdl(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     scores.add("pgdl", _one_by_one(panel, pgdl_score))
 
 
-def _tau_b_per_group(panel: Panel, settings: Settings, scores: Scores) -> None:
+def _tau_b_per_group(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     scores.add("psi_tau_b", _one_by_one(panel, lambda *column: float(granulated_tau_b(*column).mean[0])))
 
 
@@ -269,15 +334,15 @@ def _one_by_one(panel: Panel, statistic: Callable[[np.ndarray, np.ndarray, Desig
 
 
 def custom(name: str, function: Statistic) -> Filler:
-    """A filler for somebody's own statistic, with its bootstrap interval.
+    """A filler for somebody's own statistic, with its interval.
 
     `function` is called with the rows that have a value: values, target, axes (name to integer codes), groups
     (the configuration's code) and weights, arrays of n, and returns a number.
     """
 
-    def fill(panel: Panel, settings: Settings, scores: Scores) -> None:
-        count = min(settings.replicates, FEW_REPLICATES)
-        found = np.full((len(panel.names), 1 + count), np.nan)
+    def fill(panel: Panel, resampling: Resampling, scores: Scores) -> None:
+        few = resampling.few(FEW_DRAWS)
+        found = np.full((len(panel.names), 1 + few.sets), np.nan)
         for measure in range(len(panel.names)):
             rows = panel.known(measure)
             if rows.sum() < 2:
@@ -286,11 +351,9 @@ def custom(name: str, function: Statistic) -> Filler:
             axes = {axis: design.codes[:, place] for place, axis in enumerate(design.names)}
             given = (panel.values[rows, measure], panel.target[rows], axes, design.configuration)
             found[measure, 0] = function(*given, np.ones(len(given[1])))
-            for replicate in range(count):
-                found[measure, 1 + replicate] = function(
-                    *given, settings.weights[rows, replicate].astype(float)
-                )
-        scores.add(name, found[:, 0], found[:, 1:])
+            for place, weights in enumerate(few.weights[rows].T, start=1):
+                found[measure, place] = function(*given, weights.astype(float))
+        scores.add(name, found[:, 0], few.uncertainty(found[:, 1:]))
 
     return fill
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from genbench.ranking.legend import meaning
+from genbench.ranking.legend import INTERVAL_OF, meaning
 from genbench.report.numbers import rounded
 
 if TYPE_CHECKING:
@@ -29,17 +29,20 @@ def standing(board: Board) -> dict[str, Any]:
     dict
         ``rows``: those of the board, in its order, then the controls; each has ``measure``, ``group``
         (``ranked``, ``held-out``, ``unranked`` or ``control``), ``direction``, ``family``, ``rank_low``,
-        ``rank_high``; times the direction: psi as ``score``, ``score_low``, ``score_high``, then ``tau``
-        and ``cmi``; ``r2``, ``n``, ``coverage``, ``status``, ``reason``, ``seconds``, ``tracks``; and
-        ``pareto``, whether no ranked measure is both cheaper and better.
+        ``rank_high``; times the direction: psi as ``score``, ``score_low``, ``score_high``, what to expect
+        of it on a rerun as ``expected``, then ``tau`` and ``cmi``; ``p_best``, ``p_top5``, ``r2``, ``n``,
+        ``coverage``, ``status``, ``reason``, ``seconds``, ``tracks``; and ``pareto``, whether no ranked
+        measure is both cheaper and better.
 
         ``statistics``: for each number of the board its ``name``, its ``meaning`` and, in the order of
         the rows, ``value``, ``low`` and ``high``, raw. ``axes``: the granulated tau along each likewise,
         times the direction. ``band``: what holds the scores of 95 % of random measures. ``ceiling``: the
         score of a measure that knows the target without its noise, by source of noise.
 
-        ``ranked``: measures ranked; ``pairs``: pairs of them, and ``apart``: how many of those are told
-        apart. ``target``, ``fits``, ``configurations``, ``seeds`` and ``notes`` of the board.
+        ``ranked``: measures ranked; ``pairs``: pairs of them; ``apart`` and ``apart_with_four_times``: how
+        many of those are told apart, and would be by intervals half as wide, None without intervals;
+        ``interval``: what intervals are of, in words, empty without. ``target``, ``fits``,
+        ``configurations``, ``seeds`` and ``notes`` of the board.
     """
     rows = [_row(row, False) for row in board.rows] + [_row(row, True) for row in board.controls]
     for name in _pareto(rows):
@@ -66,8 +69,9 @@ def standing(board: Board) -> dict[str, Any]:
         },
         "ranked": len(ranked),
         "pairs": len(ranked) * (len(ranked) - 1) // 2,
-        # Whoever is surely better than a measure pushes its best possible rank down by one.
-        "apart": sum(row["rank_low"] - 1 for row in ranked),
+        "apart": board.summary["pairs"].get("apart"),
+        "apart_with_four_times": board.summary["pairs"].get("apart_with_four_times"),
+        "interval": INTERVAL_OF.get(board.summary["interval"], ""),
         "fits": board.summary["ranked"],
         "configurations": board.summary["configurations"],
         "seeds": board.summary["seeds"],
@@ -93,6 +97,9 @@ def _row(row: Mapping[str, Any], control: bool) -> dict[str, Any]:
         "score": rounded(score),
         "score_low": rounded(low),
         "score_high": rounded(high),
+        "expected": rounded(SIGNS[row["direction"]] * row["expected"]),
+        "p_best": rounded(row["p_best"], DIGITS),
+        "p_top5": rounded(row["p_top5"], DIGITS),
         "tau": rounded(_oriented(row, "tau")[0]),
         "cmi": rounded(_oriented(row, "cmi")[0]),
         "r2": rounded(row["r2"]),
@@ -149,7 +156,7 @@ def _statistics(rows: list[dict[str, Any]], axes: Mapping[str, Any]) -> list[dic
         name
         for name in rows[0]
         if name in known - left_out
-        and not (name.endswith(("_low", "_high")) and name.rpartition("_")[0] in rows[0])
+        and not (name.endswith(("_low", "_high", "_se")) and name.rpartition("_")[0] in rows[0])
     ]
     return [
         {

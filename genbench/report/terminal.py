@@ -68,11 +68,13 @@ def _escaped(text: str) -> str:
 
 def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | None = None) -> None:
     """Print a ranking: measures with their intervals, the controls below the line, then the notes."""
+    from genbench.ranking.legend import INTERVAL_OF
+
     axes = list(board.axes)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("measure", overflow="fold", max_width=40)
-    for name in ("", "psi", "95 %", "tau", "95 %", "spearman", "R²", "n"):
+    for name in ("", "psi", "95 %", "rerun", "top 5", "tau", "95 %", "spearman", "R²", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     if not no_cost:
         table.add_column("cost", justify="right", no_wrap=True)
@@ -86,6 +88,12 @@ def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | No
     console.print(
         f"psi: mean over {len(axes)} axes of Kendall's tau among fits that differ in that axis alone"
     )
+    if board.summary["interval"]:
+        console.print(
+            f"95 %: intervals, and ranks, of {INTERVAL_OF[board.summary['interval']]}; rerun: the "
+            f"{board.rank_by} to expect then; top 5: how probably the measure is one of the best five",
+            soft_wrap=True,
+        )
     for note in board.notes:
         console.print(_escaped(f"note: {note}"), soft_wrap=True)
 
@@ -123,6 +131,8 @@ def _cells(row: Mapping[str, Any], no_cost: bool) -> list[str]:
         str(row["direction"] or ""),
         _number(row["psi"]),
         _interval(row, "psi"),
+        _number(row["expected"]) if row["rank_low"] is not None else "",
+        _share(row["p_top5"]),
         _number(row["tau"]),
         _interval(row, "tau"),
         _number(row["spearman"]),
@@ -134,6 +144,10 @@ def _cells(row: Mapping[str, Any], no_cost: bool) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:+.3f}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.0%}"
 
 
 def _interval(row: Mapping[str, Any], name: str) -> str:

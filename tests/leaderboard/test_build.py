@@ -84,7 +84,7 @@ def test_a_table_that_tells_little_apart_is_headed_so_on_the_first_screen(root):
     assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     text = (root / "README.md").read_text()
     assert "**too small to rank**" in "\n".join(text.splitlines()[:12])
-    assert "0 of 1 pairs apart (0 %); with four times the fits, intervals half as wide" in text
+    assert "0 of 1 pairs apart (0 %); half as wide, as with four times as many" in text
     head = (root / "index.html").read_text().partition("<header")[2].partition("</header>")[0]
     assert "<strong>too small to rank</strong>" in head
 

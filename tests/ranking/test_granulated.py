@@ -92,10 +92,10 @@ def test_variance_of_pairs_that_share_nothing_is_that_of_independent_terms():
     design = design_from_codes({"a0": table["a0"].to_numpy(), "a1": table["a1"].to_numpy()})
     values, target = random.normal(size=100), random.normal(size=100)
     found = granulated_tau(values, target, design)
-    _, axes = granulated_covariance(values, target, design, found)
+    _, over = granulated_covariance(values, target, design, found)
     first = table["a0"].to_numpy() == 0
     terms = np.sign(values[~first] - values[first]) * np.sign(target[~first] - target[first])
-    assert axes[0].variance[0] == pytest.approx(terms.var(ddof=1) / 50)
+    assert over.axes[0].variance[0] == pytest.approx(terms.var(ddof=1) / 50)
 
 
 def test_covariance_does_not_depend_on_how_pairs_are_chunked(monkeypatch):
@@ -104,7 +104,29 @@ def test_covariance_does_not_depend_on_how_pairs_are_chunked(monkeypatch):
     design = design_from_codes({name: table[name].to_numpy() for name in ("a0", "a1", "a2")}, table["seed"])
     values, target = random.normal(size=(len(table), 3)), random.normal(size=len(table))
     found = granulated_tau(values, target, design)
-    whole, _ = granulated_covariance(values, target, design, found)
-    monkeypatch.setattr("genbench.ranking.granulated.DYADS_AT_ONCE", 5)
-    parts, _ = granulated_covariance(values, target, design, found)
-    np.testing.assert_allclose(parts.covariance, whole.covariance, rtol=0, atol=1e-15)
+    whole = granulated_covariance(values, target, design, found)
+    monkeypatch.setattr("genbench.ranking.granulated.PAIRS_AT_ONCE", 5)
+    parts = granulated_covariance(values, target, design, found)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.mean.first, other.mean.first, rtol=0, atol=1e-15)
+        np.testing.assert_allclose(one.mean.second, other.mean.second, rtol=0, atol=1e-15)
+
+
+def test_variance_over_seeds_of_independent_fits_is_that_between_seeds():
+    """Without anything in common both estimates of the variance over seeds have the same mean."""
+    random = np.random.default_rng(4)
+    table = grid([3, 3, 2], 40)
+    axes = {name: table[name].to_numpy() for name in ("a0", "a1", "a2")}
+    design = design_from_codes(axes, table["seed"].to_numpy())
+    target = random.normal(size=len(table)) + design.codes.sum(axis=1)
+    values = random.normal(size=(len(table), 60)) + 0.5 * target[:, None]
+    found = granulated_tau(values, target, design)
+    alone, _ = granulated_covariance(values, target, design, found)
+    each = [
+        granulated_tau(
+            values[design.seed == seed], target[design.seed == seed], design.take(design.seed == seed)
+        )
+        for seed in range(40)
+    ]
+    between = np.array([one.mean for one in each]).var(axis=0, ddof=1) / 40
+    assert (between / alone.mean.variance).mean() == pytest.approx(1, abs=0.1)

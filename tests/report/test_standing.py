@@ -13,7 +13,7 @@ from genbench.report.standing import standing
 def board():
     return ranking.rank(
         invented(), list(DIRECTIONS), "gap", axes=list(LEVELS), directions=DIRECTIONS, bootstrap=100,
-        costs={name: 0.1 * (place + 1) for place, name in enumerate(DIRECTIONS)}, held_out=["held"],
+        costs={name: 0.1 * (place + 1) for place, name in enumerate(DIRECTIONS)}, held_out=["held"], interval="configurations",
     )  # fmt: skip
 
 

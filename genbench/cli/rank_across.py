@@ -1,0 +1,112 @@
+"""``genbench rank RUN1 RUN2 ...``: one answer across suites."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from genbench.base.errors import UsageError
+from genbench.cli import options
+
+if TYPE_CHECKING:
+    from genbench.ranking import Across, Board
+
+__all__ = ["Source", "print_across"]
+
+
+class Source(Protocol):
+    """A run folder or a table.
+
+    Attributes
+    ----------
+    name : str
+        Of its suite.
+    data : str
+        What tells data sets apart; empty where it is not known.
+    versions : mapping
+        Of its measures, as far as they are known.
+    """
+
+    name: str
+
+    @property
+    def data(self) -> str:
+        """What tells data sets apart."""
+        ...
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """The version of each measure."""
+        ...
+
+    def rank(self, target: str, **given: Any) -> Board:
+        """The ranking by a target."""
+        ...
+
+
+def print_across(
+    sources: Mapping[Path, Source], target: str, given: Mapping[str, Any], form: str | None
+) -> None:
+    """Rank each source alone, and print the summary."""
+    from genbench.ranking import rank_across
+    from genbench.report.terminal import print_rows
+
+    if form == "latex":
+        raise UsageError("several runs have no --latex form; they have text, --json, --csv and --markdown")
+    named = _names(sources)
+    boards = {name: source.rank(target, **given) for name, source in named.items()}
+    by_data: dict[str, list[str]] = {}
+    for name, source in named.items():
+        if source.data:
+            by_data.setdefault(source.data, []).append(name)
+    # Suites that are all of one data set would weigh as one suite, of which there is no summary.
+    same = [group for group in by_data.values() if 1 < len(group) < len(named)]
+    found = rank_across(boards, same)
+    notes = [*found.notes, *_versions(named)]
+    if form == "csv":
+        for note in notes:
+            options.warn(note)
+        click.echo(found.to_csv(), nl=False)
+    elif form == "json":
+        options.echo_encoded(_with(found, notes).to_json())
+    elif form == "markdown":
+        click.echo(_with(found, notes).to_markdown(), nl=False)
+    else:
+        click.echo(f"{len(boards)} suites: which measure predicts the {target}?")
+        header, cells = found.printed()
+        print_rows(header, cells, right=header[1:])
+        click.echo(f"{found.pairs['apart']} of {found.pairs['all']} pairs of measures are told apart.")
+        for note in notes:
+            click.echo(f"note: {note}")
+
+
+def _with(found: Across, notes: list[str]) -> Across:
+    from dataclasses import replace
+
+    return replace(found, notes=notes)
+
+
+def _names(sources: Mapping[Path, Source]) -> dict[str, Source]:
+    """The name of each suite, with the path behind it where two have one name."""
+    names = [source.name for source in sources.values()]
+    return {
+        source.name if names.count(source.name) == 1 else f"{source.name} ({path})": source
+        for path, source in sources.items()
+    }
+
+
+def _versions(sources: Mapping[str, Source]) -> list[str]:
+    """A note on measures that are not of one version everywhere."""
+    known: dict[str, dict[int, list[str]]] = {}
+    for name, source in sources.items():
+        for measure, version in source.versions.items():
+            known.setdefault(measure, {}).setdefault(version, []).append(name)
+    different = []
+    for measure, each in sorted(known.items()):
+        if len(each) > 1:
+            where = ", ".join(f"{version} in {' and '.join(names)}" for version, names in each.items())
+            different.append(f"{measure} ({where})")
+    return [f"Of different versions in different runs: {', '.join(different)}."] if different else []
