@@ -1,0 +1,47 @@
+"""The leaderboard's first table: one answer over its suites."""
+
+from ranking.tables import planted
+
+from genbench import ranking
+from genbench.leaderboard.across import Ranked, across
+from genbench.leaderboard.markdown import as_markdown
+from genbench.leaderboard.page import as_page
+
+
+def ranked(suite, data, seed=0, target="gap", measures=("perfect", "signal", "proxy", "noise")):
+    given = [name for name in measures if name != target]
+    board = ranking.rank(
+        planted(seed=seed), given, target, axes=["a0", "a1", "a2", "a3"], statistics=["psi"], bootstrap=20
+    )
+    return Ranked(suite, data, target, board)
+
+
+def test_one_suite_has_no_summary():
+    assert across([]) is None
+    assert across([ranked("one", ("a",))]) is None
+
+
+def test_the_target_that_most_suites_have_is_summarized():
+    found = across([ranked("one", ("a",)), ranked("two", ("b",), 1), ranked("two", ("b",), 1, "signal")])
+    assert found["target"] == "gap"
+    assert found["suites"] == ["one", "two"]
+    assert found["rows"][0]["measure"] == "perfect"
+
+
+def test_suites_of_the_same_data_weigh_as_one():
+    found = across([ranked("one", ("a",)), ranked("two", ("b",), 1), ranked("again", ("b",), 2)])
+    assert found["weighed_as_one"] == [["two", "again"]]
+    every = across([ranked("one", ("a",)), ranked("two", ("a",), 1)])
+    assert every["weighed_as_one"] == []
+
+
+def test_it_stands_first_and_says_what_is_missing():
+    found = across([ranked("one", ("a",)), ranked("two", ("b",), 1, measures=("perfect", "noise", "proxy"))])
+    content = {"format": 1, "across": found, "tables": []}
+    text = as_markdown(content)
+    assert text.index("## Over 2 suites: gap") < text.index("There are no entries yet.")
+    assert "missing" in text
+    page = as_page(content)
+    assert "Over 2 suites: gap" in page
+    assert ">missing<" in page
+    assert "nan" not in text.lower().replace("dominan", "")
