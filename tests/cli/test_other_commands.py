@@ -393,14 +393,14 @@ def test_json_is_strict_and_alone_on_standard_output(run, tiny_suite, words):
     assert isinstance(strict_json(ended.out), dict)
 
 
-def test_nan_and_infinity_are_null_in_every_json(run, tmp_path):
+def test_json_is_strict_and_an_export_keeps_infinities_as_texts(run, tmp_path):
     plugin = tmp_path / "moods.py"
     plugin.write_text(MOODY.format(body='return float("inf")'))
     command("measure", run, "--measures", "moody", "--plugin", plugin, "--workers", 1)
     key = Folder(run).fit_keys()[0]
     assert command("explain", run, key, "--json").json["values"]["moods:moody"]["value"] is None
     command("export", run, tmp_path / "table.json")
-    assert strict_json((tmp_path / "table.json").read_text())[0]["moods:moody"] is None
+    assert strict_json((tmp_path / "table.json").read_text())[0]["moods:moody"] == "inf"
     assert isinstance(command("rank", run, "--json").json, dict)
 
 
