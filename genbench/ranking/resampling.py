@@ -139,7 +139,9 @@ def resampling(
     fits = np.bincount(design.configuration, minlength=design.n_configurations)
     several = fits[fits > 1]
     if draws and len(several):
-        within = seed_weights(design.configuration, draws, seed)
+        # Beside configurations the fits' own part is the lesser one, and fewer draws tell it well enough.
+        count = draws if interval == "retraining" else max(draws // 4, 2)
+        within = seed_weights(design.configuration, count, seed)
         if paired:
             without = _left_out(design.seed)
     of_configurations = np.empty((design.n_configurations, 0), dtype=np.int16)

@@ -30,6 +30,7 @@ from genbench.ranking.design import design_from_codes
 from genbench.ranking.granulated import granulated_tau
 from genbench.ranking.mutual_information import PairCounter, conditional_information, conditioning_sets
 from genbench.ranking.panel import Panel
+from genbench.ranking.resampling import INTERVALS, resampling
 from genbench.ranking.scoring import score
 from genbench.ranking.statistics import STATISTICS
 
@@ -66,9 +67,11 @@ def panel_of(table: pd.DataFrame) -> Panel:
     return Panel(names, values, np.ones(len(names)), table["gap"].to_numpy(), design)
 
 
-def rank(table: pd.DataFrame, bootstrap: int = 0) -> ranking.Board:
+def rank(table: pd.DataFrame, bootstrap: int = 0, interval: str | None = None) -> ranking.Board:
     measures = [name for name in table if name.startswith("m")]
-    return ranking.rank(table, measures, axes=axes_of(table), bootstrap=bootstrap, test_size=1000)
+    return ranking.rank(
+        table, measures, axes=axes_of(table), bootstrap=bootstrap, test_size=1000, interval=interval
+    )
 
 
 def seconds(function, *arguments, rounds: int = 3) -> float:
@@ -108,14 +111,28 @@ def test_everything_but_the_bootstrap(benchmark, n):
 def test_one_statistic_of_sixty_measures(benchmark, n, group):
     panel = panel_of(table_of(n))
     chosen = {name: STATISTICS[name] for name in group.split(" and ")}
-    scores = benchmark.pedantic(score, (panel, chosen, 0), rounds=3)
+    scores = benchmark.pedantic(
+        score, (panel, chosen, resampling(panel.design, "configurations", 0)), rounds=3
+    )
     assert len(scores.estimate["n"]) == MEASURES
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [1_000, 10_000])
-def test_bootstrap_of_every_column(benchmark, n):
+def test_intervals_of_every_column(benchmark, n):
     board = benchmark.pedantic(rank, (table_of(n), 1000), rounds=1)
+    assert board.rows[0]["psi_low"] <= board.rows[0]["psi"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [1_000])
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_intervals_with_two_seeds(benchmark, n, interval):
+    """The same number of fits, half as many configurations, two seeds each."""
+    table = table_of(n)
+    table = table[table["a5"] == 0].assign(seed=0), table[table["a5"] == 1].assign(seed=1)
+    board = benchmark.pedantic(rank, (pd.concat(table).drop(columns="a5"), 1000, interval), rounds=1)
+    assert board.summary["interval"] == interval
     assert board.rows[0]["psi_low"] <= board.rows[0]["psi"]
 
 
