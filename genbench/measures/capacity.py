@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 import genbench
 from genbench.base.constraints import Risk
 from genbench.measures.controls import num_params
 from genbench.measures.conventions import per_example
 from genbench.networks.freezing import Unfrozen
+from genbench.networks.functional import call_with
 from genbench.networks.layers import Layer, last_layer
 from genbench.networks.passes import forward
 from genbench.networks.roles import module_roles
@@ -105,7 +105,7 @@ class _WithWeights(nn.Module):
         self._model, self._weights = model, weights
 
     def forward(self, inputs: Tensor) -> Any:
-        return functional_call(self._model, self._weights, (inputs,))
+        return call_with(self._model, self._weights, inputs)
 
 
 def _longest_way(end: Any, weights: set[int]) -> tuple[int, int]:

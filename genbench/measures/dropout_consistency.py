@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import torch
@@ -16,6 +14,7 @@ from genbench.networks.copying import copy_of
 from genbench.networks.kinds import Dropout
 from genbench.networks.passes import evenly_spaced, forward
 from genbench.networks.surgery import with_dropout
+from genbench.networks.watching import counted
 
 __all__ = ["mc_dropout_variance"]
 
@@ -54,18 +53,24 @@ def mc_dropout_variance(
     Raises
     ------
     NotApplicable
-        The network has neither dropout nor activations as modules; predictions in regression.
+        The network has neither dropout nor activations as modules, or calls none; predictions in regression.
     """
     if of == "predictions" and task.kind != "classification":
         raise genbench.NotApplicable("defined for classification only")
     thinned = _thinned(model, rate)
+    dropouts = {name: each for name, each in thinned.named_modules() if isinstance(each, Dropout)}
     picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _module_by_module():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for part in picked.split(_TOGETHER):
-            drawn = [forward(thinned, part).double() for _ in range(draws)]
+            with counted(dropouts) as calls:
+                drawn = [forward(thinned, part).double() for _ in range(draws)]
+            if dropouts and not calls:
+                raise genbench.NotApplicable(
+                    "the network calls none of the modules behind which units could be left out"
+                )
             if of == "predictions":
                 whole = forward(model, part).argmax(1)
                 total += sum((each.argmax(1) != whole).sum() for each in drawn) / draws
@@ -74,17 +79,6 @@ def mc_dropout_variance(
                     drawn = [each.softmax(1) for each in drawn]
                 total += torch.stack(drawn).var(0, correction=1).sum()
     return total / len(picked)
-
-
-@contextmanager
-def _module_by_module() -> Iterator[None]:
-    """Inside the block torch's encoder layers call their parts in evaluation mode too, dropout among them."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _thinned(model: nn.Module, rate: float) -> nn.Module:

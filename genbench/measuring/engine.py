@@ -21,7 +21,7 @@ from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
 from genbench.networks.precision import widen_where_needed
-from genbench.networks.recomputation import without_recomputation
+from genbench.networks.wrappers import unwrapped, without_checkpoints
 
 __all__ = ["as_number", "compute", "device_of"]
 
@@ -111,9 +111,14 @@ class _Engine:
 
     def run(self) -> Iterator[Value]:
         """Compute the measures one by one."""
-        for name, root in self._roots.items():
+        for name, root in list(self._roots.items()):
             if name in _MODELS:
-                for model in root if isinstance(root, list | tuple) else [root]:
+                if isinstance(root, list | tuple):
+                    models = self._roots[name] = [unwrapped(each) for each in root]
+                else:
+                    models = [unwrapped(root)]
+                    self._roots[name] = models[0]
+                for model in models:
                     model.eval().zero_grad(set_to_none=True)
                     self._prepare(model)
                     self._guards.append(ModelGuard(model))
@@ -131,7 +136,7 @@ class _Engine:
         if not isinstance(inputs, Tensor):
             return
         untouched = ModelGuard(model)
-        with isolated_random_state(0, self._device), ordinary_torch(self._dtype):
+        with isolated_random_state(0, self._device), ordinary_torch(self._dtype), without_checkpoints():
             in_place = works_in_place(model, inputs)
             untouched.restore()
             if in_place:
@@ -207,7 +212,7 @@ class _Engine:
             with (
                 isolated_random_state(seed, self._device),
                 ordinary_torch(self._dtype),
-                without_recomputation(),
+                without_checkpoints(),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):

@@ -12,6 +12,8 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from genbench.networks.script import refuse_script
+
 __all__ = ["copy_of", "make_plain"]
 
 # Attributes of every module that `copy.deepcopy` copies well; buffers may hang on a graph.
@@ -28,7 +30,13 @@ def copy_of(model: nn.Module) -> nn.Module:
 
     Tensors that hang on a graph, such as a cached activation or the weight of a pruned layer, are copied
     without it. What cannot be copied, such as a lock, is shared.
+
+    Raises
+    ------
+    NotApplicable
+        A part of the network is compiled by ``torch.jit``.
     """
+    refuse_script(model)
     memo: dict[int, Any] = {}
     for tensor in _tensors(model):
         if tensor.grad_fn is not None or tensor.is_inference():

@@ -170,7 +170,7 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
             raise NotApplicable(
                 f"batch norm '{name}' keeps no running statistics: an example has no gradient of its own"
             )
-    trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    trained = {name: each for name, each in model.named_parameters() if each.requires_grad and each.numel()}
     if not trained:
         raise NotApplicable("the network has no parameters that are trained")
     return trained
@@ -198,8 +198,7 @@ def _see_every_example(model: nn.Module, layers: Mapping[str, nn.Module], inputs
     if not tried or layers.keys() <= tried | {""}:
         return True
     rows: list[int] = []
-    count_rows = lambda _, given, __: rows.append(len(given[0]))  # noqa: E731
-    with torch.no_grad(), watched(layers, after=count_rows, keywords=True):
+    with torch.no_grad(), watched(layers, before=lambda _, given: rows.append(len(given[0]))):
         for part in chunks(inputs, next(model.parameters()).device):
             count = len(forward(model, inputs[part].clone()))
             if any(each != count for each in rows):

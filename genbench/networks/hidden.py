@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.base.errors import NotApplicable
-from genbench.networks.kinds import Convolution
+from genbench.networks.kinds import Convolution, is_empty
 from genbench.networks.passes import forward
 from genbench.networks.roles import in_order_of_calls, module_roles
 from genbench.networks.watching import called, watched
@@ -77,7 +77,9 @@ def _hidden_places(model: nn.Module, at: At, examples: Tensor | None) -> list[Pl
     places = [Place(name, "output") for name in names]
     if not places and at != "normalizations":
         weighty = nn.Linear | Convolution | nn.RNNBase
-        weighted = [name for name, each in model.named_modules() if isinstance(each, weighty)]
+        weighted = [
+            name for name, each in model.named_modules() if isinstance(each, weighty) and not is_empty(each)
+        ]
         places = [Place(name, "input") for name in in_order_of_calls(weighted, calls)[1:]]
     if not places:
         what = "normalizations" if at == "normalizations" else "hidden layers"

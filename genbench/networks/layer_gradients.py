@@ -167,7 +167,11 @@ def trained_layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | N
     layers: dict[str, nn.Module] = {}
     owned: set[int] = set()
     for name, module in model.named_modules():
-        own = {key: each for key, each in module.named_parameters(recurse=False) if each.requires_grad}
+        own = {
+            key: each
+            for key, each in module.named_parameters(recurse=False)
+            if each.requires_grad and each.numel()
+        }
         if not own:
             continue
         identities = {id(each) for each in own.values()}
@@ -220,7 +224,7 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
             for parameter, gradient in zip(parameters, by_parameters, strict=True)
         ]
 
-    with watched(layers, after=record, keywords=True):
+    with watched(layers, after=record):
         yield gradients
 
 

@@ -101,11 +101,11 @@ def weight_layers(model: nn.Module) -> tuple[Layer, ...]:
 
 
 def _weights(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """A module's own weights: biases, embeddings of positions, class tokens and scales are none."""
+    """A module's own weights, if they have elements: biases, class tokens and the like, scales are none."""
     if isinstance(module, _PLAIN):
-        return [("weight", module.weight)]
+        return [("weight", module.weight)] if module.weight.numel() else []
     own = module.named_parameters(recurse=False)
-    return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1]
+    return [(name, tensor) for name, tensor in own if "weight" in name and tensor.ndim > 1 and tensor.numel()]
 
 
 def _bias(module: nn.Module, weight: str) -> Tensor | None:

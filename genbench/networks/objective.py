@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
 from genbench.networks.freezing import require_gradients
+from genbench.networks.functional import call_with
 from genbench.networks.passes import chunks
 
 __all__ = ["Objective"]
@@ -137,5 +137,5 @@ class Objective:
         pieces = self.pieces(weights) if isinstance(weights, Tensor) else weights
         named = dict(zip(self.names, pieces, strict=True))
         for part in chunks(self.inputs, self.device, copies):
-            outputs = functional_call(self.model, named, (self.inputs[part].to(self.device),))
+            outputs = call_with(self.model, named, self.inputs[part].to(self.device))
             yield outputs, self.targets[part].to(self.device)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value, vmap
 
 from genbench.base.errors import InvalidInput
+from genbench.networks.functional import call_with
 from genbench.networks.kinds import is_batch_norm
 
 __all__ = ["per_example_gradients"]
@@ -57,7 +58,7 @@ def per_example_gradients(
     }
 
     def example_loss(parameters: dict[str, Tensor], one_input: Tensor, one_target: Tensor) -> Tensor:
-        outputs = functional_call(model, {**constants, **parameters}, (one_input.unsqueeze(0),))
+        outputs = call_with(model, {**constants, **parameters}, one_input.unsqueeze(0))
         return criterion(outputs, one_target.unsqueeze(0))
 
     gradient = grad_and_value(example_loss)

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from genbench.networks.copying import copy_of
 from genbench.networks.passes import as_the_model_wants
+from genbench.networks.script import is_scripted
 
 __all__ = ["widen_where_needed"]
 
@@ -34,7 +35,7 @@ def widen_where_needed(model: nn.Module, examples: Tensor) -> None:
     """
     own = _precision(model)
     classes = {type(module).__module__.partition(".")[0] for module in model.modules()}
-    if own is None or own == torch.float64 or classes <= _OWN_ROOTS:
+    if own is None or own == torch.float64 or classes <= _OWN_ROOTS or is_scripted(model):
         return
     copied = copy_of(model).double().eval()
     if _returns_doubles(copied, examples):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from genbench.networks.kinds import is_empty
 from genbench.networks.watching import called
 
 __all__ = ["ROLES", "in_order_of_calls", "module_roles"]
@@ -74,6 +75,7 @@ def _derived(model: nn.Module, examples: Tensor | None) -> dict[str, list[str]]:
     modules = dict(model.named_modules())
     # The classifier is called last, whatever was called before that.
     last = list(reversed(list(dict.fromkeys(reversed(calls))))) or list(modules)
+    last = [name for name in last if not is_empty(modules[name])]
     linear = [name for name in last if isinstance(modules[name], nn.Linear)]
     convolutions = [name for name in last if isinstance(modules[name], nn.Conv2d)]
     normalizations = [name for name, each in modules.items() if isinstance(each, _NORMALIZATIONS)]

@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from genbench.networks.functional import call_with
+from genbench.networks.kinds import Convolution
 from genbench.networks.passes import as_the_model_wants
+from genbench.networks.script import refuse_script
 
 __all__ = ["called", "counted", "watched"]
 
@@ -23,7 +26,6 @@ def watched(
     *,
     before: Callable[[Key, tuple[Any, ...]], Any] | None = None,
     after: Callable[[Key, tuple[Any, ...], Any], Any] | None = None,
-    keywords: bool = False,
 ) -> Iterator[None]:
     """Have functions called at each call of modules; they are gone however the block ends.
 
@@ -32,29 +34,36 @@ def watched(
     modules : mapping from key to Module
         The functions are told the key. A module under several keys is watched under each.
     before : callable (key, given), optional
-        What it returns, if not None, enters instead of the positional arguments `given`.
+        What it returns, if not None, enters instead of the arguments `given`, of which those that are given
+        by keywords stand behind the others.
     after : callable (key, given, output), optional
         What it returns, if not None, the network goes on with instead of the output.
-    keywords : bool
-        Of `after`, let `given` hold what the module was given by keywords too, behind the positional ones.
     """
 
     def entering(key: Key) -> Callable[..., Any]:
         assert before is not None
-        return lambda _, given: before(key, given)
+
+        def enter(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+            instead = before(key, (*given, *named.values()))
+            if instead is None:
+                return None
+            instead = instead if isinstance(instead, tuple) else (instead,)
+            return instead[: len(given)], dict(zip(named, instead[len(given) :], strict=True))
+
+        return enter
 
     def leaving(key: Key) -> Callable[..., Any]:
         assert after is not None
-        if keywords:
-            return lambda _, given, named, output: after(key, (*given, *named.values()), output)
-        return lambda _, given, output: after(key, given, output)
+        return lambda _, given, named, output: after(key, (*given, *named.values()), output)
 
     with ExitStack() as hooks:
         for key, module in modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                refuse_script(module)
             if before is not None:
-                hooks.callback(module.register_forward_pre_hook(entering(key)).remove)
+                hooks.callback(module.register_forward_pre_hook(entering(key), with_kwargs=True).remove)
             if after is not None:
-                handle = module.register_forward_hook(leaving(key), with_kwargs=keywords)
+                handle = module.register_forward_hook(leaving(key), with_kwargs=True)
                 hooks.callback(handle.remove)
         yield
 
@@ -72,7 +81,8 @@ def called(model: nn.Module, examples: Tensor) -> list[str]:
     Returns
     -------
     list of str
-        Empty where calls cannot be seen: the network does not take the examples, or is compiled.
+        Empty where calls cannot be seen: the network does not take the examples, is compiled, or uses the
+        weights of layers without calling the layers.
     """
     names: list[str] = []
     kept = [(module, module.training, dict(vars(module))) for module in model.modules()]
@@ -83,6 +93,8 @@ def called(model: nn.Module, examples: Tensor) -> list[str]:
             watched(dict(model.named_modules()), before=lambda name, _: names.append(name)),
         ):
             model.eval()(as_the_model_wants(model, examples).clone())
+        if _uses_others(model, set(names), examples):
+            return []
     except Exception:  # whoever needs a pass will say why there is none
         return []
     finally:
@@ -90,6 +102,26 @@ def called(model: nn.Module, examples: Tensor) -> list[str]:
             module.training = mode
             _put_back_tensors(module, attributes)
     return [name for name in names if name]
+
+
+def _uses_others(model: nn.Module, names: set[str], examples: Tensor) -> bool:
+    """Whether the outputs depend on the weight of a linear layer or convolution that is not called."""
+    own = {name for name, each in model.named_modules() if isinstance(each, nn.MultiheadAttention)}
+    weights = {
+        f"{name}.weight" if name else "weight": module.weight.detach().clone().requires_grad_()
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Convolution)
+        and name not in names
+        and name.rpartition(".")[0] not in own  # attention never calls its last layer, and is called itself
+    }
+    if not weights:
+        return False
+    with torch.enable_grad():
+        outputs = call_with(model, weights, as_the_model_wants(model, examples).clone())
+        if not outputs.requires_grad:
+            return False
+        found = torch.autograd.grad(outputs.sum(), list(weights.values()), allow_unused=True)
+    return any(each is not None for each in found)
 
 
 def _put_back_tensors(module: nn.Module, attributes: Mapping[str, Any]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genbench.base.errors import UsageError, nearest
 
-__all__ = ["ABSENT", "axis_named", "axis_values"]
+__all__ = ["ABSENT", "axis_named", "axis_values", "rounding_faults"]
+
+# Numbers that are no further apart than this, as a share of the larger, differ by rounding only.
+_ROUNDING = 8 * 2.0**-52
 
 ABSENT = "-"
 """The value of a setting on an axis for a component that lacks it: a level like any other."""
@@ -27,6 +31,19 @@ def axis_values(coordinates: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]
     names = dict.fromkeys(name for each in coordinates for name in each)
     columns = {name: [each.get(name, ABSENT) for each in coordinates] for name in names}
     return {name: column for name, column in columns.items() if len(set(column) - {ABSENT}) > 1}
+
+
+def rounding_faults(levels: Mapping[str, Iterable[Any]]) -> list[str]:
+    """A line for each two levels of an axis that differ by rounding only, such as 0.1 + 0.2 and 0.3."""
+    faults = []
+    for name, values in levels.items():
+        numbers = sorted({each for each in values if isinstance(each, float | int)})
+        faults += [
+            f"{name}: {low!r} and {high!r} differ by rounding only; write one of them for both"
+            for low, high in itertools.pairwise(numbers)
+            if isinstance(low + high, float) and 0 < high - low <= _ROUNDING * max(abs(low), abs(high))
+        ]
+    return faults
 
 
 def axis_named(word: str, axes: Iterable[str]) -> str:

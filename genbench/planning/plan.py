@@ -13,7 +13,7 @@ from genbench.base.errors import InvalidInput, UsageError
 from genbench.contract.components import Component
 from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.contract.regularizer import check_composition
-from genbench.planning.axes import axis_values
+from genbench.planning.axes import axis_values, rounding_faults
 from genbench.planning.grid import Alternative, Grid
 from genbench.planning.suite import Suite
 
@@ -216,8 +216,8 @@ def make_plan(
     Raises
     ------
     InvalidInput
-        The grid has more than a million points and no limit is given, or regularizers that cannot stand
-        together.
+        The grid has more than a million points and no limit is given, regularizers that cannot stand
+        together, or two levels of an axis that differ by rounding only.
     UsageError
         A limit below 1, or a shard that does not exist.
     """
@@ -237,6 +237,8 @@ def make_plan(
         if limit is not None and len(unique) >= limit:
             break
     whole = tuple(unique.values())
+    if faults := rounding_faults(axis_values([each.coordinates() for each in whole])):
+        raise InvalidInput(f"suite '{suite.name}': {each}" for each in faults)
     trials = whole if shard is None else whole[shard[0] - 1 :: shard[1]]
     return Plan(suite, trials, whole)
 

@@ -51,6 +51,7 @@ def objective(
         name: parameter
         for name, parameter in folded.named_parameters()
         if parameter.is_floating_point()
+        and parameter.numel()
         and not (fold and name.rpartition(".")[0] in norms)
         and (biases or parameter.ndim > 1)
     }

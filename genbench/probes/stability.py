@@ -7,13 +7,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vmap
+from torch.func import grad, jvp, vmap
 from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
 from genbench.contract.protocol import learning_rate
 from genbench.networks.ambient import twice_differentiable
+from genbench.networks.functional import call_with
 from genbench.networks.hessian import Hessian
 from genbench.networks.lanczos import rejected
 from genbench.networks.objective import Objective
@@ -172,7 +173,7 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
 
     def loss(weights: Tensor, one_input: Tensor, one_target: Tensor) -> Tensor:
         named = dict(zip(objective.names, objective.pieces(weights), strict=True))
-        outputs = functional_call(objective.model, named, (one_input.unsqueeze(0),)).double()
+        outputs = call_with(objective.model, named, one_input.unsqueeze(0)).double()
         if objective.classification:
             return F.cross_entropy(outputs, one_target.unsqueeze(0))
         return (outputs - one_target.double().reshape(outputs.shape)).square().mean()

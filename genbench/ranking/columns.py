@@ -14,13 +14,23 @@ from genbench.ranking.errors import RankingError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["boolean_column", "count_numbers", "is_index", "level_column", "numeric_column"]
+__all__ = [
+    "boolean_column",
+    "count_numbers",
+    "is_index",
+    "level_column",
+    "numeric_column",
+    "same_but_rounding",
+]
 
 INDEX = re.compile(r"Unnamed: [0-9.]+( .*)?|__index_level_[0-9]+__|level_[0-9]+|index|")
 """Names that are given to an index that has none."""
 
 LONGEST = 60
 """Characters of a cell that a message shows."""
+
+ROUNDING = 8 * 2.0**-52
+"""Numbers that are no further apart than this, as a share of the larger, differ by rounding only."""
 
 ABSENT = "-"
 """Level of a setting that a component lacks; an empty cell of an axis counts as that."""
@@ -114,7 +124,8 @@ def boolean_column(column: Any, name: str) -> np.ndarray:
 def level_column(column: Any) -> tuple[np.ndarray, list[Any]]:
     """The levels of an axis, sorted (numbers, then texts), and each row's place among them.
 
-    1, 1.0 and numpy's versions of them are one level. Lists and mappings are compared by content.
+    1, 1.0 and numpy's versions of them are one level, and so are numbers that differ by rounding only. Lists
+    and mappings are compared by content.
 
     Returns
     -------
@@ -122,9 +133,35 @@ def level_column(column: Any) -> tuple[np.ndarray, list[Any]]:
     levels : list
     """
     plain = [_plain(cell) for cell in np.asarray(column, dtype=object)]
-    levels = sorted(set(plain), key=_level_order)
-    place = {level: code for code, level in enumerate(levels)}
+    one_of = {level: group[0] for group in _without_rounding(set(plain)) for level in group}
+    levels = sorted(set(one_of.values()), key=_level_order)
+    codes = {level: code for code, level in enumerate(levels)}
+    place = {level: codes[one] for level, one in one_of.items()}
     return np.array([place[cell] for cell in plain], dtype=np.int64), levels
+
+
+def same_but_rounding(column: Any) -> list[list[float]]:
+    """Groups of numbers in a column that are one level, since rounding alone tells them apart."""
+    groups = _without_rounding({_plain(cell) for cell in np.asarray(column, dtype=object)})
+    return [group for group in groups if len(group) > 1]
+
+
+def _without_rounding(levels: set[Any]) -> list[list[Any]]:
+    """Levels in groups that are one, each with the shortest to write in front: 0.3, 0.30000000000000004."""
+    groups: list[list[Any]] = []
+    for level in sorted(levels, key=_level_order):
+        last = groups[-1][-1] if groups else None
+        if isinstance(level, str) or last is None or not _next_to(last, level):
+            groups.append([level])
+        else:
+            groups[-1].append(level)
+    return [sorted(group, key=lambda level: len(repr(level))) for group in groups]
+
+
+def _next_to(low: float, high: float) -> bool:
+    if isinstance(low, int) and isinstance(high, int):
+        return False
+    return high - low <= ROUNDING * max(abs(low), abs(high)) < np.inf
 
 
 def _plain(cell: Any) -> Any:

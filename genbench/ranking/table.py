@@ -15,6 +15,7 @@ from genbench.ranking.columns import (
     is_index,
     level_column,
     numeric_column,
+    same_but_rounding,
 )
 from genbench.ranking.design import Design
 from genbench.ranking.errors import RankingError, nearest
@@ -182,7 +183,7 @@ def read_table(
         extra={name: numeric_column(table, name) for name in CONTROLS if name in names},
         guessed_axes=guessed,
         has_seed=seed is not None,
-        remarks=(*remarks, *_repeated_rows(table)),
+        remarks=(*remarks, *_rounded_levels(table, levels), *_repeated_rows(table)),
     )
     study = study.take(_canonical_order(study, seed_code))
     return replace(study, keys=_keys(study, seeds))
@@ -279,6 +280,15 @@ def _numeric_columns(
     if others:
         remarks.append(f"Columns not taken for measures: {', '.join(sorted(others))}.")
     return measures, remarks
+
+
+def _rounded_levels(table: pd.DataFrame, axes: Mapping[str, list[Any]]) -> list[str]:
+    return [
+        f"Levels of '{name}' that differ by rounding only, and count as one: {', '.join(map(repr, group))}."
+        for name, levels in axes.items()
+        if any(isinstance(level, float) for level in levels)
+        for group in same_but_rounding(table[name])
+    ]
 
 
 def _repeated_rows(table: pd.DataFrame) -> list[str]:

@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 import genbench
 from genbench.base.constraints import NonNegative
 from genbench.base.errors import NotApplicable
 from genbench.contract.regularizer import Planned, Regularizer, Step
+from genbench.networks.functional import call_with
 from genbench.networks.kinds import BatchNorm
 from genbench.networks.paths import OnlySums, gains, refuse_recurrence
 
@@ -86,7 +86,7 @@ def sum_over_paths(model: nn.Module, like: Tensor) -> Tensor:
     tensors |= {name: each.square() for name, each in gains(model).items()}
     tensors |= _squared_normalizations(model)
     with _evaluating(model), OnlySums():
-        return functional_call(model, tensors, (torch.ones_like(like),)).sum()
+        return call_with(model, tensors, torch.ones_like(like)).sum()
 
 
 def _squared_normalizations(model: nn.Module) -> dict[str, Tensor]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
 import genbench
 from genbench.base.constraints import Count, NonNegative
 from genbench.contract.regularizer import Planned, Regularizer, Step
+from genbench.networks.functional import call_with
 from genbench.networks.kinds import is_batch_norm
 
 __all__ = ["SharpnessAware"]
@@ -100,7 +101,7 @@ class SharpnessAware(Regularizer):
         before = {name: each.detach() for name, each in parameters.items()}
 
         def loss(moved: dict[str, Tensor], one_input: Tensor, one_target: Tensor) -> Tensor:
-            outputs = functional_call(step.model, moved, (one_input.unsqueeze(0),))
+            outputs = call_with(step.model, moved, one_input.unsqueeze(0))
             return step.criterion(outputs, one_target.unsqueeze(0))
 
         def worst(one_input: Tensor, one_target: Tensor) -> dict[str, Tensor]:

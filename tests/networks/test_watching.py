@@ -42,20 +42,40 @@ def test_functions_are_told_key_arguments_and_output(model):
         after=lambda key, given, output: left.append((key, given, output)),
     ):
         outputs = model(INPUTS)
-    assert entered == [("a", (INPUTS,)), ("a", ())]
-    assert [each[:2] for each in left] == [("a", (INPUTS,)), ("a", ())]
+    assert [key for key, _ in entered] == [key for key, *_ in left] == ["a", "a"]
+    assert entered[0][1] == (INPUTS,)
     assert left[1][2] is outputs
     assert torch.equal(outputs, model(INPUTS))
     assert not hooks(model)
 
 
-def test_keywords_are_given_where_asked_for(model):
-    given = []
+def test_what_is_given_by_keywords_is_given_too(model):
+    entered, left = [], []
     with watched(
-        {"a": model.layer}, after=lambda _, each, output: given.append((each, output)), keywords=True
+        {"a": model.layer},
+        before=lambda _, given: entered.append(given),
+        after=lambda _, given, output: left.append((given, output)),
     ):
         model(INPUTS)
-    assert given[1][0] == (given[0][1],)
+    assert entered[1] == left[1][0] == (left[0][1],)
+
+
+def test_what_is_given_by_keywords_is_replaced_too():
+    class Adding(nn.Module):
+        def forward(self, first, *, second):
+            return first + second
+
+    class Calling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add = Adding()
+
+        def forward(self, inputs):
+            return self.add(inputs, second=10 * inputs)
+
+    model = Calling()
+    with watched({"": model.add}, before=lambda _, given: tuple(2 * each for each in given)):
+        assert torch.equal(model(INPUTS), 22 * INPUTS)
 
 
 def test_what_is_returned_takes_the_place(model):

@@ -13,7 +13,7 @@ from genbench.base.errors import InvalidInput, UsageError
 from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
-from genbench.planning.axes import ABSENT, axis_named, axis_values
+from genbench.planning.axes import ABSENT, axis_named, axis_values, rounding_faults
 from genbench.planning.plan import DataFacts, Plan, Trial, make_plan
 from genbench.planning.suite import load_suite
 
@@ -480,3 +480,23 @@ def test_the_last_part_of_an_axis_suffices_where_it_is_unique():
         axis_named("model.widht", axes)
     with pytest.raises(UsageError, match=r"unknown axis 'widht'; did you mean 'model.width'\?"):
         axis_named("widht", axes)
+
+
+def test_levels_that_differ_by_rounding_only_are_refused(plan):
+    words = r"protocol.learning_rate: 0.3 and 0.30000000000000004 differ by rounding only"
+    within = GRID.replace("learning_rate = [0.1, 0.2]", "learning_rate = [0.3, 0.30000000000000004]")
+    assert within != GRID
+    with pytest.raises(InvalidInput, match=words):
+        plan(within)
+
+
+def test_levels_that_differ_are_no_faults_however_near():
+    near = {
+        "a": [0.3, 0.3000001],
+        "b": [1, 2, "-"],
+        "c": [2**60, 2**60 + 1],
+        "d": [0.0, 5e-324],
+        "e": [True, 1.0],
+    }
+    assert rounding_faults(near) == []
+    assert len(rounding_faults({"a": [0.3, 0.1 + 0.2, "none"], "b": [1.0, 1 - 2.0**-53]})) == 2

@@ -446,3 +446,18 @@ def test_a_measure_that_repeats_an_axis_is_said_to():
     board = ranking.rank(table, ["depth", "signal"], axes=["a0", "a1", "a2", "a3"], bootstrap=0)
     assert [row["tracks"] for row in board.rows if row["measure"] == "depth"] == ["a0"]
     assert any("depth (a0)" in note for note in board.notes)
+
+
+def test_levels_that_differ_by_rounding_only_are_one_and_said():
+    table = planted()
+    axes = ["a0", "a1", "a2", "a3"]
+    right = ranking.rank(table.assign(a0=table.a0 * 0.1 + 0.2), ["noise"], axes=axes, bootstrap=0)
+    odd = np.arange(len(table)) % 2 == 0
+    moved = table.a0 * 0.1 + 0.2
+    moved = moved.where(odd, np.nextafter(moved, 9.0))
+    assert moved.nunique() == 2 * table.a0.nunique()
+    found = ranking.rank(table.assign(a0=moved), ["noise"], axes=axes, bootstrap=0)
+    assert found["noise"]["psi"] == right["noise"]["psi"]
+    notes = " ".join(found.notes)
+    assert "Levels of 'a0' that differ by rounding only, and count as one: 0.2" in notes
+    assert "rounding" not in " ".join(right.notes)

@@ -348,3 +348,29 @@ def test_on_cuda(same, precision):
     assert all(each.device.type == "cpu" for each in outcomes[0].final_state.values())
     assert outcomes[0].train_loss == pytest.approx(outcomes[2].train_loss, rel=0.05)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+class Shifting(nn.Module):
+    """Shifts its inputs first, in place or not."""
+
+    def __init__(self, task, inplace):
+        super().__init__()
+        self.body, self.inplace = (
+            nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, task.outputs)),
+            inplace,
+        )
+
+    def forward(self, inputs):
+        if self.inplace:
+            inputs -= 0.5
+            return self.body(inputs)
+        return self.body(inputs - 0.5)
+
+
+def test_a_network_that_works_in_place_trains_as_its_twin_and_leaves_the_data_alone(problem):
+    inputs = problem.inputs.clone()
+    twins = [problem.train(build=partial(Shifting, inplace=inplace)) for inplace in (True, False)]
+    assert torch.equal(problem.inputs, inputs)
+    for name, expected in twins[1].final_state.items():
+        assert torch.equal(twins[0].final_state[name], expected), name
+    assert twins[0].history["train_loss"] == twins[1].history["train_loss"]
