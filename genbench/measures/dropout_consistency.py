@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import torch
@@ -64,7 +62,7 @@ def mc_dropout_variance(
     picked = evenly_spaced(inputs, examples)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     total = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _module_by_module():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for part in picked.split(_TOGETHER):
             with counted(dropouts) as calls:
@@ -81,17 +79,6 @@ def mc_dropout_variance(
                     drawn = [each.softmax(1) for each in drawn]
                 total += torch.stack(drawn).var(0, correction=1).sum()
     return total / len(picked)
-
-
-@contextmanager
-def _module_by_module() -> Iterator[None]:
-    """Inside the block torch's encoder layers call their parts in evaluation mode too, dropout among them."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _thinned(model: nn.Module, rate: float) -> nn.Module:

@@ -22,8 +22,7 @@ from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
 from genbench.networks.precision import widen_where_needed
-from genbench.networks.recomputation import without_recomputation
-from genbench.networks.wrappers import unwrapped
+from genbench.networks.wrappers import unwrapped, without_checkpoints
 
 __all__ = ["as_number", "compute", "device_of"]
 
@@ -138,7 +137,7 @@ class _Engine:
         if not isinstance(inputs, Tensor):
             return
         untouched = ModelGuard(model)
-        with isolated_random_state(0, self._device), ordinary_torch(self._dtype), without_recomputation():
+        with isolated_random_state(0, self._device), ordinary_torch(self._dtype), without_checkpoints():
             in_place = works_in_place(model, inputs)
             untouched.restore()
             if in_place:
@@ -214,7 +213,7 @@ class _Engine:
             with (
                 isolated_random_state(seed, self._device),
                 ordinary_torch(self._dtype),
-                without_recomputation(),
+                without_checkpoints(),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):

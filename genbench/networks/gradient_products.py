@@ -19,6 +19,7 @@ from genbench.networks.kinds import Convolution, is_batch_norm
 from genbench.networks.layer_gradients import Calls, Factors, captured, factors_or_gradients, trained_layers
 from genbench.networks.passes import chunks, forward, require_real_weights
 from genbench.networks.per_example import per_example_gradients
+from genbench.networks.watching import called, watched
 
 __all__ = [
     "common_scale",
@@ -180,9 +181,30 @@ def _layers(model: nn.Module, inputs: Tensor) -> dict[str, nn.Module] | None:
     parameters = [(id(each), each.requires_grad) for each in model.parameters()]
     if model not in _TRIED or _TRIED[model][0] != parameters:
         found = trained_layers(model, inputs[:_TRIED_EXAMPLES])
+        if found is not None and not _see_every_example(model, found, inputs):
+            found = None
         _TRIED[model] = parameters, None if found is None else list(found)
     names = _TRIED[model][1]
     return None if names is None else {name: model.get_submodule(name) for name in names}
+
+
+def _see_every_example(model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor) -> bool:
+    """Whether each layer that is called has a row for each example.
+
+    A pass over all of them tells; it is made where the trial leaves out a layer, as networks do that choose
+    by the example.
+    """
+    tried = set(called(model, inputs[:_TRIED_EXAMPLES]))
+    if not tried or layers.keys() <= tried | {""}:
+        return True
+    rows: list[int] = []
+    with torch.no_grad(), watched(layers, before=lambda _, given: rows.append(len(given[0]))):
+        for part in chunks(inputs, next(model.parameters()).device):
+            count = len(forward(model, inputs[part].clone()))
+            if any(each != count for each in rows):
+                return False
+            rows.clear()
+    return True
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,13 @@ def _with_batches(model: nn.Module, places: list[Place], examples: Tensor | None
             continue
         grown = [axis for axis, pair in enumerate(zip(*sizes, strict=False)) if pair == (2, 3)]
         if not grown:
-            raise NotApplicable(f"what is in '{place.module}' has no row for each example")
+            raise _no_rows(place)
         found.append(replace(place, batch=grown[0]))
     return found
+
+
+def _no_rows(place: Place) -> NotApplicable:
+    return NotApplicable(f"what is in '{place.module}' has no row for each example")
 
 
 def _shapes(model: nn.Module, places: list[Place], examples: Tensor) -> dict[Place, tuple[int, ...]]:
@@ -198,6 +202,11 @@ def altered(
         A hidden layer is no tensor, or is computed several times or never.
     """
     changed: set[Place] = set()
+    examples: int | None = None  # where the pass is one of a part of the network, nobody knows
+
+    def count(_: str, given: tuple[Any, ...]) -> None:
+        nonlocal examples
+        examples = len(given[0])
 
     def first_changed(place: Place, value: Any) -> Any:
         first = value[0] if isinstance(value, tuple) else value
@@ -205,12 +214,15 @@ def altered(
             raise NotApplicable(f"module '{place.module}' yields no tensor")
         if place in changed:
             raise NotApplicable(f"module '{place.module}' is called several times in one pass")
+        if examples is not None and first.shape[place.batch : place.batch + 1] != (examples,):
+            raise _no_rows(place)
         changed.add(place)
         instead = change(place, first.movedim(place.batch, 0)).movedim(0, place.batch)
         return (instead, *value[1:]) if isinstance(value, tuple) else instead
 
     leaving, entering = _sides(model, places)
     with (
+        watched({"": model}, before=count),
         watched(leaving, after=lambda place, _, value: first_changed(place, value)),
         watched(entering, before=first_changed),
     ):

@@ -22,11 +22,20 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 
+from genbench.base.errors import NotApplicable
 from genbench.networks.freezing import require_gradients
 from genbench.networks.passes import forward
 from genbench.networks.watching import watched
 
-__all__ = ["Calls", "Factors", "captured", "factors_or_gradients", "power_sums", "trained_layers"]
+__all__ = [
+    "Calls",
+    "Factors",
+    "RowsMissing",
+    "captured",
+    "factors_or_gradients",
+    "power_sums",
+    "trained_layers",
+]
 
 Calls = list[tuple[Tensor, Tensor]]
 """Of each call of a layer: what entered and the gradient by what left, both with a row for each example."""
@@ -41,6 +50,10 @@ _SHIFTED_CHANNELS = 16
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _KNOWN = (nn.Linear, *_CONVOLUTIONS, *_BATCH_NORMS, nn.LayerNorm, nn.GroupNorm)
+
+
+class RowsMissing(NotApplicable):
+    """A layer sees some of the examples only, or something between examples."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +216,9 @@ def captured(layers: Mapping[str, nn.Module]) -> Iterator[Gradients]:
             if delta is not None:
                 calls.setdefault(name, []).append((entered, delta))
         seen.clear()
+        for name, pairs in calls.items():
+            if any(len(each) != len(outputs) for pair in pairs for each in pair):
+                raise RowsMissing(f"layer '{name}' is not called with a row for each example")
         return calls, [
             torch.zeros_like(parameter) if gradient is None else gradient
             for parameter, gradient in zip(parameters, by_parameters, strict=True)
@@ -333,9 +349,12 @@ def _hold(model: nn.Module, layers: Mapping[str, nn.Module], inputs: Tensor) -> 
         outputs = forward(model, inputs)
         cotangents = torch.zeros_like(outputs)
         cotangents[0] = torch.linspace(1, 2, outputs.shape[1], device=outputs.device)
-        calls, by_parameters = gradients(outputs, cotangents, [each for own in parameters for each in own])
-    if any(len(each) != len(inputs) for pairs in calls.values() for pair in pairs for each in pair):
-        return False
+        try:
+            calls, by_parameters = gradients(
+                outputs, cotangents, [each for own in parameters for each in own]
+            )
+        except RowsMissing:
+            return False
     root = torch.finfo(outputs.dtype).eps ** 0.5
     outputs = outputs.detach()
     if (forward(model, inputs[:1])[0].detach() - outputs[0]).norm() > root * outputs.norm():

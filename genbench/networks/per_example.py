@@ -62,13 +62,16 @@ def per_example_gradients(
         return criterion(outputs, one_target.unsqueeze(0))
 
     gradient = grad_and_value(example_loss)
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        # torch's recurrent kernels have no batching rule, and some fail under vmap.
-        pairs = [gradient(trained, *example) for example in zip(inputs, targets, strict=True)]
-        stacked = {name: torch.stack([each[name] for each, _ in pairs]) for name in trained}
-        return stacked, torch.stack([loss for _, loss in pairs])
-    vectorized = vmap(gradient, in_dims=(None, 0, 0), randomness="different", chunk_size=chunk)
-    return vectorized(trained, inputs, targets)
+    # torch's recurrent kernels have no batching rule, and some fail under vmap.
+    if not any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        vectorized = vmap(gradient, in_dims=(None, 0, 0), randomness="different", chunk_size=chunk)
+        try:
+            return vectorized(trained, inputs, targets)
+        except (NotImplementedError, RuntimeError):
+            pass  # functions of a network's own, and values that decide what it does, fail there too
+    pairs = [gradient(trained, *example) for example in zip(inputs, targets, strict=True)]
+    stacked = {name: torch.stack([each[name] for each, _ in pairs]) for name in trained}
+    return stacked, torch.stack([loss for _, loss in pairs])
 
 
 def _refuse_batch_normalization(model: nn.Module) -> None:

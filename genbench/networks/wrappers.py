@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.utils import checkpoint
 
-__all__ = ["unwrapped"]
+__all__ = ["unwrapped", "without_checkpoints"]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -45,3 +49,35 @@ class _Through(nn.Module):
 
     def forward(self, *given: Any, **named: Any) -> Any:
         return self._modules[self._name](*given, **named)  # type: ignore[misc]
+
+
+@contextmanager
+def without_checkpoints() -> Iterator[None]:
+    """Inside the block ``torch.utils.checkpoint`` keeps activations like any other pass.
+
+    What is computed again in the backward pass calls hooks again and cannot be differentiated twice; the
+    reentrant kind has no gradients where the inputs need none.
+    """
+    with ExitStack() as patches:
+        for name, instead in _DIRECT.items():
+            if hasattr(checkpoint, name):
+                patches.enter_context(patch.object(checkpoint, name, instead))
+        yield
+
+
+class _Direct:
+    @staticmethod
+    def apply(function: Any, preserve: bool, *given: Any) -> Any:
+        return function(*given)
+
+
+def _nothing_around(*given: Any, **named: Any) -> Iterator[None]:
+    yield
+
+
+# What the function calls in torch, by the names of several versions.
+_DIRECT = {
+    "CheckpointFunction": _Direct,
+    "_checkpoint_without_reentrant_generator": _nothing_around,
+    "_checkpoint_without_reentrant_generator_impl": _nothing_around,
+}

@@ -202,8 +202,8 @@ def jacobian_norms(
     def gram(vector: Tensor) -> Tensor:
         step = vector.reshape(point.shape).to(point.dtype)
         with needing_derivatives():
-            (pushed,) = torch.autograd.grad(pulled, covector, step, retain_graph=True)
-        (back,) = torch.autograd.grad(image, point, pushed, retain_graph=True)
+            (pushed,) = torch.autograd.grad(pulled, covector, step, retain_graph=True, materialize_grads=True)
+        (back,) = torch.autograd.grad(image, point, pushed, retain_graph=True, materialize_grads=True)
         return back.reshape(count, -1).double()
 
     size = point[0].numel()

@@ -114,6 +114,24 @@ def test_hidden_layers_have_a_row_for_each_example_wherever_the_network_keeps_th
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
 
 
+def test_hidden_layers_beside_each_other_have_no_influence_on_each_other():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.left, self.right = nn.Linear(6, 5), nn.Linear(5, 3), nn.Linear(5, 3)
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.left(x).tanh() + self.right(x)
+
+    found = interlayer_jacobians(Beside().double(), data()[0], CPU, seeded())
+    norms = dict(zip(found.pairs, found.norms.T, strict=True))
+    assert set(norms) == {(0, 1), (0, 2), (1, 2)}
+    assert not norms[0, 1].any()
+    assert norms[0, 2].all()
+
+
 def test_a_hidden_layer_that_mixes_examples_with_something_else_is_refused():
     class Folded(nn.Module):
         def __init__(self):

@@ -69,6 +69,10 @@ class Animal:
     convert : callable, optional
         From a network of the twin's to one that computes the same; `build` is then the twin's.
     dtype : torch.dtype
+    tolerance : float
+        Of the relative difference of values from the twin's.
+    differs : frozenset of str
+        Measures that are meant to tell the two apart, or whose values are rounding there.
     """
 
     build: Callable[[], nn.Module]
@@ -77,6 +81,7 @@ class Animal:
     twin: str = ""
     convert: Callable[[Any], nn.Module] | None = None
     dtype: torch.dtype = torch.float32
+    tolerance: float = 1e-4
     differs: frozenset[str] = frozenset()
 
     def network(self, seed: int) -> nn.Module:

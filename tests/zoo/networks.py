@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 from zoo import differences, families, sequences, written
@@ -70,10 +71,11 @@ ZOO: Mapping[str, Animal] = {
     "weight norm": _spelled(partial(_in_each_layer, parametrizations.weight_norm), differences.BY_MORE_WEIGHTS),
     "old weight norm": _spelled(partial(_in_each_layer, weight_norm), differences.BY_MORE_WEIGHTS),
     "prepared for quantization": _spelled(written.Quantizable),
+    "traced": _spelled(torch.fx.symbolic_trace),
     "scripted": _spelled(torch.jit.script),
-    "float64": _row(written.mlp, dtype=torch.float64),
+    "float64": _row(written.mlp, twin="mlp", dtype=torch.float64, tolerance=1e-3),
     "bfloat16": _row(written.mlp, dtype=torch.bfloat16),
-    "float16": _row(written.mlp, dtype=torch.float16),
+    "float16": _row(written.mlp, twin="mlp", dtype=torch.float16, tolerance=0.02),
     # Weights that are no free parameters.
     "spectral norm": _row(lambda: _in_each_layer(parametrizations.spectral_norm, written.mlp())),
     "old spectral norm": _row(lambda: _in_each_layer(spectral_norm, written.mlp())),
@@ -84,6 +86,10 @@ ZOO: Mapping[str, Animal] = {
     "only buffers": _row(written.OnlyBuffers),
     "tied": _row(written.Tied),
     "called twice": _row(written.CalledTwice),
+    "adapted": _row(written.adapted),
+    "experts": _row(written.Experts),
+    "all experts": _row(written.Experts, twin="experts", convert=written.AllExperts),
+    "orthogonal": _row(lambda: _in_each_layer(parametrizations.orthogonal, written.mlp())),
     # Layers.
     "linear": _row(written.linear),
     "without biases": _row(written.without_biases),

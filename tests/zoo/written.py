@@ -187,6 +187,57 @@ class CalledTwice(nn.Module):
         return self.head(F.relu(self.layer(F.relu(self.layer(x)))))
 
 
+class Adapted(nn.Module):
+    """A frozen layer with an update of low rank beside it, which alone is trained."""
+
+    def __init__(self, frozen: nn.Linear):
+        super().__init__()
+        self.frozen = frozen.requires_grad_(False)
+        self.down = nn.Linear(frozen.in_features, 2, bias=False)
+        self.up = nn.Linear(2, frozen.out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.frozen(x) + self.up(self.down(x))
+
+
+def adapted() -> nn.Sequential:
+    """The plain network as it is tuned with few parameters."""
+    layers = mlp()
+    return nn.Sequential(Adapted(layers[0]), nn.ReLU(), Adapted(layers[2]), nn.ReLU(), layers[4])
+
+
+class Experts(nn.Module):
+    """Each example goes through the one of three layers that a router chooses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(WIDTH, 3)
+        self.experts = nn.ModuleList([nn.Linear(WIDTH, HIDDEN) for _ in range(3)])
+        self.head = nn.Linear(HIDDEN, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares, chosen = self.router(x).softmax(1).max(1)
+        hidden = x.new_zeros(len(x), HIDDEN)
+        for number, expert in enumerate(self.experts):
+            mine = chosen == number
+            if mine.any():
+                hidden[mine] = shares[mine].unsqueeze(1) * expert(x[mine]).relu()
+        return self.head(hidden)
+
+
+class AllExperts(nn.Module):
+    """The same, computed for all examples."""
+
+    def __init__(self, of: Experts):
+        super().__init__()
+        self.router, self.experts, self.head = of.router, of.experts, of.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares, chosen = self.router(x).softmax(1).max(1)
+        outputs = torch.stack([expert(x) for expert in self.experts], 1).relu()
+        return self.head(shares.unsqueeze(1) * outputs[torch.arange(len(x)), chosen])
+
+
 class Residual(nn.Module):
     """A block whose branch is added by an operation of choice."""
 
