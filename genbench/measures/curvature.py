@@ -125,7 +125,7 @@ def hessian_negative_share(density=_DENSITY) -> Tensor:
 
     φ is the spectral density of the Hessian, see the probe `hessian_density`. The source follows negative
     eigenvalues along training; nothing is claimed of the gap. Of spectra that crowd at zero the quadrature
-    takes some for negative that are not: on small trained networks the share is up to a fifth off that of all
+    takes some for negative that are not: on small networks the share is up to a tenth off that of all
     eigenvalues.
     """
     sizes = density.masses * density.values.abs()

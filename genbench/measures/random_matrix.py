@@ -43,7 +43,8 @@ def ww_mp_softrank(spectra=_SPECTRA, bulks=_BULKS) -> Tensor:
     """Where the bulk of the spectrum ends, over the largest eigenvalue; small where the tail is heavy.
 
     The bulk's variance is that of the eigenvalues in it. WeightWatcher 0.7.7 takes the variance at which the
-    law is nearest to the estimated density of the whole spectrum, spikes included: ``form=program``.
+    law is nearest to the estimated density of the whole spectrum, spikes included: ``form=program``. Of
+    kernels with an even number of places and fewer outputs than inputs it takes N for M, unlike here.
     """
     each = [bulk.edge / float(spectrum[-1]) for bulk, spectrum in zip(bulks, spectra, strict=True)]
     return torch.tensor(each, dtype=torch.float64).mean()

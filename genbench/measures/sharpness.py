@@ -169,8 +169,8 @@ def avg_sharpness(
 ) -> Tensor:  # fmt: skip
     """By how much random noise on the weights raises the training loss on average.
 
-    One direction deviates from the mean by a third of it to all of it: with 80 directions chance is about a
-    tenth of the value, and other implementations with fewer differ by more.
+    One direction deviates from the mean by a third of it to all of it and more: with 80 directions chance is
+    a tenth to a fifth of the value, and other implementations with 20 differ by a third.
 
     Parameters
     ----------

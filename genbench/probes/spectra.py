@@ -1,8 +1,8 @@
 """Spectral norms of the layers, of kernels as matrices or of convolutions as the operators that they are.
 
 Source of the operator view: Sedghi, Gupta & Long 2019, "The singular values of convolutional layers". Their
-Fourier transform is exact for circular padding and stride 1; here the operator is applied as the network
-applies it, at the layer's own input size, stride and padding included.
+Fourier transform, as programs use it, is exact for circular padding and stride 1; the operator is applied as
+the network applies it, at the layer's own input size, stride and padding included, mostly with zeros.
 """
 
 from __future__ import annotations
@@ -13,14 +13,24 @@ from typing import Literal
 import torch
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
+from torch.nn import functional as F
 
 import genbench
 from genbench.networks.layers import Layer, matched
 
-__all__ = ["Kernel", "matrix_norm", "most_stretched", "operator_norm", "spectral_distances", "spectral_norms"]
+__all__ = [
+    "Kernel",
+    "circular_norm",
+    "matrix_norm",
+    "most_stretched",
+    "operator_norm",
+    "spectral_distances",
+    "spectral_norms",
+]
 
-Kernel = Literal["operator", "reshaped"]
-"""A convolution as the linear map that it is, or its kernel as a matrix of shape (out, in · kernel)."""
+Kernel = Literal["operator", "reshaped", "circular"]
+"""A convolution as the linear map that it is; its kernel as a matrix of shape (out, in · kernel); or the map
+that it would be with circular padding, stride and dilation 1."""
 
 # Maps of at most so many inputs are written out as matrices.
 _SMALL = 256
@@ -38,8 +48,11 @@ def spectral_norms(input_shapes, generator, layers=_LAYERS, *, kernel: Kernel = 
 
     Parameters
     ----------
-    kernel : {"operator", "reshaped"}
-        A convolution as the linear map that it is, or its kernel as a matrix of shape (out, in · kernel).
+    kernel : {"operator", "reshaped", "circular"}
+        A convolution as the linear map that it is, with the padding of the network, mostly zeros; its kernel
+        as a matrix of shape (out, in · kernel); or the map that it would be with circular padding and stride
+        and dilation 1, which is what published programs find by Fourier transforms: mostly a little more, and
+        much more where the stride is not 1.
     """
     return torch.stack(
         [_spectral_norm(layer, layer.weight, input_shapes, generator, kernel) for layer in layers]
@@ -54,8 +67,11 @@ def spectral_distances(
 
     Parameters
     ----------
-    kernel : {"operator", "reshaped"}
-        A convolution as the linear map that it is, or its kernel as a matrix of shape (out, in · kernel).
+    kernel : {"operator", "reshaped", "circular"}
+        A convolution as the linear map that it is, with the padding of the network, mostly zeros; its kernel
+        as a matrix of shape (out, in · kernel); or the map that it would be with circular padding and stride
+        and dilation 1, which is what published programs find by Fourier transforms: mostly a little more, and
+        much more where the stride is not 1.
     """
     return torch.stack(
         [
@@ -77,8 +93,32 @@ def _spectral_norm(
         return matrix_norm(weight.flatten(1))
     if layer.module not in shapes:
         raise genbench.NotApplicable(f"layer '{layer.module}' is never applied to an input")
+    if kernel == "circular":
+        return circular_norm(weight, shapes[layer.module])
     start = torch.randn(1, *shapes[layer.module], generator=generator, device=weight.device)
     return operator_norm(convolve, weight, start)
+
+
+def circular_norm(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Norm of a convolution with circular padding and stride 1: the largest of one matrix for each frequency.
+
+    Parameters
+    ----------
+    weight : Tensor, shape (out, in / groups, *kernel)
+    shape : tuple of int
+        Of an input, (in, *size).
+    """
+    sizes = shape[1:]
+    for dim, size in enumerate(sizes, start=2):
+        # A kernel that is larger than the input meets it again.
+        over = -weight.shape[dim] % size
+        padding = [0] * (2 * (weight.ndim - 1 - dim)) + [0, over]
+        weight = F.pad(weight, padding).unflatten(dim, (-1, size)).sum(dim)
+    frequencies = torch.fft.rfftn(weight, dim=tuple(range(2, weight.ndim)))
+    matrices = frequencies.flatten(2).movedim(2, 0).unflatten(1, (shape[0] // weight.shape[1], -1))
+    if not weight.isfinite().all():
+        return weight.new_tensor(torch.nan)
+    return torch.linalg.matrix_norm(matrices, ord=2).max()
 
 
 def matrix_norm(matrix: Tensor) -> Tensor:

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from genbench.probes.layers import folded_model, input_shapes, layers
-from genbench.probes.spectra import matrix_norm, operator_norm, spectral_distances, spectral_norms
+from genbench.probes.spectra import (
+    circular_norm,
+    matrix_norm,
+    operator_norm,
+    spectral_distances,
+    spectral_norms,
+)
 
 
 def dense_norm(linear, shape):
@@ -68,6 +74,27 @@ def test_a_circular_convolution_agrees_with_the_fourier_transform():
     expected = torch.linalg.svdvals(transform).max()
     found = norms_of(nn.Sequential(convolution, nn.Flatten()), torch.zeros(1, 3, *size, dtype=torch.float64))
     torch.testing.assert_close(found[0], expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("size", [(5, 6), (4, 2)], ids=["small kernel", "kernel wraps around"])
+@pytest.mark.parametrize("name", ["padded", "strided", "dilated", "grouped", "depthwise", "pointwise"])
+def test_the_circular_norm_is_that_of_the_circulant_matrix(name, size):
+    torch.manual_seed(0)
+    given = CONVOLUTIONS[name]().double()
+
+    def circular(x):
+        wrapped = x.repeat(1, 1, 5, 5)[..., 2 * size[0] :, 2 * size[1] :]
+        out = nn.functional.conv2d(wrapped, given.weight, groups=given.groups)
+        return out[..., : size[0], : size[1]]
+
+    with torch.no_grad():
+        expected = dense_norm(circular, (given.in_channels, *size))
+        zero = torch.zeros(1, given.in_channels, 9, 9, dtype=torch.float64)
+        assert circular_norm(given.weight, (given.in_channels, *size)).item() == pytest.approx(
+            expected.item()
+        )
+        found = norms_of(nn.Sequential(given, nn.Flatten()), zero, kernel="circular")
+        assert found.item() == pytest.approx(circular_norm(given.weight, zero.shape[1:]).item())
 
 
 def test_reshaped_kernels_and_linear_layers_are_matrices():
