@@ -264,7 +264,7 @@ def test_a_variant_with_wrong_settings_is_invalid_input(host):
 
 def test_every_suite_has_name_version_and_title(host):
     found = {each["name"]: each for each in rows(host, "suites")}
-    assert found["digits"]["version"] == 1
+    assert found["digits"]["version"] == 2
     assert all(each["title"] for each in found.values())
 
 
