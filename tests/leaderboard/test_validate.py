@@ -183,8 +183,8 @@ def test_the_frozen_copy_of_every_built_in_suite_is_that_suite():
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        (1, "suite.toml: is not version 1 of suite 'digits': it differs in"),
-        (99, "suite.toml: is version 99 of suite 'digits'; installed is version 1"),
+        (2, "suite.toml: is not version 2 of suite 'digits': it differs in"),
+        (99, "suite.toml: is version 99 of suite 'digits'; installed is version 2"),
     ],
 )
 def test_an_entry_that_goes_by_another_suites_name_is_refused(entry, version, said):
