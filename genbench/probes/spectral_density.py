@@ -29,8 +29,10 @@ _OWN_OBJECTIVE = genbench.need(
 _KRYLOV = genbench.need("hessian_krylov", shared=("steps", "fold", "biases", "examples"))
 _SEEDS = genbench.need("direction_seeds", draws=genbench.setting("draws"))
 
-# Of a basis that is continued for the density alone; large networks have none to spare.
-_KEPT_BYTES = 2 * 2**30
+# Weights up to which a density takes all the products that its settings name. A product costs in proportion
+# to the weights: larger networks get in proportion fewer of them, but never fewer than the least.
+_FREE = 2_000
+_LEAST = 12
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,16 @@ def hessian_density(
     draws : int
         Random vectors by which the density of the rest is estimated.
     points : int
-        Products with the Hessian for each.
+        Products with the Hessian for each, in networks of up to 2,000 weights; in larger ones in proportion
+        fewer, 12 at least.
     further : int
-        Dimensions by which the Krylov space is continued first, as far as it fits in two GiB: the more of a
-        spectrum is known, the less is left to chance.
+        Dimensions by which the Krylov space is continued first, likewise: the more of a spectrum is known,
+        the less is left to chance.
     """
     size = len(objective.weights)
     hessian = Hessian(objective)
-    room = _KEPT_BYTES // (size * objective.weights.element_size())
-    steps = max(len(krylov.values), min(len(krylov.values) + further, room))
+    share = min(1.0, _FREE / size)
+    steps = len(krylov.values) + round(share * further)
     krylov = lanczos(hessian.product, torch.zeros_like(objective.weights), steps, generator, krylov)
     known = len(krylov.values)
     values, masses = [krylov.values], [torch.full_like(krylov.values, 1 / size)]
@@ -96,7 +99,7 @@ def hessian_density(
     def product(vector: Tensor) -> Tensor:
         return rejected(hessian.product(rejected(vector, krylov.basis)[0]), krylov.basis)[0]
 
-    points = min(points, size - known)
+    points = min(max(round(share * points), min(points, _LEAST)), size - known)
     orders = range(max(1, (points + 1) // 2), points + 1)
     for seed in seeds:
         start, _ = rejected(normal_direction(seed, objective.weights), krylov.basis)

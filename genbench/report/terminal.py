@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["print_alternatives", "print_ranking", "print_rows", "print_sections"]
 
 # Wide enough for the ranking where the output is a file or a pipe, whose width nobody knows.
-PIPE_WIDTH = 140
+PIPE_WIDTH = 160
 
 
 def _console() -> Console:
