@@ -80,7 +80,9 @@ def standing(
         better, narrower = surely_better(oriented[pool], known)
         if known is not None:
             found = rerun(oriented[pool], known, seed)
-            columns = (sign[pool] * found.expected, found.best, found.among_best)
+            unknown = np.full(len(pool), np.nan)  # of the few that are ranked apart nobody asks for the best
+            chances = (unknown, unknown) if apart[pool].any() else (found.best, found.among_best)
+            columns = (sign[pool] * found.expected, *chances)
             reruns |= {int(place): each for place, *each in zip(pool, *columns, strict=True)}
         low, high = rank_bounds(better)
         ranks |= {int(place): (int(a), int(b)) for place, a, b in zip(pool, low, high, strict=True)}

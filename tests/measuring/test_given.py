@@ -42,7 +42,6 @@ def read_only():
         pd.DataFrame(VALUES, index=list("wxyz")), pd.DataFrame(VALUES).astype("Float32"),
         ByArray(), ByDlpack(), torch.from_numpy(VALUES.copy()).to_sparse(),
     ],
-    ids=str,
 )  # fmt: skip
 def test_arrays_of_any_kind_are_read(given):
     assert torch.equal(as_tensor("inputs", given).float(), torch.from_numpy(VALUES.copy()))
