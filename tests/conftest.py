@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run side by side, one process to a core: threads of their own would wait for each other. Torch and
+    # the programs that tests start read this when they are imported, which is later.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 if TYPE_CHECKING:
     from declared import Plugin
 
