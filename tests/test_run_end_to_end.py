@@ -31,8 +31,10 @@ def trained_now(run: Ended) -> int:
     return int(found.group(1))
 
 
-def start_and_wait_for_a_fit(suite: Path, folder: Path, mark: str, workers: int = 2) -> subprocess.Popen[str]:
-    process = start("run", "--suite", suite, "--out", folder, "--workers", workers, mark=mark)
+def start_and_wait_for_a_fit(
+    suite: Path, folder: Path, mark: str, workers: int = 2, *further: str
+) -> subprocess.Popen[str]:
+    process = start("run", "--suite", suite, "--out", folder, "--workers", workers, *further, mark=mark)
     wait_until(lambda: fit_files(folder) or process.poll() is not None, "the first fit is on disk")
     return process
 
@@ -50,7 +52,8 @@ def assert_only_whole_records(folder: Path) -> None:
 def test_an_interrupted_run_leaves_whole_records_and_no_worker_and_says_how_to_go_on(
     number, cache, tiny_suite, tmp_path
 ):
-    process = start_and_wait_for_a_fit(tiny_suite, tmp_path / "run", mark := f"{tmp_path}", workers=1)
+    many = ("--set", "seeds=60")  # so many that they are not over before the signal arrives
+    process = start_and_wait_for_a_fit(tiny_suite, tmp_path / "run", mark := f"{tmp_path}", 1, *many)
     process.send_signal(number)
     run = ended(process)
     assert run.code == 130, run.err

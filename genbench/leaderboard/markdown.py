@@ -25,7 +25,7 @@ NUMBERS = frozenset(
 ) | {"rerun", "top 5", "τ", "ms", "mean", "between", "worst"}
 """Columns that are aligned to the right."""
 
-FIRST = 15
+FIRST = 10
 """Rows of the summary over suites that are not folded away."""
 
 SHOWN = 30

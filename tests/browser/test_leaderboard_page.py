@@ -9,7 +9,9 @@ import pytest
 from reports import DIRECTIONS, LEVELS, invented
 
 from genbench import ranking
+from genbench.leaderboard.across import Ranked, across
 from genbench.leaderboard.page import as_page
+from genbench.ranking.resampling import INTERVALS
 from genbench.report.standing import standing
 
 pytestmark = pytest.mark.browser
@@ -42,19 +44,30 @@ def table(name: str, **changed: Any) -> dict[str, Any]:
         "suite": name, "version": 1, "identity": name.encode().hex().ljust(32, "0"), "title": TAKEN, "own": True,
         "superseded": "", "entries": [entry("of-alice")], "refused": {}, "notes": [TAKEN], "below": [],
         "measures": dict.fromkeys(DIRECTIONS, known),
-        "targets": {
-            target: {**standing(board), "apart_with_four_times": board.summary["pairs"]["apart_with_four_times"]}
-            for target, board in boards.items()
-        },
+        "targets": {target: standing(board) for target, board in boards.items()},
     }  # fmt: skip
     return described | changed
+
+
+def over_suites() -> dict[str, Any] | None:
+    """The summary over two suites, one of them with a name that must not be taken for markup."""
+    boards = [
+        ranking.rank(
+            invented(), list(DIRECTIONS), "gap", axes=list(LEVELS), directions=DIRECTIONS, bootstrap=20,
+            statistics=["psi"], held_out=["held"], interval=interval,
+        )
+        for interval in INTERVALS
+    ]  # fmt: skip
+    return across(
+        [Ranked(name, (name,), "gap", board) for name, board in zip((TAKEN, "two"), boards, strict=True)]
+    )
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = table("small")
     for board in small["targets"].values():
-        board["apart"] = 0
+        board |= {"apart": 0, "apart_with_four_times": 1}
     below = {
         **entry("half", badge="self-reported"),
         "reasons": ["12 of 24 points of the grid"],
@@ -62,7 +75,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     tables = [table("large", below=[below | entry("half")]), small]
     path = tmp_path_factory.mktemp("leaderboard") / "index.html"
-    path.write_text(as_page({"tables": tables}), encoding="utf-8")
+    content = {"across": over_suites(), "tables": tables}
+    path.write_text(as_page(content), encoding="utf-8")
     return path
 
 
@@ -76,12 +90,14 @@ def ranked(page: Any) -> list[str]:
     return page.locator("table.board").first.locator("tbody.ranked tr:visible th").all_inner_texts()
 
 
-def test_the_first_screen_says_which_tables_are_too_small(page):
-    rows = page.locator("table.suites tbody tr")
+def test_the_first_screen_has_the_answer_over_all_suites_and_the_head_says_which_are_too_small(page):
+    first = page.locator("#across tbody tr").first
+    assert "good" in first.inner_text()
+    assert first.bounding_box()["y"] < 900
+    rows = page.locator("header table.suites tbody tr")
     assert rows.count() == 2
     assert "ranked" in rows.nth(0).inner_text()
-    verdict = rows.nth(1).get_by_text("too small to rank")
-    assert verdict.bounding_box()["y"] < 900
+    assert rows.nth(1).get_by_text("too small to rank").is_visible()
     assert page.locator(".warning:visible").count() == 1
 
 
@@ -115,7 +131,7 @@ def test_incomplete_entries_stand_below_with_their_reasons(page):
 def test_what_entries_brought_in_is_shown_as_text(page):
     assert page.title() == "Generalization measures, ranked · genbench"
     assert page.locator("img").count() == 0
-    assert TAKEN in page.locator("p.lede").first.inner_text()
+    assert TAKEN in page.locator("section[id^=suite-] p.lede").first.inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (1280, "dark")])

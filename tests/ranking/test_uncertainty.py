@@ -252,3 +252,12 @@ def test_variances_over_configurations_are_not_smaller_than_over_retraining():
         assert (both.uncertainty[column].variance >= seeds.uncertainty[column].alone.variance).all()
         wider = both.uncertainty[column].variance - seeds.uncertainty[column].variance
         assert (wider > -1e-12).all()
+
+
+def test_seeds_may_be_texts():
+    table = planted(seeds=3)
+    named = table.assign(seed=table["seed"].map({0: "one", 1: "three", 2: "two"}))
+    boards = [ranking.rank(each, axes=["a0", "a1", "a2", "a3"], bootstrap=20) for each in (table, named)]
+    for row in boards[0].rows:
+        for column in ("psi", "psi_se"):
+            assert boards[1][row["measure"]][column] == pytest.approx(row[column])
