@@ -152,6 +152,11 @@ def test_training_is_the_same_every_time(host):
 
 
 @pytest.mark.slow
+SEARCHED = {"geometric_margin": 1e-4}
+"""Least of many points met on a way along a boundary with kinks: where rounding sends the way to the other side
+of one, the point found differs in its fifth digit."""
+
+
 def test_the_whole_battery_holds_still_where_it_must(host):
     """Under permutations, in small batches and in single precision nothing moves, chance aside."""
     _, found = audit(select("all", host), host, architectures={})
@@ -162,5 +167,6 @@ def test_the_whole_battery_holds_still_where_it_must(host):
         for network, each in entry["networks"].items()
         for change in still
         if each.get("changes", {}).get(change, {}).get("verdict") == "moves"
+        and abs(each["changes"][change]["change"]) > SEARCHED.get(name, 0.0)
     }
     assert moved == set()
