@@ -151,12 +151,12 @@ def test_training_is_the_same_every_time(host):
     assert first.roots["snapshots"]
 
 
-@pytest.mark.slow
 SEARCHED = {"geometric_margin": 1e-4}
 """Least of many points met on a way along a boundary with kinks: where rounding sends the way to the other side
 of one, the point found differs in its fifth digit."""
 
 
+@pytest.mark.slow
 def test_the_whole_battery_holds_still_where_it_must(host):
     """Under permutations, in small batches and in single precision nothing moves, chance aside."""
     _, found = audit(select("all", host), host, architectures={})
