@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +13,7 @@ from genbench.base.errors import UsageError
 from genbench.cli import options
 
 if TYPE_CHECKING:
-    from genbench.ranking import Across, Board
+    from genbench.ranking import Board
 
 __all__ = ["Source", "print_across"]
 
@@ -51,42 +52,30 @@ def print_across(
     sources: Mapping[Path, Source], target: str, given: Mapping[str, Any], form: str | None
 ) -> None:
     """Rank each source alone, and print the summary."""
-    from genbench.ranking import rank_across
+    from genbench.ranking.across import of_same_data, rank_across
     from genbench.report.terminal import print_rows
 
     if form == "latex":
         raise UsageError("several runs have no --latex form; they have text, --json, --csv and --markdown")
     named = _names(sources)
     boards = {name: source.rank(target, **given) for name, source in named.items()}
-    by_data: dict[str, list[str]] = {}
-    for name, source in named.items():
-        if source.data:
-            by_data.setdefault(source.data, []).append(name)
-    # Suites that are all of one data set would weigh as one suite, of which there is no summary.
-    same = [group for group in by_data.values() if 1 < len(group) < len(named)]
-    found = rank_across(boards, same)
-    notes = [*found.notes, *_versions(named)]
+    found = rank_across(boards, of_same_data({name: source.data for name, source in named.items()}))
+    found = replace(found, notes=[*found.notes, *_versions(named)])
     if form == "csv":
-        for note in notes:
+        for note in found.notes:
             options.warn(note)
         click.echo(found.to_csv(), nl=False)
     elif form == "json":
-        options.echo_encoded(_with(found, notes).to_json())
+        options.echo_encoded(found.to_json())
     elif form == "markdown":
-        click.echo(_with(found, notes).to_markdown(), nl=False)
+        click.echo(found.to_markdown(), nl=False)
     else:
         click.echo(f"{len(boards)} suites: which measure predicts the {target}?")
         header, cells = found.printed()
         print_rows(header, cells, right=header[1:])
         click.echo(f"{found.pairs['apart']} of {found.pairs['all']} pairs of measures are told apart.")
-        for note in notes:
+        for note in found.notes:
             click.echo(f"note: {note}")
-
-
-def _with(found: Across, notes: list[str]) -> Across:
-    from dataclasses import replace
-
-    return replace(found, notes=notes)
 
 
 def _names(sources: Mapping[Path, Source]) -> dict[str, Source]:

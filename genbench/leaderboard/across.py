@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genbench.ranking import rank_across
+from genbench.ranking.across import of_same_data, rank_across
 
 if TYPE_CHECKING:
     from genbench.ranking import Board
@@ -46,10 +46,7 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
     chosen = {each.suite: each for each in ranked if each.target == target}
     if len(chosen) < 2:
         return None
-    by_data: dict[tuple[str, ...], list[str]] = {}
-    for name, each in chosen.items():
-        by_data.setdefault(each.data, []).append(name)
-    same = [group for group in by_data.values() if 1 < len(group) < len(chosen)]
+    same = of_same_data({name: each.data for name, each in chosen.items()})
     found = rank_across({name: each.board for name, each in chosen.items()}, same)
     return {
         "target": found.target,

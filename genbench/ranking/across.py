@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from genbench.ranking.board import Board, markdown_table, strict
+from genbench.ranking.board import Board, markdown_table, rank_text, strict
 from genbench.ranking.errors import RankingError
 from genbench.ranking.ordering import orientation
 from genbench.ranking.random_effects import Summary, summarize
 from genbench.ranking.rank_ranges import rank_bounds
 
-__all__ = ["Across", "rank_across"]
+__all__ = ["Across", "of_same_data", "rank_across"]
 
 PREDICTOR = "hyperparameters"
 """The control that every measure should beat: it knows the settings of the grid and no network."""
@@ -88,11 +88,10 @@ class Across:
         return header, [self._cells(row) for row in self.rows]
 
     def _cells(self, row: Mapping[str, Any]) -> list[str]:
-        low, high = row["rank_low"], row["rank_high"]
         interval = "" if _absent(row["mean_low"]) else f"[{row['mean_low']:+.2f}, {row['mean_high']:+.2f}]"
         return [
             row["measure"],
-            "–" if low is None else f"{low}" if low == high else f"{low}–{high}",
+            rank_text({**row, "held_out": False}),
             _signed(row["mean"]),
             interval,
             "" if _absent(row["between"]) else f"{row['between']:.2f}",
@@ -139,7 +138,7 @@ def rank_across(boards: Mapping[str, Board], same_data: Sequence[Sequence[str]] 
                 f"of {first.target}; give all the same"
             )
     units = _units(suites, same_data)
-    names = sorted({row["measure"] for board in boards.values() for row in _ranked(board)})
+    names = sorted({row["measure"] for board in boards.values() for row in board.ranked()})
     scores = np.full((len(suites), len(names)), np.nan)
     variances = np.full((len(suites), len(names), len(names)), np.nan)
     own = np.full(scores.shape, np.nan)
@@ -164,6 +163,23 @@ def rank_across(boards: Mapping[str, Board], same_data: Sequence[Sequence[str]] 
     )
 
 
+def of_same_data(data: Mapping[str, Any]) -> list[list[str]]:
+    """The suites that use the same data, where they are several but not all.
+
+    Suites that are all of one data set would weigh as one suite, of which there is no summary.
+
+    Parameters
+    ----------
+    data : mapping
+        Suite to what tells data sets apart; empty where it is not known.
+    """
+    groups: dict[Any, list[str]] = {}
+    for name, each in data.items():
+        if each:
+            groups.setdefault(each, []).append(name)
+    return [group for group in groups.values() if 1 < len(group) < len(data)]
+
+
 def _units(suites: Sequence[str], same_data: Sequence[Sequence[str]]) -> list[list[int]]:
     """Positions of the suites, those of the same data together."""
     unknown = sorted({name for group in same_data for name in group} - set(suites))
@@ -174,25 +190,15 @@ def _units(suites: Sequence[str], same_data: Sequence[Sequence[str]]) -> list[li
     return sorted([*units, *([place] for place in range(len(suites)) if place not in together)])
 
 
-def _ranked(board: Board) -> list[dict[str, Any]]:
-    return [row for row in board.rows if row["rank_low"] is not None and not row["held_out"]]
-
-
 def _fill(board: Board, names: list[str], scores: np.ndarray, own: np.ndarray, variances: np.ndarray) -> None:
     """Oriented scores of one board, their variances and those of their differences, by the common names."""
-    rows = _ranked(board)
-    places = np.array([names.index(row["measure"]) for row in rows])
-    signs = np.array([orientation(board.rank_by, row["direction"]) for row in rows])
-    scores[places] = signs * np.array([row[board.rank_by] for row in rows])
-    if board.uncertainty is None:
-        own[places], variances[np.ix_(places, places)] = 0.0, 0.0
-        return
-    among = np.array([board.columns.index(row["measure"]) for row in rows])
-    every = np.zeros(len(board.columns))
-    every[among] = signs
-    oriented = board.uncertainty.oriented(every, among)
-    own[places] = oriented.variance
-    variances[np.ix_(places, places)] = oriented.differences()[0]
+    places = np.array([names.index(row["measure"]) for row in board.ranked()], dtype=np.int64)
+    scores[places], uncertainty = board.oriented(board.rank_by)
+    among = np.ix_(places, places)
+    if uncertainty is None:
+        own[places], variances[among] = 0.0, 0.0
+    else:
+        own[places], variances[among] = uncertainty.variance, uncertainty.differences()[0]
 
 
 def _merged(

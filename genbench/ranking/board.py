@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from genbench.ranking.why import axis_verdicts
 
 if TYPE_CHECKING:
@@ -75,6 +77,27 @@ class Board:
             if row["measure"] == measure:
                 return row
         raise KeyError(measure)
+
+    def ranked(self) -> list[dict[str, Any]]:
+        """The rows that are ranked among all: held-out measures and those without a rank left out."""
+        return [row for row in self.rows if row["rank_low"] is not None and not row["held_out"]]
+
+    def oriented(self, column: str) -> tuple[np.ndarray, Uncertainty | None]:
+        """A column of `ranked`, turned so that larger is better, and the uncertainty of the scores likewise.
+
+        The column is the one ranked by, or what to expect of it on a rerun.
+        """
+        from genbench.ranking.ordering import orientation
+
+        rows = self.ranked()
+        signs = np.array([orientation(self.rank_by, row["direction"]) for row in rows])
+        values = signs * np.array([row[column] for row in rows])
+        if self.uncertainty is None:
+            return values, None
+        places = np.array([self.columns.index(row["measure"]) for row in rows], dtype=np.int64)
+        every = np.zeros(len(self.columns))
+        every[places] = signs
+        return values, self.uncertainty.oriented(every, places)
 
     def why(self, measure: str) -> list[dict[str, Any]]:
         """On which axes a measure wins, on which it is reversed: see `genbench.ranking.why.axis_verdicts`."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from genbench.ranking.board import Board
 from genbench.ranking.errors import RankingError
-from genbench.ranking.ordering import orientation
 from genbench.ranking.uncertainty import student_quantile
 
 __all__ = ["expected_apart", "outlook"]
@@ -69,15 +68,12 @@ def expected_apart(board: Board, seeds: float, configurations: float) -> int:
         raise RankingError("one seed does not tell what more seeds would do; train two or more")
     from scipy.special import ndtr
 
-    rows = [row for row in board.rows if row["rank_low"] is not None and not row["held_out"]]
-    if len(rows) < 2:
+    if len(board.ranked()) < 2:
         raise RankingError("fewer than two measures are ranked; there are no pairs to tell apart")
-    places = np.array([board.columns.index(row["measure"]) for row in rows])
-    signs = np.zeros(len(board.columns))
-    signs[places] = [orientation(board.rank_by, row["direction"]) for row in rows]
-    scores = signs[places] * np.array([row["expected"] for row in rows])
-    variance, freedom = board.uncertainty.oriented(signs, places).differences(seeds, configurations)
-    above = np.triu_indices(len(rows), 1)
+    scores, uncertainty = board.oriented("expected")
+    assert uncertainty is not None
+    variance, freedom = uncertainty.differences(seeds, configurations)
+    above = np.triu_indices(len(scores), 1)
     error = np.sqrt(variance[above])
     distance = np.abs(scores[:, None] - scores[None, :])[above]
     reach = student_quantile(freedom[above])
