@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -24,9 +23,18 @@ def canonical_json(content: Any) -> str:
 
 
 def _normal(content: Any) -> Any:
+    kind = type(content)  # the plain types first: records are large, and each is sealed by this
+    if kind is str or kind is int or kind is bool or content is None:
+        return content
+    if kind is float:
+        return int(content) if content.is_integer() else content
+    if kind is dict:
+        return {str(key): _normal(value) for key, value in content.items()}
+    if kind is list:
+        return [_normal(each) for each in content]
     if isinstance(content, Enum):
         return content.value
-    if isinstance(content, float) and content.is_integer() and math.isfinite(content):
+    if isinstance(content, float) and content.is_integer():
         return int(content)
     if isinstance(content, Mapping):
         return {str(key): _normal(value) for key, value in content.items()}

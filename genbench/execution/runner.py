@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from genbench.base.canonical import digest
 from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
@@ -19,6 +20,7 @@ from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
 from genbench.planning.plan import Plan, Trial, sees_other_examples
 from genbench.runs.environment import now
+from genbench.runs.index import Index, signature
 from genbench.runs.run import Summary
 from genbench.runs.store import Folder, StoredFit
 
@@ -103,6 +105,7 @@ class Runner:
         self._given_up: dict[str, dict[str, str]] = {}
         self._retried: set[tuple[str, str]] = set()
         self._whole: set[str] = set()
+        self._sound: dict[str, str] = {}
         self._summary = Summary(trials=len(plan.trials))
         self._configurations: dict[str, list[str]] = {}
         for each in plan.whole:
@@ -113,12 +116,15 @@ class Runner:
         self._second = _Pass("second pass", tuple(each for each in measures if each in together), True)
         self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
         self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
+        self._battery_digest = digest([sorted(self._identities.items()), self._second.measures])
+        self._index = Index(folder.path)
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *fault: object) -> None:
         self._executor.close()
+        self._index.close()
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
@@ -129,7 +135,7 @@ class Runner:
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
         """What the first pass will do, as it was before anything ran."""
-        jobs = [(each, self._job(each, self._first)) for each in self._plan.trials]
+        jobs = [(each, self._job(each, self._first)) for each in self._unfinished]
         return [(trial, job) for trial, job in jobs if job is not None]
 
     def run(self) -> Summary:
@@ -146,7 +152,7 @@ class Runner:
             self._observers.tell("genbench_run_started", run=run)
             self._work(locks, self._first, waiting)
             if self._second.measures:
-                left = [each for each in self._plan.trials if self._job(each, self._second) is not None]
+                left = [each for each in self._unfinished if self._job(each, self._second) is not None]
                 self._work(locks, self._second, left)
                 self._say_who_waits()
             self._folder.clear_damaged()
@@ -220,18 +226,54 @@ class Runner:
             self._whole.add(key)
         return stored
 
+    def _is_stored(self, key: str) -> bool:
+        """Whether there is a sound fit of a key; its files are read again only where they changed."""
+        sign = self._fit_signature(key)
+        if sign and self._sound.get(key) == sign:
+            return True
+        if self._stored(key) is None:
+            return False
+        self._sound[key] = sign
+        return True
+
+    def _fit_signature(self, key: str) -> str:
+        return signature(self._folder.fit_folder(key), ("",))
+
+    @cached_property
+    def _unfinished(self) -> list[Trial]:
+        """The trials but those of configurations of which a command before found nothing missing.
+
+        That counts while their files are what they were, and the fits to compare them with the same.
+        """
+        complete = self._index.complete()
+        mine = {each.key for each in self._plan.trials}
+        finished: set[str] = set()
+        for keys in self._configurations.values() if complete else ():
+            signs = {each: signature(self._folder.fit_folder(each)) for each in keys}
+            there = [each for each in keys if signs[each]]
+            asked = self._asked_of(there)
+            if mine.isdisjoint(set(keys) - set(there)) and all(
+                complete.get(each) == (signs[each], asked) for each in there
+            ):
+                finished.update(there)
+        return [each for each in self._plan.trials if each.key not in finished]
+
+    def _asked_of(self, there: Sequence[str]) -> str:
+        """What is asked of the fits of one configuration: the battery, and those that are compared."""
+        return digest([self._battery_digest, sorted(there)])
+
     def _siblings(self, trial: Trial) -> list[str]:
         """The fits of the same configuration with other seeds, in this folder and of the whole suite."""
         keys = self._configurations[trial.configuration]
-        return [each for each in keys if each != trial.key and self._stored(each) is not None]
+        return [each for each in keys if each != trial.key and self._is_stored(each)]
 
     def _waits_for(self, trial: Trial) -> list[str]:
         """Fits of the same configuration that are still to be trained, by this command or another one."""
         keys = self._configurations[trial.configuration]
-        return [each for each in keys if self._stored(each) is None and self._folder.failure(each) is None]
+        return [each for each in keys if not self._is_stored(each) and self._folder.failure(each) is None]
 
     def _say_who_waits(self) -> None:
-        waiting = sum(bool(self._waits_for(each)) for each in self._plan.trials)
+        waiting = sum(bool(self._waits_for(each)) for each in self._unfinished)
         if waiting:
             self._progress.say(
                 f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
@@ -366,8 +408,10 @@ class Runner:
     def _take_stock(self) -> Summary:
         summary = self._summary
         measures = [*self._first.measures, *self._second.measures]
-        for trial in self._plan.trials:
+        complete = []
+        for trial in self._unfinished:
             key = trial.key
+            sign = signature(self._folder.fit_folder(key))
             if self._stored(key) is None:
                 failure = self._folder.failure(key)
                 if failure is not None:
@@ -377,7 +421,14 @@ class Runner:
                 continue
             siblings = self._siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
-            for name, value in self._folder.measured(key, wanted).values.items():
+            values = self._folder.measured(key, wanted).values
+            for name, value in values.items():
                 if Status(value["status"]).is_fault:
                     summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
+            if len(values) == len(wanted) and not any(
+                Status(each["status"]).is_fault for each in values.values()
+            ):
+                complete.append((key, sign, self._asked_of([key, *siblings])))
+        if complete:
+            self._index.add_complete(complete)
         return summary

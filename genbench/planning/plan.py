@@ -44,6 +44,10 @@ class Chosen:
         source = component.source_hash if component.keyed_by_source else ""
         return cls(component.full_name, component.version, dict(settings), source)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; the settings are a copy, what is in them is not."""
+        return {**vars(self), "settings": dict(self.settings)}
+
 
 @dataclass(frozen=True)
 class DataFacts:
@@ -86,13 +90,13 @@ class Trial:
     def _determining(self) -> dict[str, Any]:
         return {
             "dataset": {
-                **asdict(self.dataset),
+                **self.dataset.as_dict(),
                 "splits": _without(NEUTRAL_SPLITS, self.splits),
                 "checksum": self.checksum,
             },
-            "model": asdict(self.model),
-            "protocol": {**asdict(self.protocol), "settings": _without(NEUTRAL, self.protocol.settings)},
-            "regularizers": [asdict(each) for each in self.regularizers],
+            "model": self.model.as_dict(),
+            "protocol": {**self.protocol.as_dict(), "settings": _without(NEUTRAL, self.protocol.settings)},
+            "regularizers": [each.as_dict() for each in self.regularizers],
             "trainer": {"version": TRAINER_VERSION, "threads": self.threads},
         }
 
@@ -140,7 +144,17 @@ class Trial:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for records and workers; `from_dict` reads it back."""
-        return asdict(self)
+        return {
+            "dataset": self.dataset.as_dict(),
+            "splits": dict(self.splits),
+            "checksum": self.checksum,
+            "task": asdict(self.task),
+            "model": self.model.as_dict(),
+            "protocol": self.protocol.as_dict(),
+            "regularizers": [each.as_dict() for each in self.regularizers],
+            "seed": self.seed,
+            "threads": self.threads,
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Trial:

@@ -3,74 +3,23 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from genbench.base.outcomes import COMMON_TARGETS, GAPS, NORMALIZED_LOSSES, RESULTS
-from genbench.base.values import Status
 from genbench.host.settings import split_at_commas
 from genbench.planning.axes import ABSENT, axis_named, axis_values
 from genbench.planning.plan import Trial
-from genbench.runs.store import Measured, StoredFit
+from genbench.runs.rows import value_number
+from genbench.runs.standing import MeasureInfo, Records, Standing, read_standing
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from genbench.ranking import Board, Flips
 
-__all__ = ["MeasureInfo", "Records", "RunTable", "read_table", "value_number"]
-
-
-class Records(Protocol):
-    """What a table is read from: a run folder, or an entry of the leaderboard in its place."""
-
-    def suite_content(self) -> Mapping[str, Any]:
-        """The suite as run; raises `InvalidInput` where there is none."""
-        ...
-
-    def fit_keys(self) -> list[str]:
-        """Keys of all trials of which there is a record."""
-        ...
-
-    def fit(self, key: str) -> StoredFit | None:
-        """The fit of a key, or None."""
-        ...
-
-    def failure(self, key: str) -> Mapping[str, Any] | None:
-        """The last failure to train a trial, or None."""
-        ...
-
-    def measured(self, key: str) -> Measured:
-        """The values of a fit."""
-        ...
-
-
-@dataclass(frozen=True)
-class MeasureInfo:
-    """What the records say of a measure.
-
-    Attributes
-    ----------
-    seconds : float
-        Median over the fits of what the measure costs alone.
-    statuses : dict
-        How many fits have a value of each status.
-    aliases : tuple of str
-        Other names of the measure, without settings; the column has the first name.
-    """
-
-    name: str
-    family: str
-    direction: str
-    cost_class: str
-    version: int
-    plugin: str
-    held_out: bool
-    seconds: float
-    statuses: Mapping[str, int] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
+__all__ = ["MeasureInfo", "Records", "RunTable", "read_table", "table_of", "value_number"]
 
 
 @dataclass(frozen=True)
@@ -161,59 +110,49 @@ class RunTable:
         return {**known, **options, "measures": measures}
 
 
-def value_number(value: Mapping[str, Any]) -> float:
-    """The number in a value's record; NaN where there is none."""
-    if value.get("infinite"):
-        return math.copysign(math.inf, value["infinite"])
-    return math.nan if value["value"] is None else float(value["value"])
-
-
 def read_table(folder: Records) -> RunTable:
-    """Read all fits and values of a run folder, each record once.
+    """Read all fits and values of a run folder.
 
     Raises
     ------
     InvalidInput
         This is not a run folder.
     """
+    return table_of(read_standing(folder))
+
+
+def table_of(standing: Standing) -> RunTable:
+    """What stands in a run as a table."""
     import pandas as pd
 
-    folder.suite_content()
-    fits, failures, notes = _current(folder)
+    fits = standing.rows
     trials = [Trial.from_dict(each.record["trial"]) for each in fits]
     axes = axis_values([each.coordinates() for each in trials])
-    values = [dict(folder.measured(each.key).values) for each in fits]
-    notes += _without_older_versions(values)
-    measures = _describe(values)
     rows = []
-    for number, (stored, trial) in enumerate(zip(fits, trials, strict=True)):
-        row = {"key": stored.key, "seed": trial.seed}
+    for number, (fit, trial) in enumerate(zip(fits, trials, strict=True)):
+        row = {"key": fit.key, "seed": trial.seed}
         row |= {axis: levels[number] for axis, levels in axes.items()}
-        row |= _outcome(stored.record)
-        row |= {
-            name: value_number(values[number][name]) if name in values[number] else math.nan
-            for name in measures
-            if name not in row  # the training loss and error are recorded with the fit, and the same numbers
-        }
-        rows.append(row)
+        rows.append(row | _outcome(fit.record))
     order = sorted(
         range(len(rows)), key=lambda place: [_sortable(rows[place][axis]) for axis in (*axes, "seed", "key")]
     )
-    columns = ["key", "seed", *axes, *_outcome({}), *(m for m in measures if m not in _outcome({}))]
+    columns = ["key", "seed", *axes, *_outcome({})]
+    left = pd.DataFrame([rows[place] for place in order], columns=columns)
+    # The training loss and error are recorded with the fit, and the same numbers.
+    measures = standing.measures
+    own = [number for number, name in enumerate(measures) if name not in _outcome({})]
+    right = pd.DataFrame(
+        standing.matrix("numbers")[order][:, own], columns=[list(measures)[number] for number in own]
+    )
+    seconds = standing.matrix("seconds")[order]
     return RunTable(
-        frame=pd.DataFrame([rows[place] for place in order], columns=columns),
+        frame=pd.concat([left, right], axis=1),
         axes=tuple(axes),
         measures=measures,
         records=tuple(fits[place].record for place in order),
-        seconds={
-            name: [
-                values[place][name].get("seconds", math.nan) if name in values[place] else math.nan
-                for place in order
-            ]
-            for name in measures
-        },
-        failures=tuple(failures),
-        notes=tuple(notes),
+        seconds={name: seconds[:, number].tolist() for number, name in enumerate(measures)},
+        failures=tuple(standing.failed),
+        notes=tuple(standing.notes),
     )
 
 
@@ -244,86 +183,3 @@ def _sortable(value: Any) -> tuple[int, Any]:
     if isinstance(value, bool | int | float):
         return (1, float(value))
     return (2, str(value))
-
-
-def _current(folder: Records) -> tuple[list[StoredFit], list[Mapping[str, Any]], list[str]]:
-    """The fits that count, the failures of trials that have none, and what is to be said of both.
-
-    Of several fits for one point of the grid those of the newest versions count, made last.
-    """
-    newest: dict[str, tuple[tuple[list[int], str], StoredFit]] = {}
-    failed: dict[str, Mapping[str, Any]] = {}
-    older = 0
-    for key in folder.fit_keys():
-        stored = folder.fit(key)
-        if stored is None:
-            failure = folder.failure(key)
-            if failure is not None:
-                failed[_point(failure["trial"])[0]] = failure
-            continue
-        point, versions = _point(stored.record["trial"])
-        age = (versions, stored.record.get("time", ""))
-        if point in newest:
-            older += 1
-        if point not in newest or age > newest[point][0]:
-            newest[point] = (age, stored)
-    notes = []
-    failures = [failure for point, failure in failed.items() if point not in newest]
-    if failures:
-        notes.append(f"{len(failures)} trials have no fit: training failed")
-    if older:
-        notes.append(f"{older} fits of older versions of their components are left out")
-    return [stored for _, stored in newest.values()], failures, notes
-
-
-def _point(trial: Mapping[str, Any]) -> tuple[str, list[int]]:
-    from genbench.base.canonical import canonical_json
-
-    chosen = [trial["dataset"], trial["model"], trial["protocol"], *trial["regularizers"]]
-    bare = [{"name": each["name"], "settings": each["settings"]} for each in chosen]
-    return canonical_json([bare, trial["splits"], trial["seed"]]), [each["version"] for each in chosen]
-
-
-def _without_older_versions(values: list[dict[str, Mapping[str, Any]]]) -> list[str]:
-    """Remove values of measures that have newer versions on other fits; a note for each measure."""
-    newest: dict[str, int] = {}
-    for each in values:
-        for name, value in each.items():
-            newest[name] = max(value["version"], newest.get(name, 0))
-    left_out: dict[str, int] = {}
-    for each in values:
-        for name in [name for name in each if each[name]["version"] < newest[name]]:
-            del each[name]
-            left_out[name] = left_out.get(name, 0) + 1
-    return [
-        f"{name}: values of an older version on {count} fits are left out; "
-        "'genbench measure' computes them anew"
-        for name, count in sorted(left_out.items())
-    ]
-
-
-def _describe(values: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, MeasureInfo]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for each in values:
-        for name, value in each.items():
-            found.setdefault(name, []).append(value)
-    described = {}
-    for name, records in sorted(found.items()):
-        newest = max(records, key=lambda record: record["version"])
-        computed = [each["seconds"] for each in records if each["status"] == Status.OK]
-        statuses: dict[str, int] = {}
-        for record in records:
-            statuses[record["status"]] = statuses.get(record["status"], 0) + 1
-        described[name] = MeasureInfo(
-            name=name,
-            family=newest["family"],
-            direction=newest["direction"],
-            cost_class=newest["cost_class"],
-            version=newest["version"],
-            plugin=newest["plugin"],
-            held_out=any(record["held_out"] for record in records),
-            seconds=statistics.median(computed) if computed else math.nan,
-            statuses=statuses,
-            aliases=tuple(newest.get("aliases", ())),
-        )
-    return described

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import UsageError
 from genbench.base.values import Status
-from genbench.runs.results import read_table
+from genbench.runs.standing import read_standing
 from genbench.runs.store import Folder
 
 __all__ = ["read_status", "read_trial"]
@@ -31,28 +30,13 @@ def read_status(path: Path) -> dict[str, Any]:
     """
     damaged: list[str] = []
     folder = Folder(path, damaged.append)
-    records = _ReadOnce(folder)
     suite = folder.suite_content()
-    stops: collections.Counter[str] = collections.Counter()
-    failures: list[dict[str, str]] = []
-    faults: list[dict[str, str]] = []
-    conflicts: list[str] = []
-    for key in records.fit_keys():
-        stored = records.fit(key)
-        if stored is None:
-            failure = records.failure(key)
-            if failure is not None:
-                failures.append({"key": key, "status": failure["status"], "reason": failure["reason"]})
-            continue
-        stops[stored.record["stop_reason"]] += 1
-        measured = records.measured(key)
-        conflicts += measured.conflicts
-        faults += [
-            {"key": key, "measure": name, "status": value["status"], "reason": value["reason"]}
-            for name, value in measured.values.items()
-            if Status(value["status"]).is_fault
-        ]
-    table = read_table(records)
+    standing = read_standing(folder, check_weights=True)
+    faulty = {
+        number: meaning
+        for number, meaning in enumerate(standing.meanings)
+        if Status(meaning["status"]).is_fault
+    }
     measures = {
         name: {
             "family": each.family,
@@ -62,19 +46,29 @@ def read_status(path: Path) -> dict[str, Any]:
             "held_out": each.held_out,
             "statuses": dict(each.statuses),
         }
-        for name, each in table.measures.items()
+        for name, each in standing.measures.items()
     }
     return {
         "folder": str(path),
         "suite": suite.get("name", ""),
-        "fits": sum(stops.values()),
-        "stop_reasons": dict(stops),
-        "failures": failures,
+        "fits": len(standing.everything),
+        "stop_reasons": dict(collections.Counter(each.record["stop_reason"] for each in standing.everything)),
+        "failures": [
+            {"key": key, "status": each["status"], "reason": each["reason"]}
+            for key, each in standing.failures.items()
+        ],
         "measures": measures,
-        "faults": faults,
+        "faults": [
+            {"key": row.key, **{name: faulty[said][name] for name in ("measure", "status", "reason")}}
+            for row in standing.everything
+            for said in row.said.tolist()
+            if said in faulty
+        ]
+        if faulty
+        else [],
         "damaged": damaged,
-        "conflicts": conflicts,
-        "warnings": [*table.notes, *_changed_sources(folder)],
+        "conflicts": [line for row in standing.everything for line in row.conflicts],
+        "warnings": [*standing.notes, *_changed_sources(folder)],
     }
 
 
@@ -112,17 +106,6 @@ def read_trial(folder: Folder, start: str) -> dict[str, Any]:
         "failure": folder.failure(keys[0]),
         "values": folder.measured(keys[0]).values,
     }
-
-
-class _ReadOnce:
-    """The records of a run folder, each read once, fits with their weights checked."""
-
-    def __init__(self, folder: Folder):
-        self.suite_content = folder.suite_content
-        self.fit_keys = cache(folder.fit_keys)
-        self.fit = cache(partial(folder.fit, check_weights=True))
-        self.failure = cache(folder.failure)
-        self.measured = cache(folder.measured)
 
 
 def _changed_sources(folder: Folder) -> list[str]:

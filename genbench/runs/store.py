@@ -83,6 +83,11 @@ class Folder:
         self._warned: set[str] = set()
         self._spoiled: set[Path] = set()
 
+    @property
+    def lines_told(self) -> int:
+        """How many lines about damaged records were told so far."""
+        return len(self._warned)
+
     # --- the suite ---------------------------------------------------------------------------------
 
     @property

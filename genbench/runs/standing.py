@@ -1,0 +1,253 @@
+"""What counts in a run: of each point of the grid one fit, of each measure its newest version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from genbench.base.values import Status
+from genbench.runs.index import Index, signature
+from genbench.runs.rows import Meanings, Row, point_of, row_of
+from genbench.runs.store import Folder, Measured, StoredFit
+
+__all__ = ["MeasureInfo", "Records", "Standing", "read_standing"]
+
+
+class Records(Protocol):
+    """What a table is read from: a run folder, or an entry of the leaderboard in its place."""
+
+    def suite_content(self) -> Mapping[str, Any]:
+        """The suite as run; raises `InvalidInput` where there is none."""
+        ...
+
+    def fit_keys(self) -> list[str]:
+        """Keys of all trials of which there is a record."""
+        ...
+
+    def fit(self, key: str) -> StoredFit | None:
+        """The fit of a key, or None."""
+        ...
+
+    def failure(self, key: str) -> Mapping[str, Any] | None:
+        """The last failure to train a trial, or None."""
+        ...
+
+    def measured(self, key: str) -> Measured:
+        """The values of a fit."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeasureInfo:
+    """What the records say of a measure.
+
+    Attributes
+    ----------
+    seconds : float
+        Median over the fits of what the measure costs alone.
+    statuses : dict
+        How many fits have a value of each status.
+    aliases : tuple of str
+        Other names of the measure, without settings; the column has the first name.
+    """
+
+    name: str
+    family: str
+    direction: str
+    cost_class: str
+    version: int
+    plugin: str
+    held_out: bool
+    seconds: float
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The fits and values of a run that count.
+
+    Attributes
+    ----------
+    rows : list of Row
+        Of the fits that count.
+    everything : list of Row
+        Of all fits, those of older versions too.
+    failures : dict
+        By key the record of the last failure of each trial without a fit.
+    failed : list of mapping
+        Of these the ones that no other fit stands in for.
+    """
+
+    rows: list[Row]
+    everything: list[Row]
+    meanings: Sequence[Mapping[str, Any]]
+    failures: Mapping[str, Mapping[str, Any]]
+    failed: list[Mapping[str, Any]]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader should know: trials without a fit, fits and values of older versions left out."""
+        notes = []
+        if self.failed:
+            notes.append(f"{len(self.failed)} trials have no fit: training failed")
+        if older := len(self.everything) - len(self.rows):
+            notes.append(f"{older} fits of older versions of their components are left out")
+        for place in np.argsort(self._names):
+            if count := np.sum(self._old & (self._measure == place)):
+                notes.append(
+                    f"{self._names[place]}: values of an older version on {count} fits are left out; "
+                    "'genbench measure' computes them anew"
+                )
+        return notes
+
+    @cached_property
+    def measures(self) -> dict[str, MeasureInfo]:
+        """What is known of each measure, by name, sorted."""
+        found: dict[str, list[int]] = {}
+        said, first, counts = np.unique(self._said[~self._old], return_index=True, return_counts=True)
+        for place in np.argsort(first):  # in the order in which they were said
+            found.setdefault(self.meanings[said[place]]["measure"], []).append(int(place))
+        described = {}
+        for name, places in sorted(found.items()):
+            meanings = [self.meanings[said[place]] for place in places]
+            newest = meanings[0]
+            statuses: dict[str, int] = {}
+            for place, meaning in zip(places, meanings, strict=True):
+                statuses[meaning["status"]] = statuses.get(meaning["status"], 0) + int(counts[place])
+            computed = [place for place in places if self.meanings[said[place]]["status"] == Status.OK]
+            seconds = self._seconds[~self._old & np.isin(self._said, said[computed])]
+            described[name] = MeasureInfo(
+                name=name,
+                family=newest["family"],
+                direction=newest["direction"],
+                cost_class=newest["cost_class"],
+                version=newest["version"],
+                plugin=newest["plugin"],
+                held_out=any(each["held_out"] for each in meanings),
+                seconds=float(np.median(seconds)) if len(seconds) else math.nan,
+                statuses=statuses,
+                aliases=tuple(newest["aliases"] or ()),
+            )
+        return described
+
+    def matrix(self, what: str) -> np.ndarray:
+        """``numbers`` or ``seconds`` of the values that count: fits x measures, NaN where there is none."""
+        columns = {name: number for number, name in enumerate(self.measures)}
+        column_of = np.array([columns.get(each, -1) for each in self._names], dtype=int)
+        kept = ~self._old
+        filled = np.full((len(self.rows), len(columns)), math.nan)
+        values = self._numbers if what == "numbers" else self._seconds
+        filled[self._fit[kept], column_of[self._measure[kept]]] = values[kept]
+        return filled
+
+    # All values of all rows, one behind the other.
+
+    @cached_property
+    def _fit(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.rows)), [len(each.said) for each in self.rows])
+
+    @cached_property
+    def _said(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0, dtype=np.int32), *(each.said for each in self.rows)])
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0), *(each.numbers for each in self.rows)])
+
+    @cached_property
+    def _seconds(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0), *(each.seconds for each in self.rows)])
+
+    @cached_property
+    def _names(self) -> np.ndarray:
+        """The measures that any meaning is of, in no order."""
+        return np.array(list(dict.fromkeys(each["measure"] for each in self.meanings)), dtype=object)
+
+    @cached_property
+    def _measure(self) -> np.ndarray:
+        """For each value the place of its measure among the names."""
+        places = {name: place for place, name in enumerate(self._names)}
+        of_meaning = np.array([places[each["measure"]] for each in self.meanings], dtype=int)
+        return of_meaning[self._said]
+
+    @cached_property
+    def _old(self) -> np.ndarray:
+        """Which values have a newer version on another fit."""
+        versions = np.array([each["version"] for each in self.meanings], dtype=int)[self._said]
+        newest = np.zeros(len(self._names), dtype=int)
+        np.maximum.at(newest, self._measure, versions)
+        return versions < newest[self._measure]
+
+
+def read_standing(records: Records, *, check_weights: bool = False) -> Standing:
+    """Read what is there, from the index where that is as new as the records.
+
+    Parameters
+    ----------
+    check_weights : bool
+        Compare the weights with their hashes, where that was not done since they were written.
+
+    Raises
+    ------
+    InvalidInput
+        This is not a run folder.
+    """
+    records.suite_content()
+    meanings = Meanings()
+    rows: list[Row] = []
+    failures: dict[str, Mapping[str, Any]] = {}
+    if isinstance(records, Folder):
+        rows, failures, meanings = _from_folder(records, check_weights)
+    else:
+        for key in records.fit_keys():
+            stored = records.fit(key)
+            if stored is not None:
+                rows.append(row_of(stored, records.measured(key), meanings))
+            elif failure := records.failure(key):
+                failures[key] = failure
+    newest: dict[str, Row] = {}
+    for row in rows:
+        if row.point not in newest or row.age > newest[row.point].age:
+            newest[row.point] = row
+    failed = {point_of(each["trial"])[0]: each for each in failures.values()}
+    return Standing(
+        rows=list(newest.values()),
+        everything=rows,
+        meanings=meanings.known,
+        failures=failures,
+        failed=[failure for point, failure in failed.items() if point not in newest],
+    )
+
+
+def _from_folder(
+    folder: Folder, check_weights: bool
+) -> tuple[list[Row], dict[str, Mapping[str, Any]], Meanings]:
+    index = Index(folder.path)
+    known = index.rows()
+    rows, fresh = [], []
+    failures: dict[str, Mapping[str, Any]] = {}
+    for key in folder.fit_keys():
+        sign = signature(folder.fit_folder(key))
+        was, whole, row = known.get(key, ("", False, None))
+        if row is not None and was == sign and (whole or not check_weights):
+            rows.append(row)
+            continue
+        told = folder.lines_told
+        stored = folder.fit(key, check_weights=check_weights)
+        if stored is None:
+            if failure := folder.failure(key):
+                failures[key] = failure
+            continue
+        row = row_of(stored, folder.measured(key), index.meanings)
+        rows.append(row)
+        if sign and folder.lines_told == told:  # what is damaged is to be told each time
+            fresh.append((sign, check_weights, row))
+    if fresh:
+        index.add(fresh)
+    return rows, failures, index.meanings
