@@ -18,6 +18,7 @@ from genbench.cli import options
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--executor", default="local", show_default=True, help="Where trials are executed.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th, for batch schedulers.")
+@click.option("--budget", metavar="TIME", help="Whole configurations, balanced, for a time such as 2h.")
 @options.as_json
 def command(json_: bool, suite: str, shard: str | None, measures: str | None, **given: Any) -> int:
     """Train what is missing of a suite's grid, measure every fit, and rank the measures.

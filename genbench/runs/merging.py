@@ -22,6 +22,7 @@ from genbench.base.values import Status
 from genbench.contract.protocol import TRAINER_VERSION
 from genbench.planning.plan import Trial
 from genbench.planning.sameness import differences, suite_digest
+from genbench.runs.grid import GRID_FILE
 from genbench.runs.store import Folder, StoredFit
 
 __all__ = ["Merged", "merge"]
@@ -221,7 +222,8 @@ def _write(folders: Sequence[Folder], target: Path, chosen: Mapping[str, _Chosen
     files: dict[Path, Path] = {}
     for folder in reversed(folders):  # of a file that several have, the first one's
         names = [folder.path / "environments" / f"{each}.json" for each in folder.environments()]
-        files.update(_placed(folder, [folder.suite_file, *names]))
+        grid = [each for each in [folder.path / GRID_FILE] if each.is_file()]
+        files.update(_placed(folder, [folder.suite_file, *grid, *names]))
     for each in chosen.values():
         files |= each.files
         merged.fits += each.fit is not None

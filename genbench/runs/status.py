@@ -9,6 +9,7 @@ from typing import Any
 
 from genbench.base.errors import UsageError
 from genbench.base.values import Status
+from genbench.runs.grid import partial_notes
 from genbench.runs.results import read_table
 from genbench.runs.store import Folder
 
@@ -74,7 +75,7 @@ def read_status(path: Path) -> dict[str, Any]:
         "faults": faults,
         "damaged": damaged,
         "conflicts": conflicts,
-        "warnings": [*table.notes, *_changed_sources(folder)],
+        "warnings": [*table.notes, *partial_notes(path, table), *_changed_sources(folder)],
     }
 
 
