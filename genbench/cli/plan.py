@@ -64,7 +64,7 @@ def command(
     if slurm:
         gpu = device.startswith("cuda")  # of the cluster, which this machine need not have
         count = workers or 1
-        times = api.expected(folder, left, [], host, battery, [device])
+        times = api.expected(folder, left, [], host, battery, device)
         words = _words_for_nodes(
             suite, data, overrides, measures, limit, device if gpu else "cpu", plugins, without
         )
@@ -98,7 +98,7 @@ def command(
         wanted = {each.spelling for each in battery.requests}
         there = [each for each in plan.trials if folder.fit(each.key) is not None]
         unmeasured = [each for each in there if not wanted <= folder.measured(each.key).values.keys()]
-        times = api.expected(folder, left, unmeasured, host, battery, devices)
+        times = api.expected(folder, left, unmeasured, host, battery, devices[0])
         content["budget"] = within_budget(seconds, len(devices), plan, times)
     if json_:
         options.echo_json(content)
