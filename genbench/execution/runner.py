@@ -140,7 +140,7 @@ class Runner:
 
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
-        locks = Locks(self._folder.path / "locks")
+        locks = Locks(self._folder.path / "locks", self._progress.say)
         run = {
             "folder": str(self._folder.path),
             "suite": dict(self._plan.suite.content),
