@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 from running import TINY, command, ended, marked, results, start, wait_until
 
+from genbench.base.errors import InvalidInput
 from genbench.contract.jobs import Job
+from genbench.executors import ray as module
 from genbench.executors.ray import RayExecutor, _different
 from genbench.runs.store import Folder
 
@@ -54,6 +57,53 @@ def test_what_differs_between_driver_and_node_is_named():
         "node a has torch 2.5, the driver 2.6",
         "node a has plugin mine not at all, the driver 1.0",
     ]
+
+
+def test_a_node_with_other_versions_ends_the_command_before_anything_runs(monkeypatch):
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["ray.util.scheduling_strategies"].NodeAffinitySchedulingStrategy = lambda *given, **more: None
+    own = module.versions()
+    answers = iter(
+        [own, {**own, "torch": "0.0"}, Fault("Traceback:\nModuleNotFoundError: No module named 'genbench'")]
+    )
+    fake = FakeRay(lambda number, key: False)
+    fake.nodes = lambda: [
+        {"Alive": name != "d", "NodeID": name, "NodeManagerAddress": name} for name in "abcd"
+    ]
+
+    class Asked:
+        def options(self, **given):
+            return self
+
+        def remote(self):
+            return fake.call(next(answers))
+
+    fake.remote = lambda function: Asked()
+    engine = object.__new__(RayExecutor)
+    engine._ray = fake
+    with pytest.raises(InvalidInput) as refused:
+        engine._check_versions()
+    assert refused.value.problems == [
+        f"node b has torch 0.0, the driver {own['torch']}",
+        "node c cannot say its versions: ModuleNotFoundError: No module named 'genbench'",
+        "nothing was run; install the same versions on all nodes",
+    ]
+
+
+def test_a_cluster_of_another_python_is_told_as_such():
+    def init(**given):
+        raise RuntimeError(
+            "Version mismatch: The cluster was started with:\n    Python: 3.10.1\nThis process: 3.11.7"
+        )
+
+    fake = FakeRay(lambda number, key: False)
+    fake.is_initialized = lambda: False
+    fake.init = init
+    with pytest.raises(
+        InvalidInput, match=r"other versions than the driver: .*3\.10\.1 This process: 3\.11\.7"
+    ):
+        module._connect(fake, "auto")
 
 
 class Fault(Exception):
@@ -128,8 +178,6 @@ class Method:
 
 def executor(dies, workers: int = 2) -> tuple[RayExecutor, FakeRay, list[str]]:
     """A Ray executor on a fake cluster; the lines that it said."""
-    from genbench.executors import ray as module
-
     fake, lines, made = FakeRay(dies), [], []
 
     class Made(RayExecutor):
