@@ -41,6 +41,8 @@ def parse_duration(text: str, option: str) -> float:
 
 def in_words(seconds: float) -> str:
     """A time in the unit that suits it: ``40 s``, ``12 min``, ``2.5 h``, ``3.1 days``."""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

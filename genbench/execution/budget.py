@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,9 @@ from genbench.planning.plan import Trial
 
 __all__ = ["Budget", "Expected"]
 
+JOBS_REMEMBERED = 100
+"""So many jobs that ended last tell how wrong what was expected is."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -22,6 +26,12 @@ class Expected:
 
     train: float = 0.0
     measure: float = 0.0
+
+    def __add__(self, other: Expected) -> Expected:
+        return Expected(self.train + other.train, self.measure + other.measure)
+
+    def __sub__(self, other: Expected) -> Expected:
+        return Expected(self.train - other.train, self.measure - other.measure)
 
 
 class Budget:
@@ -56,8 +66,11 @@ class Budget:
         self._expected = dict(expected)
         self._clock = clock
         self._began: float | None = None
-        self._ratios: dict[str, list[float]] = {"train": [], "measure": []}
+        self._ratios = {
+            kind: collections.deque[float](maxlen=JOBS_REMEMBERED) for kind in ("train", "measure")
+        }
         self._begun: set[str] = set()
+        self._open = Expected()
         self._full = False
         of_one: dict[str, list[Trial]] = {}
         for each in trials:
@@ -114,11 +127,12 @@ class Budget:
             return True
         seeds = self._of_one[trial.configuration]
         left = self.seconds - (now - self._began)
-        open_ = sum(self._cost(self._of_one[each]) for each in self._begun)
-        needed = max((open_ + self._cost(seeds)) / self._slots, self._longest(seeds))
+        together = self._open + self._sum(seeds)
+        needed = max(self._seconds(together) / self._slots, self._longest(seeds))
         self._full = self._full or needed > left
         if not self._full:
             self._begun.add(trial.configuration)
+            self._open = together
         return not self._full
 
     def ended(self, outcome: JobOutcome) -> None:
@@ -130,10 +144,9 @@ class Budget:
         expected = getattr(known, job.kind)
         if expected > 0 and outcome.status == "ok":
             self._ratios[job.kind].append(outcome.seconds / expected)
-        left = (
-            Expected(measure=known.measure) if job.kind == "train" and outcome.status == "ok" else Expected()
-        )
-        self._expected[job.key] = left
+        over = Expected(train=known.train) if job.kind == "train" and outcome.status == "ok" else known
+        self._expected[job.key] = known - over
+        self._open -= over
 
     def is_left_out(self, trial: Trial) -> bool:
         """Whether the budget ended before this trial's configuration was begun."""
@@ -150,15 +163,18 @@ class Budget:
             "configurations, whole ones; the same command goes on from there"
         )
 
+    def _sum(self, seeds: Iterable[Trial]) -> Expected:
+        return sum((self._expected.get(each.key, Expected()) for each in seeds), Expected())
+
     def _cost(self, seeds: Iterable[Trial]) -> float:
-        return sum(map(self._of_trial, seeds))
+        return self._seconds(self._sum(seeds))
 
     def _longest(self, seeds: Iterable[Trial]) -> float:
-        return max(map(self._of_trial, seeds))
+        return max(self._cost([each]) for each in seeds)
 
-    def _of_trial(self, trial: Trial) -> float:
-        known = self._expected.get(trial.key, Expected())
-        return known.train * self._ratio("train") + known.measure * self._ratio("measure")
+    def _seconds(self, expected: Expected) -> float:
+        """What was expected, corrected by what jobs took."""
+        return expected.train * self._ratio("train") + expected.measure * self._ratio("measure")
 
     def _ratio(self, kind: str) -> float:
         # The median: the first job of each worker imports what later ones find there.
