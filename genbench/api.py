@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genbench.base.errors import MissingResult, UsageError
+from genbench.base.durations import parse_duration
+from genbench.base.errors import MissingResult, UsageError, nearest
 from genbench.base.machine import cores
 from genbench.contract.components import Kind
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
 from genbench.host.selection import select
+from genbench.host.settings import parse_variant
 from genbench.planning.suite import Suite, load_suite, read_suite
+from genbench.runs.grid import write_grid
 from genbench.runs.run import Run
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
+    from genbench.contract.jobs import Executor
+    from genbench.execution.budget import Expected
     from genbench.execution.runner import Progress
+    from genbench.host.battery import Battery
+    from genbench.planning.plan import Trial
 
-__all__ = ["resume", "run"]
+__all__ = ["budget_seconds", "devices", "expected", "resume", "run"]
 
 
 MOST_WORKERS = 1024
 """Beyond what one machine can do at a time; each is a thread here and a process."""
+
+FITS_TIMED = 50
+"""So many fits tell what measuring one takes."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,9 @@ def run(
     measures: str | Sequence[str] | None = None,
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
+    budget: str | None = None,
     executor: str = "local",
+    address: str | None = None,
     retry: bool = False,
     progress: Progress | None = None,
 ) -> Run:
@@ -94,6 +108,13 @@ def run(
         Compute these instead of the suite's.
     limit, shard
         The first so many trials; every n-th trial from the i-th.
+    budget : str, optional
+        A time such as ``"2h"``: a balanced part of the grid's configurations, each begun only while it can
+        be expected to be whole in time.
+    executor : str
+        Name of the executor, with settings as in ``"ray[gpus=0.5]"``.
+    address : str, optional
+        Of the cluster that the executor works on.
     retry : bool
         Try again what failed before.
 
@@ -111,12 +132,14 @@ def run(
     >>> run = genbench.run("digits", out="runs/digits")     # doctest: +SKIP
     >>> run.table()                                         # doctest: +SKIP
     """
+    seconds = budget_seconds(budget, limit, shard)
     host = _host(plugins, without, progress)
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
         read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
-        shard=shard, executor=executor, retry=retry, train=True, progress=progress,
+        shard=shard, budget=seconds, executor=executor, address=address, retry=retry, train=True,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -143,8 +166,63 @@ def resume(
         measures = sorted({each for key in opened.fit_keys() for each in opened.measured(key).values}) or None
     return _execute(
         read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
-        shard=None, executor="local", retry=retry, train=train, progress=progress,
+        shard=None, budget=None, executor="local", address=None, retry=retry, train=train, progress=progress,
     )  # fmt: skip
+
+
+def devices(device: str, workers: int | None) -> tuple[str, ...]:
+    """The device of each trial that runs at a time on this machine.
+
+    Raises
+    ------
+    UsageError
+        There is no such device, or a number of workers that cannot be.
+    """
+    return _Place.of(device, workers).devices
+
+
+def budget_seconds(
+    budget: str | None, limit: int | None, shard: tuple[int, int] | None = None
+) -> float | None:
+    """The seconds of a budget.
+
+    Raises
+    ------
+    UsageError
+        It is no time, or stands beside another choice of trials.
+    """
+    if budget is None:
+        return None
+    if limit is not None or shard is not None:
+        raise UsageError(
+            f"--budget and --{'shard' if limit is None else 'limit'} each choose trials; give one of them"
+        )
+    return parse_duration(budget, "--budget")
+
+
+def expected(
+    folder: Folder, train: Sequence[Trial], measure: Sequence[Trial], host: Host, battery: Battery,
+    device: str,
+) -> dict[str, Expected]:  # fmt: skip
+    """What each trial that is not done is expected to take, by its key.
+
+    Training is predicted from the network's arithmetic. Measuring takes what it took on the fits of the
+    folder; where there are none, what the audit of costs found on its small network.
+    """
+    from genbench.auditing.stored import stored
+    from genbench.execution.budget import Expected
+    from genbench.fitting.prediction import predict
+
+    known = [content["seconds"] for key in folder.fit_keys()[:FITS_TIMED] for content in folder.passes(key)]
+    audit = stored("cost")
+    alone = (audit["measures"].get(each.component.full_name, {}) for each in battery.requests)
+    total = sum(each.get("milliseconds", 0.0) for each in alone)
+    of_audit = min(total, audit.get("battery_milliseconds", total)) / 1000
+    seconds = statistics.median(known) if known else of_audit
+    predicted = predict(train, host)
+    times = predicted.gpu_seconds if device.startswith("cuda") else predicted.core_seconds
+    found = {each.key: Expected(train=time, measure=seconds) for each, time in zip(train, times, strict=True)}
+    return found | {each.key: Expected(measure=seconds) for each in measure}
 
 
 def _say(progress: Progress | None) -> Callable[[str], None]:
@@ -162,27 +240,68 @@ def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | N
     return host
 
 
+def _executor(
+    spelling: str, host: Host, device: str, workers: int | None, address: str | None,
+    say: Callable[[str], None],
+) -> Callable[[], tuple[Executor, str]]:  # fmt: skip
+    """What makes the executor and tells its kind of device; what was asked for is checked before."""
+    name, settings = parse_variant(spelling)
+    made = host.find(Kind.EXECUTOR, name).object
+    known = set(inspect.signature(made).parameters) - {
+        "devices",
+        "device",
+        "workers",
+        "address",
+        "say",
+        "watch",
+    }
+    for each in settings:
+        if each not in known:
+            raise UsageError(f"executor '{name}': unknown setting '{each}'{nearest(each, known)}")
+    if not getattr(made, "remote", False):
+        if address is not None:
+            raise UsageError(f"--address is of a cluster; executor '{name}' works on this machine")
+        there = devices(device, workers)
+        return lambda: (made(devices=there, **settings), there[0])
+
+    def remote() -> tuple[Executor, str]:
+        where = {} if address is None else {"address": address}
+        engine = made(device=device, workers=workers, say=say, **where, **settings)
+        return engine, getattr(engine, "device", device)
+
+    return remote
+
+
 def _execute(
     suite: Suite, folder: Folder, host: Host, *, workers: int | None, device: str, data: Path | str | None,
-    measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None, executor: str,
-    retry: bool, train: bool, progress: Progress | None,
+    measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None,
+    budget: float | None, executor: str, address: str | None, retry: bool, train: bool,
+    progress: Progress | None,
 ) -> Run:  # fmt: skip
+    from genbench.execution.budget import Budget
     from genbench.execution.runner import Runner
 
-    place = _Place.of(device, workers)
+    make = _executor(executor, host, device, workers, address, _say(progress))
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
-    engine = host.find(Kind.EXECUTOR, executor)
     folder.check_belongs(suite)
+    engine, kind = make()
     runner = Runner(
-        plan, folder, host, engine.object(devices=place.devices), battery,
+        plan, folder, host, engine, battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
     with runner:
         train_next, measure_next = runner.to_do()
-        _check(train_next, host, root)
+        if budget is not None:
+            times = expected(folder, train_next, measure_next, host, battery, kind)
+            limited = Budget(budget, engine.slots, plan.trials, times)
+            limited.check()
+            runner.keep_to(limited)
+        _check(train_next, host, root, here=not getattr(engine, "remote", False))
         _prepare(measure_next, host, root)
         # Only now, so that a suite that cannot run leaves no folder that its mended version is refused in.
         folder.open_for(suite)
+        if limit is None:
+            write_grid(folder.path, plan.whole)
         return Run(folder.path, runner.run(), _say(progress))

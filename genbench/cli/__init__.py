@@ -30,6 +30,7 @@ COMMANDS = {
     "status": "Show how far a run is, and what is missing or damaged.",
     "retry": "Try again what failed in a run.",
     "explain": "Show everything that is known of one trial.",
+    "merge": "Bring the work of several machines into one run folder.",
     "export": "Write a run's table to a CSV, Parquet or JSON file.",
     "list": "List components, suites or plugins.",
     "show": "Show the card of one component or suite.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genbench.base.errors import InvalidInput
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import options
+from genbench.cli.plan_parts import array_script, print_budget, within_budget
 
 if TYPE_CHECKING:
     from genbench.planning.plan import Plan
@@ -23,11 +25,19 @@ if TYPE_CHECKING:
 @click.option("--measures", metavar="A,B", help="These instead of the suite's.")
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
+@click.option("--budget", metavar="TIME", help="Show the balanced part that a time such as 2h is enough for.")
+@click.option("--slurm", is_flag=True, help="Print the script of an array job for sbatch.")
+@click.option(
+    "--tasks", type=click.IntRange(1, 1000), metavar="N", help="Size of the array; tasks of an hour."
+)
+@click.option("--workers", type=int, metavar="N", help="Trials at a time, for --budget and --slurm.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @options.plugins
 @options.as_json
 def command(
     suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: str | None,
-    limit: int | None, shard: str | None, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
+    limit: int | None, shard: str | None, budget: str | None, slurm: bool, tasks: int | None,
+    workers: int | None, device: str, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
@@ -36,6 +46,13 @@ def command(
     from genbench.planning.suite import read_suite
     from genbench.runs.store import Folder
 
+    seconds = api.budget_seconds(budget, limit, options.shard_numbers(shard))
+    if slurm and (seconds is not None or shard or json_):
+        raise UsageError(
+            "--slurm prints the script for the whole suite; leave out --budget, --shard and --json"
+        )
+    if tasks and not slurm:
+        raise UsageError("--tasks is for --slurm")
     host = Host.load(plugins, without)
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
@@ -44,6 +61,21 @@ def command(
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
     prediction = predict(left, host, read.keep)
+    if slurm:
+        gpu = device.startswith("cuda")  # of the cluster, which this machine need not have
+        count = workers or 1
+        times = api.expected(folder, left, [], host, battery, device)
+        words = _words_for_nodes(
+            suite, data, overrides, measures, limit, device if gpu else "cpu", plugins, without
+        )
+        click.echo(
+            array_script(
+                read, plan, times, prediction.memory_bytes,
+                tasks=tasks, workers=count, gpu=gpu, out=folder.path, run=words,
+            ),
+            nl=False,
+        )  # fmt: skip
+        return
     content = {
         "suite": read.name,
         "title": read.title,
@@ -61,6 +93,13 @@ def command(
         "notes": read.notes,
     }
     content["expected_apart"] = _expected_apart(folder, plan)
+    if seconds is not None:
+        devices = api.devices(device, workers)
+        wanted = {each.spelling for each in battery.requests}
+        there = [each for each in plan.trials if folder.fit(each.key) is not None]
+        unmeasured = [each for each in there if not wanted <= folder.measured(each.key).values.keys()]
+        times = api.expected(folder, left, unmeasured, host, battery, devices[0])
+        content["budget"] = within_budget(seconds, len(devices), plan, times)
     if json_:
         options.echo_json(content)
     else:
@@ -108,8 +147,27 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
             f"by the {known['fits']} fits of an earlier run, this grid can be expected to tell "
             f"{known['apart']} of {known['pairs']} pairs of measures apart"
         )
+    if "budget" in content:
+        print_budget(content["budget"])
     if content["notes"]:
         click.echo(content["notes"].strip())
+
+
+def _words_for_nodes(
+    suite: str, data: Path | None, overrides: Sequence[str], measures: str | None, limit: int | None,
+    device: str, plugins: Sequence[str], without: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """The words of this command as ``genbench run`` needs them on a node, with files by their whole paths."""
+
+    def placed(word: str) -> str:
+        return str(Path(word).resolve()) if Path(word).is_file() else word
+
+    words = ["--suite", placed(suite), "--device", device]
+    words += ["--data", str(data.resolve())] if data else []
+    words += ["--measures", measures] if measures is not None else []
+    words += ["--limit", str(limit)] if limit is not None else []
+    several = {"--set": overrides, "--plugin": map(placed, plugins), "--no-plugin": without}
+    return words + [word for option, given in several.items() for each in given for word in (option, each)]
 
 
 def _duration(hours: float) -> str:

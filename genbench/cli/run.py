@@ -17,7 +17,9 @@ from genbench.cli import options
 @click.option("--measures", metavar="A,B", help="Compute these instead of the suite's.")
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--executor", default="local", show_default=True, help="Where trials are executed.")
+@click.option("--address", metavar="HOST:PORT", help="Of the executor's cluster; auto for this machine's.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th, for batch schedulers.")
+@click.option("--budget", metavar="TIME", help="Whole configurations, balanced, for a time such as 2h.")
 @options.as_json
 def command(json_: bool, suite: str, shard: str | None, measures: str | None, **given: Any) -> int:
     """Train what is missing of a suite's grid, measure every fit, and rank the measures.

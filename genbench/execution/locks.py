@@ -10,7 +10,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ class Locks:
     ----------
     folder : Path
         Where the lock files lie.
+    say : callable, optional
+        Takes a line where the file system has no locks.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, say: Callable[[str], None] = lambda line: None):
         self._folder = folder
+        self._say = say
+        self._tried = False
         with contextlib.suppress(OSError):  # a folder that cannot be written is told when a lock is taken
             self._folder.mkdir(parents=True, exist_ok=True)
         self._held: set[Path] = set()
@@ -51,6 +55,7 @@ class Locks:
         path = self._folder / f"{name}.lock"
         if path in self._held:
             return True
+        self._try_once()
         if not self._create(path) and not self._take_over(path):
             return False
         with self._guard:
@@ -127,6 +132,28 @@ class Locks:
     def _is_own(self, path: Path) -> bool:
         return _owner(path).get("token") == self._owner["token"]
 
+    def _try_once(self) -> None:
+        """Say before the first work is taken where only one command at a time is safe."""
+        if self._tried:
+            return
+        self._tried = True
+        try:
+            place = os.open(self._folder, os.O_RDONLY)
+        except OSError:
+            return  # there is nothing to try it on; who cannot make the folder is told so
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # another command is taking over a lock: there are some
+        except OSError as fault:
+            self._say(
+                f"'{self._folder}': this file system has no locks ({fault.strerror}): two commands here may "
+                "train one trial twice. Run one at a time, or give each a part of its own, as in --shard 1/2 "
+                "--out PART1, and bring the parts together with 'genbench merge'"
+            )
+        finally:
+            os.close(place)
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold a lock on the folder itself; the system lets go of it when its holder dies."""
@@ -136,7 +163,7 @@ class Locks:
             yield
             return
         try:
-            # Some network file systems cannot lock a folder; then two commands may train one trial twice.
+            # Some network file systems cannot lock a folder, which was said at the start.
             with contextlib.suppress(OSError):
                 fcntl.flock(place, fcntl.LOCK_EX)
             yield

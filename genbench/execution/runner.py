@@ -13,6 +13,7 @@ from genbench.base.canonical import digest
 from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
+from genbench.execution.budget import Budget
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.host import Host
@@ -106,6 +107,7 @@ class Runner:
         self._retried: set[tuple[str, str]] = set()
         self._whole: set[str] = set()
         self._sound: dict[str, str] = {}
+        self._budget: Budget | None = None
         self._summary = Summary(trials=len(plan.trials))
         self._configurations: dict[str, list[str]] = {}
         for each in plan.whole:
@@ -132,6 +134,10 @@ class Runner:
         measure = [trial for trial, job in self._to_do if job.kind == "measure"]
         return train, measure
 
+    def keep_to(self, budget: Budget) -> None:
+        """Begin no configuration that cannot be finished in time; they come in the budget's order."""
+        self._budget = budget
+
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
         """What the first pass will do, as it was before anything ran."""
@@ -140,7 +146,7 @@ class Runner:
 
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
-        locks = Locks(self._folder.path / "locks")
+        locks = Locks(self._folder.path / "locks", self._progress.say)
         run = {
             "folder": str(self._folder.path),
             "suite": dict(self._plan.suite.content),
@@ -150,11 +156,15 @@ class Runner:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
             self._observers.tell("genbench_run_started", run=run)
+            if self._budget:
+                waiting = self._budget.ordered(waiting)
             self._work(locks, self._first, waiting)
             if self._second.measures:
                 left = [each for each in self._unfinished if self._job(each, self._second) is not None]
                 self._work(locks, self._second, left)
                 self._say_who_waits()
+            if self._budget and self._budget.closing:
+                self._progress.say(self._budget.closing)
             self._folder.clear_damaged()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
@@ -176,6 +186,9 @@ class Runner:
             fed = 0
             while waiting and in_flight + fed < 2 * self._executor.slots:
                 trial = waiting.popleft()
+                if self._budget and current is self._first and not self._budget.may_begin(trial):
+                    waiting.clear()
+                    break
                 if not locks.take(trial.key):
                     elsewhere.append(trial)
                     continue
@@ -192,6 +205,8 @@ class Runner:
             in_flight += feed()
             for outcome in self._executor.results():
                 in_flight -= 1
+                if self._budget:
+                    self._budget.ended(outcome)
                 following = self._settle(outcome, current)
                 if following is not None:
                     self._executor.submit(following)
@@ -273,7 +288,9 @@ class Runner:
         return [each for each in keys if not self._is_stored(each) and self._folder.failure(each) is None]
 
     def _say_who_waits(self) -> None:
-        waiting = sum(bool(self._waits_for(each)) for each in self._unfinished)
+        budget = self._budget
+        asked = [each for each in self._unfinished if not (budget and budget.is_left_out(each))]
+        waiting = sum(bool(self._waits_for(each)) for each in asked)
         if waiting:
             self._progress.say(
                 f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "

@@ -73,12 +73,16 @@ class Prediction:
         Of the largest fit in training: weights, gradients, momentum, activations of a batch, data.
     disk_bytes : float
         Of all the weights that are kept.
+    gpu_seconds, core_seconds : tuple of float
+        Of each trial, in the order in which they were given.
     """
 
     gpu_hours: float = 0.0
     core_hours: float = 0.0
     memory_bytes: float = 0.0
     disk_bytes: float = 0.0
+    gpu_seconds: tuple[float, ...] = ()
+    core_seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,9 @@ def predict(
     networks: dict[str, _Network] = {}
     problems: dict[str, None] = {}
     checked: set[str] = set()
-    gpu = core = memory = disk = 0.0
+    gpu: list[float] = []
+    core: list[float] = []
+    memory = disk = 0.0
     for trial in trials:
         regularizers = [[each.name, each.settings] for each in trial.regularizers]
         known = canonical_json([trial.model.name, trial.model.settings, trial.task.input_shape, regularizers])
@@ -146,8 +152,8 @@ def predict(
                 problems.update(dict.fromkeys(f"{where}: {each}" for each in fault.problems))
         examples = built.train_examples or _USUAL_TRAIN_SIZE - trial.splits["validation_size"]
         step_cost = math.prod(each.step_cost for each in stack)
-        gpu += _seconds(network, protocol, examples, GPU, step_cost)
-        core += _seconds(network, protocol, examples, CPU_CORE, step_cost)
+        gpu.append(_seconds(network, protocol, examples, GPU, step_cost))
+        core.append(_seconds(network, protocol, examples, CPU_CORE, step_cost))
         batch = min(protocol.batch_size, examples)
         gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
         input_size = math.prod(trial.task.input_shape)
@@ -155,7 +161,7 @@ def predict(
         disk += 4 * (network.weights * states + distances)
     if problems:
         raise InvalidInput(problems)
-    return Prediction(gpu / 3600, core / 3600, memory, disk)
+    return Prediction(sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core))
 
 
 def _check_size(network: _Network, memory_here: float | None) -> None:

@@ -59,15 +59,15 @@ def _memory_here() -> float | None:
     return float(max(own, *(torch.cuda.get_device_properties(each).total_memory for each in found)))
 
 
-def _check(pending: Sequence[Trial], host: Host, root: Path | None) -> None:
-    """Find what cannot be built or read before anything trains."""
+def _check(pending: Sequence[Trial], host: Host, root: Path | None, *, here: bool = True) -> None:
+    """Find what cannot be built or read before anything trains; `here` tells whether this machine will."""
     if not pending:
         return
     from genbench.base.canonical import canonical_json
     from genbench.fitting import splits
     from genbench.fitting.prediction import predict
 
-    predict(pending, host, memory_here=_memory_here())
+    predict(pending, host, memory_here=_memory_here() if here else None)
     problems: dict[str, None] = {}
     prepared: dict[str, splits.PreparedData | None] = {}
     for trial in pending:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.outcomes import COMMON_TARGETS
+from genbench.runs.grid import partial_notes
 from genbench.runs.results import RunTable, read_table
 from genbench.runs.store import Folder
 
@@ -95,7 +96,9 @@ class Run:
 
     def results(self) -> RunTable:
         """The table together with what is known of its axes and measures, every record read once."""
-        return read_table(self.folder)
+        table = read_table(self.folder)
+        partial = partial_notes(self.folder.path, table.records, len(table.failures))
+        return replace(table, notes=(*table.notes, *partial))
 
     def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures of this run; `options` are those of `genbench.rank`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from genbench.base.errors import UsageError
 from genbench.base.values import Status
+from genbench.runs.grid import partial_notes
 from genbench.runs.standing import read_standing
 from genbench.runs.store import Folder
 
@@ -68,7 +69,11 @@ def read_status(path: Path) -> dict[str, Any]:
         else [],
         "damaged": damaged,
         "conflicts": [line for row in standing.everything for line in row.conflicts],
-        "warnings": [*standing.notes, *_changed_sources(folder)],
+        "warnings": [
+            *standing.notes,
+            *partial_notes(path, [each.record for each in standing.rows], len(standing.failed)),
+            *_changed_sources(folder),
+        ],
     }
 
 

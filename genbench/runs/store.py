@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import InvalidInput
@@ -285,6 +285,11 @@ class Folder:
         """The passes of measuring a fit, oldest first."""
         found = [self._read(path) for path in self._records(self.fit_folder(key) / "values")]
         yield from sorted((each for each in found if each), key=lambda each: each["time"])
+
+    def records(self, key: str, kind: Literal["values", "failures"]) -> dict[Path, dict[str, Any]]:
+        """The passes of measuring a fit, or the failures to train it, by their files."""
+        found = {path: self._read(path) for path in self._records(self.fit_folder(key) / kind)}
+        return {path: content for path, content in found.items() if content is not None}
 
     # --- reading and writing -----------------------------------------------------------------------
 

@@ -202,3 +202,28 @@ def test_a_lock_from_the_future_that_beats_is_alive(locking, lock, monkeypatch):
         write_lock(lock, pid=1, host="elsewhere", age=-3600.0 - beat)
         assert not owner.take("trial")
         time.sleep(0.1)
+
+
+def test_a_file_system_without_locks_is_told_once_with_what_to_do(tmp_path, monkeypatch):
+    def refuses(*given: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuses)
+    said: list[str] = []
+    owner = Locks(tmp_path / "locks", said.append)
+    assert owner.take("one")
+    assert owner.take("two"), "one command alone works as ever"
+    owner.close()
+    (line,) = said
+    assert "this file system has no locks (No locks available)" in line
+    assert "'genbench merge'" in line
+
+
+def test_where_there_are_locks_nothing_is_said(tmp_path):
+    said: list[str] = []
+    owner, other = (Locks(tmp_path / "locks", said.append) for _ in range(2))
+    assert owner.take("one")
+    assert not other.take("one")
+    owner.close()
+    other.close()
+    assert said == []
