@@ -8,7 +8,7 @@ from typing import Any
 
 from genbench.ranking.across import PREDICTOR, Across
 from genbench.ranking.board import Board
-from genbench.ranking.ordering import orientation
+from genbench.ranking.ordering import as_claimed
 from genbench.ranking.rank_ranges import surely_better
 from genbench.ranking.targets import DERIVED, OUTCOMES
 
@@ -97,12 +97,12 @@ def _top(board: Board, ranked: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _is_chance(board: Board, row: Mapping[str, Any]) -> bool:
-    """Whether a score is one that random measures have, or its interval reaches them."""
+    """Whether a score is one that random measures have or the wrong way round, or its interval holds 0."""
     low, high = board.null_band.get(board.rank_by, (math.nan, math.nan))
-    if low <= row[board.rank_by] <= high:
+    if low <= row[board.rank_by] <= high or (not math.isnan(low) and _score(board, row) <= 0):
         return True
     below, above = (row.get(f"{board.rank_by}_{end}", math.nan) for end in ("low", "high"))
-    return board.rank_by in board.null_band and below <= 0 <= above
+    return not math.isnan(low) and bool(below <= 0 <= above)
 
 
 def _beside_hyperparameters(board: Board, ranked: Sequence[dict[str, Any]]) -> str:
@@ -113,20 +113,18 @@ def _beside_hyperparameters(board: Board, ranked: Sequence[dict[str, Any]]) -> s
             "configurations or more."
         )
     scores, uncertainty = board.oriented(board.rank_by, [*ranked, control])
-    alone = (
-        f"the hyperparameters alone ({scores[-1]:+.2f}), a predictor that sees the settings of the grid and "
-        "no network"
-    )
+    alone = f"the hyperparameters alone ({_score(board, control):+.2f})"
+    predictor = "a predictor that sees the settings of the grid and no network"
     better, _ = surely_better(scores, uncertainty)
     above = _names(ranked, scores[:-1] > scores[-1])
     if not above:
         if uncertainty is None:
-            return f"No measure beats {alone}."
+            return f"No measure beats {alone}, {predictor}."
         best = "is surely better than" if better[-1, 0] else "cannot be told apart from"
-        return f"No measure beats {alone}: it {best} the best of them."
+        return f"No measure beats {alone}: {predictor} {best} the best of them."
     surely = _names(ranked, better[:-1, -1]) if uncertainty is not None else []
     if surely:
-        return f"{_listed(surely)} surely {'beats' if len(surely) == 1 else 'beat'} {alone}."
+        return f"{_listed(surely)} surely {'beats' if len(surely) == 1 else 'beat'} {alone}, {predictor}."
     return f"{_listed(above)} {'stands' if len(above) == 1 else 'stand'} above {alone}, but not surely."
 
 
@@ -193,7 +191,8 @@ def _beats(across: Across, ranked: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _score(board: Board, row: Mapping[str, Any]) -> float:
-    return orientation(board.rank_by, row["direction"]) * float(row[board.rank_by])
+    """As it is shown: times the direction claimed, where the column knows directions."""
+    return as_claimed(board.rank_by, row["direction"]) * float(row[board.rank_by])
 
 
 def _listed(scored: Sequence[tuple[str, str]], unit: str = "", count: bool = True) -> str:
