@@ -105,6 +105,7 @@ MOVED = {
     "genbench.ranking.bootstrap.student_interval": "genbench.ranking.uncertainty.student_interval",
     "genbench.ranking.bootstrap.surely_better": "genbench.ranking.rank_ranges.surely_better",
     "genbench.report.regularizers": "genbench.runs.regularizers",
+    "genbench.report.terminal.print_ranking": "genbench.report.ranking.print_ranking",
     "genbench.results": "genbench.runs.results",
     "genbench.results.with_costs": "genbench.runs.results.RunTable.with_costs",
     "genbench.runner": "genbench.execution.runner",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +14,10 @@ from genbench.cli.options import echo_json
 if TYPE_CHECKING:
     from genbench.runs.run import Run, Summary
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "next_steps"]
+
+LARGER = {"digits": "mnist-cpu", "mnist-cpu": "cifar10-jpeg-cpu", "cifar10-jpeg-cpu": "cifar10-jpeg"}
+"""What to run next; a suite NAME-quick is followed by NAME."""
 
 
 def conclude(run: Run, *, json_: bool) -> int:
@@ -40,7 +45,8 @@ def _lines(summary: Summary, folder: str) -> list[str]:
 def _print_tables(run: Run, *, json_: bool) -> None:
     """The ranking of measures; where there is more than one alternative, that of regularizers too."""
     from genbench.ranking import RankingError
-    from genbench.report.terminal import print_alternatives, print_ranking
+    from genbench.report.ranking import print_ranking
+    from genbench.report.terminal import print_alternatives
     from genbench.runs.regularizers import has_alternatives, rank_regularizers
 
     folder, suite = str(run.folder.path), run.folder.suite_content()
@@ -57,8 +63,26 @@ def _print_tables(run: Run, *, json_: bool) -> None:
         echo_json(content | ({"regularizers": second.as_dict()} if second else {}))
         return
     if board is not None:
-        print_ranking(board, f"{folder}: which measure predicts the {target}?")
+        print_ranking(board, f"{folder}: which measure predicts the {target}?", source=folder)
     if second is not None:
         print_alternatives(second, f"{folder}: which regularizer helps?")
     if suite.get("claim"):
         click.echo(f"'genbench claims {folder}' has the verdicts on {len(suite['claim'])} claims", err=True)
+    if board is not None and sys.stdout.isatty():
+        click.echo("\n".join(next_steps(folder, suite.get("name", ""), board.rows[0]["measure"])), err=True)
+
+
+def next_steps(folder: str, suite: str, best: str) -> list[str]:
+    """What to look at after a run, as lines to copy: the page, why the best stands there, a larger suite."""
+    from genbench.suites import genbench_suites
+
+    larger = LARGER.get(suite, suite.removesuffix("-quick"))
+    steps = {
+        f"genbench report {folder}": "a page with plots",
+        f"genbench rank {folder} --why {shlex.quote(best)}": "where the best wins",
+        f"genbench rank {folder} --design": "what more fits would tell",
+    }
+    if larger != suite and larger in {each.stem for each in genbench_suites()}:
+        steps[f"genbench plan --suite {larger}"] = "the next larger suite"
+    width = max(map(len, steps))
+    return ["next:", *(f"  {command:{width}}  {what}" for command, what in steps.items())]

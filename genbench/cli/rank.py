@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 @click.option("--flips", metavar="A,B", help="Compare the ranks for several targets.")
 @click.option("--design", is_flag=True, help="Tell what more seeds or more configurations would do.")
 @click.option("--regularizers", is_flag=True, help="Rank the regularizers of a run instead of measures.")
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N", help="Show the first N.  [default: 20 on a terminal]"
+)
+@click.option("--all", "whole", is_flag=True, help="Show every measure, as pipes and files get them.")
+@click.option("--columns", metavar="A,B", help="Show these: those of the table or of --csv.")
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
@@ -45,7 +50,8 @@ if TYPE_CHECKING:
 def command(
     sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
     flips: str | None, axes: str | None, measures: str | None, statistics: str | None,
-    test_size: str | None, converged_only: bool, regularizers: bool, design: bool, **given: Any,
+    test_size: str | None, converged_only: bool, regularizers: bool, design: bool, top: int | None,
+    whole: bool, columns: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
@@ -53,6 +59,7 @@ def command(
     are ranked one by one and summarized: the mean score over suites, the worst of them, shared ranks.
     """
     source = sources[0]
+    _check_shown(top, whole, columns, form)
     if len(sources) > 1 and (regularizers or design or why is not None or flips is not None):
         raise UsageError("--why, --flips, --design and --regularizers are for one run at a time")
     if regularizers:
@@ -86,9 +93,20 @@ def command(
                 options.warn(note)
         _print_form(getattr(board, f"to_{form}")(no_cost=no_cost), form)
     else:
-        from genbench.report.terminal import print_ranking
+        from genbench.report.ranking import print_ranking
 
-        print_ranking(board, f"{source}: which measure predicts the {target}?", no_cost=no_cost)
+        print_ranking(
+            board, f"{source}: which measure predicts the {target}?", no_cost=no_cost, top=top, whole=whole,
+            columns=options.words(columns), source=str(source),
+        )  # fmt: skip
+
+
+def _check_shown(top: int | None, whole: bool, columns: str | None, form: str | None) -> None:
+    if top is not None and whole:
+        raise UsageError("--top shows some and --all all of the measures; give one of them")
+    if form is not None and (top is not None or columns is not None):
+        name = "--top" if top is not None else "--columns"
+        raise UsageError(f"{name} is for text; --{form} holds every row and column")
 
 
 def distinct(paths: Sequence[Path]) -> Sequence[Path]:

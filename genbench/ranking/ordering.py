@@ -11,7 +11,7 @@ from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.rank_ranges import rank_bounds, surely_better
 from genbench.ranking.rerun import rerun
 
-__all__ = ["Standing", "orientation", "standing"]
+__all__ = ["Standing", "as_claimed", "orientation", "standing"]
 
 UNSIGNED = frozenset({"r2", "r2_adjusted", "r2_cv", "cmi_abs", "gain", "hit_rate"})
 """Columns that do not know a direction; the others are multiplied by the measure's."""
@@ -29,6 +29,14 @@ def orientation(rank_by: str, direction: int | str) -> float:
     if rank_by in UNSIGNED:
         return 1.0
     return float({"+": 1, "-": -1, "?": 0}.get(str(direction), direction))
+
+
+def as_claimed(column: str, direction: str) -> float:
+    """The sign to show a score with: that of the claim where the column knows signs, else its own.
+
+    +1 is what a measure promises then, whatever its direction; losses such as sign-errors stay as they are.
+    """
+    return -1.0 if direction == "-" and column not in UNSIGNED | SMALLER_IS_BETTER else 1.0
 
 
 @dataclass(frozen=True)

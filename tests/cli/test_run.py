@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 from running import TINY, command, fit_files, results, strict_json, values
+from terminals import Terminal, plain
 
+from genbench.cli import main
+from genbench.cli.outcome import LARGER, next_steps
 from genbench.runs.store import Folder
+from genbench.suites import genbench_suites
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -225,3 +230,30 @@ def test_an_executor_may_come_from_a_plugin(tmp_path):
     plugin = write(tmp_path, EXECUTOR, "other_place.py")
     words = ("--executor", "mine", "--plugin", plugin)
     assert command("run", "--suite", write(tmp_path, ONE), "--out", tmp_path / "run", *words).code == 0
+
+
+def test_in_a_terminal_it_ends_with_the_answer_the_table_and_the_next_steps(
+    finished, tiny_suite, tmp_path, monkeypatch
+):
+    shutil.copytree(finished, tmp_path / "run")
+    monkeypatch.setenv("COLUMNS", "80")
+    with (
+        contextlib.redirect_stdout(Terminal()) as screen,
+        contextlib.redirect_stderr(screen),
+        pytest.raises(SystemExit, match="0"),
+    ):
+        main(["run", "--suite", str(tiny_suite), "--out", str(tmp_path / "run")])
+    parts = ["which measure predicts the gap?", "\n- ", "rank  measure", "next:\n"]
+    seen = plain(screen.getvalue())
+    assert sorted(parts, key=seen.index) == parts
+    assert f"genbench report {tmp_path / 'run'} " in seen.partition("next:")[2]
+
+
+def test_the_next_steps_name_suites_that_there_are(tmp_path):
+    suites = {each.stem for each in genbench_suites()}
+    assert set(LARGER) | set(LARGER.values()) <= suites
+    for suite in suites:
+        larger = [line for line in next_steps("runs/x", suite, "a") if "plan --suite" in line]
+        assert bool(larger) is (suite in LARGER or suite.endswith("-quick"))
+        assert all(line.split()[3] in suites - {suite} for line in larger)
+    assert "--why 'm[k=2]'" in next_steps("runs/x", "mine", "m[k=2]")[2]
