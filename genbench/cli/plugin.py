@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,34 @@ if TYPE_CHECKING:
 @click.group("plugin")
 def command() -> None:
     """Begin a plugin, and check one by the laws that components of its kinds keep."""
+
+
+@command.command("new")
+@click.argument("kind", metavar="KIND")
+@click.argument("name", metavar="NAME")
+@click.option("--file", "single", is_flag=True, help="One file instead of a package.")
+@click.option(
+    "--out", type=options.PATH, default=".", metavar="DIR", help="Where to make it; here if left out."
+)
+@options.as_json
+def new(kind: str, name: str, single: bool, out: Path, json_: bool) -> None:
+    """Begin a plugin: an installable package with one component, its tests and a README.
+
+    KIND is measure, probe, model, dataset, regularizer, protocol, statistic, executor, suite or observer.
+    """
+    from genbench.scaffolding import begin
+
+    begun = begin(kind, name, out, single=single)
+    if json_:
+        options.echo_json(
+            {"path": str(begun.path), "files": [*map(str, begun.files)], "next": begun.commands}
+        )
+        return
+    for each in begun.files:
+        click.echo(str(each))
+    click.echo("\nnext:")
+    for each in begun.commands:
+        click.echo(f"  {each}")
 
 
 @command.command("check")
