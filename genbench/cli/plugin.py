@@ -42,8 +42,8 @@ def new(kind: str, name: str, single: bool, out: Path, json_: bool) -> None:
     for each in begun.files:
         click.echo(str(each))
     click.echo("\nnext:")
-    for each in begun.commands:
-        click.echo(f"  {each}")
+    for command_line in begun.commands:
+        click.echo(f"  {command_line}")
 
 
 @command.command("check")

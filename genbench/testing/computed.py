@@ -280,7 +280,7 @@ class ProbeLaws(Computed):
             Declaration(Kind.MEASURE, "asking", family="testing"), watched.plugin,
             lambda result: 0.0, settings={}, needs={"result": need},
         )  # fmt: skip
-        return Battery.resolve([Request(asking, {}, "asking")], lookup)
+        return Battery.resolve([Request.of(asking)], lookup)
 
 
 def _on_gpu(root: Any) -> Any:

@@ -94,7 +94,8 @@ class Laws:
     @property
     def chosen(self) -> dict[str, Any]:
         """All its settings, those that were given and the defaults of the others."""
-        _, named = parse_variant(self.component) if isinstance(self.component, str) else ("", {})
+        given = self._given()
+        _, named = parse_variant(given) if isinstance(given, str) else ("", {})
         return complete(self.subject, {**named, **self.settings})
 
     def make(self, **other: Any) -> Any:
@@ -139,8 +140,13 @@ class Laws:
         if len(self.subject.summary) < 10:
             raise Broken("it has no docstring, or one that says nothing: its first line stands in every list")
 
+    def _given(self) -> Any:
+        # A function that is looked up on an object would be a method of it.
+        return inspect.getattr_static(type(self), "component")
+
     def _target(self) -> Any:
-        return self.component.partition("[")[0] if isinstance(self.component, str) else self.component
+        given = self._given()
+        return given.partition("[")[0] if isinstance(given, str) else given
 
     def _find(self) -> Component:
         target = self._target()

@@ -45,7 +45,7 @@ def test_a_suite_of_one_file_can_be_planned(tmp_path):
 def test_packages_hold_to_the_style_of_the_house(tmp_path):
     begun(tmp_path, single=False)
     for words in (
-        ["check", "--isolated", "--select", "E,F,B,RUF", "--line-length", "110"],
+        ["check", "--isolated", "--select", "E,F", "--line-length", "110"],
         ["format", "--check", "--isolated", "--line-length", "110"],
     ):
         ended = subprocess.run(
