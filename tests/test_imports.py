@@ -15,7 +15,17 @@ from floors import modules, room
 HEAVY = ("torch", "torchvision", "timm")
 
 # What computes with tensors. Every other module of the package, new ones too, is imported without torch.
-ROOMS = {"datasets", "measures", "measuring", "models", "networks", "probes", "regularizers", "training"}
+ROOMS = {
+    "datasets",
+    "measures",
+    "measuring",
+    "models",
+    "networks",
+    "probes",
+    "regularizers",
+    "testing",
+    "training",
+}
 MODULES = {
     "genbench.auditing.cost",
     "genbench.auditing.invariance",

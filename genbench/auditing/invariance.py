@@ -20,7 +20,16 @@ from genbench.host.battery import Battery
 from genbench.host.identity import seed_for
 from genbench.measuring import compute
 
-__all__ = ["ABOUT", "audit", "compare", "single_threaded", "values_of"]
+__all__ = [
+    "ABOUT",
+    "SINGLE_TOLERANCE",
+    "TOLERANCE",
+    "audit",
+    "audit_network",
+    "compare",
+    "single_threaded",
+    "values_of",
+]
 
 # A change this small, relative to the value, is rounding; in single precision much more is.
 TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-3
@@ -67,7 +76,7 @@ def audit(
         for network in train_networks({**networks, **architectures}, host):
             say(f"{network.name}: {network.title}")
             titles[network.name] = network.title
-            for spelling, entry in _audit_network(battery, network, changed=network.name in networks):
+            for spelling, entry in audit_network(battery, network, changed=network.name in networks):
                 found[spelling]["networks"][network.name] = entry
     return titles, found
 
@@ -83,7 +92,7 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _audit_network(
+def audit_network(
     battery: Battery, network: AuditedNetwork, changed: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Spelling and entry of each measure."""

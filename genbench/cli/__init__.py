@@ -35,6 +35,7 @@ COMMANDS = {
     "list": "List components, suites or plugins.",
     "show": "Show the card of one component or suite.",
     "audit": "Measure the measures: what moves them, chance, cost.",
+    "plugin": "Begin a plugin; check one by the laws of its kinds.",
     "leaderboard": "Pack, check and publish runs: entries and tables.",
     "doctor": "Show versions, devices and the data that are found.",
 }

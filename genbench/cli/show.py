@@ -9,6 +9,8 @@ import click
 
 from genbench.cli import options
 
+__all__ = ["print_invariances"]
+
 
 @click.command("show")
 @click.argument("name")
@@ -46,7 +48,7 @@ def _print(content: dict[str, Any]) -> None:
             if "probe" in each:
                 click.echo(f"      As of {each['probe']}. {each['documentation']}".rstrip())
     if invariances:
-        _print_invariances(invariances)
+        print_invariances(invariances)
     if documentation:
         click.echo("\n" + documentation)
 
@@ -75,7 +77,8 @@ def _applies_to(answers: Mapping[str, str]) -> str:
     return "; ".join([yes, *(f"not {', '.join(names)} ({why})" for why, names in refusals.items())])
 
 
-def _print_invariances(changes: Mapping[str, Mapping[str, Any]]) -> None:
+def print_invariances(changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line for each change, with what it did on each network: of an audit, or of the laws of a plugin."""
     from genbench.auditing.words import change_in_words
 
     networks = list(next(iter(changes.values())))
@@ -83,7 +86,7 @@ def _print_invariances(changes: Mapping[str, Mapping[str, Any]]) -> None:
         return
     rows = [["what moves it", *networks]]
     rows += [
-        [f"  {title}", *(change_in_words(found[each]) for each in networks)]
+        [f"  {title}", *(change_in_words(found.get(each)) for each in networks)]
         for title, found in changes.items()
     ]
     widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]

@@ -21,6 +21,7 @@ __all__ = [
     "NAME",
     "ROOTS",
     "ROOT_COSTS",
+    "ROOT_SHAPES",
     "Component",
     "Declaration",
     "ForwardedSetting",
@@ -59,6 +60,22 @@ ROOTS: Mapping[str, str] = {
     "siblings": "the fits of this configuration with other seeds, a list of networks that take these inputs",
 }
 """Given from the start, not computed; no probe may take one of these names."""
+
+ROOT_SHAPES: Mapping[str, str] = {
+    "model": "takes inputs (n, *task.input_shape), returns outputs (n, task.outputs)",
+    "initial_model": "as `model`",
+    "inputs": "(n, *task.input_shape), floating point",
+    "targets": "(n,) int64 classes; (n, task.outputs) floating point in regression",
+    "task": "genbench.Task(kind, input_shape, outputs)",
+    "history": "dict of lists: epoch, step, train_loss, train_error, batch_loss, learning_rate",
+    "protocol": "genbench.Protocol",
+    "device": "torch.device",
+    "generator": "torch.Generator",
+    "snapshots": "list of (step, dict from name to tensor)",
+    "validation": "genbench.Split(inputs, targets), shaped as those of training",
+    "siblings": "list of networks as `model`",
+}
+"""The shape or type of each root."""
 
 COST_CLASSES: Mapping[str, str] = {
     "A": "weights only",

@@ -164,6 +164,11 @@ def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
         plugin.broken(f"hook refused: {' '.join(str(fault).split())}")
         return
     _collect(plugin, _declared(plugin))
+    if not (plugin.components or plugin.problems or _has_hooks(plugin.module)):
+        plugin.broken(
+            "declares nothing: neither its module nor a submodule that this imports has a component with a "
+            "decorator such as @genbench.measure, or a hook"
+        )
 
 
 class _Fault(Exception):
@@ -230,6 +235,12 @@ def _wrong_hooks(module: types.ModuleType) -> list[str]:
     return wrong
 
 
+def _has_hooks(module: types.ModuleType) -> bool:
+    return any(
+        name.startswith("genbench_") and inspect.isfunction(each) for name, each in vars(module).items()
+    )
+
+
 def hook_arguments(function: Callable[..., Any]) -> list[str]:
     """The arguments that a hook's implementation asks for; what has a default is its own affair."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -271,7 +282,7 @@ def _collect(plugin: Plugin, declared: Iterable[Any]) -> None:
                 and (plugin.source.editable or not plugin.source.distribution),
             )
         except InvalidInput as fault:
-            plugin.problems.append(str(fault))
+            plugin.problems += fault.problems
             continue
         except Exception as fault:  # a declaration or a signature may hold anything
             plugin.problems.append(f"{each!r}: {type(fault).__name__}: {first_line(fault)}")

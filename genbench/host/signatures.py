@@ -24,6 +24,7 @@ from genbench.contract.components import (
     Setting,
     declaration,
 )
+from genbench.host.mistakes import executor_mistakes, method_mistakes
 
 __all__ = ["describe", "field_settings"]
 
@@ -58,11 +59,15 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         base = _base(declared.kind)
         if not (inspect.isclass(target) and issubclass(target, base)):
             raise InvalidInput(f"{where}: must be a class derived from genbench.{base.__name__}")
+        if mistakes := method_mistakes(target, base):
+            raise InvalidInput([f"{where}: {each}" for each in mistakes])
         settings = field_settings(target)
     else:
         settings, needs = _signature(target, declared.kind, where)
     if declared.kind is Kind.EXECUTOR:
         settings = {}  # what it takes is given by the runner, not by suites
+        if mistakes := executor_mistakes(target):
+            raise InvalidInput([f"{where}: {each}" for each in mistakes])
     _check_defaults(settings, where)
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
 

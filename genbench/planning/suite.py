@@ -96,7 +96,9 @@ def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_me
     known = host.suites()
     if name not in known:
         raise UsageError(f"unknown suite '{name}'{_nearest_file(path, exactly=True) or nearest(name, known)}")
-    return load_suite(known[name], host, overrides, name=name, check_measures=check_measures)
+    # A run folder is called after the suite, and a colon has no place in a file's name.
+    called = name.replace(":", "-")
+    return load_suite(known[name], host, overrides, name=called, check_measures=check_measures)
 
 
 def _nearest_file(path: Path, *, exactly: bool = False) -> str:

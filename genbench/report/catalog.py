@@ -12,7 +12,15 @@ from genbench.auditing.stored import entry, stored
 from genbench.base.errors import InvalidInput, UsageError, nearest
 from genbench.base.files import read_text
 from genbench.base.names import CORE
-from genbench.contract.components import COST_CLASSES, ROOTS, Component, Kind, Setting
+from genbench.contract.components import (
+    COST_CLASSES,
+    ROOT_COSTS,
+    ROOT_SHAPES,
+    ROOTS,
+    Component,
+    Kind,
+    Setting,
+)
 from genbench.host import Host
 from genbench.host.selection import COST_RANGES, cost_range
 from genbench.host.settings import complete, parse_variant, spell
@@ -176,12 +184,18 @@ def card(host: Host, word: str) -> dict[str, Any]:
     found = [each for each in (host.lookup(kind, name) for kind in kinds) if each is not None]
     if not found and word in plugins:
         return {"kind": "plugin", **plugins[word]}
+    root = word.removeprefix("root:")
+    if not found and root in ROOTS:
+        return _root_card(root)
     if not found:
         for kind in kinds:
             host.refuse_ambiguous(kind, name)
         components = [each for kind in kinds for each in host.components(kind)]
         names = [name for each in components for name in (each.full_name, *each.declared.aliases)]
-        raise UsageError(f"nothing is named '{name}'{nearest(name, [*names, *host.suites(), *plugins])}")
+        bare = rest if kind in ("root", "plugin", "suite") else name
+        raise UsageError(
+            f"nothing is named '{name}'{nearest(bare, [*names, *host.suites(), *plugins, *ROOTS])}"
+        )
     if len(found) > 1:
         choices = {f"{each.kind}:{each.name}": each for each in found}
         # Hyphens and underscores are one where names are looked up, but here they tell things apart.
@@ -192,6 +206,27 @@ def card(host: Host, word: str) -> dict[str, Any]:
         others = [f"genbench show {each}" for each in choices]
         return _with_others(_component_card(host, chosen, settings), others)
     return _component_card(host, found[0], settings)
+
+
+def _root_card(name: str) -> dict[str, Any]:
+    """What measures and probes start from, and what they may do with it."""
+    cost = ROOT_COSTS.get(name)
+    return {
+        "kind": "root",
+        "name": name,
+        "is": ROOTS[name],
+        "shape": ROOT_SHAPES[name],
+        "cost": f"{cost} ({COST_CLASSES[cost]})" if cost else "",
+        "other_roots": [each for each in ROOTS if each != name],
+        "documentation": _ROOT_RULES,
+    }
+
+
+_ROOT_RULES = """\
+A measure or a probe gets a root by naming a parameter after it. Roots are read-only: who changes one has an
+error in place of a value. Gradients are off; `with torch.enable_grad():` turns them on, and
+torch.autograd.grad leaves none behind. Randomness comes from the root `generator` alone. Where a root is
+absent, what needs it is not applicable, with the reason; no root has test data."""
 
 
 def _with_others(content: dict[str, Any], others: list[str]) -> dict[str, Any]:

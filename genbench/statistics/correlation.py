@@ -22,12 +22,15 @@ def pearson(values, target, axes, groups, weights):
 
 @genbench.statistic
 def r2(values, target, axes, groups, weights):
-    """R² of a straight line over the fits with a finite value; from 0 to 1."""
+    """R² of a straight line over the fits with a finite value; from 0 to 1, whichever the direction."""
     return float(linear_fit(values, target, weights).r2[0, 0])
 
 
 @genbench.statistic(source="Jiang et al. 2019, section 4")
 def r2_cross_validated(values, target, axes, groups, weights):
-    """R² of a straight line on configurations that were left out of its fit; at most 1, may be negative."""
+    """R² of a straight line on configurations that were left out of its fit, whichever the line's direction.
+
+    At most 1; negative where the line tells less than the mean.
+    """
     folds = configuration_folds(dense_rank(np.asarray(groups)))
     return float(linear_fit(values, target, weights, folds).r2_cv[0, 0])

@@ -282,3 +282,20 @@ def test_show_prints_the_text_of_a_suite(run):
 )
 def test_what_cannot_be_shown_is_one_line_with_the_nearest_word(run, word, code, line):
     assert run("show", word) == (code, "", f"genbench: {line}\n")
+
+
+def test_show_explains_what_measures_start_from(run):
+    card = strict(run("show", "inputs", "--json")[1])
+    assert (card["kind"], card["name"]) == ("root", "inputs")
+    assert "input_shape" in card["shape"]
+    assert "model" in card["other_roots"]
+    for part in ("read-only", "enable_grad", "no root has test data"):
+        assert part in card["documentation"].replace("\n", " ")
+    assert strict(run("show", "root:snapshots", "--json")[1])["cost"].startswith("F")
+    assert run("show", "root:inptus")[2].endswith("did you mean 'inputs'?\n")
+
+
+def test_every_root_has_a_shape():
+    from genbench.contract.components import ROOT_SHAPES, ROOTS
+
+    assert list(ROOT_SHAPES) == list(ROOTS)

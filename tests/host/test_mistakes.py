@@ -1,0 +1,87 @@
+"""What an author writes by mistake is told when the plugin loads, with the nearest right word."""
+
+import textwrap
+
+import pytest
+
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
+
+
+def problems(text: str) -> list[str]:
+    host = Host.of([PluginSource(name="papers", file="papers.py", text=textwrap.dedent(text))])
+    return host.plugins[0].problems
+
+
+def regularizer(methods: str) -> str:
+    return f"""
+import genbench
+
+@genbench.regularizer
+class Mine(genbench.Regularizer):
+    strength: float = 0.1
+    {methods}
+"""
+
+
+EXECUTOR = """
+import genbench
+
+@genbench.executor
+class Mine:
+    def __init__(self, *, devices): self.slots = len(devices)
+    def submit(self, job): return job.id
+    def results(self): return []
+    def {cancel}: pass
+    def close(self): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (regularizer("def penality(self, step): return None"),
+         "regularizer 'mine': genbench.Regularizer has no method 'penality'; did you mean 'penalty'?"),
+        (regularizer("def after_epochs(self, epoch): return None"),
+         "regularizer 'mine': genbench.Regularizer has no method 'after_epochs'; did you mean 'after_epoch'?"),
+        (regularizer("def penalty(self, step, model): return None"),
+         "regularizer 'mine': method 'penalty' is called with (self, step), and takes (self, step, model)"),
+        (regularizer("def loss(self, step, outputs): return None"),
+         "regularizer 'mine': method 'loss' is called with (self, step, outputs, targets, inner), "
+         "and takes (self, step, outputs)"),
+        (EXECUTOR.format(cancel="cancle(self, id)"),
+         "executor 'mine': it has no method 'cancel'; did you mean 'cancle' by it?"),
+        (EXECUTOR.format(cancel="cancel(self)"),
+         "executor 'mine': method 'cancel' is called with (self, id), and takes (self)"),
+        ("answer = 42",
+         "declares nothing: neither its module nor a submodule that this imports has a component with a decorator "
+         "such as @genbench.measure, or a hook"),
+        ('import genbench\n@genbench.measure(family="mine", direction="+")\ndef mine(input): return 1',
+         "measure 'mine' is broken: measure 'papers:mine' needs 'input', which is neither a probe nor a root; "
+         "did you mean 'inputs'?"),
+        ("def genbench_trial_finished(record, fit): pass",
+         "hook 'genbench_trial_finished' has no argument 'fit'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(text, line):
+    assert [each for each in problems(text) if each.startswith(line)], problems(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        regularizer("def noise_level(self, progress): return progress"),
+        regularizer("def _penality(self, step): return None"),
+        regularizer("def penalty(self, step, *more): return None"),
+        regularizer("def penalty(self, step, scale=1.0): return None"),
+        EXECUTOR.format(cancel="cancel(self, id)"),
+        "def genbench_run_finished(): pass",
+    ],
+)
+def test_what_is_an_authors_own_is_no_mistake(text):
+    assert problems(text) == []
+
+
+def test_every_mistake_of_a_class_is_told_at_once():
+    found = problems(regularizer("def penality(self, step): ...\n    def batch(self): ..."))
+    assert len(found) == 2
