@@ -5,35 +5,34 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import NotApplicable, Remark, UsageError, first_line
+from genbench.base.errors import UsageError
 from genbench.base.values import Value, Values
 from genbench.host import Host
-from genbench.host.battery import Battery
+from genbench.host.battery import Battery, Request
 from genbench.host.selection import select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
 from genbench.measuring.given import require_finite
 from genbench.measuring.guard import ModelGuard, isolated_random_state
-from genbench.measuring.hints import hint_at_inputs, hint_at_output
 from genbench.measuring.progress import reporting
+from genbench.measuring.task import as_the_task_wants, task_of
 from genbench.networks.adapting import Selection, adapt
 from genbench.networks.ambient import ordinary_torch, working_precision
 from genbench.networks.copying import copy_of
-from genbench.networks.passes import forward
 from genbench.networks.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from genbench.contract.protocol import Protocol
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "values_of"]
 
 
 def evaluate(
@@ -117,20 +116,44 @@ def evaluate(
     >>> float(values["param_norm"]) > 0
     True
     """
-    _require_modules(model, initial_model, siblings)
     with isolated_random_state(seed, torch.device("cpu")):  # a loader draws, and its data set may
         examples = read_examples(inputs, targets)
-    _check(model, examples)
-    validation = read_validation(validation)
-    if validation is not None:
-        require_finite("validation", validation.inputs)
     host = Host.load(plugins)
     requests = select_measures(
         measures,
         host,
         lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
     )
-    battery = Battery.resolve(requests, host.probe_lookup)
+    return values_of(
+        model, examples, requests, Battery.resolve(requests, host.probe_lookup), initial_model=initial_model,
+        output=output, task=task, history=history, protocol=protocol, validation=validation,
+        snapshots=snapshots, siblings=siblings, seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def values_of(
+    model: nn.Module,
+    examples: Examples,
+    requests: Sequence[Request],
+    battery: Battery,
+    *,
+    initial_model: nn.Module | None = None,
+    output: Selection | None = None,
+    task: Task | None = None,
+    history: Mapping[str, Sequence[Any]] | None = None,
+    protocol: Protocol | None = None,
+    validation: Split | None = None,
+    snapshots: Sequence[tuple[int, Mapping[str, Tensor]]] | None = None,
+    siblings: Sequence[nn.Module] | None = None,
+    seed: int = 0,
+    progress: bool | Callable[[int, int, str], object] = False,
+) -> Values:
+    """`evaluate`, of examples that are read and measures that are chosen."""
+    _require_modules(model, initial_model, siblings)
+    _check(model, examples)
+    validation = read_validation(validation)
+    if validation is not None:
+        require_finite("validation", validation.inputs)
     with ordinary_torch():
         # Parameters that were made in inference mode cannot be differentiated by.
         model, initial_model = _differentiable(model), initial_model and _differentiable(initial_model)
@@ -147,7 +170,7 @@ def evaluate(
             for each in models:
                 each.eval()
                 adapt(each, examples.packing, output)
-            task = task or _task_of(model, examples, output)
+            task = task or task_of(model, examples, output)
             if task.kind == "classification" and task.outputs == 1:
                 task = replace(task, outputs=2)
                 for each in models:
@@ -156,7 +179,7 @@ def evaluate(
                 "model": model,
                 "initial_model": initial_model,
                 "inputs": examples.inputs,
-                "targets": _as_the_task_wants(examples.targets, task),
+                "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
                 "history": history and {name: list(column) for name, column in history.items()},
                 "protocol": protocol,
@@ -205,52 +228,3 @@ def _check(model: nn.Module, examples: Examples) -> None:
 def _differentiable(model: nn.Module) -> nn.Module:
     made_there = any(each.is_inference() for each in (*model.parameters(), *model.buffers()))
     return copy_of(model) if made_there else model
-
-
-def _task_of(model: nn.Module, examples: Examples, output: Selection | None) -> Task:
-    """Classification where the targets are whole numbers, with an output for each class."""
-    # Two examples: some networks squeeze a single one away. Copies: some work in place.
-    inputs = examples.inputs[:2].clone()
-    try:
-        with torch.no_grad():
-            outputs = forward(model, inputs).shape[1]
-    except NotApplicable as why:
-        hint = "" if output is not None else hint_at_output(model, inputs)
-        raise UsageError(f"model: {why}{hint}") from None
-    except UsageError:
-        raise
-    except Exception as fault:  # the network's own code may raise anything
-        hint = hint_at_inputs(model, inputs, examples.packing)
-        raise UsageError(f"model: it does not take the inputs: {first_line(fault)}{hint}") from fault
-    kind: Literal["classification", "regression"] = "regression"
-    if not examples.targets.is_floating_point():
-        kind = "classification"
-    return Task(kind, tuple(examples.inputs.shape[1:]), outputs)
-
-
-def _as_the_task_wants(targets: Tensor, task: Task) -> Tensor:
-    if task.kind == "regression":
-        if targets.numel() != len(targets) * task.outputs:
-            raise UsageError(f"targets: {task.outputs} outputs but targets of shape {tuple(targets.shape)}")
-        return targets.reshape(len(targets), task.outputs)
-    if targets.ndim != 1 or targets.is_floating_point():
-        raise UsageError("targets: classification takes class indices of an integer type, shape (n,)")
-    targets = targets.long()
-    if not 0 <= int(targets.min()) <= int(targets.max()) < task.outputs:
-        raise UsageError(
-            f"targets: {task.outputs} outputs but classes from {int(targets.min())} to {int(targets.max())}; "
-            "classes are counted from 0"
-        )
-    _remark_missing(targets, task.outputs)
-    return targets
-
-
-def _remark_missing(targets: Tensor, classes: int) -> None:
-    there = torch.zeros(classes, dtype=torch.bool)
-    there[targets.cpu()] = True
-    missing = (~there).nonzero().flatten().tolist()
-    if missing:
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        warnings.warn(
-            f"targets: no example of {len(missing)} of the {classes} classes ({shown})", Remark, stacklevel=3
-        )
