@@ -8,6 +8,7 @@ from genbench.base.errors import InvalidInput as InvalidInput
 from genbench.base.errors import NotApplicable as NotApplicable
 from genbench.base.errors import UsageError as UsageError
 from genbench.base.values import Value as Value
+from genbench.base.values import Values as Values
 from genbench.contract.decorators import dataset as dataset
 from genbench.contract.decorators import executor as executor
 from genbench.contract.decorators import measure as measure

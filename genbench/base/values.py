@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 
-__all__ = ["Status", "StopReason", "Value"]
+__all__ = ["Status", "StopReason", "Value", "Values"]
 
 
 class Status(StrEnum):
@@ -61,6 +62,44 @@ class Value:
 
     def __float__(self) -> float:
         return math.nan if self.value is None else self.value
+
+
+class Values(dict[str, Value]):
+    """Values by the spelling of their measures; a table where they are printed, in a notebook too."""
+
+    COLUMNS = ("measure", "value", "seconds", "status", "reason")
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """A row of texts for each value, in the columns `COLUMNS`."""
+        return [
+            (
+                name,
+                "" if each.value is None else f"{each.value:.6g}",
+                f"{each.seconds:.3f}",
+                str(each.status),
+                each.reason,
+            )
+            for name, each in self.items()
+        ]
+
+    def __str__(self) -> str:
+        rows = [self.COLUMNS, *self.rows()]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(self.COLUMNS))]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if place in (1, 2) else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        )
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        head = "".join(f"<th>{name}</th>" for name in self.COLUMNS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class StopReason(StrEnum):

@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Train a suite's grid, measure every fit, rank the measures.",
     "plan": "Show what would run, what is done, and what it will take.",
     "measure": "Compute measures on the fits of a run; trains nothing.",
+    "evaluate": "Compute measures of a network of your own.",
     "rank": "Rank the measures of a run, or the columns of any table.",
     "report": "Write a run as one page: ranking, plots, provenance.",
     "plot": "Draw one figure of a run as PDF, SVG or PNG.",
@@ -198,13 +199,16 @@ def _is_refused_table(fault: Exception) -> bool:
 
 @contextmanager
 def _remarks_as_lines() -> Iterator[None]:
-    """Say what is remarked of inputs as every other line; other warnings look as Python has them."""
+    """Say once what is remarked of inputs, as every other line; other warnings look as Python has them."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
+        said: set[str] = set()
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, Remark):
-                _error(str(message))
+                if str(message) not in said:
+                    said.add(str(message))
+                    _error(str(message))
             else:
                 shown(message, category, *where, **more)
 

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import NotApplicable, UsageError, first_line
-from genbench.base.values import Value
+from genbench.base.errors import UsageError
+from genbench.base.values import Value, Values
 from genbench.host import Host
-from genbench.host.battery import Battery
+from genbench.host.battery import Battery, Request
 from genbench.host.selection import select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
-from genbench.measuring.given import as_tensor, require_finite
+from genbench.measuring.examples import Examples, read_examples, read_validation
+from genbench.measuring.given import require_finite
 from genbench.measuring.guard import ModelGuard, isolated_random_state
+from genbench.measuring.progress import reporting
+from genbench.measuring.task import as_the_task_wants, task_of
+from genbench.networks.adapting import Selection, adapt
 from genbench.networks.ambient import ordinary_torch, working_precision
 from genbench.networks.copying import copy_of
-from genbench.networks.passes import forward
+from genbench.networks.wrappers import unwrapped
 
 if TYPE_CHECKING:
     from genbench.contract.protocol import Protocol
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "values_of"]
 
 
 def evaluate(
     model: nn.Module,
     inputs: Any,
-    targets: Any,
+    targets: Any = None,
     initial_model: nn.Module | None = None,
     measures: str | Sequence[str] = "all",
     *,
+    output: Selection | None = None,
     task: Task | None = None,
     history: Mapping[str, Sequence[Any]] | None = None,
     protocol: Protocol | None = None,
@@ -45,7 +51,8 @@ def evaluate(
     siblings: Sequence[nn.Module] | None = None,
     seed: int = 0,
     plugins: Sequence[str] = (),
-) -> dict[str, Value]:
+    progress: bool | Callable[[int, int, str], object] = False,
+) -> Values:
     """Compute generalization measures of any network on its training data.
 
     Model, data, gradients, training mode, ``requires_grad``, buffers, hooks and all global random states are
@@ -56,16 +63,23 @@ def evaluate(
     ----------
     model : nn.Module
         Maps a batch of inputs to a tensor of shape (batch, outputs): logits in classification. Computed with
-        in its own precision, on its own device.
-    inputs : array-like, shape (n, *input_shape)
+        in its own precision, on its own device. One output z for the classes 0 and 1 counts as the logits
+        (0, z).
+    inputs : array-like, shape (n, *input_shape); or dictionary, tuple, DataLoader
         The training inputs, preprocessed as the model wants them, not augmented. They may lie on another
-        device: they are moved there in chunks.
-    targets : array-like
-        Class indices, shape (n,), of an integer type; or real numbers, shape (n,) or (n, outputs).
+        device: they are moved there in chunks. Several inputs are a dictionary of arrays by the names of the
+        model's arguments, or a tuple of arrays by their places. A DataLoader, or a data set, is read whole
+        and in its order; its batches are ``(inputs, targets)`` or dictionaries.
+    targets : array-like, or str, optional
+        Class indices, shape (n,), of an integer type; or real numbers, shape (n,) or (n, outputs). Left out
+        where a loader brings them; a text is their key in batches that are dictionaries.
     initial_model : nn.Module, optional
         The network before training.
     measures : str or sequence of str
         ``all``, names, variants such as ``inverse_margin[quantile=0.05]``, ``family:norm``, ``cost:A-C``.
+    output : str, int or callable, optional
+        Of a model that returns more than its outputs: the key, attribute or place of the outputs in what it
+        returns, or a function of that.
     task : Task, optional
         Read off the targets and one output where left out.
     history : mapping, optional
@@ -77,12 +91,15 @@ def evaluate(
         Of the measures that draw random numbers.
     plugins : sequence of str
         Files or modules with further measures.
+    progress : bool or callable
+        Show a bar, in a notebook too; or call ``progress(done, all, name)`` with numbers of measures and
+        what is computed next.
 
     Returns
     -------
-    dict from spelling to Value
-        In the order of the words in `measures`. ``float(value)`` is the number, NaN where there is none;
-        `status` and `reason` say why.
+    Values
+        A dictionary from spelling to `Value`, in the order of the words in `measures`, that prints as a
+        table. ``float(value)`` is the number, NaN where there is none; `status` and `reason` say why.
 
     Raises
     ------
@@ -99,35 +116,70 @@ def evaluate(
     >>> float(values["param_norm"]) > 0
     True
     """
-    with ordinary_torch():
-        inputs, targets = as_tensor("inputs", inputs), as_tensor("targets", targets)
-    _check(model, inputs, targets)
-    if validation is not None:
-        require_finite("validation", validation.inputs)
+    with isolated_random_state(seed, torch.device("cpu")):  # a loader draws, and its data set may
+        examples = read_examples(inputs, targets)
     host = Host.load(plugins)
     requests = select_measures(
         measures,
         host,
         lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
     )
-    battery = Battery.resolve(requests, host.probe_lookup)
+    return values_of(
+        model, examples, requests, Battery.resolve(requests, host.probe_lookup), initial_model=initial_model,
+        output=output, task=task, history=history, protocol=protocol, validation=validation,
+        snapshots=snapshots, siblings=siblings, seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def values_of(
+    model: nn.Module,
+    examples: Examples,
+    requests: Sequence[Request],
+    battery: Battery,
+    *,
+    initial_model: nn.Module | None = None,
+    output: Selection | None = None,
+    task: Task | None = None,
+    history: Mapping[str, Sequence[Any]] | None = None,
+    protocol: Protocol | None = None,
+    validation: Split | None = None,
+    snapshots: Sequence[tuple[int, Mapping[str, Tensor]]] | None = None,
+    siblings: Sequence[nn.Module] | None = None,
+    seed: int = 0,
+    progress: bool | Callable[[int, int, str], object] = False,
+) -> Values:
+    """`evaluate`, of examples that are read and measures that are chosen."""
+    _require_modules(model, initial_model, siblings)
+    _check(model, examples)
+    validation = read_validation(validation)
+    if validation is not None:
+        require_finite("validation", validation.inputs)
     with ordinary_torch():
         # Parameters that were made in inference mode cannot be differentiated by.
         model, initial_model = _differentiable(model), initial_model and _differentiable(initial_model)
         siblings = siblings and [_differentiable(each) for each in siblings]
-    models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
-    guards = [ModelGuard(each) for each in models]
+    guards = [ModelGuard(each) for each in (model, initial_model, *(siblings or ())) if each is not None]
     device = device_of(model)
     try:
-        for each in models:
-            each.eval()
         with isolated_random_state(seed, device), ordinary_torch(working_precision(model)):
-            task = task or _task_of(model, inputs, targets)
+            model, initial_model = unwrapped(model), initial_model and unwrapped(initial_model)
+            siblings = siblings and [unwrapped(each) for each in siblings]
+            models = {
+                id(each): each for each in (model, initial_model, *(siblings or ())) if each is not None
+            }.values()
+            for each in models:
+                each.eval()
+                adapt(each, examples.packing, output)
+            task = task or task_of(model, examples, output)
+            if task.kind == "classification" and task.outputs == 1:
+                task = replace(task, outputs=2)
+                for each in models:
+                    adapt(each, one_logit=True)
             roots = {
                 "model": model,
                 "initial_model": initial_model,
-                "inputs": inputs,
-                "targets": _as_the_task_wants(targets, task),
+                "inputs": examples.inputs,
+                "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
                 "history": history and {name: list(column) for name, column in history.items()},
                 "protocol": protocol,
@@ -136,24 +188,34 @@ def evaluate(
                 "siblings": siblings,
                 "device": device,
             }
-            computed = {
-                value.name: value
+            with reporting(progress, len(battery.requests)) as report:
+                computed: dict[str, Value] = {}
                 for value in compute(
                     battery,
                     roots,
                     lambda component, settings: stream_seed("measure", seed, spell(component, settings)),
-                )
-            }
+                    note=report.now,
+                ):
+                    computed[value.name] = value
+                    report.done(value)
     finally:
         with ordinary_torch():
             for guard in guards:
                 guard.restore()
-    return {request.spelling: computed[request.spelling] for request in requests}
+    return Values((request.spelling, computed[request.spelling]) for request in requests)
 
 
-def _check(model: nn.Module, inputs: Tensor, targets: Tensor) -> None:
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:
+    named = [("model", model)]
+    named += [] if initial_model is None else [("initial_model", initial_model)]
+    named += [(f"siblings[{place}]", each) for place, each in enumerate(siblings or ())]
+    for name, each in named:
+        if not isinstance(each, nn.Module):
+            raise UsageError(f"{name}: expected a torch.nn.Module, got {type(each).__name__}")
+
+
+def _check(model: nn.Module, examples: Examples) -> None:
+    inputs, targets = examples.inputs, examples.targets
     if len(inputs) == 0 or inputs.ndim < 2:
         raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(inputs.shape)}")
     if targets.ndim == 0 or len(inputs) != len(targets):
@@ -166,33 +228,3 @@ def _check(model: nn.Module, inputs: Tensor, targets: Tensor) -> None:
 def _differentiable(model: nn.Module) -> nn.Module:
     made_there = any(each.is_inference() for each in (*model.parameters(), *model.buffers()))
     return copy_of(model) if made_there else model
-
-
-def _task_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Task:
-    """Classification where the targets are whole numbers, with an output for each class."""
-    try:
-        with torch.no_grad():
-            # Two examples: some networks squeeze a single one away. Copies: some work in place.
-            outputs = forward(model, inputs[:2].clone()).shape[1]
-    except NotApplicable as why:
-        raise UsageError(f"model: {why}") from None
-    except Exception as fault:  # the network's own code may raise anything
-        raise UsageError(f"model: it does not take the inputs: {first_line(fault)}") from fault
-    kind: Literal["classification", "regression"] = "regression"
-    if not targets.is_floating_point():
-        kind = "classification"
-    return Task(kind, tuple(inputs.shape[1:]), outputs)
-
-
-def _as_the_task_wants(targets: Tensor, task: Task) -> Tensor:
-    if task.kind == "regression":
-        if targets.numel() != len(targets) * task.outputs:
-            raise UsageError(f"targets: {task.outputs} outputs but targets of shape {tuple(targets.shape)}")
-        return targets.reshape(len(targets), task.outputs)
-    if targets.ndim != 1 or targets.is_floating_point():
-        raise UsageError("targets: classification takes class indices of an integer type, shape (n,)")
-    if task.outputs > 1 and not 0 <= int(targets.min()) <= int(targets.max()) < task.outputs:
-        raise UsageError(
-            f"targets: {task.outputs} outputs but classes from {int(targets.min())} to {int(targets.max())}"
-        )
-    return targets.long()

@@ -73,6 +73,11 @@ class Animal:
         Of the relative difference of values from the twin's.
     differs : frozenset of str
         Measures that are meant to tell the two apart, or whose values are rounding there.
+    classes : int
+    hand : callable
+        From inputs to the form in which they are handed over.
+    output : optional
+        Of what the network returns, as `genbench.evaluate` takes it.
     """
 
     build: Callable[[], nn.Module]
@@ -83,6 +88,9 @@ class Animal:
     dtype: torch.dtype = torch.float32
     tolerance: float = 1e-4
     differs: frozenset[str] = frozenset()
+    classes: int = CLASSES
+    hand: Callable[[Tensor], Any] = lambda inputs: inputs
+    output: Any = None
 
     def network(self, seed: int) -> nn.Module:
         """In evaluation mode, with running statistics that are not the initial ones."""
@@ -95,8 +103,8 @@ class Animal:
         inputs, held_out = self.inputs(EXAMPLES, self.size), self.inputs(6, self.size)
         return {
             "model": self._finished(final),
-            "inputs": self._cast(inputs),
-            "targets": torch.arange(EXAMPLES) % CLASSES,
+            "inputs": self.hand(self._cast(inputs)),
+            "targets": torch.arange(EXAMPLES) % self.classes,
             "initial_model": self._finished(initial),
             "siblings": [self.network(2), self.network(3)],
             "snapshots": [
@@ -105,7 +113,8 @@ class Animal:
             ],
             "history": _HISTORY,
             "protocol": Protocol(batch_size=4),
-            "validation": Split(self._cast(held_out), torch.arange(6) % CLASSES),
+            "validation": Split(self.hand(self._cast(held_out)), torch.arange(6) % self.classes),
+            "output": self.output,
         }
 
     def _built(self, seed: int) -> nn.Module:
@@ -113,7 +122,8 @@ class Animal:
         network = self.build()
         with torch.no_grad():
             for _ in range(20):  # for running statistics
-                network.train()(self.inputs(EXAMPLES, self.size))
+                given = self.inputs(EXAMPLES, self.size)
+                _call(network.train(), self.hand(given) if self.convert is None else given)
             for weight in network.parameters():  # some families begin with zeros
                 weight.add_(0.05 * torch.randn_like(weight))
         return network.eval()
@@ -124,6 +134,13 @@ class Animal:
 
     def _cast(self, inputs: Tensor) -> Tensor:
         return inputs.to(self.dtype) if inputs.is_floating_point() else inputs
+
+
+def _call(network: nn.Module, given: Any) -> None:
+    if isinstance(given, dict):
+        network(**given)
+    else:
+        network(given)
 
 
 def _between(initial: nn.Module, final: nn.Module, share: float) -> nn.Module:

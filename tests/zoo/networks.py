@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
-from zoo import differences, families, sequences, written
+from zoo import differences, families, forms, sequences, written
 from zoo.animal import Animal, pictures, rows, series, words
 
 __all__ = ["ZOO"]
@@ -76,6 +77,11 @@ ZOO: Mapping[str, Animal] = {
     "float64": _row(written.mlp, twin="mlp", dtype=torch.float64, tolerance=1e-3),
     "bfloat16": _row(written.mlp, dtype=torch.bfloat16),
     "float16": _row(written.mlp, twin="mlp", dtype=torch.float16, tolerance=0.02),
+    "dictionary output": replace(_spelled(partial(forms.Returning, forms.in_dictionary)), output="logits"),
+    "tuple output": replace(_spelled(partial(forms.Returning, forms.in_tuple)), output=1),
+    "two inputs": replace(_spelled(forms.TwoInputs), hand=forms.in_two_parts),
+    "two logits": _row(forms.one_logit, convert=forms.TwoLogits, classes=2),
+    "one logit": _row(forms.one_logit, twin="two logits", classes=2),
     # Weights that are no free parameters.
     "spectral norm": _row(lambda: _in_each_layer(parametrizations.spectral_norm, written.mlp())),
     "old spectral norm": _row(lambda: _in_each_layer(spectral_norm, written.mlp())),
@@ -137,6 +143,8 @@ ZOO: Mapping[str, Animal] = {
     "embedding": _words(sequences.Embedded),
     "embedding bag": _words(sequences.Embedded, twin="embedding", convert=sequences.EmbeddingBag),
     "tied embedding": _words(sequences.TiedEmbedding),
+    "words and mask": _words(forms.MaskedWords, hand=forms.with_mask, output="logits"),
+    "series and mask": _series(forms.MaskedSeries, hand=forms.with_steps),
     # Families.
     **{name: _large(getattr(families, name)) for name in families.__all__},
 }  # fmt: skip

@@ -65,21 +65,23 @@ class Returning(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("form", "what"),
+    ("form", "what", "part"),
     [
-        (lambda outputs, hidden: (outputs, hidden), "tuple"),
-        (lambda outputs, hidden: [outputs], "list"),
-        (lambda outputs, hidden: {"logits": outputs}, "dict"),
-        (lambda outputs, hidden: outputs[:, 0], "(2,)"),
-        (lambda outputs, hidden: outputs.unsqueeze(2), "(2, 3, 1)"),
-        (lambda outputs, hidden: outputs.sum(0, keepdim=True), "(1, 3)"),
+        (lambda outputs, hidden: (outputs, hidden), "tuple", "0"),
+        (lambda outputs, hidden: [outputs], "list", "0"),
+        (lambda outputs, hidden: {"loss": 0.0, "logits": outputs}, "dict", "'logits'"),
+        (lambda outputs, hidden: {"loss": 0.0}, "dict", ""),
+        (lambda outputs, hidden: outputs[:, 0], "(2,)", ""),
+        (lambda outputs, hidden: outputs.unsqueeze(2), "(2, 3, 1)", ""),
+        (lambda outputs, hidden: outputs.sum(0, keepdim=True), "(1, 3)", ""),
     ],
 )
-def test_what_is_no_row_of_outputs_for_each_example_is_refused_in_a_line(form, what):
+def test_what_is_no_row_of_outputs_for_each_example_is_refused_in_a_line(form, what, part):
     with pytest.raises(UsageError) as refused:
         genbench.evaluate(Returning(form), torch.randn(6, 4), torch.arange(6) % 3)
     assert str(refused.value) == (
         f"model: the network returns {what}, not one row of outputs for each example"
+        + (f"; output={part} would take one part of it" if part else "")
     )
 
 

@@ -1,0 +1,144 @@
+"""Networks of the user's own measured from files: factory, weights and data as named, values and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.outcomes import GAPS
+from genbench.base.values import Values
+from genbench.fitting.checkpoints import put_into, read_weights
+from genbench.fitting.factories import Factory
+from genbench.fitting.own_data import OwnData
+from genbench.host import Host
+from genbench.host.battery import Battery, Request
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+
+__all__ = ["Measured", "measure_files", "outcomes_of", "table_of"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One network: where its weights are from, its errors and losses, and its values.
+
+    Attributes
+    ----------
+    weights : str
+        The file; empty for the network as its factory makes it.
+    outcomes : dict
+        ``train_error, train_loss``; where there are test examples ``test_error, test_loss, gap, loss_gap``.
+    """
+
+    weights: str
+    outcomes: Mapping[str, float]
+    values: Values
+
+
+def measure_files(
+    factory: Factory,
+    data: OwnData,
+    weights: Sequence[Path],
+    initial: Sequence[Path],
+    requests: Sequence[Request],
+    host: Host,
+    *,
+    output: str | int | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    progress: bool | Callable[[int, int, str], object] = False,
+    begin: Callable[[str], None] = lambda name: None,
+) -> list[Measured]:
+    """Measure a network with each of the weights; all files are read and tried before the first measure.
+
+    Parameters
+    ----------
+    weights : sequence of Path
+        None: the network as the factory makes it.
+    initial : sequence of Path
+        The weights before training, one file for all or one for each.
+    begin : callable
+        Told the file whose measures begin.
+
+    Raises
+    ------
+    UsageError, InvalidInput
+        A file does not exist, or does not fit.
+    """
+    from genbench.measuring.evaluation import values_of
+
+    if len(initial) > 1 and len(initial) != len(weights):
+        raise UsageError(f"--initial is given {len(initial)} times, --weights {len(weights)} times")
+    networks = _loaded(factory, data, weights) if weights else [factory.network(data.task)]
+    before = _loaded(factory, data, initial) or [None]
+    battery = Battery.resolve(requests, host.probe_lookup)
+    found = []
+    for place, network in enumerate(networks):
+        name = str(weights[place]) if weights else ""
+        begin(name or factory.word)
+        first = before[place % len(before)]
+        outcomes = outcomes_of(network.to(device), data, output)
+        values = values_of(
+            network, data.train, requests, battery,
+            initial_model=None if first is None else first.to(device),
+            output=output, seed=seed, progress=progress,
+        )  # fmt: skip
+        found.append(Measured(name, outcomes, values))
+    return found
+
+
+def _loaded(factory: Factory, data: OwnData, files: Sequence[Path]) -> list[Any]:
+    """A network with the weights of each file; the problems of all files are told at once."""
+    networks, problems = [], []
+    for file in files:
+        network = factory.network(data.task)
+        try:
+            put_into(network, read_weights(file), file)
+        except InvalidInput as fault:
+            problems += fault.problems
+        networks.append(network.eval())
+    if problems:
+        raise InvalidInput(problems)
+    return networks
+
+
+def outcomes_of(network: nn.Module, data: OwnData, output: Any = None) -> dict[str, float]:
+    """Errors and losses of a network on the training examples, and where there are some on those of the test.
+
+    Raises
+    ------
+    UsageError
+        It does not take them.
+    """
+    from genbench.measuring.outcomes import loss_and_error
+
+    found = {}
+    for split, examples in (("train", data.train), ("test", data.test)):
+        if examples is not None:
+            found[f"{split}_loss"], found[f"{split}_error"] = loss_and_error(network, examples, output)
+    for name, (high, low) in GAPS.items():
+        if high in found and low in found:
+            found[name] = found[high] - found[low]
+    return found
+
+
+def table_of(measured: Sequence[Measured]) -> pd.DataFrame:
+    """A row for each network: its file, errors, losses and gaps, then its values; NaN where there is none."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "weights": each.weights,
+                **each.outcomes,
+                **{name: float(value) for name, value in each.values.items()},
+            }
+            for each in measured
+        ]
+    )
