@@ -37,8 +37,10 @@ class _Direction:
                 left = image.detach() / image.detach().norm().clamp_min(1e-30)
                 (pulled,) = torch.autograd.grad(image, point, left)
                 point = (pulled / pulled.norm().clamp_min(1e-30)).requires_grad_()
-            self._vector = point.detach()
-            image = self._apply(self._vector)
+            found = point.detach()
+            # In place, so that a step that is captured and replayed goes on from it.
+            self._vector.copy_(found)
+            image = self._apply(found)
             left = image.detach() / image.detach().norm().clamp_min(1e-30)
             return (image * left).sum()
 
