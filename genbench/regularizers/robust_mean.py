@@ -68,6 +68,7 @@ class Winsorized(Regularizer):
     chunk: Count | None = None
 
     replaces_gradient: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
@@ -131,6 +132,7 @@ class MedianOfMeans(Regularizer):
     groups: Count = 3
 
     replaces_gradient: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]

@@ -54,6 +54,7 @@ class _Spectral(Regularizer):
     iterations: Count = 1
 
     step_cost: ClassVar[float] = 1.5
+    capturable: ClassVar[bool] = True
 
     def start(self, training: Training) -> list[_Direction]:
         """All layers with vectors near their singular vectors; none at strength 0."""

@@ -93,4 +93,5 @@ class GlobalStream:
         try:
             yield
         finally:
+            self._own = general.graphsafe_get_state()
             general.graphsafe_set_state(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from genbench.base.data import Split, Task
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer, Training
 from genbench.training.batches import batch_sizes
+from genbench.training.cuda_graphs import CudaCapture
 from genbench.training.determinism import GlobalStream, cuda_algorithms
 from genbench.training.device_steps import Capture, DeviceSteps
 from genbench.training.evaluation import evaluate
@@ -54,6 +56,11 @@ class Assignment:
     on_epoch: Callable[[Mapping[str, float | None]], object] | None = None
 
 
+PARTS_AHEAD = 2
+"""So many parts of steps a member may be ahead of the device: enough to keep it busy, few enough to stop in
+time and to let others have their turn."""
+
+
 class Stage(Enum):
     """What a member does next."""
 
@@ -74,9 +81,9 @@ class Member:
         The network is moved to `device` and left there.
     device : torch.device
     capture : callable, optional
-        Captures the steps. Without it they are calls; on the CPU those that look at each loss.
+        Captures the steps; CUDA graphs where left out on CUDA. On the CPU steps are calls without it.
     why_eager : str
-        Why there is no `capture`, on a device where there could be.
+        Why steps are not to be captured; empty where they may be.
 
     Attributes
     ----------
@@ -92,11 +99,16 @@ class Member:
     def __init__(
         self, given: Assignment, device: torch.device, *, capture: Capture | None = None, why_eager: str = ""
     ):
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", torch.cuda.current_device())
         self._given = given
         self._device = device
-        self._capture = capture
         self._why_eager = why_eager
         self._stream = _new_stream(device)
+        if capture is None and self._stream is not None and not why_eager:
+            capture = CudaCapture(self._stream)
+        self._capture = capture
+        self._marks: deque[torch.cuda.Event] = deque()
         self._global_stream = GlobalStream(device, given.seeds["dropout"])
         self._deadline = math.inf
         with self.turn():
@@ -116,7 +128,7 @@ class Member:
             while step():
                 steps -= 1
                 if steps <= 0:
-                    return
+                    return self._mark()
             self._phase.measure()
             self.stage = Stage.JUDGE
         elif self._phase.judge():
@@ -131,8 +143,17 @@ class Member:
 
     @property
     def waiting(self) -> bool:
-        """Whether `advance` would wait for the device."""
-        return self.stage is Stage.JUDGE and not self._phase.measured
+        """Whether `advance` would wait for the device, or run far ahead of it."""
+        if self.stage is Stage.JUDGE:
+            return not self._phase.measured
+        while self._marks and self._marks[0].query():
+            self._marks.popleft()
+        return len(self._marks) >= PARTS_AHEAD
+
+    @property
+    def steps(self) -> int:
+        """Updates made, or at least begun, in the present phase."""
+        return self._phase.index
 
     @property
     def why_not_captured(self) -> str:
@@ -175,6 +196,13 @@ class Member:
             settings.enter_context(cuda_algorithms(self._device, self._given.protocol.deterministic))
             settings.enter_context(self._global_stream.in_place())
             yield
+
+    def _mark(self) -> None:
+        """Note where the device will be when it has done what it was given so far."""
+        if self._stream is not None:
+            mark = torch.cuda.Event()
+            mark.record(self._stream)
+            self._marks.append(mark)
 
     def _take_in(self) -> None:
         """Have network and data on the device, and the keepers ready."""
