@@ -120,17 +120,19 @@ class Member:
             self._phase.measure()
         self.stage = Stage.JUDGE
 
-    def advance(self, steps: float = 1) -> None:
+    def advance(self, steps: float = 1) -> int:
         """Do the next part, inside `turn`: so many steps and, where they end an epoch, its evaluation; or
-        what follows of that."""
+        what follows of that. Returns how many steps were made."""
+        made = 0
         if self.stage is Stage.STEP:
             step = self._phase.step
-            while step():
-                steps -= 1
-                if steps <= 0:
-                    return self._mark()
-            self._phase.measure()
-            self.stage = Stage.JUDGE
+            while made < steps:
+                if not step():
+                    self._phase.measure()
+                    self.stage = Stage.JUDGE
+                    return made
+                made += 1
+            self._mark()
         elif self._phase.judge():
             self.stage = Stage.STEP
         elif self._pretrains:
@@ -140,6 +142,7 @@ class Member:
             self._phase.measure()
         else:
             self.stage = Stage.OVER
+        return made
 
     @property
     def waiting(self) -> bool:
@@ -149,11 +152,6 @@ class Member:
         while self._marks and self._marks[0].query():
             self._marks.popleft()
         return len(self._marks) >= PARTS_AHEAD
-
-    @property
-    def steps(self) -> int:
-        """Updates made, or at least begun, in the present phase."""
-        return self._phase.index
 
     @property
     def why_not_captured(self) -> str:

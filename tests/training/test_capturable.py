@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from regularizers.problems import HOST
 from torch import nn
 from training.problems import SEEDS, perceptron, three_classes
 
+from genbench.contract.components import Kind
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer
 from genbench.training.capturable import why_not_capturable
@@ -142,5 +144,5 @@ def test_a_trial_changes_nothing():
 
 
 def test_every_built_in_regularizer_says_whether_it_can_be_captured():
-    for component in HOST.list(Kind.REGULARIZER):
+    for component in HOST.components(Kind.REGULARIZER):
         assert component.object().capturable is True, component.name
