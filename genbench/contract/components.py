@@ -171,6 +171,7 @@ class Declaration:
     checksum: str | None = None
     task: Any = None
     examples: Any = None
+    capturable: bool | str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,10 +130,20 @@ def dataset(
 
 def model(
     target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
-    aliases: typing.Sequence[str] = (),
+    aliases: typing.Sequence[str] = (), capturable: bool | str | None = None,
 ) -> Any:  # fmt: skip
-    """Declare a model: ``def mlp(task, *, settings) -> nn.Module``."""
-    return _decorator(Kind.MODEL)(target, name=name, version=version, source=source, aliases=aliases)
+    """Declare a model: ``def mlp(task, *, settings) -> nn.Module``.
+
+    Parameters
+    ----------
+    capturable : bool, str or None
+        Whether a training step of it can be captured and replayed as a CUDA graph: it looks at no value of a
+        tensor, and keeps nothing on the host from pass to pass. A text says why not. None: found out by a
+        trial on the CPU.
+    """
+    return _decorator(Kind.MODEL)(
+        target, name=name, version=version, source=source, aliases=aliases, capturable=capturable
+    )
 
 
 def regularizer(

@@ -121,6 +121,9 @@ class Step:
         The mean loss of a batch with the wrappers of all regularizers around it, penalties left out.
     example_losses : Tensor, shape (b,), or None
         The loss of each example, after `per_example_gradients` was called.
+    values : mapping from name to float or Tensor
+        What `Regularizer.host_values` made for this step: as it made it on the CPU, tensors of float64 on
+        another device.
     """
 
     model: nn.Module
@@ -135,6 +138,7 @@ class Step:
     hidden: dict[str, Tensor] = field(default_factory=dict)
     outputs: Tensor | None = None
     example_losses: Tensor | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def per_example_gradients(
         self, chunk: int | None = None, names: Sequence[str] | None = None
@@ -225,12 +229,18 @@ class Regularizer:
     step_cost : float
         What the arithmetic of a step costs with it, in steps without it; for predicting times only. A
         property where it depends on a field.
+    capturable : bool, str or None
+        Whether a step with it can be captured once and replayed, as a CUDA graph does: it looks at no value
+        of a tensor, reads of `Step.epoch`, `index` and `progress` nothing but through `host_values`, and
+        changes its state in place. A text says why not. None: found out by a trial on the CPU. A property
+        where it depends on a field.
     """
 
     captures: ClassVar[tuple[str, ...]] = ()
     replaces_gradient: ClassVar[bool] = False
     reads_outputs: ClassVar[bool] = False
     step_cost: ClassVar[float] = 1.0
+    capturable: ClassVar[bool | str | None] = None
 
     def check(self, planned: Planned) -> None:
         """Raise `InvalidInput` where it cannot be used so; called when planning, and before training."""
@@ -258,6 +268,28 @@ class Regularizer:
     def start(self, training: Training) -> Any:
         """Make the mutable state of this fit, given to the other methods as ``step.state``."""
         return None
+
+    def host_values(self, state: Any, index: int, progress: float, examples: int) -> Mapping[str, Any]:
+        """Numbers of one step that are known before it: of a schedule, or drawn by a generator of `state`.
+
+        They come back as `Step.values`. Steps are asked for in their order, on the CPU one by one, elsewhere
+        all of an epoch before it begins; hence nothing else may draw from that generator.
+
+        Parameters
+        ----------
+        state
+            What `start` returned.
+        index, progress
+            As in `Step`.
+        examples : int
+            Size of the batch.
+
+        Returns
+        -------
+        mapping from name to float or NumPy array
+            The same names at every step, and the same shapes for the same number of examples.
+        """
+        return {}
 
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
         """Other inputs and targets for this step, or None. Targets may be class probabilities."""

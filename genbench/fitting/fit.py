@@ -23,7 +23,8 @@ from genbench.networks.precision import widen_where_needed
 from genbench.planning.plan import Trial
 from genbench.planning.suite import Limits
 from genbench.training.evaluation import evaluate
-from genbench.training.loop import Outcome, train
+from genbench.training.loop import train
+from genbench.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -24,7 +24,8 @@ DENSE = (384, 192)
 
 @genbench.model(
     source="Zhang, Bengio et al. 2017, Understanding deep learning requires rethinking, appendix A; "
-    "Zhang, Liao et al. 2017, Theory of deep learning III, Table 2"
+    "Zhang, Liao et al. 2017, Theory of deep learning III, Table 2",
+    capturable=True,
 )
 def small_alexnet(
     task: genbench.Task,

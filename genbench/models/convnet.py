@@ -23,7 +23,10 @@ __all__ = ["convnet"]
 SMALLEST_MAP = 4
 
 
-@genbench.model(source="after Springenberg et al. 2015, Striving for simplicity: the all convolutional net")
+@genbench.model(
+    source="after Springenberg et al. 2015, Striving for simplicity: the all convolutional net",
+    capturable=True,
+)
 def convnet(
     task: genbench.Task,
     *,

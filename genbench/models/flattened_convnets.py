@@ -97,7 +97,8 @@ def _network(
 
 @genbench.model(
     source="Zhang, Liao et al. 2017, Theory of deep learning III, Figs. 1-4 and 21-24; "
-    "Generalization Puzzles in Deep Networks, ICLR 2020 submission, figure 1"
+    "Generalization Puzzles in Deep Networks, ICLR 2020 submission, figure 1",
+    capturable=True,
 )
 def all_convolutional(
     task: genbench.Task,
@@ -146,7 +147,10 @@ def all_convolutional(
     )  # fmt: skip
 
 
-@genbench.model(source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendices B and L.1")
+@genbench.model(
+    source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendices B and L.1",
+    capturable=True,
+)
 def three_layer_convnet(
     task: genbench.Task,
     *,
@@ -182,7 +186,9 @@ def three_layer_convnet(
     return _network(task, "three-layer-convnet", layers, activation=activation, bias=biases == "all")
 
 
-@genbench.model(source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendix L.2")
+@genbench.model(
+    source="Generalization Puzzles in Deep Networks, ICLR 2020 submission, appendix L.2", capturable=True
+)
 def five_layer_convnet(
     task: genbench.Task,
     *,

@@ -98,7 +98,8 @@ class DownsampleBlock(nn.Module):
 
 @genbench.model(
     source="Zhang, Bengio et al. 2017, Understanding deep learning requires rethinking, figure 3; "
-    "Zhang, Liao et al. 2017, Theory of deep learning III, Table 2"
+    "Zhang, Liao et al. 2017, Theory of deep learning III, Table 2",
+    capturable=True,
 )
 def small_inception(
     task: genbench.Task,

@@ -38,7 +38,7 @@ class MLP(nn.Module):
         return self.classifier(self.encoder(inputs))
 
 
-@genbench.model
+@genbench.model(capturable=True)
 def mlp(
     task: genbench.Task,
     *,

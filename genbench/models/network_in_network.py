@@ -45,6 +45,7 @@ class NetworkInNetwork(nn.Module):
 @genbench.model(
     source="Lin, Chen & Yan 2014, Network in network; Jiang et al. 2020, section 4; Dziugaite et al. 2020",
     aliases=("nin",),
+    capturable=True,
 )
 def network_in_network(
     task: genbench.Task,

@@ -42,7 +42,9 @@ class SkipBlock(nn.Module):
         return self.activation(inputs + self.residual(inputs))
 
 
-@genbench.model(source="Taborsky & Hansen, Generalization by design, section 4.1 and Figs. 2, 4, 7")
+@genbench.model(
+    source="Taborsky & Hansen, Generalization by design, section 4.1 and Figs. 2, 4, 7", capturable=True
+)
 def residual_mlp(
     task: genbench.Task,
     *,

@@ -67,7 +67,9 @@ class BasicBlock(nn.Module):
         return self.activation2(residual + self.shortcut(inputs))
 
 
-@genbench.model(source="He et al. 2016, Deep residual learning for image recognition, section 4.2")
+@genbench.model(
+    source="He et al. 2016, Deep residual learning for image recognition, section 4.2", capturable=True
+)
 def resnet(
     task: genbench.Task,
     *,

@@ -63,7 +63,9 @@ class Walkers(nn.Module):
         return self.positions - torch.clamp(self.positions, low, high)
 
 
-@genbench.model(source="Zhang et al. 2017 (Theory of deep learning III), section 5.2 and figures 7-10")
+@genbench.model(
+    source="Zhang et al. 2017 (Theory of deep learning III), section 5.2 and figures 7-10", capturable=True
+)
 def walkers(
     task: genbench.Task,
     *,

@@ -59,7 +59,7 @@ class PreActivationBlock(nn.Module):
         return residual + self.shortcut(activated if self.projects else inputs)
 
 
-@genbench.model(source="Zagoruyko & Komodakis 2016, Wide residual networks")
+@genbench.model(source="Zagoruyko & Komodakis 2016, Wide residual networks", capturable=True)
 def wide_resnet(
     task: genbench.Task,
     *,

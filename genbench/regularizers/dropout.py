@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -32,6 +33,8 @@ class Dropout(Regularizer):
     """
 
     rate: Probability = 0.5
+
+    capturable: ClassVar[bool] = True
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Set the rate of the network's dropout modules, or put dropout behind its activations."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import genbench
 from genbench.base.constraints import Count, NonNegative
@@ -51,6 +51,8 @@ class EarlyStopping(Regularizer):
     on: Literal["validation", "training"] = "validation"
     smallest_fall: NonNegative = 0.0
     restore: bool = True
+
+    capturable: ClassVar[bool] = True
 
     def check(self, planned: Planned) -> None:
         """Refuse a missing validation split, if the loss on it decides anything."""

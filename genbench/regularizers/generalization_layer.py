@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
@@ -143,6 +143,8 @@ class GeneralizationLayer(_Inserting):
     learning_rate_factor: NonNegative = 0.1
     slow_after: NonNegative = 0.0
 
+    capturable: ClassVar[bool] = True
+
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Insert the blocks where the settings say, into the network itself."""
         self._check_settings()
@@ -181,10 +183,14 @@ class GeneralizationLayer(_Inserting):
         """The blocks that are in the network by this regularizer."""
         return self._blocks(training.model)
 
+    def host_values(self, state: Any, index: int, progress: float, examples: int) -> Mapping[str, Any]:
+        """ν at this step."""
+        return {"skip": self.skip_at(progress)}
+
     def batch(self, step: Step) -> None:
         """Set ν in all blocks to its value at this step; the batch stays as it is."""
         for block in step.state:
-            block.skip.fill_(self.skip_at(step.progress))
+            block.skip.copy_(torch.as_tensor(step.values["skip"]))
 
     def skip_at(self, progress: float) -> float:
         """ν when this share of the longest possible training is done."""
@@ -269,6 +275,8 @@ class GeneralizationLayerDropout(_Inserting):
     layers: Annotated[int, Ge(0)] = 2
     rate: Probability = 0.5
     drop: Literal["units", "channels"] = "units"
+
+    capturable: ClassVar[bool] = True
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         """Insert the layers, each with activation and dropout, as one sequence into the network itself."""

@@ -48,6 +48,7 @@ class Jacobian(Regularizer):
 
     reads_outputs: ClassVar[bool] = True
     step_cost: ClassVar[float] = 2.0
+    capturable: ClassVar[bool] = True
 
     @property
     def captures(self) -> tuple[str, ...]:  # type: ignore[override]

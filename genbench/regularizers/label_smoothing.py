@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,6 +26,8 @@ class LabelSmoothing(Regularizer):
     """
 
     smoothing: Fraction = 0.1
+
+    capturable: ClassVar[bool] = True
 
     def check(self, planned: Planned) -> None:
         """Refuse regression, in which there are no classes."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -42,6 +43,8 @@ class Langevin(Regularizer):
     period: Positive = 1.0
     decay: Fraction = 0.999
 
+    capturable: ClassVar[bool] = True
+
     def deviation(self, index: int) -> float:
         """γ' of the step that `index` updates precede."""
         elapsed = index / self.period
@@ -49,13 +52,21 @@ class Langevin(Regularizer):
             return self.noise / (1 + elapsed)
         return self.noise * (self.decay**elapsed if self.schedule == "geometric" else 1.0)
 
+    def host_values(self, state: Any, index: int, progress: float, examples: int) -> Mapping[str, Any]:
+        """γ' of the step."""
+        return {"deviation": self.deviation(index)}
+
     def after_update(self, step: Step) -> None:
         """Add noise of this step's deviation to the trained parameters."""
-        deviation = self.deviation(step.index)
-        if deviation == 0:
+        deviation = step.values["deviation"]
+        on_host = isinstance(deviation, float)
+        if self.noise == 0 or (on_host and deviation == 0):
             return
         with torch.no_grad():
             for each in step.model.parameters():
                 if each.requires_grad:
                     noise = torch.randn(each.shape, generator=step.generator, device=each.device)
-                    each.add_(noise, alpha=deviation)
+                    if on_host:
+                        each.add_(noise, alpha=deviation)
+                    else:
+                        each.add_(noise * deviation)

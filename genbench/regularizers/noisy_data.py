@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ class LabelNoise(Regularizer):
 
     rate: Fraction = 0.1
     deviation: NonNegative = 0.1
+
+    capturable: ClassVar[bool] = True
 
     def check(self, planned: Planned) -> None:
         """Refuse classification with a single class."""
@@ -89,21 +92,28 @@ class Mixup(Regularizer):
     alpha: NonNegative = 1.0
     per_example: bool = False
 
+    capturable: ClassVar[bool] = True
+
     def start(self, training: Training) -> tuple[Any, Task]:
         """A generator of the shares a, seeded by the regularizer's own, and the task."""
         # torch draws from a Beta distribution from its global stream only.
         return np.random.default_rng(training.generator.initial_seed()), training.task
 
+    def host_values(self, state: Any, index: int, progress: float, examples: int) -> Mapping[str, Any]:
+        """The shares a: one, or one for each example; none if α = 0."""
+        if self.alpha == 0:
+            return {}
+        draws, _ = state
+        return {"shares": draws.beta(self.alpha, self.alpha, examples if self.per_example else 1)}
+
     def batch(self, step: Step) -> tuple[Tensor, Tensor] | None:
         """Mixed inputs and mixed targets, labels as class probabilities (b, classes); None if α = 0."""
         if self.alpha == 0:
             return None
-        draws, task = step.state
+        _, task = step.state
         inputs, targets = step.inputs, step.targets
-        count, device = len(inputs), inputs.device
-        partners = torch.randperm(count, generator=step.generator, device=device)
-        drawn = draws.beta(self.alpha, self.alpha, count if self.per_example else 1)
-        shares = torch.from_numpy(drawn).to(device=device, dtype=inputs.dtype)
+        partners = torch.randperm(len(inputs), generator=step.generator, device=inputs.device)
+        shares = torch.as_tensor(step.values["shares"]).to(device=inputs.device, dtype=inputs.dtype)
         if task.kind == "classification" and not targets.is_floating_point():
             targets = F.one_hot(targets, task.outputs).to(inputs.dtype)
 

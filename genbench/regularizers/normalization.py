@@ -26,6 +26,7 @@ class _Normalizing(Regularizer):
     layers: Annotated[int, Ge(0)] | None = None
 
     kind: ClassVar[Normalization]
+    capturable: ClassVar[bool] = True
 
     def build(self, model: nn.Module, task: Task) -> nn.Module:
         if self.layers == 0:

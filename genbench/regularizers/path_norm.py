@@ -45,6 +45,7 @@ class PathNorm(Regularizer):
     form: Literal["norm", "square", "log"] = "norm"
 
     step_cost: ClassVar[float] = 1.5
+    capturable: ClassVar[bool] = True
 
     def check(self, planned: Planned) -> None:
         """Refuse a network through which no sum over paths passes."""

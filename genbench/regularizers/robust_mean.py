@@ -68,6 +68,7 @@ class Winsorized(Regularizer):
     chunk: Count | None = None
 
     replaces_gradient: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
@@ -131,6 +132,7 @@ class MedianOfMeans(Regularizer):
     groups: Count = 3
 
     replaces_gradient: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     @property
     def step_cost(self) -> float:  # type: ignore[override]
@@ -216,9 +218,12 @@ def _robust_gradient(
 ) -> Tensor:
     """Leave the robust mean of the rows of gradients in ``.grad``; return the mean loss."""
     losses: Tensor | None = None
-    before = _random_state(step.targets)
-    for names in _parts(step.model, rows, memory):
-        _set_random_state(step.targets, before)
+    parts = list(_parts(step.model, rows, memory))
+    # One pass needs no state put back, which a captured step could not do.
+    before = _random_state(step.targets) if len(parts) > 1 else None
+    for names in parts:
+        if before is not None:
+            _set_random_state(step.targets, before)
         gradients, losses = gradients_of(names)
         for name, rows_of_one in gradients.items():
             step.model.get_parameter(name).grad = winsorized_mean(rows_of_one, level, interpolation)

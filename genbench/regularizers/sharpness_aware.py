@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,8 @@ class SharpnessAware(Regularizer):
     relative: bool = False
     steps: Count = 1
     per_example: bool = False
+
+    capturable: ClassVar[bool] = True
 
     @property
     def replaces_gradient(self) -> bool:  # type: ignore[override]

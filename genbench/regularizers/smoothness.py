@@ -42,6 +42,8 @@ class GeometricComplexity(Regularizer):
     estimate: Literal["hutchinson", "exact"] = "hutchinson"
     draws: Count = 1
 
+    capturable: ClassVar[bool] = True
+
     @property
     def step_cost(self) -> float:  # type: ignore[override]
         """A step has three passes: this adds two, and two more for each vector that is pulled back."""
@@ -90,6 +92,7 @@ class GradientNorm(Regularizer):
 
     reads_outputs: ClassVar[bool] = True
     step_cost: ClassVar[float] = 2.7
+    capturable: ClassVar[bool] = True
 
     def penalty(self, step: Step) -> Tensor | None:
         """The penalty, shape (), over the parameters that are trained; None at strength 0."""

@@ -37,8 +37,10 @@ class _Direction:
                 left = image.detach() / image.detach().norm().clamp_min(1e-30)
                 (pulled,) = torch.autograd.grad(image, point, left)
                 point = (pulled / pulled.norm().clamp_min(1e-30)).requires_grad_()
-            self._vector = point.detach()
-            image = self._apply(self._vector)
+            found = point.detach()
+            # In place, so that a step that is captured and replayed goes on from it.
+            self._vector.copy_(found)
+            image = self._apply(found)
             left = image.detach() / image.detach().norm().clamp_min(1e-30)
             return (image * left).sum()
 
@@ -52,6 +54,7 @@ class _Spectral(Regularizer):
     iterations: Count = 1
 
     step_cost: ClassVar[float] = 1.5
+    capturable: ClassVar[bool] = True
 
     def start(self, training: Training) -> list[_Direction]:
         """All layers with vectors near their singular vectors; none at strength 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -39,6 +39,8 @@ class WeightDecay(Regularizer):
 
     strength: NonNegative = 5e-4
     on: str = ""
+
+    capturable: ClassVar[bool] = True
 
     def check(self, planned: Planned) -> None:
         """Refuse an `on` that means nothing in this network."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from types import TracebackType
@@ -95,6 +95,8 @@ class Composition:
             step.generator = torch.Generator(training.device).manual_seed(own_seed)
             step.state = regularizer.start(dataclasses.replace(training, generator=step.generator))
 
+        self._host_values = self._methods("host_values")
+        self._with_host_values = [step for _, step in self._host_values]
         self._batch_changes = self._methods("batch")
         self._penalties = self._methods("penalty")
         self._after_update = self._methods("after_update")
@@ -128,12 +130,25 @@ class Composition:
         for module in self._normalizations:
             module.track_running_stats = True
 
-    def gradient(self, inputs: Tensor, targets: Tensor, epoch: int, index: int, progress: float) -> Any:
-        """Leave the gradient of one batch in ``.grad``; return the loss, detached."""
+    def gradient(
+        self, inputs: Tensor, targets: Tensor, epoch: int, index: int, progress: float,
+        values: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Any:  # fmt: skip
+        """Leave the gradient of one batch in ``.grad``; return the loss, detached.
+
+        Parameters
+        ----------
+        values : sequence of mappings, optional
+            What `host_values` returned for this step, beforehand.
+        """
         for step in self._read_steps:
             step.inputs, step.targets = inputs, targets
             step.epoch, step.index, step.progress = epoch, index, progress
             step.example_losses = None
+        if self._with_host_values:
+            values = values if values is not None else self.host_values(index, progress, len(targets))
+            for step, made in zip(self._with_host_values, values, strict=True):
+                step.values = made
         for change, step in self._batch_changes:
             changed = change(step)
             if changed is not None:
@@ -143,6 +158,15 @@ class Composition:
         self._inputs, self._targets = inputs, targets
         self._first_pass = True
         return self._gradient()
+
+    def host_values(self, index: int, progress: float, examples: int) -> list[Mapping[str, Any]]:
+        """What the regularizers that need it make on the host for one step; in the order of the steps."""
+        return [make(step.state, index, progress, examples) for make, step in self._host_values]
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """The regularizers' own generators, on the device."""
+        return [step.generator for step in self._steps if step.generator is not None]
 
     def after_update(self) -> None:
         """Run all `after_update` methods, in the suite's order."""
@@ -208,7 +232,9 @@ class Composition:
         for module in tracked:
             module.track_running_stats = True
         if self._autocast:
-            with torch.autocast(self._device_type, dtype=torch.bfloat16):
+            # A capture may not keep casts for later; for shared weights on the CPU they give other bits.
+            cache = self._device_type == "cpu"
+            with torch.autocast(self._device_type, dtype=torch.bfloat16, cache_enabled=cache):
                 outputs = self._network(self._inputs).float()
         else:
             outputs = self._network(self._inputs)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
-__all__ = ["cuda_algorithms", "global_stream"]
+__all__ = ["GlobalStream", "cuda_algorithms", "global_stream"]
 
 
 @contextmanager
@@ -40,12 +40,58 @@ def cuda_algorithms(device: torch.device, deterministic: bool) -> Iterator[None]
         torch.utils.deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined]
 
 
-@contextmanager
-def global_stream(device: torch.device, seed: int) -> Iterator[None]:
+def global_stream(device: torch.device, seed: int) -> AbstractContextManager[None]:
     """Seed torch's global generators of the CPU and of `device`, and put their states back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.random.default_generator.manual_seed(seed)
+    return GlobalStream(device, seed).in_place()
+
+
+class GlobalStream:
+    """What one training draws from torch's global generators, as dropout does, whoever draws between.
+
+    Parameters
+    ----------
+    device : torch.device
+    seed : int
+    """
+
+    def __init__(self, device: torch.device, seed: int):
+        self._cpu = torch.Generator().manual_seed(seed).get_state()
+        self._index = -1
         if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+            torch.cuda.init()
+            self._index = torch.cuda.current_device() if device.index is None else device.index
+            self._own = torch.Generator(device).manual_seed(seed)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside the block torch's global generators go on with this stream; behind it they are as before."""
+        general = torch.random.default_generator
+        before = general.get_state()
+        general.set_state(self._cpu)
+        try:
+            with self._on_device():
+                yield
+        finally:
+            self._cpu = general.get_state()
+            general.set_state(before)
+
+    def restart(self, seed: int) -> None:
+        """Inside `in_place`: begin anew with another seed."""
+        torch.random.default_generator.manual_seed(seed)
+        if self._index >= 0:
+            torch.cuda.default_generators[self._index].manual_seed(seed)
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        if self._index < 0:
+            yield
+            return
+        general = torch.cuda.default_generators[self._index]
+        before = general.graphsafe_get_state()
+        # The very state, no copy: what is captured as a graph meanwhile draws from it at each replay too.
+        general.graphsafe_set_state(self._own)
+        try:
+            yield
+        finally:
+            self._own = general.graphsafe_get_state()
+            general.graphsafe_set_state(before)

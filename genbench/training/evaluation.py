@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,12 @@ from torch.nn import functional as F
 
 from genbench.base.data import Task
 
-__all__ = ["evaluate", "task_loss"]
+__all__ = ["evaluate", "evaluation_totals", "loss_and_error", "task_loss"]
 
 # Numbers fed forward at once: 8 MiB of float32 inputs, whose activations fit in memory.
 CHUNK = 2**21
+# On CUDA so many times as much: there a pass costs its launches, whatever it holds.
+CHUNKS_ON_CUDA = 8
 
 
 def task_loss(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -46,9 +49,26 @@ def evaluate(
         Share of misclassified examples; 1 − R² of these examples in regression, the squares summed over all
         outputs. Constant targets have the R² of scikit-learn: 1 if all are met, else 0.
     """
+    totals = evaluation_totals(model, inputs, targets, task, device=device)
+    return loss_and_error(totals.tolist(), targets, task)
+
+
+def evaluation_totals(
+    model: nn.Module, inputs: Tensor, targets: Tensor, task: Task, *, device: torch.device | str
+) -> Tensor:
+    """What `evaluate` sums up, left on the device, so that nothing waits for it.
+
+    Returns
+    -------
+    Tensor of float64, shape (2,)
+        Losses and errors; in regression squared residuals and squared deviations of the targets from their
+        mean.
+    """
+    device = torch.device(device)
     total_loss = torch.zeros((), dtype=torch.float64, device=device)
     total_error = torch.zeros((), dtype=torch.float64, device=device)
-    chunk = max(1, CHUNK // max(1, math.prod(inputs.shape[1:])))
+    numbers = CHUNK * (CHUNKS_ON_CUDA if device.type == "cuda" else 1)
+    chunk = max(1, numbers // max(1, math.prod(inputs.shape[1:])))
     was_training = model.training
     model.eval()
     try:
@@ -65,14 +85,16 @@ def evaluate(
     finally:
         model.train(was_training)
     if task.kind == "regression":
-        return total_loss.item() / targets.numel(), _unexplained(total_loss.item(), targets)
-    return total_loss.item() / len(targets), total_error.item() / len(targets)
+        wanted = targets.double()
+        total_error = (wanted - wanted.mean(0)).square().sum().to(device)
+    return torch.stack([total_loss, total_error])
 
 
-def _unexplained(squares: float, targets: Tensor) -> float:
-    """1 − R²: the residual sum of squares over that of the deviations from the mean."""
-    wanted = targets.double()
-    spread = (wanted - wanted.mean(0)).square().sum().item()
-    if spread == 0:
-        return 0.0 if squares == 0 else 1.0
-    return squares / spread
+def loss_and_error(totals: Sequence[float], targets: Tensor, task: Task) -> tuple[float, float]:
+    """What `evaluate` returns, from its totals."""
+    total_loss, total_error = totals
+    if task.kind != "regression":
+        return total_loss / len(targets), total_error / len(targets)
+    if total_error == 0:
+        return total_loss / targets.numel(), 0.0 if total_loss == 0 else 1.0
+    return total_loss / targets.numel(), total_loss / total_error  # 1 − R²

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.protocol import Protocol, learning_rate
@@ -18,11 +18,16 @@ Factor = float | Callable[[float], float]
 
 
 def make_optimizer(
-    model: nn.Module, protocol: Protocol, regularizers: Sequence[Regularizer]
+    model: nn.Module, protocol: Protocol, regularizers: Sequence[Regularizer], *, capturable: bool = False
 ) -> torch.optim.Optimizer:
     """The optimizer of a protocol, with the parameter groups of its regularizers.
 
     Each group has the key ``learning_rate_factor``; `LearningRates` reads it.
+
+    Parameters
+    ----------
+    capturable : bool
+        Its steps can be captured as CUDA graphs: nothing that it counts is a number on the host.
     """
     groups = parameter_groups(model, protocol, regularizers)
     rate, momentum = protocol.learning_rate, protocol.momentum
@@ -32,10 +37,10 @@ def make_optimizer(
         nesterov = protocol.nesterov and momentum > 0
         return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
     if protocol.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=rate, fused=True)
+        return torch.optim.Adam(groups, lr=rate, fused=True, capturable=capturable)
     if protocol.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
-    return torch.optim.RMSprop(groups, lr=rate, momentum=momentum)
+        return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=capturable)
+    return torch.optim.RMSprop(groups, lr=rate, momentum=momentum, capturable=capturable)
 
 
 def parameter_groups(
@@ -94,6 +99,8 @@ class LearningRates:
     ----------
     base : float
         The protocol's learning rate at the step set last, before any group's factor.
+    changing : bool
+        Whether they are not the same at all steps.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, protocol: Protocol, steps_per_epoch: int):
@@ -110,8 +117,31 @@ class LearningRates:
     def set(self, index: int) -> None:
         """Make the rates those of the step with this index."""
         self.base = learning_rate(self._protocol, index, self._steps_per_epoch)
+        for group, rate in zip(self._optimizer.param_groups, self._of_groups(index), strict=True):
+            group["lr"] = rate
+
+    def put_on(self, device: torch.device) -> None:
+        """Make the rates tensors, which `set_from` changes, so that a captured step reads them anew."""
+        # Fused kernels read single precision on CUDA; on the CPU they take the number, and none may be lost.
+        dtype = torch.float32 if device.type == "cuda" else torch.float64
         for group in self._optimizer.param_groups:
-            factor = group["learning_rate_factor"]
-            if callable(factor):
-                factor = factor(index / self._steps_per_epoch)
-            group["lr"] = self.base * factor
+            group["lr"] = torch.tensor(group["lr"], dtype=dtype, device=device)
+
+    def table(self, first: int, count: int) -> Tensor:
+        """The rates of so many steps from one on, shape (count, groups), float64."""
+        return torch.tensor([self._of_groups(first + each) for each in range(count)], dtype=torch.float64)
+
+    def set_from(self, rates: Tensor) -> None:
+        """Make the rates one row of such a table, on the device."""
+        for group, rate in zip(self._optimizer.param_groups, rates.unbind(), strict=True):
+            group["lr"].copy_(rate)
+
+    def passed(self, index: int) -> None:
+        """Note which step was made with rates of a table."""
+        self.base = learning_rate(self._protocol, index, self._steps_per_epoch)
+
+    def _of_groups(self, index: int) -> list[float]:
+        base = learning_rate(self._protocol, index, self._steps_per_epoch)
+        epochs = index / self._steps_per_epoch
+        factors = [group["learning_rate_factor"] for group in self._optimizer.param_groups]
+        return [base * (factor(epochs) if callable(factor) else factor) for factor in factors]

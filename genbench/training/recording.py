@@ -22,6 +22,14 @@ def cpu_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the state dict where it is, every tensor contiguous."""
+    return {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+
+
 class HistoryKeeper:
     """Keeps the columns of `Outcome.history`.
 
@@ -111,7 +119,7 @@ class SnapshotKeeper:
 
     Every `spacing`-th step is kept, from step 0. When one too many is held, every other one is dropped and
     the spacing doubles: at least half of `limit` remain, and about limit / 2 · log2(steps / limit) copies
-    are made in all.
+    are made in all. Copies stay on the network's device until `settle`, so that no step waits for it.
     """
 
     def __init__(self, model: nn.Module, limit: int):
@@ -123,22 +131,29 @@ class SnapshotKeeper:
 
     @property
     def kept(self) -> dict[int, dict[str, Tensor]]:
-        """The states by their steps, in order."""
+        """The states by their steps, in order, on the CPU."""
+        self.settle()
         return dict(sorted((self._pinned | self._spaced).items()))
 
     def pin(self, step: int) -> None:
         """Keep the present weights to the end, wherever the others lie."""
         if self._limit >= 1:
-            self._pinned[step] = self._spaced[step] if step in self._spaced else cpu_state(self._model)
+            self._pinned[step] = self._spaced[step] if step in self._spaced else _copied(self._model)
 
     def offer(self, step: int) -> None:
         """Keep the present weights if it is this step's turn."""
         if self._limit < 1 or step % self._spacing:
             return
-        self._spaced[step] = cpu_state(self._model)
+        self._spaced[step] = _copied(self._model)
         while len(self._spaced) > self._limit:
             self._spacing *= 2
             self._spaced = {each: state for each, state in self._spaced.items() if each % self._spacing == 0}
+
+    def settle(self) -> None:
+        """Bring what is kept to the CPU."""
+        for kept in (self._spaced, self._pinned):
+            for state in kept.values():
+                state.update({name: each.cpu() for name, each in state.items() if each.device.type != "cpu"})
 
 
 class WalkKeeper:

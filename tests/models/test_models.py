@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import genbench
+from genbench.contract.protocol import Protocol
 from genbench.host.settings import check
 from genbench.host.signatures import describe
 from genbench.models.alexnet import small_alexnet
@@ -23,6 +24,8 @@ from genbench.models.timm import timm
 from genbench.models.torchvision import torchvision
 from genbench.models.wide_resnet import wide_resnet
 from genbench.networks.roles import ROLES, module_roles
+from genbench.training.capturable import why_not_capturable
+from genbench.training.member import Assignment
 
 IMAGES = genbench.Task("classification", (3, 16, 16), 5)
 GRAY = genbench.Task("classification", (1, 8, 8), 10)
@@ -221,3 +224,16 @@ def test_bad_settings_are_refused_when_a_suite_is_read(component, given, complai
 def test_bad_settings_are_refused_when_building(family, settings, complaint):
     with pytest.raises(genbench.InvalidInput, match=complaint):
         build(family, IMAGES, **settings)
+
+
+@pytest.mark.parametrize("family", OWN)
+def test_a_replayed_training_step_is_the_step(family):
+    task = TASKS[family][0]
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(task.outputs, (6,), generator=generator)
+    given = Assignment(
+        model=build(family, task), task=task, inputs=torch.randn(6, *task.input_shape, generator=generator),
+        targets=targets, clean_targets=targets, protocol=Protocol(learning_rate=0.01), regularizers=(),
+        seeds={"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4},
+    )  # fmt: skip
+    assert why_not_capturable(given) == ""

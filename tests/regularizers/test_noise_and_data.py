@@ -20,6 +20,11 @@ def step_of(targets, state, inputs=None, index=0, model=None):
     return step
 
 
+def with_host_values(each, step):
+    step.values = each.host_values(step.state, step.index, step.progress, len(step.targets))
+    return step
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -39,7 +44,8 @@ def test_langevin_adds_normal_noise_of_that_deviation(spelled):
     model = nn.Linear(200, 200)
     before = model.weight.detach().clone()
     step = step_of(torch.zeros(2).long(), None, index=4, model=model)
-    spelled("langevin[noise=0.3,schedule=inverse]").after_update(step)
+    langevin = spelled("langevin[noise=0.3,schedule=inverse]")
+    langevin.after_update(with_host_values(langevin, step))
     noise = (model.weight.detach() - before).flatten()
     assert noise.std().item() == pytest.approx(0.3 / 5, rel=0.02)
     assert noise.mean().item() == pytest.approx(0, abs=0.001)
@@ -90,7 +96,9 @@ def test_label_noise_in_regression(spelled):
 def test_mixup_agrees_with_a_loop(spelled, settings):
     targets, inputs = torch.arange(12) % 5, torch.randn(12, 4)
     mixup = spelled(f"mixup[{settings}]")
-    mixed, probabilities = mixup.batch(step_of(targets, (np.random.default_rng(3), TASK), inputs))
+    mixed, probabilities = mixup.batch(
+        with_host_values(mixup, step_of(targets, (np.random.default_rng(3), TASK), inputs))
+    )
     partners = torch.randperm(12, generator=torch.Generator().manual_seed(0))
     shares = np.random.default_rng(3).beta(mixup.alpha, mixup.alpha, 12 if mixup.per_example else 1)
     for index in range(12):
