@@ -102,6 +102,7 @@ class Runner:
         # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
         self._given_up: dict[str, dict[str, str]] = {}
         self._retried: set[tuple[str, str]] = set()
+        self._unmeasured: dict[str, str] = {}
         self._whole: set[str] = set()
         self._summary = Summary(trials=len(plan.trials))
         self._configurations: dict[str, list[str]] = {}
@@ -320,6 +321,7 @@ class Runner:
         self._retried.add((current.name, trial.key))
         self._count_crashes(outcome)
         if not outcome.values:
+            self._unmeasured[trial.key] = outcome.reason
             return
         # Siblings that were trained on other examples know more than the fit and its training data tell.
         held_out = {"held_out": True} if current.siblings and sees_other_examples(trial) else {}
@@ -377,7 +379,17 @@ class Runner:
                 continue
             siblings = self._siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
-            for name, value in self._folder.measured(key, wanted).values.items():
+            values = self._folder.measured(key, wanted).values
+            for name, value in values.items():
                 if Status(value["status"]).is_fault:
                     summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
+            for name in self._without_a_word(trial, values):
+                why = self._unmeasured.get(key) or "there is no record of it"
+                summary.faults.setdefault(name, collections.Counter())[why] += 1
         return summary
+
+    def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
+        """Measures that are due and have neither a value nor a reason, whatever became of their job."""
+        waits = bool(self._second.measures) and bool(self._waits_for(trial))
+        due = self._first.measures if waits else (*self._first.measures, *self._second.measures)
+        return [each for each in due if each not in values]
