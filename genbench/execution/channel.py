@@ -33,6 +33,7 @@ _PARTS: Mapping[str, Mapping[str, type]] = {
     "note": {"component": str, "kind": str},
     "spent": {"probe": str, "cost": dict},
     "value": {"value": dict},
+    "spoilt": {"component": str, "kind": str, "reason": str},
     "failed": {"reason": str, "detail": str},
 }
 """What events of a kind must hold."""

@@ -19,9 +19,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from genbench.base.machine import is_stopped
 from genbench.base.values import Status
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.channel import CHANNEL, ChannelBroken, Expected, Lines, Overheard
@@ -35,6 +35,8 @@ GRACE_SECONDS = 60.0
 # How often it is looked whether a silent worker is still there, and for how long one may stand still.
 LOOK_SECONDS = 1.0
 STOPPED_SECONDS = 30.0
+# Idle workers that a slot keeps because they have loaded plugins.
+MOST_WITH_PLUGINS = 4
 # A process that is heard no more has so long to end.
 ENDING_SECONDS = 10.0
 
@@ -158,7 +160,7 @@ class WorkerProcess:
 
     def _stands_still(self) -> bool:
         """Whether somebody stopped the process long ago; it is killed then."""
-        if not _is_stopped(self._process.pid):
+        if not is_stopped(self._process.pid):
             self._stopped_since = None
             return False
         now = time.monotonic()
@@ -178,17 +180,10 @@ class WorkerProcess:
                 self._process.stdin.close()
 
 
-def _is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal, as far as the system tells."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state == b"T"
-
-
 class Slot:
     """A place for one job at a time: keeps one worker for training and one for measuring.
+
+    Jobs that need plugins get workers of their own, for each set of plugins one; those used last are kept.
 
     The thread that supervises jobs here must live as long as the slot: a worker dies with the thread that
     started it.
@@ -201,7 +196,7 @@ class Slot:
 
     def __init__(self, spawn: Callable[[int], WorkerProcess] = WorkerProcess) -> None:
         self._spawn = spawn
-        self._processes: dict[str, WorkerProcess] = {}
+        self._processes: dict[tuple[str, ...], WorkerProcess] = {}
         self._guard = threading.Lock()
         self._closed = False
 
@@ -210,17 +205,22 @@ class Slot:
         with self._guard:
             if self._closed:
                 raise WorkerDied
-            process = self._processes.get(job.kind)
+            key = (job.kind, *job.company)
+            process = self._processes.pop(key, None)
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                process = self._processes[job.kind] = self._spawn(job.threads)
+                process = self._spawn(job.threads)
+            self._processes[key] = process  # as the one used last
+            with_plugins = [each for each in self._processes if len(each) > 1]
+            for oldest in with_plugins[:-MOST_WITH_PLUGINS]:
+                self._processes.pop(oldest).kill()
             return process
 
     def kill(self, job: Job) -> None:
         """Kill the worker for jobs like this one, if there is one."""
         with self._guard:
-            process = self._processes.pop(job.kind, None)
+            process = self._processes.pop((job.kind, *job.company), None)
         if process is not None:
             process.kill()
 
@@ -292,6 +292,7 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
         current: tuple[str, str] | None = None
         process: WorkerProcess | None = None
         before = len(outcome.values)
+        spoilt = False
         try:
             process = slot.process(job)
             part = dataclasses.replace(job, measures=list(left), skip=dict(skip))
@@ -305,11 +306,19 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                     outcome.probes[event["probe"]] = event["cost"]
                 elif event["event"] == "value":
                     _take(_sound(event["value"], left), outcome, left)
+                elif event["event"] == "spoilt":
+                    skip[event["component"]] = {"status": "error", "reason": event["reason"]}
+                    spoilt = True
                 elif event.get("disk_full"):
                     outcome.status, outcome.reason, outcome.detail = "full", event["reason"], event["detail"]
                 elif event["event"] == "failed":
                     _give_up(left, outcome, "error", event["reason"], event["detail"])
                 outcome.environment = event.get("environment", outcome.environment)
+                if spoilt:
+                    break
+            if spoilt:
+                slot.kill(job)
+                continue
             if left and outcome.status != "full":
                 raise ChannelBroken("it ended its job without a word on " + left[0])
             return

@@ -63,7 +63,7 @@ class Worker:
             if job["kind"] == "train":
                 self._train(job, host, folder, environment)
             else:
-                self._measure(job, host, folder)
+                self._measure(job, host, folder, environment)
         except MemoryError:
             raise
         except Exception as fault:
@@ -104,7 +104,7 @@ class Worker:
         made = {"environment": environment, "device": job["device"], "time": now()}
         folder.write_fit(job["key"], {**record, **made}, states)
 
-    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
+    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
         from genbench.fitting.roots import roots
         from genbench.host.battery import Battery, Failure, Request
         from genbench.host.identity import seed_for
@@ -137,6 +137,15 @@ class Worker:
                 component: Failure(Status(why["status"]), why["reason"])
                 for component, why in job["skip"].items()
             },
+            spoilt=lambda spelling, kind, reason: self._emit(
+                {
+                    "event": "spoilt",
+                    "component": spelling,
+                    "kind": kind,
+                    "reason": reason,
+                    "environment": environment,
+                }
+            ),
         ):
             self._emit({"event": "value", "value": plain_value(value)})
 
