@@ -60,6 +60,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def trusting() -> Iterator[None]:
+    """Plugins are not tried in processes of their own first, where that is not the point: it takes seconds."""
+    from genbench.host import host
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "fatal", lambda sources: {})
+        yield
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """torch computes with one thread while the test runs."""

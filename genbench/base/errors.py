@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,8 +19,13 @@ __all__ = [
     "UsageError",
     "explained",
     "first_line",
+    "message_of",
     "nearest",
+    "printable",
 ]
+
+
+LONGEST_MESSAGE = 2000
 
 
 class GenbenchError(Exception):
@@ -70,9 +76,29 @@ class Remark(UserWarning):
     """What the user should know of an input that was read: something left out, or changed on the way."""
 
 
+def message_of(fault: BaseException) -> str:
+    """What an exception says, cut where nobody would read on; code of a plugin's may answer, or fail to."""
+    try:
+        return str(fault)[:LONGEST_MESSAGE]
+    except BaseException as other:
+        return f"no message ({type(other).__name__} when it was asked for)"
+
+
 def first_line(fault: BaseException) -> str:
-    """The first line of what an exception says."""
-    return (str(fault).strip() or "no message").splitlines()[0]
+    """The first line of what an exception says, as far as people can read it."""
+    lines = message_of(fault).strip().splitlines()
+    return printable(lines[0]) if lines else "no message"
+
+
+def printable(text: str) -> str:
+    """A text with every sign replaced that a terminal would obey or UTF-8 does not have."""
+    return text if text.isprintable() else "".join(map(_printable_sign, text))
+
+
+def _printable_sign(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    return " " if unicodedata.category(sign) == "Zs" or sign in "\t\n" else "\N{REPLACEMENT CHARACTER}"
 
 
 def explained(fault: Mapping[str, Any]) -> str:

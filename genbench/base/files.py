@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import DiskFull, GenbenchError, InvalidInput
+from genbench.base.errors import DiskFull, GenbenchError, InvalidInput, message_of
 
 __all__ = [
     "as_json",
@@ -79,7 +79,7 @@ def disk_full(fault: BaseException, path: Path | None = None) -> DiskFull | None
         if isinstance(at, DiskFull):
             return at
         code = at.errno if isinstance(at, OSError) else None
-        if code is None and (native := _NATIVE_CODE.search(str(at))):
+        if code is None and (native := _NATIVE_CODE.search(message_of(at))):
             code = int(native.group(1))
         if code in NO_ROOM:
             where = path if path is not None else getattr(at, "filename", None)
@@ -124,9 +124,10 @@ def read_text(path: Path) -> str:
 
 
 def as_json(content: Any) -> bytes:
-    """Strict, indented, key-sorted JSON; what is not finite becomes null."""
+    """Strict, indented, key-sorted JSON; what is not finite becomes null, what is no text a question mark."""
     text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    return (text + "\n").encode()
+    # Half of a pair of surrogates, as file names and messages of plugins may hold, is nothing that UTF-8 has.
+    return (text + "\n").encode(errors="replace")
 
 
 def _finite(content: Any) -> Any:

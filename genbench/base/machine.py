@@ -41,3 +41,12 @@ def _limits(file: str, count: int) -> tuple[float, ...]:
         return tuple(float(each) for each in words[:count]) if len(words) >= count else ()
     except (OSError, ValueError):  # "max" is no number: no limit
         return ()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal, as far as the system tells."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state == b"T"

@@ -21,7 +21,7 @@ class Job:
     folder : str
         The run folder, where a trained fit is written.
     plugins : sequence of mapping
-        Fields of `genbench.host.plugin.PluginSource`.
+        Fields of `genbench.host.plugin.PluginSource`; the core's and those that this job needs, no others.
     data : str or None
         The user's data folder.
     device : str
@@ -51,8 +51,14 @@ class Job:
 
     @property
     def id(self) -> str:
-        """What it is called within a run: its kind and key, and that siblings are compared where they are."""
-        return f"{self.kind} {self.key}" + (" siblings" if self.siblings else "")
+        """What it is called within a run: its kind and key, whether siblings are compared, what it loads."""
+        names = f" with {', '.join(self.company)}" if self.company else ""
+        return f"{self.kind} {self.key}" + (" siblings" if self.siblings else "") + names
+
+    @property
+    def company(self) -> tuple[str, ...]:
+        """Names of the plugins, besides the core's, whose code runs in the job's process."""
+        return tuple(each["name"] for each in self.plugins if each.get("distribution") != "genbench")
 
     @property
     def threads(self) -> int:

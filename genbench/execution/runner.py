@@ -14,6 +14,7 @@ from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.budget import Budget
+from genbench.execution.company import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.host import Host
@@ -99,12 +100,15 @@ class Runner:
         self._retry = retry
         self._progress = progress or Progress()
         self._observers = Observers(host, self._progress.say)
-        self._sources = [asdict(each) for each in host.sources]
+        self._companies = Companies(host, battery)
         self._trials = {each.key: each for each in plan.trials}
         self._crashes: collections.Counter[str] = collections.Counter()
         # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
         self._given_up: dict[str, dict[str, str]] = {}
-        self._retried: set[tuple[str, str]] = set()
+        self._retried: set[str] = set()
+        self._tried: set[tuple[str, str, str]] = set()
+        self._passed: set[tuple[str, str]] = set()
+        self._unmeasured: dict[str, str] = {}
         self._whole: set[str] = set()
         self._sound: dict[str, str] = {}
         self._budget: Budget | None = None
@@ -223,7 +227,7 @@ class Runner:
         """The next thing to do for a trial, or None."""
         if self._stored(trial.key) is None:
             failed = self._folder.failure(trial.key) is not None
-            if not self._train or (failed and not self._may_retry("train", trial.key)):
+            if not self._train or (failed and not (self._retry and trial.key not in self._retried)):
                 return None
             return self._make(trial, "train")
         siblings: list[str] = []
@@ -232,7 +236,9 @@ class Runner:
                 return None
             siblings = self._siblings(trial)
         missing = self._missing(trial.key, current, siblings)
-        return self._make(trial, "measure", missing, siblings) if missing else None
+        # What needs a plugin is a job of its own, behind what the core computes alone.
+        groups = self._companies.together(missing)
+        return self._make(trial, "measure", groups[0], siblings) if groups else None
 
     def _stored(self, key: str) -> StoredFit | None:
         """The fit of a key; its weights are read and compared with their hash once in a run."""
@@ -300,15 +306,12 @@ class Runner:
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:
         wanted = {each: self._value_key(key, each, siblings) for each in current.measures}
         values = self._folder.measured(key, wanted).values
-        retry = self._may_retry(current.name, key)
         return [
             each
             for each in current.measures
-            if each not in values or (retry and Status(values[each]["status"]).is_fault)
+            if (current.name, key, each) not in self._tried
+            and (each not in values or (self._retry and Status(values[each]["status"]).is_fault))
         ]
-
-    def _may_retry(self, what: str, key: str) -> bool:
-        return self._retry and (what, key) not in self._retried
 
     def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
         return value_key(
@@ -328,7 +331,7 @@ class Runner:
             key=trial.key,
             trial=trial.as_dict(),
             folder=str(self._folder.path.resolve()),
-            plugins=self._sources,
+            plugins=self._companies.sources(trial, measures),
             data=self._data,
             keep=list(suite.keep),
             limits=asdict(suite.limits),
@@ -350,7 +353,7 @@ class Runner:
         if outcome.job.kind == "train":
             return self._settle_training(trial, outcome, current)
         self._settle_measuring(trial, outcome, current)
-        return None
+        return self._job(trial, current)
 
     def _settle_training(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> Job | None:
         if self._retry:
@@ -366,7 +369,7 @@ class Runner:
                 "environment": outcome.environment,
                 "time": now(),
             }
-            self._retried.add(("train", trial.key))
+            self._retried.add(trial.key)
             self._folder.write_failure(trial.key, record)
             self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
             return None
@@ -376,9 +379,10 @@ class Runner:
         return self._job(trial, current)
 
     def _settle_measuring(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> None:
-        self._retried.add((current.name, trial.key))
+        self._tried.update((current.name, trial.key, each) for each in outcome.job.measures)
         self._count_crashes(outcome)
         if not outcome.values:
+            self._unmeasured[trial.key] = outcome.reason
             return
         # Siblings that were trained on other examples know more than the fit and its training data tell.
         held_out = {"held_out": True} if current.siblings and sees_other_examples(trial) else {}
@@ -402,11 +406,14 @@ class Runner:
             "values": values,
         }
         self._folder.write_values(trial.key, content)
-        self._summary.measured += 1
+        self._passed.add((current.name, trial.key))
+        self._summary.measured = len(self._passed)
         self._progress.measured(trial, values)
 
     def _count_crashes(self, outcome: JobOutcome) -> None:
         for component, status in outcome.culprits.items():
+            if outcome.job.company and ":" not in component:
+                continue  # the core's own, in a process where other code may have spoilt it
             self._crashes[component] += 1
             if self._crashes[component] == CRASHES_BEFORE_SKIPPING and component not in self._given_up:
                 why = f"{component} {status} on {CRASHES_BEFORE_SKIPPING} fits in a row"
@@ -446,6 +453,15 @@ class Runner:
                 Status(each["status"]).is_fault for each in values.values()
             ):
                 complete.append((key, sign, self._asked_of([key, *siblings])))
+            for name in self._without_a_word(trial, values):
+                why = self._unmeasured.get(key) or "there is no record of it"
+                summary.faults.setdefault(name, collections.Counter())[why] += 1
         if complete:
             self._index.add_complete(complete)
         return summary
+
+    def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
+        """Measures that are due and have neither a value nor a reason."""
+        waits = bool(self._second.measures) and bool(self._waits_for(trial))
+        due = self._first.measures if waits else (*self._first.measures, *self._second.measures)
+        return [each for each in due if each not in values]

@@ -1,15 +1,16 @@
-"""Doing one job in a process of its own, whatever that process does: die, hang, or be told to stop.
+"""Doing one job in a process of its own, whatever that process does: die, hang, babble, or be told to stop.
 
 Before each probe and measure the worker notes what it is about to compute. When it dies or passes the time
-limit, that component is recorded as the culprit and a new worker goes on with what is left.
+limit, that component is recorded as the culprit and a new worker goes on with what is left. When something is
+said on its channel that it should not say, nothing that it said counts: the job is done again.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import queue
 import signal
@@ -20,7 +21,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from genbench.base.machine import is_stopped
+from genbench.base.values import Status
 from genbench.contract.jobs import Job, JobOutcome
+from genbench.execution.channel import CHANNEL, ChannelBroken, Expected, Lines, Overheard
 
 __all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "supervise"]
 
@@ -28,6 +32,13 @@ __all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "supervise"]
 STARTING_SECONDS = 600.0
 # Training ends by itself at its limit; a worker that is still silent this much later is stuck.
 GRACE_SECONDS = 60.0
+# How often it is looked whether a silent worker is still there, and for how long one may stand still.
+LOOK_SECONDS = 1.0
+STOPPED_SECONDS = 30.0
+# Idle workers that a slot keeps because they have loaded plugins.
+MOST_WITH_PLUGINS = 4
+# A process that is heard no more has so long to end.
+ENDING_SECONDS = 10.0
 
 
 class WorkerDied(Exception):
@@ -61,18 +72,31 @@ class WorkerProcess:
             "MKL_NUM_THREADS": str(threads),
             "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         }
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,  # Ctrl-C reaches the driver alone, which then ends its workers
-        )
-        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self.last_words: collections.deque[str] = collections.deque(maxlen=20)
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=self._overhear, daemon=True).start()
+        heard, spoken = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**environment, CHANNEL: str(spoken)},
+                pass_fds=(spoken,),
+                start_new_session=True,  # Ctrl-C reaches the driver alone, which then ends its workers
+            )
+        except OSError:
+            os.close(heard)
+            raise
+        finally:
+            os.close(spoken)
+        assert self._process.stdout is not None
+        self._lines = Lines(os.fdopen(heard, "rb"))
+        self._printed = Overheard(self._process.stdout)
+        self._stopped_since: float | None = None
+
+    @property
+    def last_words(self) -> list[str]:
+        """The end of what the process printed, in lines."""
+        return self._printed.lines
 
     @property
     def alive(self) -> bool:
@@ -81,8 +105,14 @@ class WorkerProcess:
 
     @property
     def how_it_ended(self) -> str:
-        """The exit code or the signal that ended the process, in words; waits for the end."""
-        code = self._process.wait()
+        """The exit code or the signal that ended the process, in words; waits for the end, or makes it."""
+        try:
+            code = self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "the worker closed its channel and was killed"
+        if self._stopped_since is not None:
+            return f"the worker stood still for {STOPPED_SECONDS:g} s (SIGSTOP) and was killed"
         if code >= 0:
             return f"the worker exited with code {code}"
         with contextlib.suppress(ValueError):
@@ -99,41 +129,61 @@ class WorkerProcess:
             raise WorkerDied from None
 
     def receive(self, seconds: float) -> dict[str, Any]:
-        """The next event of the job; raises `WorkerStalled` when none comes in time, or `WorkerDied`."""
-        try:
-            line = self._lines.get(timeout=seconds)
-        except queue.Empty:
-            raise WorkerStalled from None
-        if not line:
-            raise WorkerDied
-        return json.loads(line)
+        """The next event.
+
+        Raises
+        ------
+        WorkerStalled
+            None came in time.
+        WorkerDied
+            The process is gone, or does not run on.
+        ChannelBroken
+            What came is no event.
+        """
+        deadline = time.monotonic() + seconds
+        gone = False
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                event = self._lines.next(max(0.0, min(left, LOOK_SECONDS)))
+            except queue.Empty:
+                # Its children may hold the channel open behind its death.
+                if gone or self._stands_still():
+                    raise WorkerDied from None
+                if left <= 0:
+                    raise WorkerStalled from None
+                gone = not self.alive
+                continue
+            if event is None:
+                raise WorkerDied
+            return event
+
+    def _stands_still(self) -> bool:
+        """Whether somebody stopped the process long ago; it is killed then."""
+        if not is_stopped(self._process.pid):
+            self._stopped_since = None
+            return False
+        now = time.monotonic()
+        self._stopped_since = self._stopped_since or now
+        if now - self._stopped_since < STOPPED_SECONDS:
+            return False
+        self.kill()
+        return True
 
     def kill(self) -> None:
         """End the process and all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                if stream is not None and stream is self._process.stdin:
-                    stream.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as stream:
-            for line in stream:
-                self._lines.put(line)
-        self._lines.put(b"")
-
-    def _overhear(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as stream:
-            for line in stream:
-                self.last_words.append(line.decode(errors="replace").rstrip())
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
 
 class Slot:
     """A place for one job at a time: keeps one worker for training and one for measuring.
+
+    Jobs that need plugins get workers of their own, for each set of plugins one; those used last are kept.
 
     The thread that supervises jobs here must live as long as the slot: a worker dies with the thread that
     started it.
@@ -146,7 +196,7 @@ class Slot:
 
     def __init__(self, spawn: Callable[[int], WorkerProcess] = WorkerProcess) -> None:
         self._spawn = spawn
-        self._processes: dict[str, WorkerProcess] = {}
+        self._processes: dict[tuple[str, ...], WorkerProcess] = {}
         self._guard = threading.Lock()
         self._closed = False
 
@@ -155,17 +205,22 @@ class Slot:
         with self._guard:
             if self._closed:
                 raise WorkerDied
-            process = self._processes.get(job.kind)
+            key = (job.kind, *job.company)
+            process = self._processes.pop(key, None)
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                process = self._processes[job.kind] = self._spawn(job.threads)
+                process = self._spawn(job.threads)
+            self._processes[key] = process  # as the one used last
+            with_plugins = [each for each in self._processes if len(each) > 1]
+            for oldest in with_plugins[:-MOST_WITH_PLUGINS]:
+                self._processes.pop(oldest).kill()
             return process
 
-    def kill(self, kind: str) -> None:
-        """Kill the worker for jobs of this kind, ``train`` or ``measure``, if there is one."""
+    def kill(self, job: Job) -> None:
+        """Kill the worker for jobs like this one, if there is one."""
         with self._guard:
-            process = self._processes.pop(kind, None)
+            process = self._processes.pop((job.kind, *job.company), None)
         if process is not None:
             process.kill()
 
@@ -200,25 +255,33 @@ def supervise(
 
 
 def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callable[..., None]) -> None:
-    process: WorkerProcess | None = None
-    try:
-        process = slot.process(job)
-        process.send(job.as_dict())
+    for last_try in (False, True):
+        process: WorkerProcess | None = None
         deadline = time.monotonic() + STARTING_SECONDS + job.limits["training_seconds"] + GRACE_SECONDS
-        for event in _events(process, lambda: deadline):
-            watch(event)
-            if event["event"] == "failed":
-                outcome.status = "full" if event.get("disk_full") else "error"
-                outcome.reason, outcome.detail = event["reason"], event["detail"]
-            outcome.environment = event.get("environment", outcome.environment)
-    except WorkerStalled:
-        slot.kill(job.kind)
-        outcome.status = "timeout"
-        outcome.reason = f"training did not end within {job.limits['training_seconds']:g} s and was stopped"
-    except WorkerDied:
-        outcome.status = "crashed"
-        outcome.reason = "training: " + (process.how_it_ended if process else "the executor was closed")
-        outcome.detail = "\n".join(process.last_words) if process else ""
+        try:
+            process = slot.process(job)
+            for event in _events(process, job, lambda: deadline):  # noqa: B023  (consumed within the loop)
+                watch(event)
+                if event["event"] == "failed":
+                    outcome.status = "full" if event.get("disk_full") else "error"
+                    outcome.reason, outcome.detail = event["reason"], event["detail"]
+                outcome.environment = event.get("environment", outcome.environment)
+            return
+        except WorkerStalled:
+            slot.kill(job)
+            outcome.status = "timeout"
+            limit = job.limits["training_seconds"]
+            outcome.reason = f"training did not end within {limit:g} s and was stopped"
+            return
+        except WorkerDied:
+            outcome.status = "crashed"
+            outcome.reason = "training: " + (process.how_it_ended if process else "the executor was closed")
+            outcome.detail = "\n".join(process.last_words) if process else ""
+            return
+        except ChannelBroken as fault:
+            slot.kill(job)
+            if last_try:
+                outcome.status, outcome.reason = "crashed", f"training: the worker was killed: {fault}"
 
 
 def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Callable[..., None]) -> None:
@@ -228,12 +291,13 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
     while left:
         current: tuple[str, str] | None = None
         process: WorkerProcess | None = None
+        before = len(outcome.values)
+        spoilt = False
         try:
             process = slot.process(job)
-            part = dataclasses.replace(job, measures=left, skip=skip)
-            process.send(part.as_dict())
+            part = dataclasses.replace(job, measures=list(left), skip=dict(skip))
             deadline = time.monotonic() + STARTING_SECONDS
-            for event in _events(process, lambda: deadline):  # noqa: B023  (consumed within the loop)
+            for event in _events(process, part, lambda: deadline):  # noqa: B023  (consumed within the loop)
                 watch(event)
                 if event["event"] == "note":
                     current = (event["component"], event["kind"])
@@ -241,12 +305,22 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                 elif event["event"] == "spent":
                     outcome.probes[event["probe"]] = event["cost"]
                 elif event["event"] == "value":
-                    _take(event["value"], outcome, left)
+                    _take(_sound(event["value"], left), outcome, left)
+                elif event["event"] == "spoilt":
+                    skip[event["component"]] = {"status": "error", "reason": event["reason"]}
+                    spoilt = True
                 elif event.get("disk_full"):
                     outcome.status, outcome.reason, outcome.detail = "full", event["reason"], event["detail"]
                 elif event["event"] == "failed":
                     _give_up(left, outcome, "error", event["reason"], event["detail"])
                 outcome.environment = event.get("environment", outcome.environment)
+                if spoilt:
+                    break
+            if spoilt:
+                slot.kill(job)
+                continue
+            if left and outcome.status != "full":
+                raise ChannelBroken("it ended its job without a word on " + left[0])
             return
         except WorkerStalled:
             status, why = "timeout", f"passed the time limit of {job.limits['component_seconds']:g} s"
@@ -254,7 +328,12 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
             if process is None:
                 return _give_up(left, outcome, "crashed", "the executor was closed", "")
             status, why = "crashed", process.how_it_ended
-        slot.kill(job.kind)
+        except ChannelBroken as fault:
+            status, why = "crashed", f"the worker was killed: {fault}"
+            # Whoever wrote there may have written what was taken for a value.
+            del outcome.values[before:]
+            left = list(part.measures)
+        slot.kill(job)
         if current is None:
             silent_deaths += 1
             if silent_deaths == 2:
@@ -266,14 +345,27 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
         skip[component] = {"status": status, "reason": f"{kind} {component}: {why}"}
 
 
-def _events(process: WorkerProcess, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
+def _events(process: WorkerProcess, job: Job, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
+    """Send a job and yield what its worker says of it; see `WorkerProcess.receive` for what this raises."""
+    expected = Expected(job.id, job.key)
+    process.send(expected.asked(job.as_dict()))
     while True:
         event = process.receive(max(0.0, deadline() - time.monotonic()))
-        if event["event"] == "ready":
+        if event == {"event": "ready"}:
             continue
+        expected.check(event)
         yield event
         if event["event"] in ("done", "failed"):
             return
+
+
+def _sound(value: Any, left: Sequence[str]) -> dict[str, Any]:
+    """A value as it came, if it is one of those that are still due; else `ChannelBroken`."""
+    number = value.get("value")
+    finite = number is None or (type(number) in (int, float) and math.isfinite(number))
+    if value.get("measure") not in left or value.get("status") not in list(Status) or not finite:
+        raise ChannelBroken("it gave a value that it was not asked for")
+    return value
 
 
 def _take(value: dict[str, Any], outcome: JobOutcome, left: list[str]) -> None:

@@ -1,7 +1,8 @@
 """The process that does jobs: ``python -m genbench.execution.worker``.
 
-It reads jobs from standard input, one JSON text a line, and answers on what was its standard output when it
-started; whatever components print goes to standard error. When its input ends it ends at once, so that no
+It reads jobs from standard input, one JSON text a line, and answers on the descriptor that the environment
+names (see `genbench.execution.channel`), or, started by hand, on what was its standard output; whatever
+components print goes to standard error. When its input ends it ends at once, so that no
 worker outlives the command that started it. On Linux it also dies with the thread that started it, because a
 component that hangs in native code may keep the interpreter from seeing that its input ended.
 """
@@ -19,13 +20,14 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from genbench.base.canonical import digest
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
 from genbench.base.values import Status
 from genbench.contract.components import Kind
+from genbench.execution.channel import CHANNEL, Speaker, stamped
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
@@ -34,18 +36,24 @@ from genbench.runs.store import Folder
 
 Emit = Callable[[Mapping[str, Any]], None]
 
+# A traceback is for people: what is beyond is cut.
+LONGEST_DETAIL = 20_000
+
 
 class Worker:
     """Does one job after the other; plugins are loaded once for each list of them."""
 
     def __init__(self, emit: Emit):
-        self._emit = emit
+        self._say = emit
+        self._job: Mapping[str, Any] = {}
+        self._said = 0
         self._hosts: dict[str, Host] = {}
 
     def do(self, job: Mapping[str, Any]) -> None:
         """Do a job and say how it went; a fault in it is an answer, not an exception."""
         import torch
 
+        self._job, self._said = job, 0
         torch.set_num_threads(job["trial"]["threads"])
         began = time.perf_counter()
         try:
@@ -55,17 +63,22 @@ class Worker:
             if job["kind"] == "train":
                 self._train(job, host, folder, environment)
             else:
-                self._measure(job, host, folder)
+                self._measure(job, host, folder, environment)
         except MemoryError:
             raise
         except Exception as fault:
             full = disk_full(fault)
             reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
-            detail = traceback.format_exc()
+            detail = traceback.format_exc()[-LONGEST_DETAIL:]
             self._emit({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
         else:
             seconds = time.perf_counter() - began
             self._emit({"event": "done", "seconds": seconds, "environment": environment})
+
+    def _emit(self, message: Mapping[str, Any]) -> None:
+        """Say something of the job that is being done."""
+        self._say({**message, **stamped(self._job, self._said)})
+        self._said += 1
 
     def _host(self, plugins: list[Mapping[str, Any]]) -> Host:
         known = digest(plugins)
@@ -91,7 +104,7 @@ class Worker:
         made = {"environment": environment, "device": job["device"], "time": now()}
         folder.write_fit(job["key"], {**record, **made}, states)
 
-    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
+    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
         from genbench.fitting.roots import roots
         from genbench.host.battery import Battery, Failure, Request
         from genbench.host.identity import seed_for
@@ -124,6 +137,15 @@ class Worker:
                 component: Failure(Status(why["status"]), why["reason"])
                 for component, why in job["skip"].items()
             },
+            spoilt=lambda spelling, kind, reason: self._emit(
+                {
+                    "event": "spoilt",
+                    "component": spelling,
+                    "kind": kind,
+                    "reason": reason,
+                    "environment": environment,
+                }
+            ),
         ):
             self._emit({"event": "value", "value": plain_value(value)})
 
@@ -146,20 +168,15 @@ def plain_value(value: Any) -> dict[str, Any]:
         "seconds": value.seconds,
         "own_seconds": value.own_seconds,
         "peak_memory": value.peak_memory,
-        **({"detail": value.detail} if value.detail else {}),
+        **({"detail": value.detail[-LONGEST_DETAIL:]} if value.detail else {}),
     }
 
 
 def main() -> None:
     """Read jobs until the input ends."""
     _die_with_parent()
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    emit = Speaker(_channel())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-
-    def emit(message: Mapping[str, Any]) -> None:
-        channel.write(json.dumps(message) + "\n")
-        channel.flush()
 
     def listen() -> None:
         with contextlib.suppress(ValueError, OSError):
@@ -172,6 +189,15 @@ def main() -> None:
     emit({"event": "ready"})
     while True:
         worker.do(jobs.get())
+
+
+def _channel() -> IO[str]:
+    """Where to answer; standard output is no longer it, and the components' own processes do not get it."""
+    given = os.environ.pop(CHANNEL, "")
+    spoken = int(given) if given else os.dup(1)
+    os.set_inheritable(spoken, False)
+    os.dup2(2, 1)
+    return os.fdopen(spoken, "w", buffering=1)
 
 
 def _die_with_parent() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
 from genbench.host.names import Names
 from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
+from genbench.host.probation import fatal
 from genbench.host.sharing import complete_shared
 
 __all__ = ["Host"]
@@ -102,11 +103,20 @@ class Host(Names):
                 raise UsageError(
                     f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}"
                 )
-        return cls.of(sources, without)
+        strangers = [each for each in sources if each.namespace != CORE and each.name not in without]
+        return cls.of(sources, without, fatal(strangers) if strangers else {})
 
     @classmethod
-    def of(cls, sources: Iterable[PluginSource], without: Iterable[str] = ()) -> Host:
-        """Load exactly these plugins: what a worker does with the sources that it was given."""
+    def of(
+        cls, sources: Iterable[PluginSource], without: Iterable[str] = (), fatal: Mapping[str, str] = {}
+    ) -> Host:
+        """Load exactly these plugins: what a worker does with the sources that it was given.
+
+        Parameters
+        ----------
+        fatal : mapping of str
+            Plugins that are not to be imported, with what would come of it.
+        """
         manager = _Manager("genbench")
         manager.add_hookspecs(hookspecs)
         loaded: list[Plugin] = []
@@ -117,6 +127,8 @@ class Host(Names):
                 plugin.status = "disabled"
             elif any(each.name == source.name for each in loaded[:-1]):
                 plugin.broken(f"another plugin is named '{source.name}'")
+            elif source.name in fatal and source.namespace != CORE:
+                plugin.broken(fatal[source.name])
             else:
                 load(plugin, manager)
         return cls(loaded, manager)

@@ -8,6 +8,8 @@ import hashlib
 import importlib
 import importlib.metadata
 import inspect
+import itertools
+import os
 import re
 import sys
 import types
@@ -23,6 +25,7 @@ from genbench.base.names import CORE, fold
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
 from genbench.host.signatures import describe
+from genbench.host.surroundings import Surroundings
 
 __all__ = ["Plugin", "PluginSource", "hook_arguments", "installed", "listed", "load"]
 
@@ -33,6 +36,10 @@ RESERVED = (CORE, *Kind, "family", "cost")
 
 # Plugins given as files are listed among the modules under this prefix, so that they hide no other module.
 FILE_PREFIX = "genbench_plugin_"
+
+# What a hook returns may be without an end.
+MOST_LISTED = 10_000
+FORKED = 70
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +149,16 @@ def _editable(distribution: Any) -> bool:
 
 def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     """Import a plugin's module, register its hooks, collect its components; faults stay with it."""
+    if plugin.source.namespace == CORE:
+        return _load(plugin, manager)
+    before = Surroundings()
+    _load(plugin, manager)
+    if changed := before.put_back_after_import():
+        plugin.broken(f"importing it changes {', '.join(changed)}, which all share")
+        plugin.components = []
+
+
+def _load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     if plugin.name in RESERVED:
         plugin.broken("its name is reserved")
         return
@@ -178,6 +195,7 @@ class _Fault(Exception):
 @contextlib.contextmanager
 def _foreign_code() -> Iterator[None]:
     """Run a plugin's code: what it prints does not get among the results, what it raises is a `_Fault`."""
+    process = os.getpid()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -185,6 +203,9 @@ def _foreign_code() -> Iterator[None]:
         raise
     except BaseException as fault:  # a plugin may call sys.exit or raise anything
         raise _Fault(f"{type(fault).__name__}: {first_line(fault)}") from None
+    finally:
+        if os.getpid() != process:
+            os._exit(FORKED)  # a copy of this process has no business beyond the plugin's code
 
 
 def listed(plugin: Plugin, hook: str, function: Callable[[], Any], wanted: tuple[type, ...]) -> list[Any]:
@@ -194,7 +215,9 @@ def listed(plugin: Plugin, hook: str, function: Callable[[], Any], wanted: tuple
             found = function()
             if isinstance(found, str):
                 raise TypeError("it must return a list")
-            found = list(found)
+            found = list(itertools.islice(found, MOST_LISTED + 1))
+            if len(found) > MOST_LISTED:
+                raise ValueError(f"it returned more than {MOST_LISTED:,} things")
             for each in found:
                 if not isinstance(each, wanted):
                     raise TypeError(f"{each!r} is not what it should return")

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from genbench.base.errors import NotApplicable, first_line
 from genbench.base.files import disk_full
+from genbench.base.names import CORE
 from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
+from genbench.measuring.watch import Watch
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
 from genbench.networks.precision import widen_where_needed
 from genbench.networks.wrappers import unwrapped, without_checkpoints
@@ -37,6 +39,7 @@ def compute(
     spent: Callable[[str, str, float, int], None] | None = None,
     skip: Mapping[str, str | Failure] | None = None,
     only: Iterable[str] | None = None,
+    spoilt: Callable[[str, str, str], None] | None = None,
 ) -> Iterator[Value]:
     """Compute the measures on one fit and yield each as it is finished.
 
@@ -64,12 +67,16 @@ def compute(
         where the status is to be another than ``skipped``.
     only : iterable of str, optional
         Spellings of the measures to compute; all where left out.
+    spoilt : callable, optional
+        ``spoilt(spelling, kind, reason)`` is called when a component of another plugin than the core's has
+        changed what all share; then nothing more is computed, because this process is not to be trusted.
+        Without it what can be put back is, and the pass goes on.
 
     Yields
     ------
     Value
     """
-    yield from _Engine(battery, roots, seed_for, note, spent, skip or {}, only).run()
+    yield from _Engine(battery, roots, seed_for, note, spent, skip or {}, only, spoilt).run()
 
 
 class _Engine:
@@ -84,6 +91,7 @@ class _Engine:
         spent: Callable[[str, str, float, int], None] | None,
         skip: Mapping[str, str | Failure],
         only: Iterable[str] | None,
+        spoilt: Callable[[str, str, str], None] | None,
     ):
         wanted = None if only is None else set(only)
         self._requests = [each for each in battery.requests if wanted is None or each.spelling in wanted]
@@ -109,6 +117,8 @@ class _Engine:
         self._spoiled_roots: dict[str, Failure] = {}
         self._uses = self._count_uses()
         self._guards: list[ModelGuard] = []
+        self._spoilt = spoilt
+        self._spoiling: tuple[str, str, str] | None = None
 
     def run(self) -> Iterator[Value]:
         """Compute the measures one by one."""
@@ -129,6 +139,9 @@ class _Engine:
             node = self._battery.measures[request.spelling]
             outcome = self._run_measure(node)
             yield self._value(node, outcome)
+            if self._spoilt is not None and self._spoiling is not None:
+                self._spoilt(*self._spoiling)
+                return
             self._release(node)
 
     def _prepare(self, model: nn.Module) -> None:
@@ -208,6 +221,7 @@ class _Engine:
             for parameter, source in node.arguments.items():
                 if source == "generator":
                     arguments[parameter] = torch.Generator(self._device).manual_seed(seed)
+        watch = self._watch(node, arguments)
         outcome: Any
         try:
             with (
@@ -230,7 +244,14 @@ class _Engine:
             outcome = Failure(Status.ERROR, text, traceback.format_exc())
         if self._spent is not None and cost_key in self._costs:
             self._spent(node.spelling, kind, self._costs[cost_key].seconds, self._costs[cost_key].memory)
-        return self._changed(node) or outcome
+        return self._changed(node, watch) or outcome
+
+    def _watch(self, node: Node, arguments: Mapping[str, Any]) -> Watch | None:
+        """A close look at what a component of a plugin's could change; the core's are tested for it."""
+        if node.component.plugin == CORE:
+            return None
+        given = {source: arguments[name] for name, source in node.arguments.items() if source != "generator"}
+        return Watch({name: each for name, each in {**self._roots, **given}.items() if name not in _MODELS})
 
     def _arguments(self, node: Node) -> dict[str, Any] | Failure:
         arguments: dict[str, Any] = {}
@@ -250,17 +271,18 @@ class _Engine:
                 arguments[parameter] = self._roots[source]
         return arguments
 
-    def _changed(self, node: Node) -> Failure | None:
+    def _changed(self, node: Node, watch: Watch | None) -> Failure | None:
         """Put right what the component changed; the failure says what it was."""
-        changed = []
+        changed = [] if watch is None else watch.changed_surroundings()
         restored = [guard.restore() for guard in self._guards]
         if any(restored):
             changed.append("the network")
         given = [key for key in node.arguments.values() if key in self._fingerprints]
         # Whoever writes to what it was given may have written to what shares memory with it; only then is it
         # worth looking at everything.
-        for key in list(self._fingerprints) if any(map(self._differs, given)) else []:
-            if not self._differs(key):
+        rewritten = [] if watch is None else watch.changed_objects()
+        for key in list(self._fingerprints) if rewritten or any(map(self._differs, given)) else []:
+            if key not in rewritten and not self._differs(key):
                 continue
             changed.append(key)
             if key in self._results:
@@ -270,7 +292,10 @@ class _Engine:
                 self._spoiled_roots[key] = Failure(Status.ERROR, f"{node.spelling} changed {key}")
         if not changed:
             return None
-        return Failure(Status.ERROR, f"{node.spelling} changed {', '.join(changed)}, which is read-only")
+        text = f"{node.spelling} changed {', '.join(changed)}, which is read-only"
+        if watch is not None:
+            self._spoiling = self._spoiling or (node.spelling, str(node.component.kind), text)
+        return Failure(Status.ERROR, text)
 
     def _differs(self, key: str) -> bool:
         current = self._results[key] if key in self._results else self._roots[key]

@@ -40,10 +40,12 @@ class _ModuleState:
 
     def __init__(self, module: nn.Module):
         self._module = module
+        self._class = type(module)
         self._training = module.training
         # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
         # A network may keep what it computed last as an attribute, which then hangs on a graph.
         self._attributes = {name: each for name, each in vars(module).items() if isinstance(each, Tensor)}
+        self._callables = frozenset(name for name, each in vars(module).items() if callable(each))
         self._tables = {name: dict(table) for name, table in vars(module).items() if isinstance(table, dict)}
         tensors = [*module._parameters.values(), *module._buffers.values()]
         self._tensors = [
@@ -54,7 +56,14 @@ class _ModuleState:
 
     def restore(self) -> bool:
         self._module.training = self._training
-        changed = False
+        changed = type(self._module) is not self._class
+        if changed:
+            self._module.__class__ = self._class
+        # A method of this one network, put before that of its class.
+        for name in [name for name, each in vars(self._module).items() if callable(each)]:
+            if name not in self._callables and hasattr(self._class, name):
+                delattr(self._module, name)
+                changed = True
         for name in [name for name, each in vars(self._module).items() if isinstance(each, Tensor)]:
             if name not in self._attributes:
                 delattr(self._module, name)

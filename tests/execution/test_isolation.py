@@ -79,6 +79,44 @@ def exits(model):
     sys.exit(3)
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@bad
+def raises_what_cannot_be_said(model):
+    raise Unspeakable
+
+
+@bad
+def raises_half_a_sign(model):
+    raise ValueError("\\udc80 \\x1b[31mred\\u202e")
+
+
+@bad
+def forks(model):
+    os.fork()
+    return 3.0
+
+
+@bad
+def writes_everywhere(model):
+    for each in range(1, 64):
+        try:
+            os.write(each, b'{"event": "value"}\\n')
+        except OSError:
+            pass
+    return 4.0
+
+
+@bad
+def shouts(model):
+    for _ in range(100):
+        sys.stderr.write("x" * 1_000_000)
+    return 5.0
+
+
 @bad
 def is_nan(model):
     return float("nan")
@@ -136,6 +174,19 @@ def bad_values(bad_run: tuple[Path, Ended]) -> dict[str, Mapping[str, Any]]:
         ("raises", "error", "measure bad_measures:raises raised ValueError: no luck"),
         ("exits", "error", "measure bad_measures:exits raised SystemExit: 3"),
         ("needs_broken", "error", "probe bad_measures:broken raised RuntimeError: the probe is broken"),
+        (
+            "raises_what_cannot_be_said", "error",
+            "measure bad_measures:raises_what_cannot_be_said raised Unspeakable: "
+            "no message (RuntimeError when it was asked for)",
+        ),
+        (
+            "raises_half_a_sign", "error",
+            "measure bad_measures:raises_half_a_sign raised ValueError: \ufffd \ufffd[31mred\ufffd",
+        ),
+        (
+            "writes_everywhere", "crashed", "measure bad_measures:writes_everywhere: the worker was killed: "
+            "it spoke of another job than the one that it was given",
+        ),
         ("is_text", "error", "bad_measures:is_text returned a str, expected one real number"),
         ("is_nan", "nan", "returned NaN"),
         ("has_none", "not_applicable", "not for this network"),
@@ -153,6 +204,11 @@ def test_measures_beside_bad_ones_are_computed(bad_values):
         "param_norm": "ok", "train_loss": "ok", "prints": "ok",
     }  # fmt: skip
     assert bad_values["prints"]["value"] == 2.0
+    assert bad_values["shouts"]["value"] == 5.0
+
+
+def test_a_copy_of_a_worker_does_not_go_on_as_one(bad_values):
+    assert (bad_values["forks"]["status"], bad_values["forks"]["value"]) == ("ok", 3.0)
 
 
 def test_an_infinity_is_a_value(bad_values, bad_run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -441,8 +442,55 @@ def test_jobs_carry_plain_data_only(stage):
     for job in jobs:
         content = json.loads(json.dumps(job.as_dict()))
         assert content["data"] == "/some/where"
-        plugin = next(each for each in content["plugins"] if each["name"] == "staged")
-        assert plugin["text"] == PLUGIN
+        assert [each["text"] for each in content["plugins"] if each["name"] == "staged"] == (
+            [PLUGIN] if job.kind == "measure" else []
+        )
+
+
+def test_the_core_is_trained_and_measured_without_any_plugin_and_first(stage):
+    summary, jobs = stage.run(words=f"{GOOD},param_norm,{COMPARES},random")
+    assert summary.is_complete
+    assert (summary.trained, summary.measured) == (4, 8), "a pass counts once, whoever computes it"
+    by_trial: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    for job in jobs:
+        assert all(each["distribution"] == "genbench" or each["name"] == "staged" for each in job.plugins)
+        by_trial.setdefault(job.key, []).append((job.company, tuple(sorted(job.measures))))
+    assert list(by_trial.values()) == 4 * [
+        [((), ()), ((), ("param_norm", "random")), (("staged",), (GOOD,)), (("staged",), (COMPARES,))]
+    ]
+    assert len({job.id for job in jobs}) == len(jobs)
+
+
+def test_a_plugin_that_a_trial_is_made_of_is_loaded_wherever_the_trial_is(stage):
+    from genbench.execution.company import of_trial
+    from genbench.planning.plan import Chosen
+
+    trial = api.plan_suite(load_suite(stage.toml, stage.host), stage.host).trials[0]
+    assert of_trial(trial) == frozenset()
+    regularizers = (Chosen("one:noise", 1, {}, ""), Chosen("dropout", 1, {}, ""))
+    changed = replace(trial, model=Chosen("other:net", 1, {}, ""), regularizers=regularizers)
+    assert of_trial(changed) == {"one", "other"}
+
+
+def test_values_that_nobody_answers_for_end_with_a_fault(stage):
+    def loses(job: Job) -> JobOutcome:
+        return trains(job) if job.kind == "train" else JobOutcome(job, status="error", reason="too few files")
+
+    summary, jobs = stage.run(loses)
+    assert summary.faults == {each: {"too few files": 4} for each in (GOOD, NEEDS_SHARED)}
+    assert len(jobs) == 8, "nothing is tried for ever"
+    assert stage.run()[0].is_complete
+
+
+def test_a_part_of_the_core_that_dies_beside_a_plugin_is_not_given_up(stage):
+    def dies(job: Job) -> JobOutcome:
+        outcome = all_goes_well(job)
+        if job.company:
+            outcome.culprits["param_norm"] = "crashed"
+        return outcome
+
+    stage.run(dies, words=f"{GOOD},param_norm")
+    assert not any("skipped for the rest" in line for line in stage.told.lines)
 
 
 def test_observers_hear_of_the_run_and_of_each_record_once(stage, monkeypatch):

@@ -16,6 +16,9 @@ from genbench.execution.worker import Worker, plain_value
 def test_it_is_ready_answers_a_job_and_ends_with_its_input():
     job = {
         "kind": "train",
+        "id": "train key",
+        "key": "key",
+        "token": "secret",
         "trial": {"threads": 1},
         "plugins": [],
         "folder": "/nowhere/at/all",
@@ -31,6 +34,9 @@ def test_it_is_ready_answers_a_job_and_ends_with_its_input():
     Worker(events.append).do(job)  # type: ignore[arg-type]
     assert [each["event"] for each in events] == ["failed"]
     assert "Traceback" in events[0]["detail"]
+    assert {name: events[0][name] for name in ("job", "fit", "token", "number")} == {
+        "job": "train key", "fit": "key", "token": "secret", "number": 0,
+    }  # fmt: skip
 
 
 def test_plugins_are_loaded_once_for_each_list_of_them(monkeypatch):

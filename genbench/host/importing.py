@@ -1,0 +1,29 @@
+"""The process that imports a plugin to see whether it survives: ``python -m genbench.host.importing DESCRIPTOR``.
+
+See `genbench.host.probation`, which starts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
+from genbench.host.probation import PASSED
+
+
+def main() -> None:
+    """Import the plugin that standard input describes, ask its hooks, and say that this was survived."""
+    spoken = int(sys.argv[1])
+    os.set_inheritable(spoken, False)
+    with contextlib.suppress(Exception):  # told where it is loaded, in the same words
+        Host.of([PluginSource(**json.load(sys.stdin))]).suites()
+    os.write(spoken, PASSED)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

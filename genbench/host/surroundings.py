@@ -1,0 +1,193 @@
+"""What all code in a process shares, and code of a plugin's may change: functions, flags, modes, hooks.
+
+Knows torch only where it is loaded already.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+__all__ = ["Surroundings"]
+
+_SHARED_PARTS = {
+    "numpy": ("linalg", "random", "fft"),
+    "torch": (
+        "autograd",
+        "fft",
+        "func",
+        "linalg",
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "optim",
+        "overrides",
+        "special",
+    ),
+}
+_SHARED_MODULES = {
+    *_SHARED_PARTS,
+    *(f"{name}.{part}" for name, parts in _SHARED_PARTS.items() for part in parts),
+}
+_GLOBAL_HOOKS = (
+    "_global_backward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_forward_hooks",
+    "_global_parameter_registration_hooks",
+    "_global_buffer_registration_hooks",
+    "_global_module_registration_hooks",
+)
+
+Flag = tuple[str, Callable[[], Any], Callable[[Any], Any]]
+
+
+class Surroundings:
+    """Functions of shared modules and classes, and the global state of NumPy and torch, at one moment."""
+
+    def __init__(self) -> None:
+        self._functions = {space: _callables(space) for space in _namespaces()}
+        self._flags = [(flag, flag[1]()) for flag in _flags()]
+
+    def put_back(self) -> list[str]:
+        """Undo every change since that moment; returns what had been changed, by name."""
+        return [*self._put_back_functions(), *self._put_back_flags()]
+
+    def put_back_after_import(self) -> list[str]:
+        """The same, but flags are put back without a word: many a script sets some for itself."""
+        changed = list(self._put_back_functions())
+        list(self._put_back_flags())
+        return changed
+
+    def _put_back_functions(self) -> Iterator[str]:
+        for space, saved in self._functions.items():
+            current = vars(space)
+            for name, function in saved.items():
+                there = current.get(name)
+                if there is function or (there is not None and _of_the_same_library(there, space)):
+                    continue
+                setattr(space, name, function)
+                yield _named(space, name)
+            if isinstance(space, type):
+                for name in _hiding_inherited(space, saved):
+                    delattr(space, name)
+                    yield _named(space, name)
+
+    def _put_back_flags(self) -> Iterator[str]:
+        for (name, get, put), before in self._flags:
+            if get() != before:
+                put(before)
+                yield name
+
+
+def _namespaces() -> Iterator[Any]:
+    """Modules, and classes within them, whose functions everybody calls."""
+    yield from (json, math)
+    for name, module in list(sys.modules.items()):
+        if module is None or not (name in _SHARED_MODULES or name.partition(".")[0] == "genbench"):
+            continue
+        yield module
+        for each in list(vars(module).values()):
+            if isinstance(each, type) and each.__module__ == name:
+                yield each
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        yield torch.Tensor
+        yield from {each for each in vars(torch.nn).values() if isinstance(each, type)}
+
+
+def _callables(space: Any) -> dict[str, Any]:
+    return {
+        name: each
+        for name, each in vars(space).items()
+        if callable(each) or isinstance(each, staticmethod | classmethod | property)
+    }
+
+
+def _hiding_inherited(space: type, saved: Mapping[str, Any]) -> list[str]:
+    """Functions that a class did not have itself and has now, in the place of those of its bases."""
+    added = [name for name, each in vars(space).items() if name not in saved and callable(each)]
+    return [name for name in added if any(hasattr(base, name) for base in space.__bases__)]
+
+
+def _named(space: Any, name: str) -> str:
+    owner = f"{space.__module__}.{space.__qualname__}" if isinstance(space, type) else space.__name__
+    return f"{owner}.{name}"
+
+
+def _of_the_same_library(found: Any, space: ModuleType | type) -> bool:
+    """Whether a library has put its own function in the place of another: some do so when they are used."""
+    root = _named(space, "").partition(".")[0]
+    home = getattr(found, "__module__", None) or ""
+    return root in ("torch", "numpy") and str(home).partition(".")[0] == root and found.__class__ is not type
+
+
+def _flags() -> Iterator[Flag]:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        yield "numpy.seterr", numpy.geterr, lambda before: numpy.seterr(**before)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        yield from _torch_flags(torch)
+
+
+def _torch_flags(torch: Any) -> Iterator[Flag]:
+    yield "torch's default dtype", torch.get_default_dtype, torch.set_default_dtype
+    yield "torch's default device", torch.get_default_device, _put_device
+    yield "torch's number of threads", torch.get_num_threads, torch.set_num_threads
+    yield "torch's gradient mode", torch.is_grad_enabled, torch._C._set_grad_enabled
+    for device in ("cpu", "cuda"):
+        yield (
+            f"autocast on {device}",
+            partial(torch.is_autocast_enabled, device),
+            partial(torch.set_autocast_enabled, device),
+        )
+    yield (
+        "torch's deterministic mode",
+        torch.get_deterministic_debug_mode,
+        torch.set_deterministic_debug_mode,
+    )
+    yield (
+        "torch's matmul precision",
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
+    )
+    yield "anomaly detection", torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly
+    for name in ("enabled", "benchmark", "deterministic", "allow_tf32"):
+        yield _attribute("torch.backends.cudnn", torch.backends.cudnn, name)
+    yield _attribute("torch.backends.cuda.matmul", torch.backends.cuda.matmul, "allow_tf32")
+    yield (
+        "flushing of denormal numbers",
+        lambda: bool((torch.ones(1, dtype=torch.float32) * 1e-30 * 1e-10).item() == 0),
+        torch.set_flush_denormal,
+    )
+    for name in _GLOBAL_HOOKS:
+        table = getattr(torch.nn.modules.module, name, None)
+        if table is not None:
+            yield _hooks(name, table)
+
+
+def _put_device(before: Any) -> None:
+    """None takes away the mode by which torch keeps a default of its own; what is left is the processor."""
+    import torch
+
+    torch.set_default_device(None if before.type == "cpu" else before)
+
+
+def _attribute(where: str, owner: Any, name: str) -> Flag:
+    return f"{where}.{name}", lambda: getattr(owner, name), lambda before: setattr(owner, name, before)
+
+
+def _hooks(name: str, table: dict[Any, Any]) -> Flag:
+    """The hooks that torch calls for every module, wherever it is."""
+
+    def put(before: Mapping[Any, Any]) -> None:
+        table.clear()
+        table.update(before)
+
+    return f"torch's {name.removeprefix('_').replace('_', ' ')}", lambda: dict(table), put

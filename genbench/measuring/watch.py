@@ -1,0 +1,79 @@
+"""What code of a plugin's must leave as it was, looked at before and behind each of its components.
+
+The counters of `genbench.measuring.guard` see what torch notices. Code from outside may write through NumPy
+or ``.data``, patch a function or set a flag, which nothing counts: here contents are compared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genbench.host.surroundings import Surroundings
+
+__all__ = ["Watch", "checksum"]
+
+
+class Watch:
+    """Shared objects by name, and everything around them, as they are now.
+
+    Networks are left out: `ModelGuard` compares and restores them.
+    """
+
+    def __init__(self, shared: Mapping[str, Any]):
+        self._shared = shared
+        self._before = {name: checksum(each) for name, each in shared.items()}
+        self._surroundings = Surroundings()
+
+    def changed_objects(self) -> list[str]:
+        """Names of those whose content is another one now."""
+        return [name for name, each in self._shared.items() if checksum(each) != self._before[name]]
+
+    def changed_surroundings(self) -> list[str]:
+        """Functions, flags and modes that were changed; they are put back."""
+        return self._surroundings.put_back()
+
+
+def checksum(content: Any) -> int:
+    """CRC-32 of all numbers in tensors and arrays, also within containers and data classes."""
+    total = 0
+    for numbers in _arrays(content, 0):
+        total = zlib.crc32(numbers, total)
+    return total
+
+
+# Deeper than any probe's result; a container may hold itself.
+_DEEPEST = 20
+
+
+def _arrays(content: Any, depth: int) -> Iterator[memoryview]:
+    if depth > _DEEPEST or isinstance(content, nn.Module | str | bytes):
+        return
+    if isinstance(content, Tensor):
+        yield from _bytes_of(content)
+    elif isinstance(content, np.ndarray):
+        if content.dtype != object:
+            yield np.ascontiguousarray(content).reshape(-1).view(np.uint8).data
+    elif isinstance(content, Mapping):
+        for each in content.values():
+            yield from _arrays(each, depth + 1)
+    elif isinstance(content, list | tuple):
+        for each in content:
+            yield from _arrays(each, depth + 1)
+    elif dataclasses.is_dataclass(content) and not isinstance(content, type):
+        for field in dataclasses.fields(content):
+            yield from _arrays(getattr(content, field.name, None), depth + 1)
+
+
+def _bytes_of(tensor: Tensor) -> Iterator[memoryview]:
+    if tensor.layout != torch.strided or tensor.is_quantized or not tensor.numel():
+        return
+    plain = torch.view_as_real(tensor.detach().resolve_conj()) if tensor.is_complex() else tensor.detach()
+    flat = plain.resolve_neg().cpu().contiguous().reshape(-1).view(torch.uint8)
+    yield flat.numpy().data
