@@ -149,7 +149,8 @@ def _ranked(measured: Sequence[Measured], tested: int | None, host: Host) -> tup
 
 
 def _print(measured: Sequence[Measured], board: Board | None) -> None:
-    from genbench.report.terminal import print_ranking, print_rows
+    from genbench.report.ranking import print_ranking
+    from genbench.report.terminal import print_rows
 
     for each in measured:
         shown = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in each.outcomes.items())

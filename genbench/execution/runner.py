@@ -15,6 +15,7 @@ from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.budget import Budget
 from genbench.execution.company import Companies
+from genbench.execution.fits import Fits
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.host import Host
@@ -22,9 +23,8 @@ from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
 from genbench.planning.plan import Plan, Trial, sees_other_examples
 from genbench.runs.environment import now
-from genbench.runs.index import Index, signature
 from genbench.runs.run import Summary
-from genbench.runs.store import Folder, StoredFit
+from genbench.runs.store import Folder
 
 __all__ = ["Progress", "Runner"]
 
@@ -109,28 +109,23 @@ class Runner:
         self._tried: set[tuple[str, str, str]] = set()
         self._passed: set[tuple[str, str]] = set()
         self._unmeasured: dict[str, str] = {}
-        self._whole: set[str] = set()
-        self._sound: dict[str, str] = {}
         self._budget: Budget | None = None
         self._summary = Summary(trials=len(plan.trials))
-        self._configurations: dict[str, list[str]] = {}
-        for each in plan.whole:
-            self._configurations.setdefault(each.configuration, []).append(each.key)
         together = {each.spelling for each in battery.requests if battery.needs_siblings(each)}
         measures = [each.spelling for each in battery.requests]
         self._first = _Pass("first pass", tuple(each for each in measures if each not in together), False)
         self._second = _Pass("second pass", tuple(each for each in measures if each in together), True)
         self._descriptions = {each.spelling: describe_measure(battery, each) for each in battery.requests}
         self._identities = {each.spelling: measure_identity(battery, each) for each in battery.requests}
-        self._battery_digest = digest([sorted(self._identities.items()), self._second.measures])
-        self._index = Index(folder.path)
+        asked = digest([sorted(self._identities.items()), self._second.measures])
+        self._fits = Fits(plan, folder, asked)
 
     def __enter__(self) -> Runner:
         return self
 
     def __exit__(self, *fault: object) -> None:
         self._executor.close()
-        self._index.close()
+        self._fits.close()
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
@@ -145,7 +140,7 @@ class Runner:
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
         """What the first pass will do, as it was before anything ran."""
-        jobs = [(each, self._job(each, self._first)) for each in self._unfinished]
+        jobs = [(each, self._job(each, self._first)) for each in self._fits.unfinished]
         return [(trial, job) for trial, job in jobs if job is not None]
 
     def run(self) -> Summary:
@@ -164,7 +159,7 @@ class Runner:
                 waiting = self._budget.ordered(waiting)
             self._work(locks, self._first, waiting)
             if self._second.measures:
-                left = [each for each in self._unfinished if self._job(each, self._second) is not None]
+                left = [each for each in self._fits.unfinished if self._job(each, self._second) is not None]
                 self._work(locks, self._second, left)
                 self._say_who_waits()
             if self._budget and self._budget.closing:
@@ -225,78 +220,25 @@ class Runner:
 
     def _job(self, trial: Trial, current: _Pass) -> Job | None:
         """The next thing to do for a trial, or None."""
-        if self._stored(trial.key) is None:
+        if self._fits.get(trial.key) is None:
             failed = self._folder.failure(trial.key) is not None
             if not self._train or (failed and not (self._retry and trial.key not in self._retried)):
                 return None
             return self._make(trial, "train")
         siblings: list[str] = []
         if current.siblings:
-            if self._waits_for(trial):
+            if self._fits.waits_for(trial):
                 return None
-            siblings = self._siblings(trial)
+            siblings = self._fits.siblings(trial)
         missing = self._missing(trial.key, current, siblings)
         # What needs a plugin is a job of its own, behind what the core computes alone.
         groups = self._companies.together(missing)
         return self._make(trial, "measure", groups[0], siblings) if groups else None
 
-    def _stored(self, key: str) -> StoredFit | None:
-        """The fit of a key; its weights are read and compared with their hash once in a run."""
-        stored = self._folder.fit(key, check_weights=key not in self._whole)
-        if stored is not None:
-            self._whole.add(key)
-        return stored
-
-    def _is_stored(self, key: str) -> bool:
-        """Whether there is a sound fit of a key; its files are read again only where they changed."""
-        sign = self._fit_signature(key)
-        if sign and self._sound.get(key) == sign:
-            return True
-        if self._stored(key) is None:
-            return False
-        self._sound[key] = sign
-        return True
-
-    def _fit_signature(self, key: str) -> str:
-        return signature(self._folder.fit_folder(key), ("",))
-
-    @cached_property
-    def _unfinished(self) -> list[Trial]:
-        """The trials but those of configurations of which a command before found nothing missing.
-
-        That counts while their files are what they were, and the fits to compare them with the same.
-        """
-        complete = self._index.complete()
-        mine = {each.key for each in self._plan.trials}
-        finished: set[str] = set()
-        for keys in self._configurations.values() if complete else ():
-            signs = {each: signature(self._folder.fit_folder(each)) for each in keys}
-            there = [each for each in keys if signs[each]]
-            asked = self._asked_of(there)
-            if mine.isdisjoint(set(keys) - set(there)) and all(
-                complete.get(each) == (signs[each], asked) for each in there
-            ):
-                finished.update(there)
-        return [each for each in self._plan.trials if each.key not in finished]
-
-    def _asked_of(self, there: Sequence[str]) -> str:
-        """What is asked of the fits of one configuration: the battery, and those that are compared."""
-        return digest([self._battery_digest, sorted(there)])
-
-    def _siblings(self, trial: Trial) -> list[str]:
-        """The fits of the same configuration with other seeds, in this folder and of the whole suite."""
-        keys = self._configurations[trial.configuration]
-        return [each for each in keys if each != trial.key and self._is_stored(each)]
-
-    def _waits_for(self, trial: Trial) -> list[str]:
-        """Fits of the same configuration that are still to be trained, by this command or another one."""
-        keys = self._configurations[trial.configuration]
-        return [each for each in keys if not self._is_stored(each) and self._folder.failure(each) is None]
-
     def _say_who_waits(self) -> None:
         budget = self._budget
-        asked = [each for each in self._unfinished if not (budget and budget.is_left_out(each))]
-        waiting = sum(bool(self._waits_for(each)) for each in asked)
+        asked = [each for each in self._fits.unfinished if not (budget and budget.is_left_out(each))]
+        waiting = sum(bool(self._fits.waits_for(each)) for each in asked)
         if waiting:
             self._progress.say(
                 f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
@@ -358,7 +300,7 @@ class Runner:
     def _settle_training(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> Job | None:
         if self._retry:
             self._folder.forget_failures(trial.key)
-        stored = self._stored(trial.key)
+        stored = self._fits.get(trial.key)
         if outcome.status != "ok" or stored is None:
             reason = outcome.reason or "the record of the fit is not readable"
             record = {
@@ -433,17 +375,17 @@ class Runner:
         summary = self._summary
         measures = [*self._first.measures, *self._second.measures]
         complete = []
-        for trial in self._unfinished:
+        for trial in self._fits.unfinished:
             key = trial.key
-            sign = signature(self._folder.fit_folder(key))
-            if self._stored(key) is None:
+            sign = self._fits.sign(key)
+            if self._fits.get(key) is None:
                 failure = self._folder.failure(key)
                 if failure is not None:
                     summary.failures[key] = failure["reason"]
                 elif self._folder.holds(key):
                     summary.failures[key] = "its record or its weights are damaged"
                 continue
-            siblings = self._siblings(trial) if self._second.measures else []
+            siblings = self._fits.siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
             values = self._folder.measured(key, wanted).values
             for name, value in values.items():
@@ -452,16 +394,15 @@ class Runner:
             if len(values) == len(wanted) and not any(
                 Status(each["status"]).is_fault for each in values.values()
             ):
-                complete.append((key, sign, self._asked_of([key, *siblings])))
+                complete.append((key, sign, siblings))
             for name in self._without_a_word(trial, values):
                 why = self._unmeasured.get(key) or "there is no record of it"
                 summary.faults.setdefault(name, collections.Counter())[why] += 1
-        if complete:
-            self._index.add_complete(complete)
+        self._fits.keep_complete(complete)
         return summary
 
     def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
         """Measures that are due and have neither a value nor a reason."""
-        waits = bool(self._second.measures) and bool(self._waits_for(trial))
+        waits = bool(self._second.measures) and bool(self._fits.waits_for(trial))
         due = self._first.measures if waits else (*self._first.measures, *self._second.measures)
         return [each for each in due if each not in values]
