@@ -38,6 +38,9 @@ MOST_WORKERS = 1024
 FITS_TIMED = 50
 """So many fits tell what measuring one takes."""
 
+SECONDS_BESIDE_TRAINING = 0.5
+"""What a fit takes beside its arithmetic: data opened, a network built, weights and record written."""
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -221,7 +224,10 @@ def expected(
     seconds = statistics.median(known) if known else of_audit
     predicted = predict(train, host)
     times = predicted.gpu_seconds if device.startswith("cuda") else predicted.core_seconds
-    found = {each.key: Expected(train=time, measure=seconds) for each, time in zip(train, times, strict=True)}
+    found = {
+        each.key: Expected(train=time + SECONDS_BESIDE_TRAINING, measure=seconds)
+        for each, time in zip(train, times, strict=True)
+    }
     return found | {each.key: Expected(measure=seconds) for each in measure}
 
 
