@@ -20,10 +20,12 @@ def command(run: Path, file: Path, costs: bool) -> None:
 
     The format follows from the ending of FILE: .csv, .parquet or .json. A measure without a value on a fit
     leaves an empty cell; infinities are inf and -inf, in JSON as texts. Without --costs the same results give
-    the same bytes on any number of workers.
+    the same bytes on any number of workers. FILE.about.json beside it tells directions, families and
+    axes, so that 'genbench rank FILE' ranks as the run does.
     """
     from genbench.base.files import as_json, unwritable, write_atomically
     from genbench.ranking.files import as_records
+    from genbench.ranking.sidecar import beside
     from genbench.runs.run import Run
 
     results = Run(run, warn=options.warn).results()
@@ -46,6 +48,7 @@ def command(run: Path, file: Path, costs: bool) -> None:
         raise UsageError(f"'{file}': the ending must be .csv, .parquet or .json")
     try:
         write_atomically(file, content)
+        write_atomically(beside(file), as_json(results.about()))
     except OSError as fault:
         raise unwritable(file, fault) from None
-    click.echo(f"{len(frame)} fits written to {file}", err=True)
+    click.echo(f"{len(frame)} fits written to {file}, what their columns are to {beside(file)}", err=True)

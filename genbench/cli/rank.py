@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import click
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import options
+from genbench.cli.directions import ASK, Directions, as_note, check_columns, read_directions, recognize
 
 if TYPE_CHECKING:
     from genbench.ranking import Board, Flips
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--measures", metavar="A,B", help="Rank these only.")
+@click.option(
+    "--direction", "words", multiple=True, metavar="NAME=SIGN",
+    help="Of a table's measure: +, - or ?; a sign alone is for all others.",
+)  # fmt: skip
+@click.option("--directions", "signs", type=options.PATH, metavar="FILE", help="Lines of measure,direction.")
 @click.option("--seed-column", default="seed", show_default=True, help="Column that tells repeats apart.")
 @click.option("--test-size", help="Size of the test set, or the column that holds it.")
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
@@ -51,7 +59,7 @@ def command(
     sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
     flips: str | None, axes: str | None, measures: str | None, statistics: str | None,
     test_size: str | None, converged_only: bool, regularizers: bool, design: bool, top: int | None,
-    whole: bool, columns: str | None, **given: Any,
+    whole: bool, columns: str | None, words: tuple[str, ...], signs: Path | None, **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
@@ -65,6 +73,7 @@ def command(
     if regularizers:
         _print_regularizers(source, form)
         return
+    directions = read_directions(words, signs)
     given |= {
         "axes": options.words(axes),
         "measures": options.words(measures),
@@ -72,13 +81,13 @@ def command(
         "test_size": _size(test_size),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if len(sources) > 1:
+    opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
+    if len(opened) > 1:
         from genbench.cli.rank_across import print_across
 
-        opened = {path: _opened(path, converged_only, _named(target, given)) for path in distinct(sources)}
         print_across(opened, target, given, form)
         return
-    source_ = _opened(source, converged_only, _named(target, given))
+    source_ = opened[source]
     if flips is not None:
         _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
         return
@@ -119,8 +128,15 @@ def distinct(paths: Sequence[Path]) -> Sequence[Path]:
     return paths
 
 
-def _opened(path: Path, converged_only: bool, named: Sequence[str]) -> _Run | _Table:
-    return _Run(path, converged_only) if path.is_dir() else _Table(path, converged_only, named)
+def _opened(
+    paths: Sequence[Path], converged_only: bool, named: Sequence[str], directions: Directions
+) -> dict[Path, _Run | _Table]:
+    opened = {
+        path: _Run(path, converged_only) if path.is_dir() else _Table(path, converged_only, named, directions)
+        for path in paths
+    }
+    check_columns(directions, [each.columns for each in opened.values() if isinstance(each, _Table)])
+    return opened
 
 
 def _print_design(board: Board, form: str | None) -> None:
@@ -221,7 +237,7 @@ class _Run:
 class _Table:
     """Anybody's table as a source of rankings."""
 
-    def __init__(self, path: Path, converged_only: bool, named: Sequence[str] = ()):
+    def __init__(self, path: Path, converged_only: bool, named: Sequence[str], directions: Directions):
         if converged_only:
             raise UsageError("--converged-only is for run folders; name a column with --converged")
         from genbench.ranking.files import FORMATS, read_file
@@ -233,6 +249,13 @@ class _Table:
         self.name, self.data = path.stem, ""
         self.versions: Mapping[str, int] = {}
         self._frame = read_file(path, named)
+        self._directions = directions
+        self._recognized = recognize(self._frame, directions)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all its columns."""
+        return [str(name) for name in self._frame.columns]
 
     def column(self, word: str) -> str:
         """A table knows columns only."""
@@ -241,12 +264,30 @@ class _Table:
     def rank(self, target: str, **given: Any) -> Board:
         from genbench import ranking
 
-        return ranking.rank(self._frame, target=target, **given)
+        with self._asking():
+            board = ranking.rank(self._frame, target=target, **self._directed(given))
+        ranked = {row["measure"] for row in board.rows}
+        return replace(board, notes=[*board.notes, *as_note(self._recognized & ranked)])
 
     def rank_flips(self, targets: Sequence[str], **given: Any) -> Flips:
         from genbench import ranking
 
-        return ranking.rank_flips(self._frame, targets, **given)
+        with self._asking():
+            return ranking.rank_flips(self._frame, targets, **self._directed(given))
+
+    def _directed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        said = self._directions
+        here = {name: sign for name, sign in said.named.items() if name in self.columns}
+        return {**given, "directions": here, "undirected": said.others}
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        from genbench.ranking.errors import NoDirection
+
+        try:
+            yield
+        except NoDirection as fault:
+            raise UsageError(f"{self._frame.attrs['file']}: {fault}; {ASK}") from None
 
 
 def _print_flips(flips: Flips, form: str | None) -> None:

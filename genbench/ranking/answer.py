@@ -35,7 +35,7 @@ def answer(board: Board) -> list[str]:
     """
     ranked = board.ranked()
     if not ranked:
-        return ["No measure has a rank: none has both a direction and a score."]
+        return [_without_ranks(board)]
     found = [_top(board, ranked), _beside_hyperparameters(board, ranked), _beside_ceiling(board, ranked[0])]
     return [*found, *_pairs(board)]
 
@@ -93,6 +93,21 @@ def _top(board: Board, ranked: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{len(scored)} of {len(ranked)} measures share the first place for predicting the {target} and "
         f"cannot be told apart: {_listed(scored, f'{by} ')}."
+    )
+
+
+def _without_ranks(board: Board) -> str:
+    scored = [
+        (row["measure"], f"{row[board.rank_by]:+.2f}")
+        for row in board.rows
+        if not row["held_out"] and not math.isnan(row[board.rank_by])
+    ]
+    if not scored:
+        return "No measure has a rank: none has both a direction and a score."
+    names = _listed(scored, f"{board.rank_by} ", count=False)
+    return (
+        f"No measure has a rank, for none claims a direction; the largest scores for the "
+        f"{_target(board.target)}, whatever their sign, are those of {names}."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from genbench.ranking.board import Board
 from genbench.ranking.controls import axes_model, ceilings, control_columns, null_draws
 from genbench.ranking.design import Design
-from genbench.ranking.errors import RankingError, nearest
+from genbench.ranking.errors import NoDirection, RankingError, nearest
 from genbench.ranking.ordering import standing
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.resampling import INTERVALS, resampling
@@ -47,6 +47,7 @@ def rank(
     seed: int = 0,
     held_out: Collection[str] = (),
     interval: str | None = None,
+    undirected: str | None = "+",
 ) -> Board:
     """Rank measures by how well they predict a target over the fits of a table.
 
@@ -88,6 +89,12 @@ def rank(
         new seeds; seeds are a sampled factor, crossed with configurations. ``configurations``: other
         configurations, drawn like these, and new seeds. Default: retraining, and with one seed, which cannot
         tell, configurations.
+    undirected : str, optional
+        What measures without a direction are taken for: ``+``, ``-`` or ``?``, and a note says so; None
+        refuses them.
+
+    What comes with the table in ``table.attrs`` counts where nothing else is given: see
+    `genbench.ranking.sidecar`.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def rank(
     Raises
     ------
     RankingError
-        With one line that says what to change.
+        With one line that says what to change; `NoDirection` where measures without one are refused.
     """
     from genbench.ranking.jit import one_thread_each
 
@@ -104,8 +111,15 @@ def rank(
         raise RankingError(f"bootstrap must be a number of replicates from 0, not {bootstrap!r}")
     _check_interval(interval)
     chosen = choose_statistics(statistics)
-    whole = read_table(table, measures, target, axes, seed_column, test_size, converged)
-    signs = _signs(whole.measures, directions)
+    of_table: Mapping[str, Any] = getattr(table, "attrs", {})
+    carried = of_table.get("directions", {})
+    known = {**carried, **(directions or {})}
+    families = {**of_table.get("families", {}), **(families or {})}
+    costs = {**of_table.get("costs", {}), **(costs or {})}
+    held_out = held_out or of_table.get("held_out", ())
+    test_size = of_table.get("test_size") if test_size is None else test_size
+    whole = read_table(table, measures, target, axes, seed_column, test_size, converged, known)
+    signs = _signs(whole.measures, known, undirected)
     considered = whole if converged is None or whole.converged is None else whole.take(whole.converged)
     study = considered.take(~np.isnan(considered.target))
     _check_left(study, considered, converged is not None)
@@ -144,7 +158,7 @@ def rank(
     rows = board_rows(panel, scores, places, considered.n, families, costs, held_out)
     band = {name: _band(draws) for name, draws in null.items()}
     notes = [
-        *table_notes(whole, directions),
+        *table_notes(whole, directions, carried, undirected or "+"),
         *result_notes(study, considered.n, rows[:count], rows[count:], band, interval if bootstrap else None),
         *scores.notes,
     ]
@@ -183,12 +197,16 @@ def _axes(study: Study, scores: Scores) -> dict[str, dict[str, int]]:
     return axes
 
 
-def _signs(measures: tuple[str, ...], directions: Mapping[str, str] | None) -> np.ndarray:
-    given = dict(directions or {})
+def _signs(measures: tuple[str, ...], given: Mapping[str, str], undirected: str | None) -> np.ndarray:
     bad = sorted(f"'{name}': {sign!r}" for name, sign in given.items() if sign not in SIGNS)
+    if undirected not in (None, *SIGNS):
+        bad.append(f"{undirected!r} for the others")
     if bad:
         raise RankingError(f"a direction is '+', '-' or '?', not {', '.join(bad)}")
-    return np.array([SIGNS[given.get(name, "+")] for name in measures], dtype=int)
+    without = [name for name in measures if name not in given]
+    if without and undirected is None:
+        raise NoDirection(without)
+    return np.array([SIGNS[given.get(name, undirected or "+")] for name in measures], dtype=int)
 
 
 def _check_interval(interval: str | None) -> None:

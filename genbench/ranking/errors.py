@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["RankingError", "nearest"]
+__all__ = ["NoDirection", "RankingError", "nearest"]
 
 
 class RankingError(ValueError):
     """A table or an argument that cannot be ranked; the text is one line that says what to do."""
+
+
+class NoDirection(RankingError):
+    """Measures of which nobody said whether they should rise or fall with the target: `names`."""
+
+    def __init__(self, names: Sequence[str]):
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        super().__init__(
+            f"no direction is known of {shown}: '+' where a larger value should mean a larger target, '-' "
+            "where a smaller one, '?' for no claim"
+        )
+        self.names = names
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

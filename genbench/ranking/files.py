@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from genbench.ranking.cells import MISSING, as_column, number, point_spelling, repeated
 from genbench.ranking.columns import is_index
 from genbench.ranking.errors import RankingError
+from genbench.ranking.recognition import COSTS
+from genbench.ranking.sidecar import carried
 from genbench.ranking.targets import OUTCOMES
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ COLUMNS = OUTCOMES | {"seed", "key", "converged"}
 
 def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
     """The table in a file, one row for each trained network; ``attrs["file"]`` is the path.
+
+    ``attrs`` also has what a sidecar knows of the columns (`genbench.ranking.sidecar`), and as ``costs`` the
+    medians of columns ``seconds of MEASURE``.
 
     Parameters
     ----------
@@ -77,8 +82,13 @@ def read_file(path: Path, named: Collection[str] = ()) -> pd.DataFrame:
         if twice:
             rows = [str(row) for row, key in table["key"].items() if str(key) == twice[0]]
             raise RankingError(f"{path}: key '{twice[0]}' stands in rows {', '.join(rows)}; keep one of them")
-    table.attrs["file"] = str(path)
+    table.attrs |= {"file": str(path), "costs": _costs(table), **carried(path, set(table.columns))}
     return table
+
+
+def _costs(table: pd.DataFrame) -> dict[str, float]:
+    columns = {name: name.removeprefix(COSTS) for name in table.columns if str(name).startswith(COSTS)}
+    return {measure: float(table[name].median()) for name, measure in columns.items()}
 
 
 def _check_names(path: Path, table: pd.DataFrame) -> None:

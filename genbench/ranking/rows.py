@@ -118,8 +118,21 @@ def _status(panel: Panel, place: int, coverage: float, held_out: Collection[str]
     return "ok", ""
 
 
-def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]:
-    """What the table itself makes worth saying."""
+def table_notes(
+    study: Study, directions: Mapping[str, str] | None, known: Collection[str] = (), undirected: str = "+"
+) -> list[str]:
+    """What the table itself makes worth saying.
+
+    Parameters
+    ----------
+    study : Study
+    directions : mapping, optional
+        As they were given.
+    known : names
+        Measures whose directions come with the table.
+    undirected : str
+        The direction of the others.
+    """
     notes = list(study.remarks)
     if study.guessed_axes:
         notes.append(f"Axes were not named; taken from the columns: {', '.join(study.levels) or 'none'}.")
@@ -127,9 +140,11 @@ def table_notes(study: Study, directions: Mapping[str, str] | None) -> list[str]
         notes.append(f"Axes with a single value, left out: {', '.join(study.design.skipped)}.")
     if not study.design.names:
         notes.append("No axis has two values: granulated tau does not exist.")
-    assumed = [name for name in study.measures if name not in (directions or {})]
-    if assumed:
-        notes.append(f"No direction given, + assumed: {_listed(assumed)}.")
+    assumed = [name for name in study.measures if name not in (directions or {}) and name not in known]
+    if assumed and undirected == "?":
+        notes.append(f"No direction given, so no rank, ordered by the size of the score: {_listed(assumed)}.")
+    elif assumed:
+        notes.append(f"No direction given, {undirected} assumed: {_listed(assumed)}.")
     unknown = sorted(set(directions or {}) - set(study.measures))
     if unknown:
         notes.append(f"Directions given for measures that are not ranked: {_listed(unknown)}.")

@@ -11,7 +11,6 @@ import numpy as np
 
 from genbench.ranking.columns import (
     boolean_column,
-    count_numbers,
     is_index,
     level_column,
     numeric_column,
@@ -21,6 +20,7 @@ from genbench.ranking.design import Design
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.noise import row_keys
 from genbench.ranking.ranks import joint_code
+from genbench.ranking.recognition import looks_like_a_result, measure_columns
 from genbench.ranking.targets import DERIVED, OUTCOMES, target_column
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ __all__ = ["Study", "read_table", "survivors"]
 GRID_PREFIXES = ("dataset.", "model.", "protocol.", "regularizers.")
 GRID_NAMES = ("dataset", "model", "protocol", "regularizers")
 BOOKKEEPING = frozenset({"converged", "test_size", "seed", "key", "status", "stop_reason"})
-EFFORT = frozenset({"epochs", "steps", "random"})
-"""Columns of an exported run that may be axes or measures of somebody else: ranked where they are named."""
-COSTS = "seconds of "
-
 CONTROLS = ("random", "train_loss", "num_params")
 """Columns that stand among the controls where they are not ranked."""
 
@@ -117,6 +113,7 @@ def read_table(
     seed_column: str | None = "seed",
     test_size: float | str | None = None,
     converged: str | Any = None,
+    known: Collection[str] = (),
 ) -> Study:
     """Check a table and take from it what a ranking needs.
 
@@ -125,7 +122,7 @@ def read_table(
     table : pandas.DataFrame
         One row per fit.
     measures : names, optional
-        Default: ``table.attrs["measures"]``, else every numeric column that is nothing else.
+        Default: ``table.attrs["measures"]``, else what `genbench.ranking.recognition` takes for one.
     target : str
         A column, or a difference that the table holds the parts of (`genbench.ranking.targets.DERIVED`).
     axes : names, optional
@@ -135,6 +132,8 @@ def read_table(
         None, or a missing column ``seed``: repeats of a configuration are not paired.
     test_size : number or column name, optional
     converged : column name or (n,) array of bool, optional
+    known : names, optional
+        Columns that are measures whatever they look like, see `genbench.ranking.recognition`.
 
     Raises
     ------
@@ -147,9 +146,7 @@ def read_table(
         raise RankingError(f"the table {what}; a ranking compares fits, give it at least two rows")
     goal = target_column(table, target)
     if goal is None:
-        hint = DERIVED.get(target)
-        how = f" and no {' and '.join(hint)} to compute it from" if hint else ""
-        raise RankingError(f"the table has no target column '{target}'{how}{nearest(target, names)}")
+        raise RankingError(_no_target(target, names))
     if seed_column is not None and seed_column not in names and seed_column != "seed":
         raise RankingError(f"the table has no seed column '{seed_column}'{nearest(seed_column, names)}")
     seed = seed_column if seed_column in names else None
@@ -160,7 +157,7 @@ def read_table(
         converged if isinstance(converged, str) else None,
     }
     chosen_axes, guessed = _choose_axes(table, names, axes, measures, taken)
-    chosen, remarks = _choose_measures(table, names, measures, taken | set(chosen_axes))
+    chosen, remarks = _choose_measures(table, names, measures, taken | set(chosen_axes), known, goal)
     values = np.column_stack([numeric_column(table, name) for name in chosen])
     _check_target(goal, target)
 
@@ -204,6 +201,14 @@ def _column_names(table: Any) -> list[str]:
     return names
 
 
+def _no_target(target: str, names: list[str]) -> str:
+    hint = DERIVED.get(target)
+    how = f" and no {' and '.join(hint)} to compute it from" if hint else ""
+    results = [f"'{name}'" for name in names if looks_like_a_result(name)]
+    meant = nearest(target, names) or (f"; results that it has: {', '.join(results)}" if results else "")
+    return f"the table has no target column '{target}'{how}{meant}"
+
+
 def _listed(given: str | Iterable[str]) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
@@ -241,45 +246,25 @@ def _choose_axes(
 
 
 def _choose_measures(
-    table: pd.DataFrame, names: list[str], measures: Any, taken: set[Any]
+    table: pd.DataFrame,
+    names: list[str],
+    measures: Any,
+    taken: set[Any],
+    known: Collection[str],
+    goal: np.ndarray,
 ) -> tuple[tuple[str, ...], list[str]]:
     """The measures, and a remark where columns were not taken for one unasked."""
     if measures is None and "measures" in table.attrs:
         measures = list(table.attrs["measures"])
     remarks: list[str] = []
     if measures is None:
-        measures, remarks = _numeric_columns(table, names, taken | OUTCOMES | BOOKKEEPING)
+        left_out = taken | OUTCOMES | BOOKKEEPING
+        measures, remarks = measure_columns(table, names, left_out, known, goal)
     asked = _listed(measures)
     if not asked:
         raise RankingError("no measure to rank: name numeric columns with measures=[...]")
     _check_names(asked, names, "measure")
     return tuple(sorted(asked)), remarks
-
-
-def _numeric_columns(
-    table: pd.DataFrame, names: list[str], taken: Collection[Any]
-) -> tuple[list[str], list[str]]:
-    """Columns of numbers; one of mostly numbers is among them, and refused when it is read."""
-    measures, others, mixed = [], [], []
-    for name in names:
-        if name in taken:
-            continue
-        if name in EFFORT or name.startswith(COSTS) or is_index(name, table[name]):
-            others.append(name)
-            continue
-        found, filled = count_numbers(table[name])
-        if found * 2 >= filled and (found or table[name].dtype.kind in "iuf"):
-            measures.append(name)
-        elif found:
-            mixed.append(f"{name} ({found} of {filled} cells)")
-        else:
-            others.append(name)
-    remarks = []
-    if mixed:
-        remarks.append(f"Columns with few numbers, not ranked: {', '.join(sorted(mixed))}.")
-    if others:
-        remarks.append(f"Columns not taken for measures: {', '.join(sorted(others))}.")
-    return measures, remarks
 
 
 def _rounded_levels(table: pd.DataFrame, axes: Mapping[str, list[Any]]) -> list[str]:

@@ -75,6 +75,18 @@ class RunTable:
         costs = {f"seconds of {name}": column for name, column in self.seconds.items()}
         return pd.concat([self.frame, pd.DataFrame(costs, index=self.frame.index)], axis=1)
 
+    def about(self) -> dict[str, Any]:
+        """What the columns are, to be kept beside an exported table: see `genbench.ranking.sidecar`."""
+        from genbench.ranking.sidecar import described
+
+        told = ("direction", "family", "held_out", "cost_class", "version", "plugin")
+        measures = {
+            name: {each: getattr(info, each) for each in told}
+            for name, info in self.measures.items()
+            if name != "random"  # a control
+        }
+        return described(self.axes, measures, self.test_examples)
+
     def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures; `options` are those of `genbench.rank`, filled in from what the records say."""
         from genbench import ranking

@@ -24,7 +24,7 @@ def tables(tmp_path):
     return paths
 
 
-FEW = ("--statistics", "psi", "--bootstrap", 20)
+FEW = ("--statistics", "psi", "--bootstrap", 20, "--direction", "+")
 
 
 def test_several_tables_are_summarized(tables):
@@ -86,7 +86,7 @@ def test_an_interval_is_chosen_and_named(tables):
 
 
 def test_without_intervals_nothing_is_said_to_be_told_apart(tables):
-    found = command("rank", tables[0], "--bootstrap", 0, "--json").json
+    found = command("rank", tables[0], "--bootstrap", 0, "--direction", "+", "--json").json
     assert found["summary"]["pairs"]["apart"] is None
     assert found["summary"]["interval"] is None
 
