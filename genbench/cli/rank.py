@@ -10,7 +10,7 @@ import click
 
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
-from genbench.cli import options
+from genbench.cli import completing, options
 
 if TYPE_CHECKING:
     from genbench.ranking import Board, Flips
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("sources", metavar="RUN|TABLE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
-@click.option("--measures", metavar="A,B", help="Rank these only.")
+@click.option("--measures", metavar="A,B", shell_complete=completing.measures, help="Rank these only.")
 @click.option("--seed-column", default="seed", show_default=True, help="Column that tells repeats apart.")
 @click.option("--test-size", help="Size of the test set, or the column that holds it.")
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
