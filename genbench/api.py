@@ -240,7 +240,11 @@ def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | N
     host = Host.load(plugins, without)
     broken = host.problems(asked_for=True)
     if broken:
-        raise MissingResult("\n".join(broken))
+        fault = MissingResult("\n".join(broken))
+        for each in host.plugins:
+            if each.traceback and each.source.asked_for:
+                fault.add_note(each.traceback)
+        raise fault
     for line in host.problems():
         _say(progress)(line)
     return host

@@ -38,6 +38,7 @@ COMMANDS = {
     "audit": "Measure the measures: what moves them, chance, cost.",
     "plugin": "Begin a plugin; check one by the laws of its kinds.",
     "leaderboard": "Pack, check and publish runs: entries and tables.",
+    "completion": "Print what completes words in bash, zsh or fish.",
     "doctor": "Show versions, devices and the data that are found.",
 }
 
@@ -160,6 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         for line in str(fault).splitlines():
             _error(line)
+        if "--debug-plugin" in words:
+            for note in getattr(fault, "__notes__", ()):
+                click.echo(note, err=True)
         sys.exit(fault.exit_code)
     except Exception as fault:
         if debug:

@@ -10,7 +10,7 @@ import click
 
 from genbench.auditing.words import change_in_words
 from genbench.base.errors import InvalidInput
-from genbench.cli import options
+from genbench.cli import completing, options
 
 if TYPE_CHECKING:
     from genbench.host import Host
@@ -34,7 +34,11 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
         options.plugins,
         click.option("--out", type=options.PATH, metavar="FILE", help="Write the table, JSON."),
         click.option(
-            "--measures", metavar="A,B", default="all", help="Names, variants, family:NAME, cost:A-C."
+            "--measures",
+            metavar="A,B",
+            shell_complete=completing.measures,
+            default="all",
+            help="Names, variants, family:NAME, cost:A-C.",
         ),
     ):
         function = option(function)

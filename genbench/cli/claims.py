@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genbench.base.errors import InvalidInput
-from genbench.cli import options
+from genbench.cli import completing, options
 
 if TYPE_CHECKING:
     from genbench.planning.claims import Claim
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command("claims")
 @click.argument("run", type=options.PATH)
-@click.option("--suite", metavar="NAME|FILE", help="Take the claims of this suite.  [default: the run's own]")
+@click.option(
+    "--suite",
+    shell_complete=completing.suites,
+    metavar="NAME|FILE",
+    help="Take the claims of this suite.  [default: the run's own]",
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
 def command(run: Path, suite: str | None, form: str | None) -> None:

@@ -14,8 +14,9 @@ from genbench.cli import options
 @click.command("explain")
 @click.argument("run", type=options.PATH)
 @click.argument("trial")
+@click.option("--traceback", "traceback_", is_flag=True, help="Show where components raised.")
 @options.as_json
-def command(run: Path, trial: str, json_: bool) -> None:
+def command(run: Path, trial: str, traceback_: bool, json_: bool) -> None:
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
     from genbench.runs.status import read_trial
     from genbench.runs.store import Folder
@@ -28,6 +29,8 @@ def command(run: Path, trial: str, json_: bool) -> None:
     if record is None:
         raise UsageError(f"trial '{content['key']}' has neither a fit nor a recorded failure")
     _print(content["key"], record, content["values"], has_fit=content["fit"] is not None)
+    if traceback_:
+        _print_tracebacks(content["values"])
 
 
 def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
@@ -54,3 +57,11 @@ def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
         for name, each in sorted(values.items())
     ]
     print_rows(["measure", "value", "status", "reason"], rows, right=["value"])
+
+
+def _print_tracebacks(values: Any) -> None:
+    found = {name: each["detail"] for name, each in sorted(values.items()) if each.get("detail")}
+    if not found:
+        click.echo("no measure of this trial raised")
+    for name, traceback in found.items():
+        click.echo(f"\n{name}:\n{traceback}")

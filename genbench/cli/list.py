@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from genbench.base.errors import UsageError, nearest
-from genbench.cli import options
+from genbench.cli import completing, options
 
 KINDS = (
     "datasets", "models", "regularizers", "protocols", "probes", "measures", "statistics", "suites",
@@ -19,7 +19,7 @@ NOT_IN_TABLES = frozenset({"settings", "version", "source", "needs"})
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]")
+@click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]", shell_complete=completing.kinds)
 @click.option("--family", metavar="NAME", help="Only measures of this family.")
 @click.option("--cost", metavar="A-C", help="Only measures of this cost class or range.")
 @click.option("--need", metavar="NAME", help="Only measures that need this probe or root, at any depth.")

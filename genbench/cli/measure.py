@@ -7,13 +7,16 @@ from typing import Any
 
 import click
 
-from genbench.cli import options
+from genbench.cli import completing, options
 
 
 @click.command("measure")
 @click.argument("run", type=options.PATH)
 @click.option(
-    "--measures", metavar="A,B", help="Names, variants, family:NAME, cost:A-C, instead of the suite's."
+    "--measures",
+    metavar="A,B",
+    shell_complete=completing.measures,
+    help="Names, variants, family:NAME, cost:A-C, instead of the suite's.",
 )
 @options.working
 @options.as_json
@@ -25,4 +28,4 @@ def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
 
     with options.interruptible():
         done = api.resume(run, measures=options.words(measures), progress=progress(), **given)
-    return conclude(done, json_=json_)
+    return conclude(done, json_=json_, plugins=given["plugins"])

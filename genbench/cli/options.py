@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,19 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from genbench.base.errors import UsageError
+from genbench.cli import completing
 
 __all__ = [
+    "DEBUG_PLUGIN",
     "PATH",
     "as_json",
     "cards",
+    "debugs_plugins",
     "echo_encoded",
     "echo_json",
     "interruptible",
     "plugins",
     "shard_numbers",
     "warn",
+    "with_plugins",
     "words",
     "working",
 ]
@@ -36,6 +42,13 @@ class _Path(click.Path):
             self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Run folders where a run is wanted, before whatever else there is."""
+        folders = completing.run_folders(ctx, param, incomplete) if param.name == "run" else []
+        return folders or super().shell_complete(ctx, param, incomplete)
+
 
 PATH = _Path(path_type=Path)
 """Of a file or folder."""
@@ -46,16 +59,54 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def plugins(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--plugin`` and ``--no-plugin``."""
     for option in (
-        click.option("--no-plugin", "without", multiple=True, metavar="NAME", help="Leave a plugin out."),
-        click.option("--plugin", "plugins", multiple=True, metavar="FILE|MODULE", help="Add a plugin."),
+        click.option(
+            "--no-plugin",
+            "without",
+            multiple=True,
+            metavar="NAME",
+            help="Leave a plugin out.",
+            shell_complete=completing.plugins,
+        ),
+        click.option(
+            "--plugin",
+            "plugins",
+            multiple=True,
+            metavar="FILE|MODULE",
+            help="Add a plugin.",
+            shell_complete=completing.plugins,
+        ),
     ):
         command = option(command)
     return command
 
 
+DEBUG_PLUGIN = "--debug-plugin"
+
+
+def debugs_plugins() -> bool:
+    """Whether the present command is to show the tracebacks of plugins' own code."""
+    return bool(click.get_current_context().meta.get(DEBUG_PLUGIN))
+
+
+def _note_debugging(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    context.meta[DEBUG_PLUGIN] = wanted
+
+
+def with_plugins(plugins: Sequence[str]) -> str:
+    """The options that give a command the same plugins, as a hint repeats them; with a space before each."""
+    return "".join(f" --plugin {shlex.quote(each)}" for each in plugins)
+
+
 def working(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of commands that execute trials."""
     for option in (
+        click.option(
+            DEBUG_PLUGIN,
+            is_flag=True,
+            expose_value=False,
+            callback=_note_debugging,
+            help="Show where plugins' own code raised.",
+        ),
         click.option("--data", type=PATH, metavar="DIR", help="Folder with the data."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
         click.option("--workers", type=int, metavar="N", help="Trials at a time."),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from genbench.cli.options import echo_json
+from genbench.cli.options import debugs_plugins, echo_json, with_plugins
 
 if TYPE_CHECKING:
     from genbench.runs.run import Run, Summary
@@ -20,17 +21,25 @@ LARGER = {"digits": "mnist-cpu", "mnist-cpu": "cifar10-jpeg-cpu", "cifar10-jpeg-
 """What to run next; a suite NAME-quick is followed by NAME."""
 
 
-def conclude(run: Run, *, json_: bool) -> int:
-    """Print the ranking of a run to standard output, the rest to standard error; returns the exit code."""
+def conclude(run: Run, *, json_: bool, plugins: Sequence[str] = ()) -> int:
+    """Print the ranking of a run to standard output, the rest to standard error; returns the exit code.
+
+    Parameters
+    ----------
+    plugins : sequence of str
+        What was given with ``--plugin``, for hints to repeat.
+    """
     summary = run.summary
     assert summary is not None
-    for line in _lines(summary, str(run.folder.path)):
+    for line in _lines(summary, str(run.folder.path), with_plugins(plugins)):
         click.echo(line, err=True)
+    if debugs_plugins():
+        _print_tracebacks(run)
     _print_tables(run, json_=json_)
     return 0 if summary.is_complete else 1
 
 
-def _lines(summary: Summary, folder: str) -> list[str]:
+def _lines(summary: Summary, folder: str, plugins: str) -> list[str]:
     lines = [f"{summary.trials} trials: {summary.trained} trained now, {summary.measured} measured now"]
     for reason, count in summary.failure_counts().items():
         lines.append(f"{count} without a fit: {reason}")
@@ -38,8 +47,26 @@ def _lines(summary: Summary, folder: str) -> list[str]:
         reason, count = reasons.most_common(1)[0]
         lines.append(f"{measure}: no value on {reasons.total()} fits ({count} of them: {reason})")
     if not summary.is_complete:
-        lines.append(f"'genbench retry {folder}' tries these again; 'genbench status {folder}' lists them")
+        lines.append(
+            f"'genbench retry {folder}{plugins}' tries these again; 'genbench status {folder}' lists them"
+        )
     return lines
+
+
+def _print_tracebacks(run: Run) -> None:
+    """Where components raised: one traceback for each measure, and for each reason why trials failed."""
+    from genbench.base.values import Status
+
+    shown: dict[str, str] = {}
+    for key in run.folder.fit_keys():
+        failure = run.folder.failure(key)
+        if failure is not None and failure.get("detail"):
+            shown.setdefault(failure["reason"], failure["detail"])
+        for name, value in run.folder.measured(key).values.items():
+            if Status(value["status"]).is_fault and value.get("detail"):
+                shown.setdefault(name, value["detail"])
+    for what, traceback in shown.items():
+        click.echo(f"\n{what}:\n{traceback}", err=True)
 
 
 def _print_tables(run: Run, *, json_: bool) -> None:

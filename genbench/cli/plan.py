@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.errors import InvalidInput, UsageError
-from genbench.cli import options
+from genbench.cli import completing, options
 from genbench.cli.plan_parts import array_script, print_budget, within_budget
 
 if TYPE_CHECKING:
@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
+@click.option(
+    "--suite",
+    required=True,
+    shell_complete=completing.suites,
+    metavar="NAME|FILE",
+    help="A built-in suite, or a TOML file.",
+)
 @click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
-@click.option("--measures", metavar="A,B", help="These instead of the suite's.")
+@click.option(
+    "--measures", metavar="A,B", shell_complete=completing.measures, help="These instead of the suite's."
+)
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
 @click.option("--budget", metavar="TIME", help="Show the balanced part that a time such as 2h is enough for.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genbench.cli import options
+from genbench.cli import completing, options
 
 if TYPE_CHECKING:
     from genbench.testing.checking import Checked
@@ -47,7 +47,7 @@ def new(kind: str, name: str, single: bool, out: Path, json_: bool) -> None:
 
 
 @command.command("check")
-@click.argument("plugin", metavar="MODULE|PATH|NAME")
+@click.argument("plugin", metavar="MODULE|PATH|NAME", shell_complete=completing.plugins)
 @click.option("--only", default="", metavar="NAME", help="One component of it.")
 @options.as_json
 def check(plugin: str, only: str, json_: bool) -> int:

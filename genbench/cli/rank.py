@@ -12,7 +12,7 @@ import click
 
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
-from genbench.cli import options
+from genbench.cli import completing, options
 from genbench.cli.directions import ASK, Directions, as_note, check_columns, read_directions, recognize
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("sources", metavar="RUN|TABLE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
-@click.option("--measures", metavar="A,B", help="Rank these only.")
+@click.option("--measures", metavar="A,B", shell_complete=completing.measures, help="Rank these only.")
 @click.option(
     "--direction", "words", multiple=True, metavar="NAME=SIGN",
     help="Of a table's measure: +, - or ?; a sign alone is for all others.",

@@ -22,4 +22,4 @@ def command(run: Path, json_: bool, **given: Any) -> int:
 
     with options.interruptible():
         done = api.resume(run, train=True, retry=True, progress=progress(), **given)
-    return conclude(done, json_=json_)
+    return conclude(done, json_=json_, plugins=given["plugins"])

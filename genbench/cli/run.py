@@ -6,15 +6,26 @@ from typing import Any
 
 import click
 
-from genbench.cli import options
+from genbench.cli import completing, options
 
 
 @click.command("run")
-@click.option("--suite", required=True, metavar="NAME|FILE", help="A built-in suite, or a TOML file.")
+@click.option(
+    "--suite",
+    required=True,
+    shell_complete=completing.suites,
+    metavar="NAME|FILE",
+    help="A built-in suite, or a TOML file.",
+)
 @click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
 @options.working
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
-@click.option("--measures", metavar="A,B", help="Compute these instead of the suite's.")
+@click.option(
+    "--measures",
+    metavar="A,B",
+    shell_complete=completing.measures,
+    help="Compute these instead of the suite's.",
+)
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--executor", default="local", show_default=True, help="Where trials are executed.")
 @click.option("--address", metavar="HOST:PORT", help="Of the executor's cluster; auto for this machine's.")
@@ -38,4 +49,4 @@ def command(json_: bool, suite: str, shard: str | None, measures: str | None, **
             progress=progress(),
             **given,
         )
-    return conclude(run, json_=json_)
+    return conclude(run, json_=json_, plugins=given["plugins"])

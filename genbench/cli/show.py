@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from genbench.cli import options
+from genbench.cli import completing, options
 
 __all__ = ["print_invariances"]
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.names)
 @options.plugins
 @options.as_json
 def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> None:

@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import sys
+import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -112,6 +113,7 @@ class Plugin:
     problems: list[str] = dataclasses.field(default_factory=list)
     components: list[Component] = dataclasses.field(default_factory=list)
     module: types.ModuleType | None = None
+    traceback: str = ""
 
     @property
     def name(self) -> str:
@@ -170,6 +172,7 @@ def _load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
             plugin.module = _module(plugin.source)
     except _Fault as fault:
         plugin.broken(f"import failed: {fault}")
+        plugin.traceback = fault.traceback
         return
     wrong = _wrong_hooks(plugin.module)
     if wrong:
@@ -189,7 +192,19 @@ def _load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
 
 
 class _Fault(Exception):
-    """What a plugin's code raised, in one line."""
+    """What a plugin's code raised, in one line; and the traceback of that code alone."""
+
+    def __init__(self, fault: BaseException):
+        super().__init__(f"{type(fault).__name__}: {first_line(fault)}")
+        own = fault.__traceback__
+        while own is not None and (own.tb_frame.f_code.co_filename == __file__ or _is_import(own)):
+            own = own.tb_next
+        self.traceback = "".join(traceback.format_exception(type(fault), fault, own))
+
+
+def _is_import(place: types.TracebackType) -> bool:
+    name = place.tb_frame.f_code.co_filename
+    return name.startswith("<frozen importlib") or name.endswith("importlib/__init__.py")
 
 
 @contextlib.contextmanager
@@ -202,7 +217,7 @@ def _foreign_code() -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as fault:  # a plugin may call sys.exit or raise anything
-        raise _Fault(f"{type(fault).__name__}: {first_line(fault)}") from None
+        raise _Fault(fault) from None
     finally:
         if os.getpid() != process:
             os._exit(FORKED)  # a copy of this process has no business beyond the plugin's code

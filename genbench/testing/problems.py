@@ -58,6 +58,11 @@ class Problem:
         """The problem with other parts."""
         return replace(self, **changes)
 
+    @property
+    def validation(self) -> Split:
+        """Examples that are never trained on, for regularizers that look at some."""
+        return examples(self.task.input_shape, 12, self.task.outputs, self.task.kind, seed=1)
+
     def network(self, regularizers: Sequence[Regularizer] = (), seed: int = 0) -> nn.Module:
         """The network as initialized, the regularizers' layers in it."""
         return build_network(self.build, self.task, regularizers, self.protocol, seed)
@@ -67,7 +72,7 @@ class Problem:
         with single_threaded():
             return train(
                 model, self.task, self.inputs.clone(), self.targets.clone(), self.targets, self.protocol,
-                regularizers, SEEDS, device="cpu", **options,
+                regularizers, SEEDS, device="cpu", validation=self.validation, **options,
             )  # fmt: skip
 
 
@@ -83,8 +88,8 @@ def examples(shape: tuple[int, ...], count: int, outputs: int, kind: str, seed: 
 
 
 def _problem(task: Task, build: Callable[[Task], nn.Module]) -> Problem:
-    made = examples(task.input_shape, 30, task.outputs, task.kind)
-    protocol = Protocol(learning_rate=0.05, batch_size=10, max_epochs=25)
+    made = examples(task.input_shape, 36, task.outputs, task.kind)
+    protocol = Protocol(learning_rate=0.05, batch_size=12, max_epochs=25)
     return Problem(task, made.inputs, made.targets, build, protocol)
 
 
@@ -119,7 +124,7 @@ def _trained(name: str) -> dict[str, Any]:
         "protocol": chosen.protocol,
         "device": torch.device("cpu"),
         "snapshots": Snapshots(list(outcomes[0].snapshots), outcomes[0].walk),
-        "validation": examples(task.input_shape, 12, task.outputs, task.kind, seed=1),
+        "validation": chosen.validation,
         "siblings": networks[1:],
     }
 

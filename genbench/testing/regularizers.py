@@ -25,7 +25,9 @@ from genbench.training.outcome import Outcome
 
 __all__ = ["RegularizerLaws"]
 
-_OFF = ("strength", "rate", "noise", "smoothing", "radius", "alpha", "level", "layers", "blocks")
+# What is 0 in a regularizer that does nothing: all of the first that it has, or one of the second.
+_OFF = ("strength", "rate", "deviation", "noise", "smoothing", "radius", "alpha", "level")
+_NOWHERE = ("layers", "blocks")
 _METHODS = ("build", "parameter_groups", "batch", "loss", "penalty", "gradient", "after_update")
 # A built-in regularizer has these settings beside others on this small a problem.
 _BESIDE: Mapping[str, Mapping[str, Any]] = {
@@ -178,18 +180,19 @@ class RegularizerLaws(Laws):
 
     def test_it_goes_with_each_built_in_regularizer_or_is_refused(self) -> None:
         """Above and below every built-in regularizer it trains, or is refused with a line before training."""
+        name = self.suited()[0]
         for other in self.host.components(Kind.REGULARIZER):
             if other.plugin != "core" or other.object is self.subject.object:
                 continue
             beside = other.object(**complete(other, _BESIDE.get(other.name, {})))
             for stack in ([self.make(), beside], [beside, self.make()]):
-                self._together(other.name, stack)
+                self._together(name, other.name, stack)
 
-    def _together(self, other: str, stack: list[Any]) -> None:
+    def _together(self, name: str, other: str, stack: list[Any]) -> None:
         if check_composition(stack):
             return
         try:
-            outcome = self.trained(self.suited()[0], *stack, epochs=1)
+            outcome = self.trained(name, *stack, epochs=1)
         except InvalidInput:
             return
         except Exception as fault:
@@ -201,10 +204,10 @@ class RegularizerLaws(Laws):
         if self.off is not None:
             return self.off
         found = [each for each in _OFF if each in self.subject.settings]
+        found = found or [each for each in _NOWHERE if each in self.subject.settings][:1]
         if not found:
             leave_out("no setting is known that turns it off: say which with `off`")
-        usual = self.chosen[found[0]]
-        return {found[0]: 0.0 if isinstance(usual, float) else 0}
+        return {each: 0.0 if isinstance(self.chosen[each], float) else 0 for each in found}
 
 
 def _short(name: str, epochs: int = 2) -> Problem:
@@ -219,7 +222,7 @@ def _with(chosen: Problem, **changes: Any) -> Protocol:
 def _train_on(chosen: Problem, inputs: Tensor, targets: Tensor, made: Regularizer) -> None:
     train(
         chosen.network([made]), chosen.task, inputs, targets, targets, chosen.protocol, [made], SEEDS,
-        device="cpu",
+        device="cpu", validation=chosen.validation,
     )  # fmt: skip
 
 

@@ -49,7 +49,8 @@ class Witness:
     changes : dict
         From a word of `WHAT` to the argument that was left changed.
     forward_passes, backward_passes : int
-        How often a network that it was given, or a copy, was called, and how often autograd ran.
+        How often a network that it was given, or a copy, was called, and how often autograd ran behind a
+        call with gradients. Autograd also serves to apply the transpose of a layer alone, which is no pass.
     files : list of str
         What it opened that is no code.
     """
@@ -59,6 +60,7 @@ class Witness:
         self.changes: dict[str, str] = {}
         self.forward_passes = 0
         self.backward_passes = 0
+        self.records_graph = False
         self.files: list[str] = []
         self.result: Any = None
 
@@ -176,6 +178,7 @@ def _forward_passes(networks: Any, witness: Witness) -> Iterator[None]:
     def called(module: nn.Module, inputs: Any) -> None:
         if _fingerprint(module) in alike:
             witness.forward_passes += 1
+            witness.records_graph |= torch.is_grad_enabled()
 
     handle = register_module_forward_pre_hook(called)
     try:
@@ -194,7 +197,7 @@ def _backward_passes(witness: Witness) -> Iterator[None]:
     engine = getattr(torch.autograd, "_engine_run_backward", None)
 
     def counted(*given: Any, **named: Any) -> Any:
-        witness.backward_passes += 1
+        witness.backward_passes += witness.records_graph
         return engine(*given, **named)  # type: ignore[misc]
 
     with ExitStack() as patches:
