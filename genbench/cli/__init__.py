@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "Show what would run, what is done, and what it will take.",
     "measure": "Compute measures on the fits of a run; trains nothing.",
     "evaluate": "Compute measures of a network of your own.",
+    "import": "Make a run folder of checkpoints that were trained elsewhere.",
     "rank": "Rank the measures of a run, or the columns of any table.",
     "report": "Write a run as one page: ranking, plots, provenance.",
     "plot": "Draw one figure of a run as PDF, SVG or PNG.",
@@ -38,6 +39,9 @@ COMMANDS = {
     "leaderboard": "Pack, check and publish runs: entries and tables.",
     "doctor": "Show versions, devices and the data that are found.",
 }
+
+MODULES = {"import": "import_networks"}
+"""Of commands whose name no module can have."""
 
 INTERRUPTED = 130
 
@@ -77,7 +81,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"genbench.cli.{cmd_name}")
+            module = importlib.import_module(f"genbench.cli.{MODULES.get(cmd_name, cmd_name)}")
             return module.command
         point = _foreign().get(cmd_name)
         if point is None:
