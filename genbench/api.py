@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import inspect
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genbench.base.durations import parse_duration
-from genbench.base.errors import MissingResult, UsageError, nearest
+from genbench.base.errors import InvalidInput, MissingResult, UsageError, nearest
+from genbench.base.files import write_atomically
 from genbench.base.machine import cores
+from genbench.base.toml import as_toml
 from genbench.contract.components import Kind
+from genbench.fitting.factories import find_factory
+from genbench.fitting.manifest import read_manifest
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
 from genbench.host.selection import select
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from genbench.host.battery import Battery
     from genbench.planning.plan import Trial
 
-__all__ = ["budget_seconds", "devices", "expected", "resume", "run"]
+__all__ = ["budget_seconds", "devices", "expected", "import_networks", "resume", "run"]
 
 
 MOST_WORKERS = 1024
@@ -170,6 +175,72 @@ def resume(
     return _execute(
         read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
         shard=None, budget=None, executor="local", address=None, retry=retry, train=train, progress=progress,
+    )  # fmt: skip
+
+
+def import_networks(
+    folder: Path | str,
+    out: Path | str,
+    *,
+    model: str,
+    dataset: str,
+    manifest: Path | None = None,
+    axes: Sequence[str] | None = None,
+    measures: Sequence[str] = ("cost:A-C",),
+    workers: int | None = None,
+    device: str = "auto",
+    data: Path | str | None = None,
+    plugins: Sequence[str] = (),
+    without: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Make a run folder of networks that were trained elsewhere, and measure them.
+
+    Networks that the folder holds already are kept, and so are their values.
+
+    Parameters
+    ----------
+    folder : Path or str
+        With files of weights and a manifest, see `genbench.fitting.manifest.read_manifest`.
+    out : Path or str
+        The run folder.
+    model : str
+        A model, or ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``; columns of the manifest that are its
+        arguments are handed to it.
+    dataset : str
+        What the networks were trained and tested on, with settings in brackets.
+
+    Raises
+    ------
+    UsageError, InvalidInput
+        Something does not exist or does not fit; whole networks are kept.
+    """
+    from genbench.fitting.imported import PLUGIN, Source, bring_in, plugin_text, suite_content
+
+    out = Path(out)
+    root = Path(data) if data else None
+    host = _host(plugins, without, progress)
+    source = Source(
+        read_manifest(Path(folder), manifest, axes), find_factory(model, host), dataset, out.name, measures
+    )
+    text = plugin_text(source)
+    with tempfile.TemporaryDirectory() as drafts:
+        draft, grid = Path(drafts) / PLUGIN, Path(drafts) / "suite.toml"
+        draft.write_text(text, encoding="utf-8")
+        host = _host([*plugins, str(draft)], without, progress)
+        grid.write_text(as_toml(suite_content(source, host)), encoding="utf-8")
+        suite = load_suite(grid, host, name=out.name)
+    plan = plan_suite(suite, host, data=root)
+    opened = Folder(out, _say(progress), refuse_unreadable=True)
+    opened.open_for(suite)
+    write_atomically(out / PLUGIN, text.encode())
+    count, problems = bring_in(source, plan.whole, opened, host, root, _say(progress))
+    if problems:
+        left = f"{count} networks are in '{out}'; the same command goes on when the others are mended"
+        raise InvalidInput([*problems, left])
+    return resume(
+        out, workers=workers, device=device, data=data, plugins=[*plugins, str(out / PLUGIN)],
+        without=without, progress=progress,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "Show what would run, what is done, and what it will take.",
     "measure": "Compute measures on the fits of a run; trains nothing.",
     "evaluate": "Compute measures of a network of your own.",
+    "import": "Make a run folder of checkpoints that were trained elsewhere.",
     "rank": "Rank the measures of a run, or the columns of any table.",
     "report": "Write a run as one page: ranking, plots, provenance.",
     "plot": "Draw one figure of a run as PDF, SVG or PNG.",
@@ -41,6 +42,9 @@ COMMANDS = {
     "completion": "Print what completes words in bash, zsh or fish.",
     "doctor": "Show versions, devices and the data that are found.",
 }
+
+MODULES = {"import": "import_networks"}
+"""Of commands whose name no module can have."""
 
 INTERRUPTED = 130
 
@@ -80,7 +84,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"genbench.cli.{cmd_name}")
+            module = importlib.import_module(f"genbench.cli.{MODULES.get(cmd_name, cmd_name)}")
             return module.command
         point = _foreign().get(cmd_name)
         if point is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.files import file_hash
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.settings import complete, parse_variant
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from genbench.base.data import Task
 
-__all__ = ["Factory", "find_factory"]
+__all__ = ["Factory", "built_by", "find_factory"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Factory:
     def parameters(self) -> list[str]:
         """Names of the settings that it takes; of arguments by any name nothing is known."""
         return [name for name in _parameters(self.function) if not (self.takes_task and name == "task")]
+
+    def source_hash(self) -> str:
+        """SHA-256, shortened, of the file that holds the function; empty where there is none."""
+        try:
+            file = inspect.getsourcefile(self.function)
+            return file_hash(Path(file), "sha256")[:16] if file else ""
+        except (TypeError, OSError):
+            return ""
 
     def network(self, task: Task, **settings: Any) -> nn.Module:
         """A network.
@@ -100,12 +109,30 @@ def find_factory(word: str, host: Host) -> Factory:
     component = host.lookup(Kind.MODEL, name)
     if component is not None:
         return Factory(word, component.object, complete(component, settings), True, is_component=True)
+    if ":" not in name and not name.endswith(".py"):
+        host.find(Kind.MODEL, name)  # says which names are near
+    return _own_factory(word, Path.cwd())
+
+
+def built_by(word: str, folder: str, task: Task, **settings: Any) -> nn.Module:
+    """The network that a function of the user's makes.
+
+    Parameters
+    ----------
+    word : str
+        ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``, with settings in brackets.
+    folder : str
+        Where that file or module is looked for.
+    """
+    return _own_factory(word, Path(folder)).network(task, **settings)
+
+
+def _own_factory(word: str, folder: Path) -> Factory:
+    name, settings = parse_variant(word)
     place, colon, attribute = name.rpartition(":")
     if not colon:
-        if name.endswith(".py"):
-            raise UsageError(f"--model {word}: name the function too, as in {name}:make")
-        component = host.find(Kind.MODEL, name)
-    module = _imported(place, word)
+        raise UsageError(f"--model {word}: name the function too, as in {name}:make")
+    module = _imported(place, word, folder)
     function = getattr(module, attribute, None)
     if function is None:
         public = [each for each in vars(module) if callable(getattr(module, each)) and each[0] != "_"]
@@ -132,14 +159,14 @@ def _parameters(function: Callable[..., Any]) -> list[str]:
     return [name for name, each in _signature(function).items() if each.kind not in open_ended]
 
 
-def _imported(place: str, word: str) -> Any:
+def _imported(place: str, word: str, folder: Path) -> Any:
     """A module of that name, or a file as one; both find the modules that lie beside them."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
             if not place.endswith(".py"):
-                _look_in(Path.cwd())
+                _look_in(folder)
                 return importlib.import_module(place)
-            file = Path(place).resolve()
+            file = (folder / place).resolve()
             if not file.is_file():
                 there = [each.name for each in file.parent.glob("*.py")] if file.parent.is_dir() else []
                 raise UsageError(f"--model {word}: there is no file '{place}'{nearest(file.name, there)}")

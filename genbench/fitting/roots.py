@@ -49,7 +49,7 @@ def roots(
     found: dict[str, Any] = {
         "task": trial.task,
         "protocol": built.protocol,
-        "history": stored.record["history"],
+        "history": stored.record["history"] or NotApplicable("the history of its training is not known"),
         "device": torch.device(device),
     }
     states = stored.load_states()

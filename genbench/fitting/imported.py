@@ -1,0 +1,268 @@
+"""Networks that were trained elsewhere as a run folder: its suite, its fits, and a plugin that builds them.
+
+A run folder is plans, records and weights; nothing in it asks who did the training. What the networks differ
+in becomes settings of a model and of a protocol, which a plugin file declares that is written beside the
+suite. Like any plugin it runs only for who names it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genbench.base.errors import InvalidInput, UsageError, nearest
+from genbench.base.outcomes import RESULTS
+from genbench.base.values import StopReason
+from genbench.fitting.checkpoints import put_into, read_weights
+from genbench.fitting.factories import Factory
+from genbench.fitting.manifest import Manifest, Network
+from genbench.fitting.own_data import named_dataset
+from genbench.host import Host
+from genbench.runs.environment import describe_environment, now
+from genbench.runs.store import Folder
+
+if TYPE_CHECKING:
+    from genbench.planning.plan import Trial
+
+__all__ = ["PLUGIN", "Source", "bring_in", "plugin_text", "suite_content"]
+
+PLUGIN = "imported.py"
+"""The plugin file of an imported run, in its folder."""
+
+NAME = "imported"
+ROUNDING = 0.005
+"""Shares that are closer than this are taken for one, rounded."""
+
+HEAD = '''"""Networks that were trained elsewhere: how they are built, and what their trainings differ in.
+
+Written by ``genbench import``. Commands that build the networks, such as measure, want it with --plugin.
+"""
+
+from typing import Any
+
+import genbench
+from genbench.base.data import Task
+'''
+
+MODEL = '''from genbench.fitting.factories import built_by
+
+FACTORY, FOLDER = {factory!r}, {folder!r}
+SOURCE = {source!r}
+
+
+@genbench.model
+def network(task: Task{taken}) -> Any:
+    """The network that the factory makes."""
+    return built_by(FACTORY, FOLDER, task{handed})
+'''
+
+TRAINING = '''
+
+@genbench.protocol
+class training(genbench.Protocol):
+    """How the networks were trained, as far as is known; genbench trains none of them."""
+{fields}
+
+@genbench.regularizer
+class trained_elsewhere(genbench.Regularizer):
+    """Stands for a training that genbench did not do, and cannot do again."""
+
+    def check(self, planned: Any) -> None:
+        raise genbench.InvalidInput("trained elsewhere; 'genbench import' brings networks in")
+'''
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is imported.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    factory : Factory
+    dataset : str
+        A data set with settings in brackets.
+    name : str
+        Of the suite.
+    measures : sequence of str
+    """
+
+    manifest: Manifest
+    factory: Factory
+    dataset: str
+    name: str
+    measures: Sequence[str]
+
+    def part_of(self, axis: str) -> tuple[str, str]:
+        """Whose setting an axis is, and its bare name there."""
+        part, point, name = axis.partition(".")
+        if point:
+            return part, name
+        return ("model" if axis in self.factory.parameters() else "protocol"), axis
+
+    def settings(self, part: str, network: Network) -> dict[str, Any]:
+        """What a network has on the axes of a part."""
+        found = {self.part_of(axis): level for axis, level in network.axes.items()}
+        return {name: level for (of, name), level in found.items() if of == part}
+
+
+def suite_content(source: Source, host: Host) -> dict[str, Any]:
+    """The suite whose grid has one point for each network."""
+    component, own, splits = named_dataset(source.dataset, host)
+    model = source.factory.word.partition("[")[0] if source.factory.is_component else f"{NAME}:network"
+    fixed = dict(source.factory.settings) if source.factory.is_component else {}
+    if splits["train_size"] is not None and splits["subset_seed"] is None:
+        splits["subset_seed"] = 0  # the part of the data that all were trained on, whatever their seeds
+    data = {name: value for name, value in {**own, **splits}.items() if value is not None}
+    keep = ["final"] + (["initial"] if any(each.initial for each in source.manifest.networks) else [])
+    return {
+        "title": f"{source.name}: networks trained elsewhere",
+        "version": 1,
+        "measures": list(source.measures),
+        "targets": ["gap", "test_error", "loss_gap"],
+        "keep": keep,
+        "regularizers": [[f"{NAME}:trained_elsewhere"]],
+        "grid": [
+            {
+                "dataset": {"name": component.full_name, **data, **source.settings("dataset", each)},
+                "model": {"name": model, **fixed, **source.settings("model", each)},
+                "protocol": {"name": f"{NAME}:training", **source.settings("protocol", each)},
+                "seeds": [each.seed],
+            }
+            for each in source.manifest.networks
+        ],
+    }
+
+
+def plugin_text(source: Source) -> str:
+    """The plugin that the components of `suite_content` come from.
+
+    Raises
+    ------
+    InvalidInput
+        A column is to be a setting of the model, which has none of that name.
+    """
+    parts: dict[str, list[str]] = {"dataset": [], "model": [], "protocol": []}
+    for axis in source.manifest.axes:
+        part, name = source.part_of(axis)
+        parts[part].append(name)
+    known = source.factory.parameters()
+    for name in parts["model"]:
+        if name not in known:
+            raise InvalidInput(
+                f"column 'model.{name}': model '{source.factory.word}' has no such setting"
+                f"{nearest(name, known)}"
+            )
+    model = ""
+    if not source.factory.is_component:
+        model = MODEL.format(
+            factory=source.factory.word,
+            folder=str(Path.cwd()),
+            source=source.factory.source_hash(),
+            taken="".join([", *", *(f", {name}: Any" for name in parts["model"])] if parts["model"] else []),
+            handed="".join(f", {name}={name}" for name in parts["model"]),
+        )
+    fields = "".join(f"\n    {name}: Any = None" for name in parts["protocol"])
+    return HEAD + model + TRAINING.format(fields=fields and fields + "\n")
+
+
+def bring_in(
+    source: Source,
+    plan: Sequence[Trial],
+    folder: Folder,
+    host: Host,
+    root: Path | None,
+    warn: Callable[[str], None],
+) -> tuple[int, list[str]]:
+    """Write a fit for each network that the folder does not hold yet.
+
+    Parameters
+    ----------
+    plan : sequence of Trial
+        In the order of the manifest.
+
+    Returns
+    -------
+    count : int
+        Fits that were written.
+    problems : list of str
+        A line for each network that could not be read.
+    """
+    environment = folder.add_environment(describe_environment(host, "cpu"))
+    count, problems = 0, []
+    for trial, network in zip(plan, source.manifest.networks, strict=True):
+        if folder.fit(trial.key, check_weights=True) is not None:
+            continue
+        try:
+            record, states = _fit(trial, network, host, root, warn)
+        except (InvalidInput, UsageError) as fault:
+            problems += str(fault).splitlines()
+            continue
+        made = {"environment": environment, "device": "cpu", "time": now()}
+        folder.write_fit(trial.key, {**record, **made}, states)
+        count += 1
+    return count, problems
+
+
+def _fit(
+    trial: Trial, network: Network, host: Host, root: Path | None, warn: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    import torch
+
+    from genbench.fitting.building import build
+    from genbench.fitting.fit import normalized_losses
+    from genbench.fitting.splits import load_test
+    from genbench.measuring.examples import Examples
+    from genbench.measuring.outcomes import loss_and_error
+
+    built = build(trial, host)
+    states = {}
+    for name, file in (("initial", network.initial), ("final", network.file)):
+        if file is not None:
+            model = built.network().eval()
+            put_into(model, read_weights(file), file)
+            states[name] = model.state_dict()
+    prepared, data = built.training_data(root, opened=("train", "test"))
+    test = load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
+    examples = {"train": (data.inputs, data.targets), "test": (test.inputs, test.targets)}
+    found: dict[str, float] = {}
+    for split, (inputs, targets) in examples.items():
+        loss, error = loss_and_error(model, Examples(inputs, targets, None))
+        found |= {f"{split}_loss": loss, f"{split}_error": error}
+    outcomes = _settled(found, network, warn)
+    return {
+        "trial": trial.as_dict(),
+        "seeds": trial.seeds(),
+        "stop_reason": str(StopReason.REQUESTED),
+        "stop_note": "trained elsewhere",
+        "steps": int(network.outcomes.get("steps", 0)),
+        "epochs": int(network.outcomes.get("epochs", 0)),
+        "history": {},
+        **outcomes,
+        "train_error_clean": outcomes["train_error"],
+        **normalized_losses(model, trial.task, examples, torch.device("cpu")),
+        "train_examples": len(data.targets),
+        "test_examples": len(test.targets),
+        "seconds": 0.0,
+    }, states
+
+
+def _settled(
+    found: Mapping[str, float], network: Network, warn: Callable[[str], None]
+) -> dict[str, float | None]:
+    """Errors and losses as they are here, or as the manifest has them where that is something else."""
+    settled: dict[str, float | None] = {}
+    for name in RESULTS:
+        given, here = network.outcomes.get(name), found[name]
+        near = given is None or abs(given - here) <= max(ROUNDING, ROUNDING * abs(here))
+        if not near and given is not None:
+            warn(
+                f"{network.file}: {name} is {given:g} in the manifest, which is kept, and {here:.4g} here; "
+                "are the data what it was trained on, normalized alike (--dataset 'NAME[normalize=false]')?"
+            )
+        value = here if near else given
+        settled[name] = value if value is not None and math.isfinite(value) else None
+    return settled
