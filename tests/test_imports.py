@@ -34,8 +34,10 @@ MODULES = {
     "genbench.fitting.fit",
     "genbench.fitting.prediction",
     "genbench.fitting.prepared",
+    "genbench.fitting.record",
     "genbench.fitting.roots",
     "genbench.fitting.splits",
+    "genbench.fitting.work",
 }
 
 # Runs the command line.

@@ -6,7 +6,7 @@ nested: a smaller training set is part of every larger one, lower label noise fl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ __all__ = [
     "check_sizes",
     "load_test",
     "load_training",
+    "on_device",
+    "placed",
     "prepare",
 ]
 
@@ -135,6 +137,24 @@ def load_test(prepared: PreparedData, *, mean: Tensor, std: Tensor, test_size: i
     order = permutation(stream_seed("subset", 0, prepared.stream_key, "test"), examples)
     chosen = torch.from_numpy(order[:test_size])
     return Split(_normalized(whole.inputs[chosen], mean, std), whole.targets[chosen])
+
+
+def placed(inputs: Tensor, device: torch.device) -> Tensor:
+    """Inputs on a device, pictures there as its convolutions read them."""
+    layout = torch.channels_last if inputs.dim() == 4 and device.type == "cuda" else torch.preserve_format
+    return inputs.to(device, memory_format=layout)
+
+
+def on_device(data: TrainingData, device: torch.device) -> TrainingData:
+    """A training set whose examples are on a device; what it was normalized with stays."""
+    held_out = data.validation
+    return replace(
+        data,
+        inputs=placed(data.inputs, device),
+        targets=data.targets.to(device),
+        clean_targets=data.clean_targets.to(device),
+        validation=held_out and Split(placed(held_out.inputs, device), held_out.targets.to(device)),
+    )
 
 
 def check_sizes(

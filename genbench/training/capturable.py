@@ -12,7 +12,7 @@ from genbench.contract.regularizer import regularizer_name
 from genbench.networks.ambient import ordinary_torch
 from genbench.networks.copying import copy_of
 from genbench.training.device_steps import CALLS_BEFORE_CAPTURE, CannotCapture, Capture, Graph
-from genbench.training.member import Assignment, Member, Stage
+from genbench.training.member import Assignment, Member
 from genbench.training.tape import Tape
 
 __all__ = ["why_not_capturable"]
@@ -82,12 +82,10 @@ def _replays_otherwise(given: Assignment, examples: int) -> str:
 @ordinary_torch()
 def _weights(given: Assignment, capture: Capture) -> dict[str, torch.Tensor]:
     member = Member(replace(given, model=copy_of(given.model).cpu()), torch.device("cpu"), capture=capture)
-    with member.turn():
-        while member.stage is not Stage.OVER:
-            member.advance()
-            if capture is Tape and member.why_not_captured:
-                raise CannotCapture(member.why_not_captured)
-        return member.outcome().final_state
+    outcome = member.train()
+    if capture is Tape and member.why_not_captured:
+        raise CannotCapture(member.why_not_captured)
+    return outcome.final_state
 
 
 def _refused(function: Callable[[], None], generators: list[torch.Generator]) -> Graph:

@@ -40,7 +40,7 @@ class Work(Protocol):
         ...
 
     def end(self, member: Member) -> Any:
-        """Take what the member's training left; inside its turn."""
+        """Take what the member's training left."""
         ...
 
 
@@ -132,9 +132,9 @@ class Conductor:
                 # One at a time, on the CPU, needs no turns.
                 alone = self._device.type == "cpu" and len(self._company) == 1
                 self.steps += member.advance(math.inf if alone else PART)
-                if member.stage is not Stage.OVER:
-                    return
-                ended.append(Ended(work, work.end(member)))
+            if member.stage is not Stage.OVER:
+                return
+            ended.append(Ended(work, work.end(member)))
         except Exception as raised:
             fault = raised
         self._leave(pair)

@@ -8,7 +8,6 @@ stands in `genbench.training.phase`, where examples come from in `genbench.train
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -18,7 +17,8 @@ from genbench.base.data import Split, Task
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer
 from genbench.networks.ambient import ordinary_torch
-from genbench.training.member import Assignment, Member, Stage
+from genbench.training.capturable import why_not_capturable
+from genbench.training.member import Assignment, Member
 from genbench.training.outcome import Outcome
 
 __all__ = ["train"]
@@ -88,19 +88,12 @@ def train(
     InvalidInput
         The regularizers do not go together or with this network, or the augmentation not with these inputs.
     """
-    member = Member(
-        Assignment(
-            model=model, task=task, inputs=inputs, targets=targets, clean_targets=clean_targets,
-            protocol=protocol, regularizers=regularizers, seeds=seeds, validation=validation,
-            max_seconds=max_seconds, snapshots=snapshots, trajectory=trajectory, milestones=milestones,
-            on_epoch=on_epoch,
-        ),
-        torch.device(device),
+    given = Assignment(
+        model=model, task=task, inputs=inputs, targets=targets, clean_targets=clean_targets,
+        protocol=protocol, regularizers=regularizers, seeds=seeds, validation=validation,
+        max_seconds=max_seconds, snapshots=snapshots, trajectory=trajectory, milestones=milestones,
+        on_epoch=on_epoch,
     )  # fmt: skip
-    try:
-        with member.turn():
-            while member.stage is not Stage.OVER:
-                member.advance(steps=math.inf)
-            return member.outcome()
-    finally:
-        member.close()
+    device = torch.device(device)
+    why_eager = why_not_capturable(given) if device.type == "cuda" else ""
+    return Member(given, device, why_eager=why_eager).train()

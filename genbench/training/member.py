@@ -87,6 +87,7 @@ class Member:
 
     Attributes
     ----------
+    given : Assignment
     stage : Stage
         Where it is `Stage.OVER`, `outcome` may be asked for.
 
@@ -101,7 +102,7 @@ class Member:
     ):
         if device.type == "cuda" and device.index is None:
             device = torch.device("cuda", torch.cuda.current_device())
-        self._given = given
+        self.given = given
         self._device = device
         self._why_eager = why_eager
         self._stream = _new_stream(device)
@@ -159,26 +160,41 @@ class Member:
         return self._phase.steps.why_not_captured
 
     def outcome(self) -> Outcome:
-        """What the training leaves, once it is over; inside `turn`."""
+        """What the training leaves, once it is over; not inside `turn`."""
         phase, keepers = self._phase, self._keepers
         assert phase.stop is not None
-        phase.finish()
-        phase.close()
-        return Outcome(
-            history=keepers.history.columns,
-            stop_reason=phase.stop.reason,
-            stop_note=phase.stop.note,
-            steps=phase.index,
-            epochs=phase.epoch,
-            initial_state=self._initial_state,
-            final_state=cpu_state(self._model),
-            milestones=tuple(keepers.milestones.kept),
-            snapshots=tuple(keepers.snapshots.kept.items()),
-            walk=keepers.walk.walk(),
-            train_loss=phase.train_loss,
-            train_error=phase.train_error,
-            train_error_clean=self._clean_error(phase.train_error),
-        )
+        with self.turn():
+            phase.finish()
+            phase.close()
+            return Outcome(
+                history=keepers.history.columns,
+                stop_reason=phase.stop.reason,
+                stop_note=phase.stop.note,
+                steps=phase.index,
+                epochs=phase.epoch,
+                initial_state=self._initial_state,
+                final_state=cpu_state(self._model),
+                milestones=tuple(keepers.milestones.kept),
+                snapshots=tuple(keepers.snapshots.kept.items()),
+                walk=keepers.walk.walk(),
+                train_loss=phase.train_loss,
+                train_error=phase.train_error,
+                train_error_clean=self._clean_error(phase.train_error),
+            )
+
+    def run(self) -> None:
+        """Train until the training is over, with nobody else."""
+        with self.turn():
+            while self.stage is not Stage.OVER:
+                self.advance(math.inf)
+
+    def train(self) -> Outcome:
+        """`run`, and the outcome."""
+        try:
+            self.run()
+            return self.outcome()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Take off the network what the training put on it, wherever it is."""
@@ -191,7 +207,7 @@ class Member:
             if self._stream is not None:
                 settings.enter_context(torch.cuda.device(self._device))
                 settings.enter_context(torch.cuda.stream(self._stream))
-            settings.enter_context(cuda_algorithms(self._device, self._given.protocol.deterministic))
+            settings.enter_context(cuda_algorithms(self._device, self.given.protocol.deterministic))
             settings.enter_context(self._global_stream.in_place())
             yield
 
@@ -204,7 +220,7 @@ class Member:
 
     def _take_in(self) -> None:
         """Have network and data on the device, and the keepers ready."""
-        given, device = self._given, self._device
+        given, device = self.given, self._device
         inputs, self._targets = given.inputs.to(device), given.targets.to(device)
         model = given.model.to(device)
         if device.type == "cuda" and inputs.dim() == 4:
@@ -220,7 +236,7 @@ class Member:
         self._initial_state = cpu_state(model)
 
     def _pretraining(self) -> Phase:
-        given = self._given
+        given = self.given
         labels = pretraining_labels(self._targets, given.task, given.protocol, given.seeds)
         keepers = Keepers(
             history=HistoryKeeper(), milestones=MilestoneKeeper(self._model, ()),
@@ -231,7 +247,7 @@ class Member:
         )
 
     def _training(self) -> Phase:
-        given = self._given
+        given = self.given
         return self._opened(given.protocol, self._targets, given.regularizers, given.seeds, self._keepers)
 
     def _opened(
@@ -239,10 +255,10 @@ class Member:
         seeds: Mapping[str, int], keepers: Keepers,
     ) -> Phase:  # fmt: skip
         self._global_stream.restart(seeds["dropout"])
-        validation = self._given.validation
+        validation = self.given.validation
         training = Training(
             model=self._model,
-            task=self._given.task,
+            task=self.given.task,
             inputs=self._inputs,
             targets=targets,
             protocol=protocol,
@@ -262,10 +278,10 @@ class Member:
 
     def _clean_error(self, error: float) -> float:
         """The error by the labels before noise, where these are others."""
-        clean_targets = self._given.clean_targets.to(self._device)
+        clean_targets = self.given.clean_targets.to(self._device)
         if torch.equal(clean_targets, self._targets):
             return error
-        return evaluate(self._model, self._inputs, clean_targets, self._given.task, device=self._device)[1]
+        return evaluate(self._model, self._inputs, clean_targets, self.given.task, device=self._device)[1]
 
 
 def _new_stream(device: torch.device) -> torch.cuda.Stream | None:

@@ -20,7 +20,7 @@ from genbench.contract.regularizer import Regularizer
 from genbench.regularizers import robust_mean
 from genbench.training import phase
 from genbench.training.device_steps import CannotCapture
-from genbench.training.member import Assignment, Member, Stage
+from genbench.training.member import Assignment, Member
 from genbench.training.network import build_network
 from genbench.training.optimizer import make_optimizer
 from genbench.training.outcome import Outcome
@@ -147,13 +147,6 @@ def member(case: Case, **how: Any) -> Member:
     return Member(case.assignment(case.objects()), CPU, **how)
 
 
-def finished(given: Member) -> Outcome:
-    with given.turn():
-        while given.stage is not Stage.OVER:
-            given.advance()
-        return given.outcome()
-
-
 def assert_same(found: Outcome, wanted: Outcome) -> None:
     assert found.history == wanted.history
     plain = ("stop_reason", "stop_note", "steps", "epochs", "train_loss", "train_error", "train_error_clean")
@@ -201,14 +194,14 @@ def refuse(function, generators):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_member_alone_gives_the_bits_of_the_loop(case):
-    assert_same(finished(member(case)), expected(case))
+    assert_same(member(case).train(), expected(case))
 
 
 @pytest.mark.usefixtures("as_on_cuda")
 @pytest.mark.parametrize("case", [each for each in CASES if each not in ROUNDED_OTHERWISE])
 def test_replayed_steps_give_the_bits_of_the_loop(case):
     replayed = member(CASES[case], capture=Tape)
-    assert_same(finished(replayed), expected(CASES[case]))
+    assert_same(replayed.train(), expected(CASES[case]))
     assert replayed.why_not_captured == ""
 
 
@@ -216,13 +209,13 @@ def test_replayed_steps_give_the_bits_of_the_loop(case):
 @pytest.mark.parametrize("case", ROUNDED_OTHERWISE)
 def test_replayed_steps_give_the_bits_of_the_same_steps_as_calls(case):
     replayed = member(CASES[case], capture=Tape)
-    found = finished(replayed)
+    found = replayed.train()
     assert replayed.why_not_captured == ""
-    assert_same(found, finished(member(CASES[case], capture=refuse)))
+    assert_same(found, member(CASES[case], capture=refuse).train())
     torch.testing.assert_close(found.final_state, expected(CASES[case]).final_state, rtol=1e-5, atol=1e-6)
 
 
 def test_a_step_that_looks_at_a_value_goes_on_as_calls_and_says_why():
     replayed = member(CASES["rmsprop"], capture=Tape)  # asks its rate for a number, as it is not capturable
-    assert_same(finished(replayed), expected(CASES["rmsprop"]))
+    assert_same(replayed.train(), expected(CASES["rmsprop"]))
     assert "_local_scalar_dense" in replayed.why_not_captured

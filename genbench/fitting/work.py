@@ -1,0 +1,190 @@
+"""One trial as a work that a conductor does beside others: its member begun, its record made at the end."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.base.canonical import canonical_json
+from genbench.base.data import Split
+from genbench.fitting import splits
+from genbench.fitting.building import BuiltTrial, build
+from genbench.fitting.record import TestHistory, kept_states, normalized_losses
+from genbench.host import Host
+from genbench.planning.plan import Trial
+from genbench.planning.suite import Limits
+from genbench.training.capturable import why_not_capturable
+from genbench.training.evaluation import evaluate
+from genbench.training.member import Assignment, Member
+
+__all__ = ["FitWork", "SharedData"]
+
+Found = tuple[dict[str, Any], dict[str, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """A training set and the test split beside it, on the device."""
+
+    train: splits.TrainingData
+    test: Split
+
+
+class SharedData:
+    """Examples that trials of one process have in common: read once, and once on the device.
+
+    Parameters
+    ----------
+    root : Path or None
+        The user's data folder.
+    device : torch.device
+    most : int
+        Training sets held; the one that was not asked for longest goes first.
+    """
+
+    def __init__(self, root: Path | None, device: torch.device, most: int = 4):
+        self._root, self._device, self._most = root, device, most
+        self._held: collections.OrderedDict[str, _Examples] = collections.OrderedDict()
+
+    def of(self, built: BuiltTrial) -> _Examples:
+        """The examples of a trial."""
+        trial, protocol = built.trial, built.protocol
+        noise = [protocol.label_noise, protocol.label_noise_kind]
+        name = canonical_json(
+            [trial.dataset.name, dict(trial.dataset.settings), trial.checksum, dict(trial.splits), noise,
+             trial.data_seed]
+        )  # fmt: skip
+        if name not in self._held:
+            while len(self._held) >= self._most:
+                self._held.popitem(last=False)
+            self._held[name] = self._read(built)
+        self._held.move_to_end(name)
+        return self._held[name]
+
+    def _read(self, built: BuiltTrial) -> _Examples:
+        prepared, data = built.training_data(self._root, opened=("train", "test"))
+        test = splits.load_test(
+            prepared, mean=data.mean, std=data.std, test_size=built.trial.splits["test_size"]
+        )
+        if self._device.type == "cpu":
+            return _Examples(data, test)
+        moved = splits.on_device(data, self._device)
+        return _Examples(
+            moved, Split(splits.placed(test.inputs, self._device), test.targets.to(self._device))
+        )
+
+
+_VERDICTS: dict[str, str] = {}
+
+
+class FitWork:
+    """The training of one trial; a `genbench.training.conductor.Work`.
+
+    Parameters
+    ----------
+    data : SharedData
+    device : torch.device
+    keep, limits
+        As in the suite.
+    on_epoch : callable, optional
+        Called with each new row of the history.
+    memory : float
+        Bytes that it is predicted to take on the device.
+    on_begin : callable, optional
+        Called when its member is about to be made, the first time and again.
+    """
+
+    def __init__(
+        self, trial: Trial, host: Host, data: SharedData, *, device: torch.device, keep: Sequence[Any],
+        limits: Limits, on_epoch: Callable[[Mapping[str, Any]], None] | None = None, name: str = "",
+        memory: float = 0.0, on_begin: Callable[[], None] | None = None,
+    ):  # fmt: skip
+        self.name = name
+        self.memory = memory
+        self._trial, self._host, self._data, self._device = trial, host, data, device
+        self._keep, self._limits = keep, limits
+        self._on_epoch, self._on_begin = on_epoch, on_begin
+
+    def begin(self) -> Member:
+        """Build network and data anew, and the member that trains them."""
+        if self._on_begin is not None:
+            self._on_begin()
+        self._began = time.perf_counter()
+        built = build(self._trial, self._host)
+        examples = self._data.of(built)
+        train = examples.train
+        model = built.network()
+        on_epoch = self._on_epoch
+        if "test_history" in self._keep:
+            on_epoch = TestHistory(model, examples.test, self._trial.task, self._device, on_epoch)
+        counts = {
+            what: count for each in self._keep if isinstance(each, Mapping) for what, count in each.items()
+        }
+        given = Assignment(
+            model=model,
+            task=self._trial.task,
+            inputs=train.inputs,
+            targets=train.targets,
+            clean_targets=train.clean_targets,
+            protocol=built.protocol,
+            regularizers=built.regularizers,
+            seeds=self._trial.seeds(),
+            validation=train.validation,
+            max_seconds=self._limits.training_seconds,
+            snapshots=counts.get("snapshots", 0),
+            trajectory=counts.get("trajectory", 0),
+            milestones="milestones" in self._keep,
+            on_epoch=on_epoch,
+        )
+        why_eager = self._why_eager(given, built) if self._device.type == "cuda" else ""
+        return Member(given, self._device, why_eager=why_eager)
+
+    def end(self, member: Member) -> Found:
+        """The record and the states of the fit, as `genbench.fitting.fit.fit` returns them."""
+        outcome = member.outcome()
+        trial, model, device = self._trial, member.given.model, self._device
+        # Asked for again, and not held: a work that waits for its second start is to leave nothing here.
+        examples = self._data.of(build(trial, self._host))
+        train, test, watched = examples.train, examples.test, member.given.on_epoch
+        test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
+        both = {"train": (train.inputs, train.targets), "test": (test.inputs, test.targets)}
+        on_cuda = {"why_not_captured": member.why_not_captured} if device.type == "cuda" else {}
+        record = {
+            "trial": trial.as_dict(),
+            "seeds": trial.seeds(),
+            "stop_reason": str(outcome.stop_reason),
+            "stop_note": outcome.stop_note,
+            "steps": outcome.steps,
+            "epochs": outcome.epochs,
+            "history": outcome.history,
+            "train_loss": outcome.train_loss,
+            "train_error": outcome.train_error,
+            "train_error_clean": outcome.train_error_clean,
+            "test_loss": test_loss,
+            "test_error": test_error,
+            **normalized_losses(model, trial.task, both, device),
+            "train_examples": len(train.targets),
+            "test_examples": len(test.targets),
+            "seconds": time.perf_counter() - self._began,
+            **on_cuda,
+            **({"test_history": watched.columns} if isinstance(watched, TestHistory) else {}),
+        }
+        return record, kept_states(outcome, self._keep)
+
+    def _why_eager(self, given: Assignment, built: BuiltTrial) -> str:
+        """Why its steps cannot be captured; found out once for all trials that differ in numbers only."""
+        trial = self._trial
+        name = canonical_json(
+            [trial.model.name, dict(trial.model.settings), [[each.name, dict(each.settings)] for each in
+             trial.regularizers], trial.protocol.settings["precision"]]
+        )  # fmt: skip
+        if name not in _VERDICTS:
+            _VERDICTS[name] = why_not_capturable(given, built.model.declared.capturable)
+        return _VERDICTS[name]
