@@ -82,14 +82,17 @@ class Board:
         """The rows that are ranked among all: held-out measures and those without a rank left out."""
         return [row for row in self.rows if row["rank_low"] is not None and not row["held_out"]]
 
-    def oriented(self, column: str) -> tuple[np.ndarray, Uncertainty | None]:
+    def oriented(
+        self, column: str, rows: Sequence[Mapping[str, Any]] | None = None
+    ) -> tuple[np.ndarray, Uncertainty | None]:
         """A column of `ranked`, turned so that larger is better, and the uncertainty of the scores likewise.
 
-        The column is the one ranked by, or what to expect of it on a rerun.
+        The column is the one ranked by, or what to expect of it on a rerun. Other `rows` of the board, of
+        controls too, may be given.
         """
         from genbench.ranking.ordering import orientation
 
-        rows = self.ranked()
+        rows = self.ranked() if rows is None else rows
         signs = np.array([orientation(self.rank_by, row["direction"]) for row in rows])
         values = signs * np.array([row[column] for row in rows])
         if self.uncertainty is None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from genbench.ranking.answer import SMALL_SHARE
 from genbench.ranking.legend import INTERVAL_OF, meaning
 from genbench.report.numbers import rounded
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["SMALL_SHARE", "standing"]
 
 SIGNS = {"+": 1.0, "-": -1.0, "?": 1.0}
-SMALL_SHARE = 0.1
-"""A table in which fewer of the pairs than this are told apart is too small to rank."""
-
 DIGITS = 3
 
 
