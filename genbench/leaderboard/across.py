@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from genbench.ranking.across import of_same_data, rank_across
+from genbench.ranking.across import PREDICTOR, of_same_data, rank_across
+from genbench.ranking.answer import answer_across
 
 if TYPE_CHECKING:
     from genbench.ranking import Board
@@ -39,7 +41,9 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
     -------
     dict
         ``target``, ``suites``, ``rows``, ``pairs``, ``notes`` and ``weighed_as_one`` of
-        `genbench.ranking.Across`. Suites of the same data weigh as one.
+        `genbench.ranking.Across`; suites of the same data weigh as one. ``answer``: what that says, in
+        sentences. ``judges``: what measures are held against, each with its ``name`` and its ``scores`` in
+        the suites that have it. ``band``: what holds the scores of 95 % of random measures in every suite.
     """
     counts = {each.target: sum(other.target == each.target for other in ranked) for each in ranked}
     target = max(counts, key=lambda name: counts[name], default="")
@@ -47,7 +51,8 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
     if len(chosen) < 2:
         return None
     same = of_same_data({name: each.data for name, each in chosen.items()})
-    found = rank_across({name: each.board for name, each in chosen.items()}, same)
+    boards = {name: each.board for name, each in chosen.items()}
+    found = rank_across(boards, same)
     return {
         "target": found.target,
         "suites": list(found.suites),
@@ -55,7 +60,25 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
         "pairs": found.pairs,
         "notes": found.notes,
         "weighed_as_one": found.weighed_as_one,
+        "answer": answer_across(found),
+        "judges": _judges(boards.values()),
+        "band": _band(boards.values()),
     }
+
+
+def _judges(boards: Iterable[Board]) -> list[dict[str, Any]]:
+    scores: dict[str, list[float]] = {"hyperparameters": [], "ceiling: test set": []}
+    for board in boards:
+        alone = [row[board.rank_by] for row in board.controls if row["measure"] == PREDICTOR]
+        ceiling = board.ceiling.get("test_set", {}).get(board.rank_by, math.nan)
+        for found, score in zip(scores.values(), ([*alone, math.nan][0], ceiling), strict=True):
+            found += [] if math.isnan(score) else [float(score)]
+    return [{"name": name, "scores": found} for name, found in scores.items() if found]
+
+
+def _band(boards: Iterable[Board]) -> list[float | None]:
+    known = [board.null_band[board.rank_by] for board in boards if board.rank_by in board.null_band]
+    return [min(low for low, _ in known), max(high for _, high in known)] if known else [None, None]
 
 
 def _without_nan(row: dict[str, Any]) -> dict[str, Any]:

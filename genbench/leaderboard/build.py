@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
+from genbench.base.names import CORE
 from genbench.leaderboard.across import Ranked, across
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.pool import Pooled, pool
+from genbench.leaderboard.sources import sources
 from genbench.leaderboard.validate import Checked, check_entry, installed_suite
 from genbench.planning.sameness import suite_digest
 
@@ -206,6 +208,7 @@ class _Boards:
             "plugin": measure.info.plugin,
             "plugin_version": measure.plugin_version,
             "summary": measure.summary,
+            "source": sources().get(name.partition("[")[0], "") if measure.info.plugin == CORE else "",
             "statuses": dict(sorted(measure.info.statuses.items())),
             "entries": list(measure.entries),
             "data": measure.data,

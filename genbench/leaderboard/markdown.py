@@ -87,16 +87,17 @@ def as_markdown(content: Mapping[str, Any]) -> str:
 
 def _across(found: Mapping[str, Any]) -> str:
     """The summary over suites, its first rows open."""
-    suites, pairs = found["suites"], found["pairs"]
+    suites = found["suites"]
     header = ["measure", "rank", "mean", "95 %", "between", "worst", "beats", *suites]
     body = [_over_suites(row) for row in found["rows"]]
     lines = [
         f"## Over {len(suites)} suites: {escaped(found['target'])}",
         "",
+        " ".join(map(escaped, found["answer"])),
+        "",
         "**Mean** is the random-effects summary of the scores over suites with its 95 % interval, "
         "**between** the standard deviation of true scores from suite to suite, **worst** the lowest score, "
-        "**beats** in how many suites the measure scores above the hyperparameters alone. Of "
-        f"{pairs['all']} pairs of measures {pairs['apart']} are told apart over the suites.",
+        "**beats** in how many suites the measure scores above the hyperparameters alone.",
         "",
         _grid(header, body[:FIRST]),
     ]
@@ -223,7 +224,7 @@ def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, 
         )
     if is_small(board):
         facts = f"**Too small to rank.** {facts} Read the ranges of ranks, not the order of the rows."
-    body = [f"{facts}", "", _ranking(board, table["measures"])]
+    body = [" ".join(map(escaped, board["answer"])), "", facts, "", _ranking(board, table["measures"])]
     body += [f"- {escaped(each)}" for each in board["notes"]]
     if is_open:
         return [f"### Target: {title}", "", *body, ""]

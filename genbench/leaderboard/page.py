@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genbench import report
 from genbench.leaderboard.markdown import is_small
-from genbench.report.page import milliseconds, percent, signed
+from genbench.report.glance import glance_across
+from genbench.report.page import script_hash, templates
+from genbench.report.papers import linked
 
 __all__ = ["as_page"]
 
@@ -24,23 +24,27 @@ def as_page(content: Mapping[str, Any]) -> str:
     All that entries brought in is escaped by the templates, and there is no data for a script to read. A
     policy in the page allows its own script, told by its hash, and no connection.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([HERE / "templates", REPORT / "templates"]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"signed": signed, "milliseconds": milliseconds, "percent": percent}
+    environment = templates(HERE / "templates", REPORT / "templates")
     environment.tests["small"] = is_small
+    environment.globals["glance_across"] = glance_across
+    environment.filters["linked"] = linked
     script = (HERE / "assets" / "leaderboard.js").read_text(encoding="utf-8")
     styles = (REPORT / "assets" / "page.css", HERE / "assets" / "leaderboard.css")
     return environment.get_template("leaderboard.html.j2").render(
         across=content["across"],
         tables=content["tables"],
+        measures=_known_measures(content["tables"]),
         style="".join(each.read_text(encoding="utf-8") for each in styles),
         script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash(script),
     )
+
+
+def _known_measures(tables: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """What tables say of measures, each once and by name: of several the newest version of a suite."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for table in tables:
+        for part in (table, *table["below"]):
+            for name, known in part["measures"].items():
+                found.setdefault(name, known)
+    return dict(sorted(found.items()))

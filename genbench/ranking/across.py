@@ -270,7 +270,10 @@ def _notes(boards: Mapping[str, Board], rows: list[dict[str, Any]], units: list[
     ]
     missing = [row["measure"] for row in rows if row["missing"]]
     if missing:
-        notes.append(f"Without a rank, for a suite lacks them: {len(missing)} measures.")
+        notes.append(
+            f"Without a rank, for a suite lacks {'it' if len(missing) == 1 else 'them'}: "
+            f"{len(missing)} {'measure' if len(missing) == 1 else 'measures'}."
+        )
     without = [name for name, board in boards.items() if board.uncertainty is None]
     if without:
         notes.append(f"Scores without uncertainty are taken for exact: {', '.join(without)}.")

@@ -47,13 +47,13 @@ def pgdl_score(values: np.ndarray, target: np.ndarray, design: Design) -> float:
     sets = conditioning_sets(design)
     if len(design.names) < 2 or any(len(names) == 2 for names in sets.left_out):
         return float("nan")
-    counter, ones = PairCounter(values, target, sets), np.ones(design.n)
+    counter, ones = PairCounter(values, target, sets), np.ones((design.n, 1))
     tables = counter.concordant(ones), counter.values_below(ones), counter.weighting(ones).target_below
     scores = []
     start = 0
     for place, size in enumerate(sets.sizes):
         block = slice(start, start + size * size)
-        both, larger_value, larger_target = (table[block] for table in tables)
+        both, larger_value, larger_target = (table[block, 0] for table in tables)
         count = np.bincount(sets.cells[:, place], minlength=size).astype(float)
         pairs = np.outer(count, count).ravel()
         neither = pairs - larger_value - larger_target + both

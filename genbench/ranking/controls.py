@@ -75,8 +75,10 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     def cmi(values: np.ndarray) -> np.ndarray:
         sets = conditioning_sets(study.design)
         counters = [PairCounter(column, target, sets) for column in values.T]
-        weighting = counters[0].weighting(np.ones(study.n))
-        return np.array(in_threads(lambda each: each.information(weighting).signed, counters, study.n))
+        weighting = counters[0].weighting(np.ones((study.n, 1)))
+        return np.array(
+            in_threads(lambda each: float(each.information(weighting).signed[0]), counters, study.n)
+        )
 
     found: dict[str, Statistic] = {"tau": tau, "cmi": cmi}
     if study.design.names:

@@ -147,8 +147,9 @@ def _ahead(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 def _compare(first: str, second: str, boards: dict[str, Board]) -> dict[str, Any]:
     ordered = opposite = 0
-    for a, b in combinations([row["measure"] for row in boards[first].rows], 2):
-        one, other = boards[first], boards[second]
+    rows = [row["measure"] for row in boards[first].rows]
+    one, other = ({row["measure"]: row for row in boards[target].rows} for target in (first, second))
+    for a, b in combinations(rows, 2):
         here = _ahead(one[a], one[b]) - _ahead(one[b], one[a])
         there = _ahead(other[a], other[b]) - _ahead(other[b], other[a])
         ordered += bool(here and there)

@@ -2,7 +2,9 @@
 
 A *table* holds, for each conditioning set s with K_s cells, a K_s × K_s block, flattened one after the other:
 entry (a, b) of block s is the weight of the pairs (i, j) with i in cell a and j in cell b that a count is
-after.
+after. There is one for each set of weights, a *lane*: lanes stand innermost, for all of them see the rows in
+the same order, and one vector instruction adds to several. Weights are whole numbers wherever there is more
+than one lane, so that the order of the additions changes no bit.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ SHORT = 16
 
 
 @compiled
-def cell_pairs_concordant(rank, cells, sizes, weights, table, below):
-    """Add to `table` Σ w_i·w_j over j before i with rank_j < rank_i; `below` is room to work."""
-    n = len(rank)
+def cell_pairs_concordant(rank, cells, sizes, weights, table):
+    """Add to `table` Σ w_i·w_j over j before i with rank_j < rank_i."""
+    n, lanes = weights.shape
+    below, wide = _room(sizes, lanes)
     source, merged = np.arange(n), np.empty(n, dtype=np.int64)
     for low in range(0, n, SHORT):
         _count_and_sort_short(table, source, low, min(low + SHORT, n), rank, cells, sizes, weights)
@@ -29,14 +32,14 @@ def cell_pairs_concordant(rank, cells, sizes, weights, table, below):
         for low in range(0, n, 2 * width):
             middle, high = min(low + width, n), min(low + 2 * width, n)
             left, right = low, middle
-            _clear(below)
+            below[:] = 0.0
             for out in range(low, high):
                 # Equal ranks: the right one first, so that ties are not counted.
                 if right < high and (left >= middle or rank[source[left]] >= rank[source[right]]):
                     row = source[right]
                     right += 1
                     if left > low:
-                        _add_below(table, below, cells[row], sizes, weights[row])
+                        _add_below(table, below, wide, cells[row], sizes, weights[row])
                 else:
                     row = source[left]
                     left += 1
@@ -48,16 +51,28 @@ def cell_pairs_concordant(rank, cells, sizes, weights, table, below):
 
 
 @compiled
+def _room(sizes, lanes):
+    """Sums per cell of every set, and a row's weights repeated for every cell of the largest set."""
+    return np.zeros(sizes.sum() * lanes), np.empty(sizes.max() * lanes)
+
+
+@compiled
 def _count_and_sort_short(table, source, low, high, rank, cells, sizes, weights):
     """Pairs among a few rows one by one, then those rows sorted by rank: cheaper than the first merges."""
+    lanes = weights.shape[1]
+    product = np.empty(lanes)
     for i in range(low, high):
         for j in range(low, i):
             if rank[j] < rank[i]:
-                weight = weights[i] * weights[j]
+                for lane in range(lanes):
+                    product[lane] = weights[i, lane] * weights[j, lane]
                 block = 0
                 for s in range(len(sizes)):
-                    table[block + cells[i, s] * sizes[s] + cells[j, s]] += weight
-                    block += sizes[s] * sizes[s]
+                    start = block + (cells[i, s] * sizes[s] + cells[j, s]) * lanes
+                    into = table[start : start + lanes]
+                    for lane in range(lanes):
+                        into[lane] += product[lane]
+                    block += sizes[s] * sizes[s] * lanes
         place = i
         while place > low and rank[source[place - 1]] > rank[i]:
             source[place] = source[place - 1]
@@ -66,93 +81,102 @@ def _count_and_sort_short(table, source, low, high, rank, cells, sizes, weights)
 
 
 @compiled
-def cell_pairs_below(group, key, cells, sizes, weights, table, below):
+def cell_pairs_below(group, key, cells, sizes, weights, table):
     """Add to `table` Σ w_i·w_j over rows of one group with key_j < key_i; rows sorted by group, then key."""
-    n = len(group)
+    n, lanes = weights.shape
+    below, wide = _room(sizes, lanes)
     first = 0
     while first < n:
         stop = first
         while stop < n and group[stop] == group[first]:
             stop += 1
         if key[stop - 1] != key[first]:
-            _clear(below)
+            below[:] = 0.0
             waiting = first
             for row in range(first, stop):
                 while key[waiting] != key[row]:
                     _insert(below, cells[waiting], sizes, weights[waiting])
                     waiting += 1
-                _add_below(table, below, cells[row], sizes, weights[row])
+                if waiting > first:
+                    _add_below(table, below, wide, cells[row], sizes, weights[row])
         first = stop
 
 
 @compiled
-def _clear(below):
-    for k in range(len(below)):
-        below[k] = 0.0
-
-
-@compiled
-def _insert(below, cells, sizes, weight):
-    lane = 0
+def _insert(below, cells, sizes, weights):
+    lanes, block = len(weights), 0
     for s in range(len(sizes)):
-        below[lane + cells[s]] += weight
-        lane += sizes[s]
-
-
-@compiled
-def _add_below(table, below, cells, sizes, weight):
-    lane, block = 0, 0
-    for s in range(len(sizes)):
-        size = sizes[s]
+        start = block + cells[s] * lanes
         # Views, because the compiler vectorizes a loop only where it sees that no index is negative.
-        into = table[block + cells[s] * size : block + (cells[s] + 1) * size]
-        source = below[lane : lane + size]
-        for k in range(size):
-            into[k] += weight * source[k]
-        lane += size
-        block += size * size
+        into = below[start : start + lanes]
+        for lane in range(lanes):
+            into[lane] += weights[lane]
+        block += sizes[s] * lanes
+
+
+@compiled
+def _add_below(table, below, wide, cells, sizes, weights):
+    lanes = len(weights)
+    for first in range(0, len(wide), lanes):
+        for lane in range(lanes):
+            wide[first + lane] = weights[lane]
+    passed, block = 0, 0
+    for s in range(len(sizes)):
+        length = sizes[s] * lanes
+        into = table[block + cells[s] * length : block + (cells[s] + 1) * length]
+        source = below[passed : passed + length]
+        for k in range(length):
+            into[k] += wide[k] * source[k]
+        passed += length
+        block += sizes[s] * length
 
 
 @compiled
 def set_information(
     concordant, values_below, target_below, tied_below, total, base, starts, fold, sizes, folded, result
 ):
-    """Mutual information, conditional entropy and conditional covariance of every conditioning set.
+    """Mutual information, conditional entropy and conditional covariance of every lane and conditioning set.
 
-    Parameters are tables over the base sets: pairs with both larger, with the larger value (empty where no
-    pair ties), with the larger target, with the larger target at tied values; and `total`, all pairs of
-    different rows. Set t is base set base[t], whose block begins at starts[t], with its cells merged: cell c
-    becomes fold[t, c], of folded[t] cells. Fills `result` (sets, 3).
+    Parameters are tables over the base sets, (entries, lanes): pairs with both larger, with the larger value
+    (empty where no pair ties), with the larger target, with the larger target at tied values; and `total`,
+    all pairs of different rows. Set t is base set base[t], whose block begins at starts[t], with its cells
+    merged: cell c becomes fold[t, c], of folded[t] cells. Fills `result` (lanes, sets, 3).
     """
     ties = len(values_below) > 0
     joint = np.empty(9)
-    for t in range(len(base)):
-        size, merged = sizes[base[t]], folded[t]
-        block = merged * merged
-        sums = np.zeros(5 * block)  # the five tables of the set, one after the other
-        for a in range(size):
-            for b in range(size):
-                entry = starts[t] + a * size + b
-                place = fold[t, a] * merged + fold[t, b]
-                sums[place] += concordant[entry]
-                sums[2 * block + place] += target_below[entry]
-                sums[4 * block + place] += total[entry]
-                if ties:
-                    sums[block + place] += values_below[entry]
-                    sums[3 * block + place] += tied_below[entry]
-        everything = 0.0
-        for i in range(merged):
-            for j in range(i + 1):
-                pairs = sums[4 * block + i * merged + j]
-                if pairs <= 0.0:
-                    continue
-                times = 1.0 if i == j else 2.0  # (i, j) and (j, i) mirror each other
-                _joint_signs(joint, sums, block, i * merged + j, j * merged + i, pairs, ties)
-                _add_information(result, t, joint, pairs, times)
-                everything += times * pairs
-        if everything > 0.0:
-            for k in range(3):
-                result[t, k] /= everything
+    for lane in range(total.shape[1]):
+        for t in range(len(base)):
+            size, merged = sizes[base[t]], folded[t]
+            block = merged * merged
+            sums = np.zeros(5 * block)  # the five tables of the set, one after the other
+            for a in range(size):
+                for b in range(size):
+                    entry = starts[t] + a * size + b
+                    place = fold[t, a] * merged + fold[t, b]
+                    sums[place] += concordant[entry, lane]
+                    sums[2 * block + place] += target_below[entry, lane]
+                    sums[4 * block + place] += total[entry, lane]
+                    if ties:
+                        sums[block + place] += values_below[entry, lane]
+                        sums[3 * block + place] += tied_below[entry, lane]
+            _information_of_set(result[lane, t], sums, merged, joint, ties)
+
+
+@compiled
+def _information_of_set(result, sums, merged, joint, ties):
+    everything, block = 0.0, merged * merged
+    for i in range(merged):
+        for j in range(i + 1):
+            pairs = sums[4 * block + i * merged + j]
+            if pairs <= 0.0:
+                continue
+            times = 1.0 if i == j else 2.0  # (i, j) and (j, i) mirror each other
+            _joint_signs(joint, sums, block, i * merged + j, j * merged + i, pairs, ties)
+            _add_information(result, joint, pairs, times)
+            everything += times * pairs
+    if everything > 0.0:
+        for k in range(3):
+            result[k] /= everything
 
 
 @compiled
@@ -175,19 +199,19 @@ def _joint_signs(joint, sums, block, forth, back, pairs, ties):
 
 
 @compiled
-def _add_information(result, t, joint, pairs, times):
+def _add_information(result, joint, pairs, times):
     smallest = 1e-12 * pairs  # what rounding leaves of a count of zero when weights are no whole numbers
     by_value = joint[0] + joint[1] + joint[2] - joint[3] - joint[4] - joint[5]
     by_target = joint[0] + joint[3] + joint[6] - joint[1] - joint[4] - joint[7]
     covariance = joint[0] + joint[4] - joint[1] - joint[3]
-    result[t, 2] += times * (covariance - by_value * by_target / pairs)
+    result[2] += times * (covariance - by_value * by_target / pairs)
     for target in range(3):
         column = joint[target] + joint[3 + target] + joint[6 + target]
         if column <= smallest:
             continue
-        result[t, 1] -= times * column * np.log(column / pairs)
+        result[1] -= times * column * np.log(column / pairs)
         for value in range(3):
             count = joint[3 * value + target]
             if count > smallest:
                 row = joint[3 * value] + joint[3 * value + 1] + joint[3 * value + 2]
-                result[t, 0] += times * count * np.log(count * pairs / (row * column))
+                result[0] += times * count * np.log(count * pairs / (row * column))

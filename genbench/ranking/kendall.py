@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -88,7 +88,12 @@ def rank_counts(rank: np.ndarray, against: np.ndarray, weights: np.ndarray | Non
     for first in range(0, lanes.shape[1], LANES_AT_ONCE):
         weight = lanes[order, first : first + LANES_AT_ONCE].astype(float)
         parts.append(_counts(concordant_weight(rank, weight), weight, rank, against, both))
-    return PairCounts(*(np.concatenate(column) for column in zip(*map(astuple, parts), strict=True)))
+    return PairCounts(
+        **{
+            each.name: np.concatenate([getattr(part, each.name) for part in parts])
+            for each in fields(PairCounts)
+        }
+    )
 
 
 def _counts(

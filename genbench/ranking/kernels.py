@@ -15,6 +15,7 @@ __all__ = [
     "granulated_sums",
     "rank_moments",
     "target_levels",
+    "tied_pairs",
     "weighted_top",
 ]
 
@@ -77,6 +78,28 @@ def concordant_count(rank):
         for k in range(len(later)):
             later[k] += 1
     return total
+
+
+@compiled
+def tied_pairs(order, codes, weights):
+    """Σ_ties ((Σw)² − Σw²)/2 for every column of `weights` (n, B); `order` sorts `codes` (n,)."""
+    n, lanes = weights.shape
+    total, tied = np.zeros(lanes), np.empty(lanes)
+    first = 0
+    while first < n:
+        stop = first + 1
+        while stop < n and codes[order[stop]] == codes[order[first]]:
+            stop += 1
+        if stop > first + 1:
+            tied[:] = 0.0
+            for row in order[first:stop]:
+                for lane in range(lanes):
+                    tied[lane] += weights[row, lane]
+                    total[lane] -= weights[row, lane] * weights[row, lane]
+            for lane in range(lanes):
+                total[lane] += tied[lane] * tied[lane]
+        first = stop
+    return total / 2.0
 
 
 @compiled

@@ -21,6 +21,9 @@ __all__ = [
 MOST_CELLS = 512
 """A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
 
+CACHED, MOST_LANES = 4_096, 32
+"""Numbers of a table, over all its sets of weights, that are near at hand; and sets of weights at most."""
+
 
 @dataclass(frozen=True)
 class ConditioningSets:
@@ -59,9 +62,15 @@ class ConditioningSets:
         """The cells of some of the rows; a cell may be left empty."""
         return replace(self, cells=self.cells[rows])
 
-    def room(self) -> tuple[np.ndarray, np.ndarray]:
-        """An empty table, and one weight per cell of every base set."""
-        return np.zeros(int((self.sizes**2).sum())), np.zeros(int(self.sizes.sum()))
+    @property
+    def entries(self) -> int:
+        """How many a table has, see `information_kernels`."""
+        return int((self.sizes**2).sum())
+
+    def lanes(self, weights: np.ndarray) -> list[np.ndarray]:
+        """Sets of weights (n, B), side by side, cut into parts whose tables stay in a processor's cache."""
+        at_once = int(np.clip(CACHED // self.entries, 1, MOST_LANES))
+        return [weights[:, first : first + at_once] for first in range(0, weights.shape[1], at_once)]
 
 
 @dataclass(frozen=True)
@@ -123,10 +132,10 @@ def _padded(size: int) -> int:
 
 @dataclass(frozen=True)
 class Weighting:
-    """One set of weights, with what it says of the target alone: shared by all measures.
+    """Sets of weights (n, B), with what they say of the target alone: shared by all measures.
 
     `total` and `target_below` are tables (see `information_kernels`) of all ordered pairs of different rows
-    and of those whose first row has the larger target.
+    and of those whose first row has the larger target, (entries, B).
     """
 
     weights: np.ndarray
@@ -134,11 +143,30 @@ class Weighting:
     target_below: np.ndarray
 
 
+@dataclass(frozen=True)
+class Informations:
+    """`ConditionalInformation` under each of B sets of weights.
+
+    Parameters
+    ----------
+    normalized, covariance : (B, sets) arrays
+    minimum, signed : (B,) arrays
+    place : (B,) array
+        Of the set with the minimum; −1 where none exists.
+    """
+
+    normalized: np.ndarray
+    covariance: np.ndarray
+    minimum: np.ndarray
+    signed: np.ndarray
+    place: np.ndarray
+
+
 class PairCounter:
     """Counts the pairs of rows by their cells and by the order of one measure and one target.
 
-    The orders of the rows are found once; each set of weights then costs a merge sort that carries, for every
-    conditioning set, the weight per cell of the rows already passed.
+    The orders of the rows are found once; all sets of weights then share a merge sort that carries, for every
+    conditioning set, the weights per cell of the rows already passed.
 
     Parameters
     ----------
@@ -171,16 +199,19 @@ class PairCounter:
         self._ties = rank.max(initial=0) + 1 < len(rank) or against.max(initial=0) + 1 < len(rank)
 
     def weighting(self, weights: np.ndarray) -> Weighting:
-        """Prepare a set of weights (n,), for this measure and any other with the same rows and target."""
+        """Prepare sets of weights (n, B) for this measure and any other with the same rows and target.
+
+        Where there is more than one set they must be whole numbers.
+        """
         weights = np.asarray(weights, dtype=float)
         return Weighting(weights, _all_pairs(self._sets, weights), self._below(weights, *self._by_target))
 
-    def information(self, weighting: Weighting) -> ConditionalInformation:
+    def information(self, weighting: Weighting) -> Informations:
         """The information, a pair counting with the product of its rows' weights."""
         from genbench.ranking.information_kernels import set_information
 
-        sets, weights, none = self._sets, weighting.weights, np.zeros(0)
-        found = np.zeros((len(sets.names), 3))
+        sets, weights, none = self._sets, weighting.weights, np.zeros((0, 0))
+        found = np.zeros((weights.shape[1], len(sets.names), 3))
         set_information(
             self.concordant(weights),
             self.values_below(weights) if self._ties else none,
@@ -194,22 +225,19 @@ class PairCounter:
             sets.folded,
             found,
         )
-        return _summary(sets.names, *found.T)
+        return _summary(*np.moveaxis(found, 2, 0))
 
     def concordant(self, weights: np.ndarray) -> np.ndarray:
-        """Table of the pairs whose first row has the larger value and the larger target."""
+        """Table of the pairs whose first row has the larger value and the larger target, (entries, B)."""
         from genbench.ranking.information_kernels import cell_pairs_concordant
 
-        kept = weights[self._concordant] != 0
-        rows = self._concordant[kept]
-        table, below = self._sets.room()
-        cell_pairs_concordant(
-            self._rank[kept], self._sets.cells[rows], self._sets.sizes, weights[rows], table, below
-        )
+        sets, rows = self._sets, self._concordant
+        table = np.zeros((sets.entries, weights.shape[1]))
+        cell_pairs_concordant(self._rank, sets.cells[rows], sets.sizes, weights[rows], table.ravel())
         return table
 
     def values_below(self, weights: np.ndarray) -> np.ndarray:
-        """Table of the pairs whose first row has the larger value."""
+        """Table of the pairs whose first row has the larger value, (entries, B)."""
         return self._below(weights, *self._by_value)
 
     def _below(
@@ -217,41 +245,34 @@ class PairCounter:
     ) -> np.ndarray:
         from genbench.ranking.information_kernels import cell_pairs_below
 
-        kept = weights[order] != 0
-        rows = order[kept]
-        table, below = self._sets.room()
-        cell_pairs_below(
-            group[kept], key[kept], self._sets.cells[rows], self._sets.sizes, weights[rows], table, below
-        )
+        sets = self._sets
+        table = np.zeros((sets.entries, weights.shape[1]))
+        cell_pairs_below(group, key, sets.cells[order], sets.sizes, weights[order], table.ravel())
         return table
 
 
 def _all_pairs(sets: ConditioningSets, weights: np.ndarray) -> np.ndarray:
-    """Table of the weights of all ordered pairs of different rows."""
+    """Table of the weights of all ordered pairs of different rows, (entries, B)."""
     blocks = []
     for place, size in enumerate(sets.sizes):
-        cells = sets.cells[:, place]
-        mass = np.bincount(cells, weights=weights, minlength=size)
-        block = np.outer(mass, mass)
-        block[np.diag_indices_from(block)] -= np.bincount(cells, weights=weights**2, minlength=size)
-        blocks.append(block.ravel())
+        inside = (sets.cells[:, place] == np.arange(size)[:, None]).astype(float)
+        mass = inside @ weights
+        block = mass[:, None] * mass
+        block[np.diag_indices(size)] -= inside @ weights**2
+        blocks.append(block.reshape(-1, weights.shape[1]))
     return np.concatenate(blocks)
 
 
-def _summary(
-    names: tuple[tuple[str, ...], ...], mutual: np.ndarray, entropy: np.ndarray, covariance: np.ndarray
-) -> ConditionalInformation:
+def _summary(mutual: np.ndarray, entropy: np.ndarray, covariance: np.ndarray) -> Informations:
     exists = entropy > 1e-12
-    normalized = np.full(len(names), np.nan)
+    normalized = np.full(mutual.shape, np.nan)
     np.divide(mutual, entropy, out=normalized, where=exists)
     normalized = np.clip(normalized, 0.0, 1.0)
-    if not exists.any():
-        return ConditionalInformation(names, normalized, covariance, np.nan, np.nan, None)
-    place = int(np.nanargmin(normalized))
-    minimum = float(normalized[place])
-    return ConditionalInformation(
-        names, normalized, covariance, minimum, float(np.sign(covariance[place])) * minimum, names[place]
-    )
+    place = np.where(exists, normalized, np.inf).argmin(axis=1)
+    lanes = np.arange(len(place))
+    minimum = normalized[lanes, place]
+    signed = np.sign(covariance[lanes, place]) * minimum
+    return Informations(normalized, covariance, minimum, signed, np.where(exists.any(axis=1), place, -1))
 
 
 def conditional_information(
@@ -287,4 +308,14 @@ def conditional_information(
     """
     sets = conditioning_sets(design)
     counter = PairCounter(np.asarray(values), np.asarray(target), sets)
-    return counter.information(counter.weighting(np.ones(design.n) if weights is None else weights))
+    lane = np.ones(design.n) if weights is None else np.asarray(weights)
+    found = counter.information(counter.weighting(lane[:, None]))
+    place = int(found.place[0])
+    return ConditionalInformation(
+        sets.names,
+        found.normalized[0],
+        found.covariance[0],
+        float(found.minimum[0]),
+        float(found.signed[0]),
+        None if place < 0 else sets.names[place],
+    )

@@ -83,12 +83,9 @@ def tied_weight(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     -------
     (B,) array
     """
-    n = len(codes)
+    from genbench.ranking.kernels import tied_pairs
+
     bound = int(codes.max(initial=-1)) + 1
-    if bound == n:
+    if bound == len(codes):
         return np.zeros(weights.shape[1])
-    order = stable_order(codes, bound)
-    ordered = codes[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    sums = np.add.reduceat(weights[order], starts, axis=0)
-    return ((sums**2).sum(axis=0) - (weights**2).sum(axis=0)) / 2
+    return tied_pairs(stable_order(codes, bound), codes, weights)

@@ -166,7 +166,7 @@ def _information(panel: Panel, resampling: Resampling, scores: Scores) -> None:
         sets, target = everywhere.take(rows), panel.target[rows]
         lanes = np.column_stack([np.ones(len(target), dtype=np.int16), few.weights[rows]])
         shared = PairCounter(target, target, sets)
-        weightings = in_threads(shared.weighting, lanes.T, len(target))
+        weightings = in_threads(shared.weighting, sets.lanes(lanes), len(target))
 
         def one(
             measure: int,
@@ -177,11 +177,11 @@ def _information(panel: Panel, resampling: Resampling, scores: Scores) -> None:
         ) -> None:
             counter = PairCounter(panel.values[rows, measure], target, sets)
             each = [counter.information(weighting) for weighting in weightings]
-            signed[measure] = [information.signed for information in each]
+            signed[measure] = np.concatenate([lane.signed for lane in each])
             # Not the size of the signed one, which is 0 where the association has no direction.
-            minimum[measure] = [information.minimum for information in each]
-            axes = each[0].attained
-            attained[measure] = "none" if axes is None else " × ".join(axes) or "all pairs"
+            minimum[measure] = np.concatenate([lane.minimum for lane in each])
+            place = int(each[0].place[0])
+            attained[measure] = "none" if place < 0 else " × ".join(sets.names[place]) or "all pairs"
 
         in_threads(one, columns, lanes.size)
     scores.add("cmi", signed[:, 0], few.uncertainty(signed[:, 1:]), (-1.0, 1.0))

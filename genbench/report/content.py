@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,10 +162,6 @@ def _boards(
     """The board of each target, and why there is none where there is none."""
     from genbench.ranking.errors import RankingError
 
-    if len(targets) > 1:
-        # All at once where all can be ranked: what they share is computed once.
-        with suppress(RankingError):
-            return results.rank_flips(targets, axes=axes, bootstrap=bootstrap).boards, {}
     boards: dict[str, Board] = {}
     refused: dict[str, str] = {}
     for target in targets:

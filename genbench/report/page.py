@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.contract.components import COST_CLASSES
+from genbench.report.glance import glance, scale_of
 from genbench.report.standing import SMALL_SHARE
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
     from genbench.report.content import Content
@@ -20,9 +23,15 @@ __all__ = ["as_page", "milliseconds", "signed"]
 
 HERE = Path(__file__).parent
 # In the order in which they are joined into the one script of the page.
-SCRIPTS = ("basis", "marks", "scatter", "ranking", "measure", "overviews", "start")
+SCRIPTS = ("basis", "prose", "marks", "scatter", "ranking", "measure", "overviews", "start")
 # What the page draws; the rest is in its tables already.
 DRAWN = ("targets", "axes", "fits", "measures", "standings", "correlation", "curves")
+
+# Of a row, beside what its table says.
+COLUMNS = (
+    "measure", "group", "direction", "rank_low", "rank_high", "score", "expected", "p_top5", "tau", "cmi",
+    "r2", "seconds", "reason", "pareto",
+)  # fmt: skip
 
 MINUS, MISSING, INFINITY = "−", "–", "∞"
 DIGITS = frozenset("0123456789")
@@ -35,38 +44,79 @@ def as_page(content: Content) -> str:
     Whatever a run brought in is escaped: texts by the templates, data as JSON without any sign that HTML
     gives a meaning. A policy in the page allows its own script, told by its hash, and no connection.
     """
+    script = _script()
+    return (
+        templates(HERE / "templates")
+        .get_template("page.html.j2")
+        .render(
+            content=content,
+            costs=COST_CLASSES,
+            small_share=SMALL_SHARE,
+            style=(HERE / "assets" / "page.css").read_text(encoding="utf-8"),
+            script=script,
+            script_hash=script_hash(script),
+            data=harmless_json(drawn(content)),
+        )
+    )
+
+
+def templates(*folders: Path) -> Environment:
+    """Templates that escape what they are given, with the filters for numbers and names of our pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+    found = Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    found.filters |= {
         "signed": signed,
         "milliseconds": milliseconds,
         "percent": percent,
         "breakable": breakable,
+        "counted": counted,
+        "in_code": in_code,
         "is_numeric": is_numeric,
     }
-    script = _script()
-    drawn = {name: value for name, value in content.as_dict().items() if name in DRAWN}
-    return environment.get_template("page.html.j2").render(
-        content=content,
-        costs=COST_CLASSES,
-        small_share=SMALL_SHARE,
-        style=(HERE / "assets" / "page.css").read_text(encoding="utf-8"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=harmless_json(drawn),
-    )
+    found.globals |= {"glance": glance, "scale_of": scale_of}
+    return found
+
+
+def script_hash(script: str) -> str:
+    """What a page's policy knows its own script by."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _script() -> str:
     parts = [(HERE / "assets" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+
+
+def drawn(content: Content) -> dict[str, Any]:
+    """What the script draws, small: rows by column, and each text of an invariance once.
+
+    ``standings`` have ``rows`` as a dictionary of columns, of those that are drawn; cells of an invariance
+    are places in ``words``.
+    """
+    found = {name: value for name, value in content.as_dict().items() if name in DRAWN}
+    words: dict[str, int] = {}
+
+    def placed(rows: list[list[str]]) -> list[list[int]]:
+        return [[words.setdefault(cell, len(words)) for cell in row] for row in rows]
+
+    found["measures"] = {
+        name: {**each, "invariance": {**each["invariance"], "rows": placed(each["invariance"]["rows"])}}
+        if each["invariance"]
+        else each
+        for name, each in content.measures.items()
+    }
+    found["standings"] = {
+        target: {**board, "rows": {name: [row[name] for row in board["rows"]] for name in COLUMNS}}
+        for target, board in content.standings.items()
+    }
+    return {**found, "words": list(words)}
 
 
 def harmless_json(content: Any) -> str:
@@ -104,6 +154,22 @@ def breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 network``, ``2 networks``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def in_code(text: str) -> Markup:
+    """A text, escaped, in which what stands between back-ticks is set as code."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"`+([^`]+)`+", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
 
 
 def is_numeric(cell: Any) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from genbench.ranking.answer import SMALL_SHARE
+from genbench.ranking.answer import SMALL_SHARE, answer
 from genbench.ranking.legend import INTERVAL_OF, meaning
 from genbench.report.numbers import rounded
 
@@ -39,6 +39,7 @@ def standing(board: Board) -> dict[str, Any]:
 
         ``ranked``: measures ranked; ``pairs``: pairs of them; ``apart`` and ``apart_with_four_times``: how
         many of those are told apart, and would be by intervals half as wide, None without intervals;
+        ``answer``: what the board says, in sentences, see `genbench.ranking.answer.answer`.
         ``interval``: what intervals are of, in words, empty without. ``target``, ``fits``,
         ``configurations``, ``seeds`` and ``notes`` of the board.
     """
@@ -50,6 +51,7 @@ def standing(board: Board) -> dict[str, Any]:
     sources = [*board.rows, *board.controls]
     return {
         "target": board.target,
+        "answer": answer(board),
         "rows": rows,
         "statistics": _statistics(sources, board.axes),
         "axes": [

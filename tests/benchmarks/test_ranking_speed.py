@@ -206,6 +206,6 @@ def test_information_against_a_matrix_of_pairs(benchmark, n):
     assert found.normalized[place] == pytest.approx(pair_matrix(), abs=1e-12)
     slow = seconds(pair_matrix, rounds=1) * len(sets.names)
     counter = PairCounter(values, target, sets)
-    weighting = counter.weighting(np.ones(design.n))
+    weighting = counter.weighting(np.ones((design.n, 1)))
     benchmark.extra_info["numpy_over_ours"] = slow / seconds(conditional_information, values, target, design)
     benchmark.extra_info["numpy_over_ours_sets_known"] = slow / seconds(counter.information, weighting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,3 +57,19 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         context.close()
     assert complaints == []
     assert [each for each in requests if not each.startswith(("file:", "data:"))] == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Any], list[str]]:
+    """What axe-core finds wrong with an open page: a line for each fault, with the elements that have it."""
+    at = os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js")
+    if not Path(at).is_file():
+        pytest.skip("axe-core is not installed: npm install --no-save axe-core, or $AXE_CORE names its file")
+    source = Path(at).read_text(encoding="utf-8")
+
+    def faults(page: Any) -> list[str]:
+        page.evaluate(source)
+        found = page.evaluate("axe.run().then((found) => found.violations)")
+        return [f"{each['id']}: {[node['html'][:120] for node in each['nodes'][:5]]}" for each in found]
+
+    return faults

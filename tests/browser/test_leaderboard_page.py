@@ -90,15 +90,47 @@ def ranked(page: Any) -> list[str]:
     return page.locator("table.board").first.locator("tbody.ranked tr:visible th").all_inner_texts()
 
 
-def test_the_first_screen_has_the_answer_over_all_suites_and_the_head_says_which_are_too_small(page):
-    first = page.locator("#across tbody tr").first
-    assert "good" in first.inner_text()
-    assert first.bounding_box()["y"] < 900
-    rows = page.locator("header table.suites tbody tr")
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_first_screen_has_the_answer_over_all_suites(visit, file, width, height):
+    page = visit(file, width=width, height=height)
+    for sentence in over_suites()["answer"]:
+        box = page.get_by_text(sentence).first.bounding_box()
+        assert box["y"] + box["height"] < height
+    glance = page.locator("header .glance")
+    assert "good" in glance.inner_text()
+    assert "hyperparameters" in glance.inner_text()
+    assert glance.locator("td.drawn").first.bounding_box()["width"] > (200 if width > 1000 else 100)
+    row = page.locator("#across tbody tr").first
+    assert "good" in row.inner_text()
+    assert row.bounding_box()["y"] + row.bounding_box()["height"] < height
+
+
+def test_the_list_of_suites_says_which_suites_are_too_small(page):
+    rows = page.locator("table.suites tbody tr")
     assert rows.count() == 2
     assert "ranked" in rows.nth(0).inner_text()
     assert rows.nth(1).get_by_text("too small to rank").is_visible()
+    page.get_by_role("navigation").get_by_role("link", name="small").click()
     assert page.locator(".warning:visible").count() == 1
+
+
+def test_each_suite_is_a_fold_and_a_link_opens_it(page):
+    folds = page.locator("details.suite")
+    assert [each.get_attribute("open") is not None for each in folds.all()] == [True, False]
+    page.locator("table.suites a").nth(1).click()
+    assert folds.nth(1).get_attribute("open") is not None
+
+
+def test_a_measure_leads_to_what_it_is_and_where_it_is_from(page):
+    page.locator("table.board").first.get_by_role("link", name="good", exact=True).click()
+    row = page.locator("#m-good")
+    assert row.is_visible()
+    assert "mine 2.1" in row.inner_text()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_nobody_is_kept_out(visit, axe, file, width, scheme):
+    assert axe(visit(file, width=width, color_scheme=scheme)) == []
 
 
 def test_rows_are_sorted_by_the_heads_of_the_columns(page):
@@ -140,3 +172,9 @@ def test_it_fits_narrow_screens_and_dark_rooms(visit, file, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     light = page.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgba()").split(",")
     assert (sum(float(each) for each in light[:3]) < 384) == (scheme == "dark")
+
+
+def test_it_is_printed_on_few_pages(visit, tmp_path):
+    built = Path(__file__).parents[2] / "leaderboard" / "index.html"
+    paper = visit(built).pdf(format="A4")
+    assert 1 < paper.count(b"/Type /Page\n") + paper.count(b"/Type/Page/") < 10

@@ -105,7 +105,7 @@ def test_a_measure_opens_with_a_dot_for_each_fit_and_a_bar_for_each_axis(page, c
     assert sheet.get_by_role("img", name="Scatter plot of gap against weak").count() == 1
     table = sheet.get_by_role("table", name="Granulated τ by axis")
     assert table.locator("tbody th").all_inner_texts() == [each["axis"] for each in content.axes]
-    assert table.locator("svg.interval").count() == 3
+    assert table.locator(".interval").count() == 3
     assert "formula of weak" in sheet.inner_text()
     assert page.url.endswith("#measure=weak")
 
@@ -206,7 +206,7 @@ def test_its_colours_follow_the_system_and_the_button(visit, file, scheme, dark)
 
 def test_every_plot_is_drawn_and_named(page):
     scroll_to_all_plots(page)
-    assert page.locator(".plot svg[role=img][aria-label], .plot canvas[aria-label]").count() == 4
+    assert page.locator(".plot svg[role][aria-label], .plot canvas[aria-label]").count() == 4
     assert page.locator("[data-plot=heat] tbody tr").count() > 5
     assert page.locator("[data-plot=cost] a[tabindex='0']").count() > 0
     page.locator("[data-plot=cost] a[tabindex='0']").first.press("Enter")
@@ -271,3 +271,60 @@ def test_what_a_plugin_wrote_is_text(visit, tmp_path):
     assert page.get_by_role("dialog").get_by_role("heading").first.inner_text() == TAKEN
     assert page.locator("img").count() == 0 or page.locator("img:not([role])").count() == 0
     assert page.title() != "taken"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_first_screen_has_the_answer_what_judges_it_and_the_first_rows(
+    visit, file, content, width, height
+):
+    page = visit(file, width=width, height=height)
+    for sentence in content.standings["gap"]["answer"]:
+        box = page.get_by_text(sentence).first.bounding_box()
+        assert box["y"] + box["height"] < height
+    glance = page.locator(".glance:visible")
+    names = glance.locator("tbody tr:visible th").all_inner_texts()
+    assert {"hyperparameters", "good", "random, 95 %"} <= set(names)
+    assert any(each.startswith("ceiling") for each in names)
+    assert glance.locator("td.drawn").first.bounding_box()["width"] > (200 if width > 1000 else 100)
+    row = page.locator(".ranking:visible tbody.ranked tr[data-row]").nth(1).bounding_box()
+    assert row["y"] + row["height"] < height
+    assert page.get_by_role("navigation", name="Sections").get_by_role("link", name="Ranking").is_visible()
+
+
+def test_rows_without_a_value_are_folded_and_found_by_a_search(visit, tmp_path):
+    frame = invented()
+    frame["useless"] = float("nan")
+    file = tmp_path / "page.html"
+    file.write_text(as_page(report(frame)), encoding="utf-8")
+    page = visit(file)
+    fold = page.get_by_role("button", name="Without a value: 1 measure")
+    last = page.locator(".ranking:visible tbody").last
+    assert last.get_attribute("class") == "valueless folded"
+    assert not last.get_by_text("useless", exact=True).is_visible()
+    fold.click()
+    assert last.get_by_text("useless", exact=True).is_visible()
+    fold.click()
+    page.get_by_role("searchbox").fill("useless")
+    assert last.get_by_text("useless", exact=True).is_visible()
+
+
+def test_a_description_is_set_in_paragraphs_lists_and_code(visit, tmp_path):
+    content = report()
+    text = "What `weak` is,\nin one paragraph.\n\n- one\n- two"
+    content.measures["weak"].update(documentation=text)
+    file = tmp_path / "page.html"
+    file.write_text(as_page(content), encoding="utf-8")
+    page = visit(file, fragment="#measure=weak")
+    paragraph, items = page.locator("dialog .text").all()
+    assert paragraph.inner_text() == "What weak is, in one paragraph."
+    assert paragraph.locator("code").inner_text() == "weak"
+    assert items.inner_text() == "- one\n- two"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_nobody_is_kept_out(visit, axe, file, width, scheme):
+    page = visit(file, width=width, height=900, color_scheme=scheme)
+    scroll_to_all_plots(page)
+    assert axe(page) == []
+    page.get_by_role("button", name="weak").first.click()
+    assert axe(page) == []

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from reports import DIRECTIONS, invented, report
 
+from genbench.report.glance import glance
 from genbench.report.page import as_page, breakable, harmless_json, is_numeric, milliseconds, signed
 from genbench.report.sections import claims_section
 
@@ -132,7 +133,8 @@ def test_the_ranking_is_drawn_and_printed_for_every_target(content, page, text):
     assert [each["data-target"] for each in shown] == content.targets
     assert [("hidden" in each) for each in shown] == [False, True]
     rows = [row for target in content.targets for row in content.standings[target]["rows"]]
-    assert text.count('<svg class="interval"') == len(rows)
+    lines = [line for target in content.targets for line in glance(content.standings[target])]
+    assert text.count('<i class="interval"') == len(rows) + len(lines)
     assert len([each for each in page.named("tr") if "data-row" in each]) == len(rows)
 
 

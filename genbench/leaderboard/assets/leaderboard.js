@@ -7,9 +7,11 @@ const places = new Map(all("table.board tbody tr").map((row, place) => [row, pla
 
 // A cell says what it is sorted by; rows without a value come last whichever way the others go.
 function keyOf(row, column) {
-  const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent.trim();
+  const text = row.cells[column].firstChild?.textContent.trim() ?? "";
   if (text === "" || text === "–") return null;
-  return Number.isNaN(Number(text)) ? text : Number(text);
+  // Of a range of ranks the first; signs, spaces and units as they are printed.
+  const number = Number.parseFloat(text.replace("−", "-").replace(/[\u202f+]/g, ""));
+  return Number.isNaN(number) || !/^[-+−\d]/.test(text) ? text : number;
 }
 
 function sortBy(table, column, descending) {
@@ -43,21 +45,50 @@ for (const table of all("table.board")) {
   });
 }
 
+for (const head of all("[data-fold]")) {
+  const body = head.closest("tbody"), button = document.createElement("button");
+  const fold = (folded) => {
+    body.classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+  };
+  button.type = "button";
+  button.append(...head.childNodes);
+  button.addEventListener("click", () => fold(!body.classList.contains("folded")));
+  head.append(button);
+  fold(true);
+}
+
+// A row is found by its own words and by what the list of measures says of it.
+const said = new Map(all("#measures tbody tr").map((row) => [row.cells[0].textContent, row.textContent]));
+const nameOf = (row) => (row.cells[1].querySelector("a") ?? row.cells[1]).textContent;
+const rows = all("table.board tbody tr").filter((row) => row.cells.length > 1);
+const words = new Map(rows.map((row) => [row, `${nameOf(row)} ${row.cells[2].textContent} ${said.get(nameOf(row)) ?? ""}`.toLowerCase()]));
+
 const search = document.getElementById("search"), shown = document.getElementById("shown");
 function filter() {
-  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let count = 0, total = 0;
-  for (const row of all("table.board tbody tr[data-words]")) {
-    row.hidden = !words.every((word) => row.dataset.words.toLowerCase().includes(word));
-    total += 1;
+  const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const row of rows) {
+    row.hidden = !wanted.every((word) => words.get(row).includes(word));
     count += row.hidden ? 0 : 1;
   }
-  shown.value = words.length ? `${count} of ${total} rows` : "";
+  for (const table of all("table.board")) table.classList.toggle("filtered", wanted.length > 0);
+  shown.value = wanted.length ? `${count} of ${rows.length} rows` : "";
 }
 if (search) {
   search.addEventListener("input", filter);
   search.form.addEventListener("submit", (event) => event.preventDefault());
   search.form.hidden = false;
 }
-addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; }));
+
+// A link opens what it leads to; on paper every suite has its first table.
+function follow() {
+  const there = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!there) return;
+  for (let each = there.querySelector("details") ?? there; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+  there.scrollIntoView();
+}
+addEventListener("hashchange", follow);
+if (location.hash) follow();
+addEventListener("beforeprint", () => all("details.suite").forEach((each) => { each.open = true; }));
 })();

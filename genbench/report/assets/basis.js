@@ -1,5 +1,10 @@
 // The data of the page, what the reader has chosen, and how numbers and elements are made.
 const data = JSON.parse(document.getElementById("data").textContent);
+// Rows travel by column.
+for (const board of Object.values(data.standings)) {
+  const columns = Object.entries(board.rows);
+  board.rows = board.rows.measure.map((_, place) => Object.fromEntries(columns.map(([name, values]) => [name, values[place]])));
+}
 const chosen = { target: data.targets[0] ?? null, axis: data.axes.length ? 0 : -1 };
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];

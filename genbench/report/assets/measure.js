@@ -7,11 +7,15 @@ let current = null, scale = null, opener = null;
 const placeOf = (name) => standing()?.rows.findIndex((row) => row.measure === name) ?? -1;
 
 function bar(value, low, high) {
-  const at = (each) => 100 + 100 * Math.max(-1, Math.min(1, each));
-  return svg("svg", { class: "interval", viewBox: "0 0 200 14", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("path", { class: "zero", d: "M100 0V14" }),
-    known(low) && known(high) ? svg("path", { class: "spread", d: `M${at(low)} 7H${at(high)}` }) : "",
-    known(value) ? svg("path", { class: "dot", d: `M${at(value)} 7h0` }) : "");
+  const at = (each) => (50 + 50 * Math.max(-1, Math.min(1, each))).toFixed(1);
+  const found = html("i", { class: "interval" });
+  found.style.setProperty("--zero", "50%");
+  if (known(value)) found.style.setProperty("--v", at(value));
+  if (known(low) && known(high)) {
+    found.style.setProperty("--l", at(low));
+    found.style.setProperty("--h", at(high));
+  }
+  return found;
 }
 
 const between = (low, high) => (known(low) && known(high) ? `${signed(low)} to ${signed(high)}` : "");
@@ -30,7 +34,7 @@ function facts(name) {
     ["source", info.source],
     ["from", `${info.plugin}, version ${info.version}`],
   ];
-  return html("dl", { class: "card" }, lines.filter(([, text]) => text).map(([term, text]) => [html("dt", {}, term), html("dd", {}, text)]));
+  return html("dl", { class: "card" }, lines.filter(([, text]) => text).map(([term, text]) => [html("dt", {}, term), html("dd", {}, inCode(text))]));
 }
 
 function byAxis(name) {
@@ -66,7 +70,7 @@ function invariance(name) {
   return html("div", { class: "wrap" }, html("table", { class: "plain" },
     html("caption", {}, "What moves it: its value when an audited network is changed like this"),
     html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "change"), found.networks.map((each) => html("th", { scope: "col", class: "number" }, each)))),
-    html("tbody", {}, found.rows.map((row) => html("tr", {}, html("th", { scope: "row" }, row[0]), row.slice(1).map((cell) => html("td", { class: "number" }, cell)))))));
+    html("tbody", {}, found.rows.map((row) => row.map((place) => data.words[place])).map((row) => html("tr", {}, html("th", { scope: "row" }, row[0]), row.slice(1).map((cell) => html("td", { class: "number" }, cell)))))));
 }
 
 function plotOf(name) {
@@ -105,9 +109,9 @@ function drawMeasure() {
   const held = document.activeElement?.textContent;
   sheet.replaceChildren(
     html("div", { class: "top" }, steps, html("button", { type: "button", class: "quiet", onclick: () => sheet.close() }, "Close")),
-    html("h2", { id: "measure-title" }, current),
-    info.formula ? html("p", { class: "formula" }, info.formula) : "",
-    ...info.documentation.split(/\n\s*\n/).map((each) => html("p", { class: "text" }, each)),
+    html("h2", { id: "measure-title" }, breakable(current)),
+    info.formula ? html("p", { class: "formula" }, inCode(info.formula)) : "",
+    ...paragraphs(info.documentation),
     plotOf(current), byAxis(current), facts(current), invariance(current), statistics(current),
   );
   // Stepping through the measures keeps the focus on the button that steps.

@@ -18,8 +18,8 @@ function costPlot(box) {
   const x = makeScale(rows.map((row) => 1000 * row.seconds), "log", 58, width - 12);
   const y = makeScale([...rows.map((row) => row.score), 0, 1], "linear", height - 42, 26);
   const best = rows.filter((row) => row.pareto).sort((a, b) => a.seconds - b.seconds);
-  const drawing = frame({ width, height, x, y, xTitle: "cost alone, ms", yTitle: "score",
-    label: `Score against cost of ${rows.length} measures; best for their cost: ${best.map((row) => row.measure).join(", ")}` });
+  const drawing = frame({ width, height, x, y, xTitle: "cost alone, ms", yTitle: "score", role: "group", // it holds links
+    label: `Score against cost of ${counted(rows.length, "measure")}; best for their cost: ${best.map((row) => row.measure).join(", ")}` });
   if (best.length) {
     const steps = best.map((row, place) => `${place ? `H${x(1000 * row.seconds)}V` : `M${x(1000 * row.seconds)} `}${y(row.score)}`).join("");
     drawing.append(svg("path", { class: "front", d: `${steps}H${width - 12}` }));
@@ -29,15 +29,15 @@ function costPlot(box) {
     dot.style.stroke = `var(${row.group === "ranked" ? "--accent" : "--far"})`;
     dot.style.fill = row.pareto ? "var(--accent)" : "none";
     dot.style.fillOpacity = 1;
-    const link = svg("a", { href: `#measure=${encodeURIComponent(row.measure)}`, tabindex: row.pareto ? 0 : -1, "aria-label": row.measure },
+    const link = svg("a", { href: `#measure=${encodeURIComponent(row.measure)}`, tabindex: row.pareto ? 0 : -1 },
       svg("title", {}, `${row.measure}\nscore ${signed(row.score)}, ${seconds(row.seconds)}${row.group === "ranked" ? "" : `, ${row.group}`}`), dot);
     drawing.append(link);
   }
   placeLabels(drawing, best.map((row) => ({ x: x(1000 * row.seconds), y: y(row.score) - 9, text: row.measure })), width);
-  const table = html("details", {}, html("summary", {}, `Best for their cost: ${best.length} measures`), html("table", { class: "plain" },
+  const table = html("details", {}, html("summary", {}, `Best for their cost: ${counted(best.length, "measure")}`), html("table", { class: "plain" },
     html("caption", { class: "sr" }, "Measures of which none is both cheaper and better"),
     html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "measure"), html("th", { scope: "col", class: "number" }, "cost alone"), html("th", { scope: "col", class: "number" }, "score"))),
-    html("tbody", {}, best.map((row) => html("tr", {}, html("th", { scope: "row" }, row.measure), html("td", { class: "number" }, seconds(row.seconds)), html("td", { class: "number" }, signed(row.score)))))));
+    html("tbody", {}, best.map((row) => html("tr", {}, html("th", { scope: "row" }, breakable(row.measure)), html("td", { class: "number" }, seconds(row.seconds)), html("td", { class: "number" }, signed(row.score)))))));
   return [drawing, table];
 }
 
@@ -57,7 +57,7 @@ function heatPlot() {
   const rows = board.rows.map((row, place) => {
     const sign = row.direction === "-" ? -1 : 1;
     if (row.score === null) return "";
-    return html("tr", {}, html("th", { scope: "row" }, hasCard(row.measure) ? html("button", { type: "button", class: "open", onclick: () => openMeasure(row.measure) }, row.measure) : row.measure),
+    return html("tr", {}, html("th", { scope: "row" }, hasCard(row.measure) ? html("button", { type: "button", class: "open", onclick: () => openMeasure(row.measure) }, breakable(row.measure)) : breakable(row.measure)),
       board.axes.map((axis) => cell(axis.value[place], axis.low[place] > 0 || (axis.high[place] !== null && axis.high[place] < 0))),
       html("td", { class: "gap" }),
       more.map((each) => cell(each.value[place] === null ? null : sign * each.value[place], false)));
@@ -139,7 +139,7 @@ function curvePlot(box, series, title, kind) {
   const later = data.curves.epoch.map((each) => each.map((epoch) => epoch + 1));
   const x = makeScale(later.flat(), "log", 58, width - 12, 0.01);
   const y = makeScale(lines.flat(), kind, height - 42, 26);
-  const drawing = frame({ width, height, x, y, xTitle: "1 + epochs", yTitle: title, label: `${title} along training, ${lines.length} networks${axis ? `, by ${axis.axis}` : ""}` });
+  const drawing = frame({ width, height, x, y, xTitle: "1 + epochs", yTitle: title, label: `${title} along training, ${counted(lines.length, "network")}${axis ? `, by ${axis.axis}` : ""}` });
   const faint = Math.max(0.12, Math.min(0.8, 30 / lines.length));
   lines.forEach((line, place) => {
     let path = "", pen = false;

@@ -20,6 +20,8 @@ function passes(name) {
 function applyFilters() {
   for (const target of data.targets) {
     const board = rankingOf(target);
+    // What is asked for is shown, in the fold too.
+    board.classList.toggle("filtered", Boolean(filters.words.length || filters.family || filters.cost));
     let shown = 0, total = 0;
     for (const body of board.tBodies) {
       let here = 0;
@@ -32,7 +34,7 @@ function applyFilters() {
       body.hidden = here === 0;
       shown += here;
     }
-    if (target === chosen.target) one("#shown").value = shown === total ? `${total} rows` : `${shown} of ${total} rows`;
+    if (target === chosen.target) one("#shown").value = shown === total ? counted(total, "row") : `${shown} of ${counted(total, "row")}`;
   }
 }
 
@@ -65,6 +67,17 @@ function sortBy(key, descending) {
   }
 }
 
+function startFold(head) {
+  const body = head.closest("tbody");
+  const button = html("button", { type: "button", onclick: () => fold(!body.classList.contains("folded")) }, ...head.childNodes);
+  const fold = (folded) => {
+    body.classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+  };
+  head.append(button);
+  fold(true);
+}
+
 const LARGE_FIRST = new Set(["score", "tau", "cmi", "r2"]);
 
 function startRanking() {
@@ -78,6 +91,9 @@ function startRanking() {
       },
     }, ...head.childNodes));
   }
+  all("[data-fold]").forEach(startFold);
+  // On a small screen the ranking comes first, and what filters it waits to be asked for.
+  one(".tools").open = innerWidth > 704;
   const families = [...new Set(Object.values(data.measures).map((each) => each.family))].sort();
   one("#family").append(...families.map((family) => html("option", { value: family }, family)));
   one("#search").addEventListener("input", (event) => {

@@ -29,8 +29,8 @@ function makeScale(values, kind, from, to, pad = 0.04) {
   return Object.assign(at, { ticks: kind === "log" ? decades(back(a), back(b)) : niceTicks(a, b) });
 }
 
-function frame({ width, height, left = 58, right = 12, top = 26, bottom = 42, x, y, xTitle, yTitle, label }) {
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+function frame({ width, height, left = 58, right = 12, top = 26, bottom = 42, x, y, xTitle, yTitle, label, role = "img" }) {
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role, "aria-label": label });
   for (const tick of x.ticks) {
     drawing.append(
       svg("path", { class: "grid", d: `M${x(tick)} ${top}V${height - bottom}` }),
@@ -85,7 +85,7 @@ function scatter(name, how, width) {
   const x = makeScale(values, how === LOGARITHM ? "log" : "linear", 58, width - 12);
   const y = makeScale(target, "linear", height - 42, 26);
   const drawn = values.map((value, place) => place).filter((place) => known(values[place]) && known(target[place]) && (how !== LOGARITHM || values[place] > 0));
-  const label = `Scatter plot of ${plainly(chosen.target)} against ${name}, ${drawn.length} networks${axis ? `, by ${axis.axis}` : ""}`;
+  const label = `Scatter plot of ${plainly(chosen.target)} against ${name}, ${counted(drawn.length, "network")}${axis ? `, by ${axis.axis}` : ""}`;
   const drawing = frame({ width, height, x, y, xTitle: how === NUMBERS ? name : `${name}, ${how}`, yTitle: plainly(chosen.target), label });
   for (const place of drawn) {
     drawing.append(mark(x(values[place]), y(target[place]), axis ? axis.codes[place] : 0, axis ? axis.levels.length : 1, 4.2,
@@ -93,5 +93,5 @@ function scatter(name, how, width) {
   }
   const absent = values.length - drawn.length;
   return html("figure", {}, html("div", { class: "plot" }, drawing), legend(axis),
-    absent ? html("figcaption", {}, `${absent} networks are not drawn: no value here${how === LOGARITHM ? ", or none above 0" : ""}.`) : "");
+    absent ? html("figcaption", {}, `${counted(absent, "network")} not drawn: no value here${how === LOGARITHM ? ", or none above 0" : ""}.`) : "");
 }

@@ -20,8 +20,7 @@ function startTheme() {
   const apply = (theme) => {
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    button.textContent = theme ? `${theme[0].toUpperCase()}${theme.slice(1)}` : "Auto";
-    button.setAttribute("aria-label", `Colours: ${theme || "as the system"}; change`);
+    button.textContent = `Colours: ${theme || "auto"}`;
     button.value = theme;
     redrawAll();
   };
