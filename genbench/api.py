@@ -43,6 +43,9 @@ MOST_WORKERS = 1024
 FITS_TIMED = 50
 """So many fits tell what measuring one takes."""
 
+NOT_SETTINGS = {"devices", "device", "workers", "address", "options", "say", "watch"}
+"""Parameters of executors that have options of their own on the command line, or none."""
+
 SECONDS_BESIDE_TRAINING = 0.5
 """What a fit takes beside its arithmetic: data opened, a network built, weights and record written."""
 
@@ -328,14 +331,7 @@ def _executor(
     """What makes the executor and tells its kind of device; what was asked for is checked before."""
     name, settings = parse_variant(spelling)
     made = host.find(Kind.EXECUTOR, name).object
-    known = set(inspect.signature(made).parameters) - {
-        "devices",
-        "device",
-        "workers",
-        "address",
-        "say",
-        "watch",
-    }
+    known = set(inspect.signature(made).parameters) - NOT_SETTINGS
     for each in settings:
         if each not in known:
             raise UsageError(f"executor '{name}': unknown setting '{each}'{nearest(each, known)}")

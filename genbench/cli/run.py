@@ -27,7 +27,7 @@ from genbench.cli import completing, options
     help="Compute these instead of the suite's.",
 )
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
-@click.option("--executor", default="local", show_default=True, help="Where trials are executed.")
+@click.option("--executor", default="local", show_default=True, help="local, ray, or a plugin's.")
 @click.option("--address", metavar="HOST:PORT", help="Of the executor's cluster; auto for this machine's.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th, for batch schedulers.")
 @click.option("--budget", metavar="TIME", help="Whole configurations, balanced, for a time such as 2h.")

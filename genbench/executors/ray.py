@@ -59,6 +59,8 @@ class RayExecutor:
         a cluster of this machine alone.
     gpus : float
         Of each worker on GPUs: a share of one, or a whole one.
+    options : mapping, optional
+        More for the local executor that each worker has.
     say : callable
         Takes lines on the nodes: which there are, which are lost.
 
@@ -79,17 +81,20 @@ class RayExecutor:
         workers: int | None = None,
         address: str | None = None,
         gpus: float = 1.0,
+        options: Mapping[str, Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
     ):
         self._say = say
         self._ray = _imported()
         _connect(self._ray, address)
         try:
-            self.device, self.slots = self._room(device, workers, gpus)
+            self.device, self._wanted = self._room(device, workers, gpus)
             self._check_versions()
         except BaseException:
             self._ray.shutdown()
             raise
+        self.slots = self._wanted
+        self._options = dict(options or {})
         self._actor = self._ray.remote(_RayNode).options(
             num_cpus=1,
             num_gpus=gpus if self.device == "cuda" else 0,
@@ -189,8 +194,8 @@ class RayExecutor:
 
     def _dispatch(self) -> None:
         """Have as many workers as wanted, and give a job to each that has room."""
-        for _ in range(self.slots - len(self._workers)):
-            worker = _Worker(self._actor.remote(self.device))
+        for _ in range(self._wanted - len(self._workers)):
+            worker = _Worker(self._actor.remote(self.device, self._options))
             self._workers.add(worker)
             self._calls[worker.actor.where.remote()] = (worker, None)
         for worker in self._workers:
@@ -242,6 +247,7 @@ class RayExecutor:
         if problems := _different(f"node {answer['node']}", answer["versions"], versions()):
             raise InvalidInput(problems)
         worker.node, worker.slots = answer["node"], answer["slots"]
+        self.slots = max(self._wanted, sum(each.slots for each in self._workers))
         self._failed_starts = 0
 
     def _lose(self, worker: _Worker, job: Job | None, fault: Exception) -> JobOutcome | None:
@@ -249,9 +255,11 @@ class RayExecutor:
         if worker in self._workers and worker.node:
             self._say(f"a worker on {worker.node} is lost; what it had begun is done again")
         self._workers.discard(worker)
+        with suppress(Exception):  # one that is out of reach only must not keep its place
+            self._ray.kill(worker.actor)
         if job is None:
             self._failed_starts += 1
-            if self._failed_starts > STARTS_THAT_MAY_FAIL + self.slots:
+            if self._failed_starts > STARTS_THAT_MAY_FAIL + self._wanted:
                 raise InvalidInput(f"workers die as they start on the Ray cluster: {_last_line(fault)}")
             return None
         self._deaths[job.id] += 1
@@ -264,7 +272,7 @@ class RayExecutor:
     def _tell(self) -> None:
         """Say where the workers are when that changed, and each minute how much each node did."""
         nodes = collections.Counter(each.node for each in self._workers if each.node)
-        waiting = self.slots - nodes.total()
+        waiting = self._wanted - nodes.total()
         shown = f"Ray: {_counted(nodes)} workers" + (f", {waiting} wait for a place" if waiting else "")
         now = time.monotonic()
         if (shown == self._told or waiting) and now - self._said < SECONDS_BETWEEN_LINES:
@@ -276,8 +284,8 @@ class RayExecutor:
 class _RayNode(Node):
     """A node's side as an actor: what a parcel names is fetched from the cluster."""
 
-    def __init__(self, device: str):
-        super().__init__(device, _imported().get)
+    def __init__(self, device: str, options: Mapping[str, Any]):
+        super().__init__(device, _imported().get, options)
 
     def where(self) -> dict[str, Any]:
         """As that of any node; several nodes of a cluster may be on one machine."""

@@ -31,9 +31,7 @@ __all__ = ["Node", "data_name", "files_below", "files_of_fit", "place_of_data", 
 Files = Mapping[str, bytes]
 """Files by their path below a folder, in the order in which they are to be written."""
 
-FITS_KEPT = 4
-"""A fit stays in the scratch folder until it is measured there, or so many others came."""
-
+FITS_KEPT_FOR_A_SLOT = 4
 SCRATCH = "genbench-node-"
 FIT_FILES = ("weights.safetensors", "fit.json")  # in this order: the record vouches for the weights
 
@@ -94,13 +92,16 @@ class Node:
         With CUDA, the one device that the engine lets this process see.
     fetch : callable
         From a token of a parcel to the files that it stands for.
+    options : mapping
+        More for the local executor.
     """
 
-    def __init__(self, device: str, fetch: Callable[[Any], Files]):
+    def __init__(self, device: str, fetch: Callable[[Any], Files], options: Mapping[str, Any] | None = None):
         self._fetch = fetch
         _sweep()
         self._scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
-        self._local = LocalExecutor(devices=("cuda:0" if device == "cuda" else "cpu",))
+        place = "cuda:0" if device == "cuda" else "cpu"
+        self._local = LocalExecutor(devices=(place,), **(options or {}))
         self._waiting: dict[str, tuple[threading.Event, list[JobOutcome]]] = {}
         self._more = threading.Condition()
         self._kept: list[str] = []
@@ -180,7 +181,8 @@ class Node:
     def _forget(self, job: Job) -> None:
         if job.kind == "train":
             self._kept.append(job.key)
-            gone: Iterable[str] = self._kept[:-FITS_KEPT]
+            # A fit stays until it is measured here, or so many others came that it is measured elsewhere.
+            gone: Iterable[str] = self._kept[: -FITS_KEPT_FOR_A_SLOT * self._local.slots]
         else:
             gone = [job.key, *job.siblings]
         for key in gone:

@@ -55,9 +55,9 @@ class Merged:
 
 @dataclass
 class _Chosen:
-    """Of one key: the fit that counts, and the records that come with it, by their place in a run folder."""
+    """Of one key: whether there is a fit, and the files that count, by their place in a run folder."""
 
-    fit: StoredFit | None = None
+    has_fit: bool = False
     files: dict[Path, Path] = field(default_factory=dict)
     passes: int = 0
 
@@ -88,7 +88,7 @@ def merge(sources: Sequence[Path], target: Path, *, keep_first: bool = False) ->
     elif target.exists() and not target.is_dir():
         raise InvalidInput(f"output folder '{target}': is a file")
     _check_suites(folders)
-    chosen, conflicts = _choose(folders, merged)
+    chosen, conflicts = _choose(folders)
     if conflicts and not keep_first:
         more = len(conflicts) - CONFLICTS_SHOWN
         raise InvalidInput(
@@ -122,7 +122,7 @@ def _check_suites(folders: Sequence[Folder]) -> None:
         raise InvalidInput(problems)
 
 
-def _choose(folders: Sequence[Folder], merged: Merged) -> tuple[dict[str, _Chosen], list[str]]:
+def _choose(folders: Sequence[Folder]) -> tuple[dict[str, _Chosen], list[str]]:
     """What to keep of each key, the first folder's before the others', and a line for each conflict."""
     wrong: list[str] = []
     conflicts: list[str] = []
@@ -157,20 +157,29 @@ def _of_one_key(
         for each in folders:
             chosen.files.update(_placed(each, each.records(key, "failures")))
         return chosen
-    (first, chosen.fit), *others = stored.items()
+    (first, kept), *others = stored.items()
+    chosen.has_fit = True
     agreeing = [first]
     for folder, fit in others:
-        if differing := _differing(chosen.fit.record, fit.record):
+        if differing := _differing(kept.record, fit.record):
             conflicts.append(
                 f"fit {key} of '{folder.path}' is not that of '{first.path}': {', '.join(differing)}"
             )
         else:
             agreeing.append(folder)
     for name in ("weights.safetensors", "fit.json"):  # in this order: the record vouches for the weights
-        chosen.files.update(_placed(first, [chosen.fit.folder / name]))
+        chosen.files.update(_placed(first, [kept.folder / name]))
+    passes = _passes(key, agreeing, conflicts)
+    chosen.files |= passes
+    chosen.passes = len(passes)
+    return chosen
+
+
+def _passes(key: str, folders: Sequence[Folder], conflicts: list[str]) -> dict[Path, Path]:
+    """The passes of measuring that agree with those of the folders before, by their place."""
     passes: dict[Path, Path] = {}
     known: dict[str, tuple[Folder, Mapping[str, Any]]] = {}
-    for folder in agreeing:
+    for folder in folders:
         for path, content in folder.records(key, "values").items():
             against = list(_contradicted(content, known))
             conflicts += [f"fit {key}: {measure}: {_where(folder, other)}" for measure, other in against]
@@ -179,9 +188,7 @@ def _of_one_key(
                 for value in content["values"]:
                     if not Status(value["status"]).is_fault:
                         known.setdefault(value["key"], (folder, value))
-    chosen.files |= passes
-    chosen.passes = len(passes)
-    return chosen
+    return passes
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -192,7 +199,7 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
         if one.get(name) != other.get(name)
     ]
     same = one["weights"]["sha256"] == other["weights"]["sha256"]
-    return found if same or found else ["its weights"]
+    return found or ([] if same else ["its weights"])
 
 
 def _contradicted(
@@ -226,7 +233,7 @@ def _write(folders: Sequence[Folder], target: Path, chosen: Mapping[str, _Chosen
         files.update(_placed(folder, [folder.suite_file, *grid, *names]))
     for each in chosen.values():
         files |= each.files
-        merged.fits += each.fit is not None
+        merged.fits += each.has_fit
         merged.passes += each.passes
     done = Counter(_bring(path, target / place) for place, path in files.items())
     merged.linked, merged.copied, merged.there = (done[each] for each in (os.link, shutil.copyfile, None))

@@ -18,6 +18,14 @@ from genbench.executors import ray as module
 from genbench.executors.ray import RayExecutor, _different
 from genbench.runs.store import Folder
 
+PLUGIN = """\
+import genbench
+
+@genbench.measure(family="output", direction="+", source="this test")
+def mean_output(model, inputs):
+    return model(inputs).mean()
+"""
+
 SUITE = TINY.replace('"random"]', '"seed_disagreement"]').replace("width = 8", "width = [8, 9, 10]")
 
 
@@ -190,7 +198,7 @@ def executor(dies, workers: int = 2) -> tuple[RayExecutor, FakeRay, list[str]]:
         def options(self, **asked):
             return self
 
-        def remote(self, device):
+        def remote(self, device, options):
             made.append(FakeActor(fake, len(made)))
             return made[-1]
 
@@ -216,8 +224,9 @@ def test_every_job_has_one_outcome_though_workers_die():
     assert {each.status for each in outcomes} == {"ok"}
     assert sorted(fake.done) == sorted(map(str, range(8))), "nothing twice"
     assert any("is lost; what it had begun is done again" in line for line in lines)
+    before = fake.killed
     engine.close()
-    assert fake.killed == 2
+    assert fake.killed == before + 2
 
 
 def test_a_job_that_kills_whoever_does_it_is_given_up():
@@ -247,15 +256,23 @@ def test_the_nodes_are_told_with_what_each_has_done():
 
 @pytest.fixture
 def cluster(cache, tmp_path):
-    """A head without cores and two nodes, each processes of their own on this machine."""
+    """A head without cores and two nodes, each processes of their own on this machine, with a cache of theirs."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'genbench[ray]'")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.nodes_of_work = [made.add_node(num_cpus=2) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as nodes:
+        nodes.setenv("GENBENCH_CACHE", str(tmp_path / "cache of the nodes"))
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        made.nodes_of_work = [made.add_node(num_cpus=2) for _ in range(2)]
     made.wait_for_nodes()
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def plugin_file(tmp_path) -> Path:
+    (tmp_path / "carried.py").write_text(PLUGIN)
+    return tmp_path / "carried.py"
 
 
 @pytest.fixture
@@ -268,27 +285,39 @@ def fits(run: Path) -> int:
     return len(list((run / "fits").glob("*/fit.json"))) if (run / "fits").is_dir() else 0
 
 
-def assert_same_as_local(suite: Path, run: Path, scratch: Path) -> None:
-    local = command("run", "--suite", suite, "--out", scratch / "local", "--workers", 2)
+def assert_same_as_local(run: Path, scratch: Path, *words: object) -> None:
+    """The run is to the byte what one on this machine would have been, and has every value once."""
+    local = command("run", *words, "--out", scratch / "local", "--workers", 2)
     assert local.code == 0, local.err
     assert results(run, scratch) == results(scratch / "local", scratch)
     for key in Folder(run).fit_keys():
         measures = [each["measure"] for content in Folder(run).passes(key) for each in content["values"]]
-        assert len(measures) == len(set(measures)), "every value once"
+        assert len(measures) == len(set(measures))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_node_is_killed_in_the_middle_and_every_trial_is_there_once(cluster, suite, tmp_path):
+def test_a_node_is_killed_in_the_middle_and_every_trial_is_there_once(cluster, suite, plugin_file, tmp_path):
     run = tmp_path / "run"
-    driver = start("run", "--suite", suite, "--out", run, "--executor", "ray", "--address", cluster.address)
+    words = (
+        "--suite",
+        suite,
+        "--plugin",
+        plugin_file,
+        "--measures",
+        "mean_output,param_norm,seed_disagreement",
+    )
+    driver = start("run", *words, "--out", run, "--executor", "ray", "--address", cluster.address)
     wait_until(lambda: fits(run) >= 3 or driver.poll() is not None, "some fits are there")
+    plugin_file.unlink()  # what travels is its text
     cluster.remove_node(cluster.nodes_of_work[1], allow_graceful=False)
     over = ended(driver)
     assert over.code == 0, over.err
     assert "12 trials: 12 trained now" in over.err
     assert "is lost; what it had begun is done again" in over.err
-    assert_same_as_local(suite, run, tmp_path)
+    assert list((tmp_path / "cache of the nodes" / "prepared").iterdir()), "data travelled"
+    plugin_file.write_text(PLUGIN)
+    assert_same_as_local(run, tmp_path, *words)
 
 
 @pytest.mark.slow
@@ -305,4 +334,4 @@ def test_a_driver_is_killed_and_another_goes_on(cluster, suite, tmp_path):
     assert over.code == 0, over.err
     assert f"12 trials: {12 - before} trained now" in over.err
     wait_until(lambda: not marked(str(tmp_path)), "no process is left")
-    assert_same_as_local(suite, run, tmp_path)
+    assert_same_as_local(run, tmp_path, "--suite", suite)
