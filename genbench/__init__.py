@@ -32,6 +32,7 @@ __all__ = [
     "InvalidInput",
     "NotApplicable",
     "Protocol",
+    "Recorder",
     "Regularizer",
     "Run",
     "Split",
@@ -43,6 +44,7 @@ __all__ = [
     "dataset",
     "evaluate",
     "executor",
+    "lightning_recorder",
     "measure",
     "model",
     "need",
@@ -65,6 +67,8 @@ _LAZY = {
     "run": "genbench.api",
     "rank": "genbench.ranking",
     "evaluate": "genbench.measuring.evaluation",
+    "Recorder": "genbench.measuring.recorder",
+    "lightning_recorder": "genbench.measuring.recorder",
 }
 
 

@@ -23,6 +23,8 @@ from genbench.contract.protocol import Protocol as Protocol
 from genbench.contract.regularizer import Regularizer as Regularizer
 from genbench.contract.regularizer import Step as Step
 from genbench.measuring.evaluation import evaluate as evaluate
+from genbench.measuring.recorder import Recorder as Recorder
+from genbench.measuring.recorder import lightning_recorder as lightning_recorder
 from genbench.ranking import rank as rank
 from genbench.runs.run import Run as Run
 

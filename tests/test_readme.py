@@ -68,6 +68,43 @@ def test_a_network_of_ones_own_is_measured(capsys):
     assert status == "ok"
 
 
+def test_a_training_of_ones_own_is_recorded(capsys):
+    names: dict = {}
+    exec(blocks("python")[1], names)
+    capsys.readouterr()
+    exec(blocks("python")[2], names)
+
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["measure", "value"]
+    assert [row.split()[0] for row in rows] == ["fro_dist", "traj_length"]
+    assert all(" ok" in row for row in rows)
+
+
+def test_networks_from_files_are_measured_and_brought_in(tmp_path, monkeypatch, inline):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "def make(width=4):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))\n"
+    )
+    (tmp_path / "checkpoints").mkdir()
+    rows = ["file,width,seed"]
+    for width in (4, 8):
+        layers = torch.nn.Flatten(), torch.nn.Linear(64, width), torch.nn.ReLU(), torch.nn.Linear(width, 10)
+        torch.save(torch.nn.Sequential(*layers).state_dict(), tmp_path / "checkpoints" / f"{width}.pt")
+        rows.append(f"{width}.pt,{width},0")
+    (tmp_path / "checkpoints" / "manifest.csv").write_text("\n".join(rows))
+    (tmp_path / "last.pt").write_bytes((tmp_path / "checkpoints" / "4.pt").read_bytes())
+
+    block = next(each for each in blocks("sh") if "genbench import" in each)
+    measured, brought_in = (shlex.split(line.partition(" > ")[0])[1:] for line in block.splitlines())
+    assert command(*measured, "--measures", "param_norm").out.startswith("<!doctype html>")
+    ended = command(*brought_in, "--measures", "param_norm", "--workers", 1)
+    assert ended.code == 0, ended.err
+
+
 def test_the_ranking_shown_is_of_this_version():
     import genbench
 

@@ -1,19 +1,24 @@
-"""``genbench report``: a run as one HTML file."""
+"""``genbench report``: a run, or anybody's table, as one HTML file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
 
+if TYPE_CHECKING:
+    from genbench.report.content import Content
+
 
 @click.command("report")
-@click.argument("run", type=options.PATH)
-@click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html]")
-@click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets]")
+@click.argument("run", metavar="RUN|TABLE", type=options.PATH)
+@click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html, TABLE.html]")
+@click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets; gap]")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
 @options.plugins
@@ -24,32 +29,54 @@ def command(
 ) -> None:  # fmt: skip
     """Write a page with the ranking, plots of every measure and where the numbers come from.
 
-    The page is one file and needs no other: it opens from a disk, from a mail, or on any server.
+    A table is a .csv, .tsv, .parquet or .json file with one row for each trained network. The page is one
+    file and needs no other: it opens from a disk, from a mail, or on any server.
     """
     from genbench.base.files import unwritable, write_atomically
-    from genbench.report.content import read_content
-    from genbench.report.further import claim_rows, regularizer_rows
     from genbench.report.page import as_page
-    from genbench.runs.run import Run
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
-    opened = Run(run, warn=options.warn)
-    results = opened.results()
-    content = read_content(
-        opened, results, cards=lambda names: options.cards(names, plugins, without),
-        targets=options.words(targets), axes=options.words(axes), bootstrap=bootstrap,
-        regularizers=regularizer_rows(results),
-        claims=claim_rows(opened.folder.suite_content(), results),
-    )  # fmt: skip
+    asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
+    if run.is_dir() or not (run.exists() or run.suffix):
+        content, file = _of_run(run, asked, plugins, without), run / "report.html"
+    else:
+        content, file = _of_table(run, asked), run.with_suffix(".html")
     for target, reason in content.refused.items():
         options.warn(f"no ranking for {target}: {reason}")
     if json_:
         options.echo_json(content.as_dict())
         return
-    file = out or run / "report.html"
+    file = out or file
     try:
         write_atomically(file, as_page(content).encode())
     except OSError as fault:
         raise unwritable(file, fault) from None
     click.echo(file)
+
+
+def _of_run(
+    run: Path, asked: Mapping[str, Any], plugins: tuple[str, ...], without: tuple[str, ...]
+) -> Content:
+    from genbench.report.content import read_content
+    from genbench.report.further import claim_rows, regularizer_rows
+    from genbench.runs.run import Run
+
+    opened = Run(run, warn=options.warn)
+    results = opened.results()
+    return read_content(
+        opened, results, cards=lambda names: options.cards(names, plugins, without), **asked,
+        regularizers=regularizer_rows(results),
+        claims=claim_rows(opened.folder.suite_content(), results),
+    )  # fmt: skip
+
+
+def _of_table(path: Path, asked: Mapping[str, Any]) -> Content:
+    from genbench.ranking.files import FORMATS
+    from genbench.report.foreign import read_table_content
+
+    if not path.exists():
+        raise UsageError(f"'{path}' is neither a run folder nor a table file")
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"'{path}': a table is a {', '.join(FORMATS)} file")
+    return read_table_content(path, **asked)

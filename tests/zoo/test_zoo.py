@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 import torch
 from torch import nn
-from zoo import table
+from zoo import document, table
 from zoo.animal import measured
 from zoo.networks import ZOO
 
@@ -97,6 +97,10 @@ def test_what_a_network_raises_is_a_line(fault):
 
 def test_the_table_is_that_of_these_networks():
     assert list(table.read()) == list(ZOO)
+
+
+def test_the_guide_shows_the_table():
+    assert document.FILE.read_text(encoding="utf-8") == document.document()
 
 
 def test_reasons_are_one_line_that_says_what_is_missing():

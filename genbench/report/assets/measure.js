@@ -29,10 +29,10 @@ function facts(name) {
     ["also named", info.aliases.join(", ")],
     ["direction", row ? `${info.direction.replace("-", "−")}, ${claims[info.direction]} ${plainly(chosen.target)}` : info.direction],
     ["rank", row && row.rank_low !== null ? `${row.rank_low} to ${row.rank_high} of ${standing().ranked}${row.group === "held-out" ? ", among those that use held-out data" : ""}` : row?.reason],
-    ["cost", `${seconds(info.seconds)} alone, class ${info.cost_class}`],
+    ["cost", info.cost_class && `${seconds(info.seconds)} alone, class ${info.cost_class}`],
     ["values", statuses],
     ["source", info.source],
-    ["from", `${info.plugin}, version ${info.version}`],
+    ["from", info.plugin && `${info.plugin}, version ${info.version}`],
   ];
   return html("dl", { class: "card" }, lines.filter(([, text]) => text).map(([term, text]) => [html("dt", {}, term), html("dd", {}, inCode(text))]));
 }
