@@ -60,9 +60,10 @@ def test_the_design_has_the_same_floors():
     for number, row in re.findall(r"^ *(\d+)  (.+)$", section, re.MULTILINE):
         words = re.findall(r"[a-z_]+", re.sub(r"\([^)]*\)", "", row))
         said.update(dict.fromkeys(words, int(number)))
-    # The kit for plugin authors trains and measures what it checks, and so stands above those rooms.
+    # The kit for plugin authors trains and measures what it checks, and so stands above those rooms; what
+    # begins a plugin does neither, and has a room of its own.
     assert FLOORS["testing"] > FLOORS["fitting"] > said.pop("testing")
-    assert said == {name: floor for name, floor in FLOORS.items() if name != "testing"}
+    assert said == {name: floor for name, floor in FLOORS.items() if name not in ("testing", "scaffolding")}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["kinds", "measures", "names", "plugins", "run_folders", "suites"]
+__all__ = ["measures", "names", "plugins", "run_folders", "suites"]
 
 Known = Iterable[tuple[str, str]]
 """Words with what is said of each."""
@@ -66,14 +66,6 @@ def names(incomplete: str) -> Known:
 def plugins(incomplete: str) -> Known:
     """Plugins that are installed, and Python files where the word has got so far."""
     return [*_listed("plugins"), *_files(incomplete, "*.py")]
-
-
-@_completing
-def kinds(incomplete: str) -> Known:
-    """The kinds of things that are listed."""
-    from genbench.cli.list import KINDS
-
-    return [(each, "") for each in KINDS]
 
 
 @_completing

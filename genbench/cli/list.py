@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from genbench.base.errors import UsageError, nearest
-from genbench.cli import completing, options
+from genbench.cli import options
 
 KINDS = (
     "datasets", "models", "regularizers", "protocols", "probes", "measures", "statistics", "suites",
@@ -18,8 +18,13 @@ KINDS = (
 NOT_IN_TABLES = frozenset({"settings", "version", "source", "needs"})
 
 
+def _begun(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The kinds that begin so, for the shell."""
+    return [each for each in KINDS if each.startswith(incomplete)]
+
+
 @click.command("list")
-@click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]", shell_complete=completing.kinds)
+@click.argument("kind", required=False, metavar=f"[{'|'.join(KINDS)}]", shell_complete=_begun)
 @click.option("--family", metavar="NAME", help="Only measures of this family.")
 @click.option("--cost", metavar="A-C", help="Only measures of this cost class or range.")
 @click.option("--need", metavar="NAME", help="Only measures that need this probe or root, at any depth.")

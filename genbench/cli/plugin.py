@@ -10,7 +10,7 @@ import click
 from genbench.cli import completing, options
 
 if TYPE_CHECKING:
-    from genbench.testing.checking import Checked
+    from genbench.testing.apart import CheckedPlugin, CheckedSubject
 
 
 @click.group("plugin")
@@ -56,64 +56,54 @@ def check(plugin: str, only: str, json_: bool) -> int:
     A law that is broken is named, with what the component did; the exit code is 1 then.
     `genbench.testing` has the same laws for pytest.
     """
-    from genbench.base.errors import UsageError, nearest
-    from genbench.host import Host
-    from genbench.testing.checking import check as tried
-    from genbench.testing.checking import given_for, plugin_of
+    from genbench.testing.apart import check as checked
 
-    given = given_for(plugin)
-    host = Host.load(given)
-    found = plugin_of(plugin, host)
-    names = [name for each in found.components for name in (each.name, each.full_name)]
-    if only and only not in names:
-        raise UsageError(f"plugin '{found.name}' has no component '{only}'{nearest(only, names)}")
-    host.suites()  # whether a plugin can list its suites shows only now
+    found = checked(plugin, only, told=(lambda each: None) if json_ else _print)
     for line in found.problems:
-        options.warn(f"plugin '{found.name}' ({found.source.origin}): {line}")
-    checked = []
-    for each in tried(found, host, given, only):
-        checked.append(each)
-        if not json_:
-            _print(each)
-    broken = sum(len(each.broken) for each in checked)
+        options.warn(line)
     if json_:
-        options.echo_json(
-            {"plugin": found.name, "problems": found.problems, "checked": [*map(_plain, checked)]}
-        )
+        subjects = [_plain(each) for each in found.subjects.values()]
+        options.echo_json({"plugin": found.name, "problems": found.problems, "checked": subjects})
     else:
-        click.echo(_conclusion(found.name, checked, broken))
-    return 1 if broken or found.problems or not checked else 0
+        click.echo(_conclusion(found))
+    return 0 if found.is_sound else 1
 
 
-def _print(checked: Checked) -> None:
+def _print(checked: CheckedSubject) -> None:
     head = f"{checked.kind} {checked.name}"
     if checked.needs:
         click.echo(f"{head}: not tried, since its setting '{checked.needs}' must be given; try it in a test")
         return
-    held = sum(each.status == "holds" for each in checked.verdicts)
+    held = sum(status == "holds" for status, _ in checked.verdicts.values())
     click.echo(f"{head}: {held} of {len(checked.verdicts)} laws hold")
-    for verdict in checked.verdicts:
-        if verdict.status != "holds":
-            click.echo(f"  {verdict.status:8}  {verdict.law.replace('_', ' ')}: {verdict.why}")
+    for law, (status, why) in checked.verdicts.items():
+        if status != "holds":
+            click.echo(f"  {status:8}  {law.replace('_', ' ')}: {why}")
     if checked.card:
         from genbench.cli.show import print_invariances
 
         print_invariances(checked.card)
 
 
-def _plain(checked: Checked) -> dict[str, Any]:
+def _plain(checked: CheckedSubject) -> dict[str, Any]:
     return {
         "kind": checked.kind,
         "name": checked.name,
         "needs": checked.needs or None,
-        "laws": {each.law: {"status": each.status, "why": each.why} for each in checked.verdicts},
+        "laws": {law: {"status": status, "why": why} for law, (status, why) in checked.verdicts.items()},
         "card": checked.card,
     }
 
 
-def _conclusion(name: str, checked: list[Checked], broken: int) -> str:
-    count = sum(len(each.verdicts) for each in checked)
-    if not checked:
-        return f"plugin '{name}' has no component, suite or observer to check"
-    laws = f"{count} laws tried on {len(checked)} component{'s' if len(checked) > 1 else ''} of '{name}'"
-    return f"{laws}: {broken} broken" if broken else f"{laws}: none is broken"
+def _conclusion(checked: CheckedPlugin) -> str:
+    subjects = checked.subjects.values()
+    if not subjects:
+        return f"plugin '{checked.name}' has no component, suite or observer to check"
+    tried, broken = (sum(len(laws) for laws in each) for each in (
+        [each.verdicts for each in subjects], [each.broken for each in subjects]
+    ))  # fmt: skip
+    ending = "s" if len(subjects) > 1 else ""
+    return (
+        f"{tried} laws tried on {len(subjects)} component{ending} of '{checked.name}': "
+        f"{broken or 'none is'} broken"
+    )

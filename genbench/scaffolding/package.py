@@ -23,13 +23,11 @@ _UNDERSCORES = (Kind.MEASURE, Kind.PROBE, Kind.STATISTIC)
 _USE = {
     "measure": "genbench run --suite digits-quick --measures $full,param_norm,random",
     "probe": "genbench run --suite digits-quick --measures $plugin:${function}_mean,param_norm,random",
-    "model": "genbench run --suite digits-quick --set 'model={name=\"$full\"}' --measures param_norm,random",
-    "dataset": "genbench run --suite digits-quick --set 'dataset={name=\"$full\"}' "
-    "--measures param_norm,random",
+    "model": "genbench run --suite digits-quick --set model=$full --measures param_norm,random",
+    "dataset": "genbench run --suite digits-quick --set dataset=$full --measures param_norm,random",
     "regularizer": "genbench run --suite digits-quick --set 'regularizers=[[],[\"$full\"]]' "
     "--measures param_norm,random",
-    "protocol": "genbench run --suite digits-quick --set 'protocol={name=\"$full\"}' "
-    "--measures param_norm,random",
+    "protocol": "genbench run --suite digits-quick --set protocol=$full --measures param_norm,random",
     "statistic": "genbench list statistics",
     "executor": "genbench run --suite digits-quick --executor $full --measures param_norm,random",
     "suite": "genbench run --suite $full",

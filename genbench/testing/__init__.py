@@ -13,15 +13,19 @@ Every ``test_*`` method is one law, and its docstring says which. `computed` has
 those of suites and observers. `checking` tries all laws of a whole plugin.
 """
 
-from genbench.testing.computed import MeasureLaws, ProbeLaws
-from genbench.testing.datasets import DatasetLaws
-from genbench.testing.executors import ExecutorLaws
-from genbench.testing.laws import Broken, Laws, Verdict
-from genbench.testing.models import ModelLaws
-from genbench.testing.protocols import ProtocolLaws
-from genbench.testing.regularizers import RegularizerLaws
-from genbench.testing.statistics import StatisticLaws
-from genbench.testing.suites import ObserverLaws, SuiteLaws
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genbench.testing.computed import MeasureLaws, ProbeLaws
+    from genbench.testing.datasets import DatasetLaws
+    from genbench.testing.executors import ExecutorLaws
+    from genbench.testing.laws import Broken, Laws, Verdict
+    from genbench.testing.models import ModelLaws
+    from genbench.testing.protocols import ProtocolLaws
+    from genbench.testing.regularizers import RegularizerLaws
+    from genbench.testing.statistics import StatisticLaws
+    from genbench.testing.suites import ObserverLaws, SuiteLaws
 
 __all__ = [
     "Broken",
@@ -38,3 +42,26 @@ __all__ = [
     "SuiteLaws",
     "Verdict",
 ]
+
+_HOMES = {
+    "Broken": "laws",
+    "DatasetLaws": "datasets",
+    "ExecutorLaws": "executors",
+    "Laws": "laws",
+    "MeasureLaws": "computed",
+    "ModelLaws": "models",
+    "ObserverLaws": "suites",
+    "ProbeLaws": "computed",
+    "ProtocolLaws": "protocols",
+    "RegularizerLaws": "regularizers",
+    "StatisticLaws": "statistics",
+    "SuiteLaws": "suites",
+    "Verdict": "laws",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The laws at first use: they import torch, and the command line looks into this room without it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'genbench.testing' has no attribute {name!r}")
+    return getattr(import_module(f"genbench.testing.{_HOMES[name]}"), name)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from genbench.base.errors import UsageError, nearest
 from genbench.base.names import CORE
-from genbench.contract.components import Component, Kind
+from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.plugin import Plugin, installed
 from genbench.testing.computed import MeasureLaws, ProbeLaws
 from genbench.testing.datasets import DatasetLaws
 from genbench.testing.executors import ExecutorLaws
-from genbench.testing.laws import Laws, Verdict
+from genbench.testing.laws import Laws
 from genbench.testing.models import ModelLaws
 from genbench.testing.protocols import ProtocolLaws
 from genbench.testing.regularizers import RegularizerLaws
 from genbench.testing.statistics import StatisticLaws
 from genbench.testing.suites import OBSERVING, ObserverLaws, SuiteLaws
 
-__all__ = ["LAWS", "Checked", "check", "given_for", "plugin_of"]
+__all__ = ["LAWS", "Subject", "given_for", "plugin_of", "subjects"]
 
 LAWS: dict[Kind, type[Laws]] = {
     Kind.MEASURE: MeasureLaws,
@@ -37,29 +38,26 @@ LAWS: dict[Kind, type[Laws]] = {
 
 
 @dataclass(frozen=True)
-class Checked:
-    """One component, suite or observer with what became of its laws.
+class Subject:
+    """A component, suite or observer that is to be checked.
 
     Attributes
     ----------
     kind, name : str
-    verdicts : list of Verdict
+    laws : type
+        The set of laws, derived for it.
     needs : str
-        The setting that must be given before anything can be tried; empty where none must.
-    card : mapping
-        Of a measure: what moves it although the network's function stays.
+        A setting without a default: nothing can be tried before it is given. Empty where there is none.
     """
 
     kind: str
     name: str
-    verdicts: list[Verdict]
+    laws: type[Laws]
     needs: str = ""
-    card: Any = None
 
-    @property
-    def broken(self) -> list[Verdict]:
-        """The laws that it does not keep."""
-        return [each for each in self.verdicts if each.status == "broken"]
+    def card(self) -> dict[str, Any] | None:
+        """Of a measure: what moves it although the network's function stays."""
+        return self.laws().card() if issubclass(self.laws, MeasureLaws) else None
 
 
 def plugin_of(argument: str, host: Host) -> Plugin:
@@ -79,8 +77,8 @@ def plugin_of(argument: str, host: Host) -> Plugin:
     raise UsageError(f"no plugin '{argument}'{nearest(argument, [each.name for each in host.plugins])}")
 
 
-def check(plugin: Plugin, host: Host, given: tuple[str, ...], only: str = "") -> Iterator[Checked]:
-    """Try the laws of each component, suite and observer of a plugin.
+def subjects(plugin: Plugin, host: Host, given: tuple[str, ...], only: str = "") -> Iterator[Subject]:
+    """Each component, suite and observer of a plugin.
 
     Parameters
     ----------
@@ -91,7 +89,9 @@ def check(plugin: Plugin, host: Host, given: tuple[str, ...], only: str = "") ->
     """
     for component in sorted(plugin.components, key=lambda each: (list(Kind).index(each.kind), each.name)):
         if only in ("", component.name, component.full_name):
-            yield _checked(component, host, given)
+            required = [name for name, each in component.settings.items() if each.required]
+            laws = _for(LAWS[component.kind], component=component.full_name, plugins=given)
+            yield Subject(str(component.kind), component.full_name, laws, *required[:1])
     if only:
         return
     for name in host.suites():
@@ -100,30 +100,26 @@ def check(plugin: Plugin, host: Host, given: tuple[str, ...], only: str = "") ->
             owner == plugin.name if colon else plugin.source.namespace == CORE and plugin.name == "suites"
         )
         if is_own:
-            yield _judged("suite", name, SuiteLaws, component=name, plugins=given)
+            yield Subject("suite", name, _for(SuiteLaws, component=name, plugins=given))
     if any(each is plugin for hook in OBSERVING for each, _ in host.hooks(hook)):
-        yield _judged("observer", plugin.name, ObserverLaws, component=plugin.name, plugins=given)
+        laws = _for(ObserverLaws, component=plugin.name, plugins=given)
+        yield Subject("observer", plugin.name, laws)
 
 
-def _checked(component: Component, host: Host, given: tuple[str, ...]) -> Checked:
-    required = [name for name, each in component.settings.items() if each.required]
-    kind, name = str(component.kind), component.full_name
-    if required:
-        return Checked(kind, name, [], needs=required[0])
-    return _judged(kind, name, LAWS[component.kind], component=name, plugins=given)
-
-
-def _judged(kind: str, name: str, laws: type[Laws], **attributes: Any) -> Checked:
-    chosen: type[Laws] = type(f"LawsOf{laws.__name__}", (laws,), attributes)
-    verdicts = list(chosen.judge())
-    card = chosen().card() if issubclass(chosen, MeasureLaws) and not _is_broken(verdicts) else None
-    return Checked(kind, name, verdicts, card=card)
-
-
-def _is_broken(verdicts: list[Verdict]) -> bool:
-    return any(each.status == "broken" for each in verdicts)
+def _for(laws: type[Laws], **attributes: Any) -> type[Laws]:
+    return type(f"{laws.__name__}OfOne", (laws,), attributes)
 
 
 def given_for(argument: str) -> tuple[str, ...]:
-    """What a host is to be loaded with for a word: nothing where it names an installed plugin."""
-    return () if any(each.name == argument for each in installed()) else (argument,)
+    """What a host is to be loaded with for a word: nothing where it names an installed plugin, or nothing."""
+    if any(each.name == argument for each in installed()):
+        return ()
+    is_file = argument.endswith(".py") or "/" in argument
+    return (argument,) if is_file or _is_module(argument) else ()
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -14,7 +14,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
-from genbench.base.errors import InvalidInput, first_line
+from genbench.base.errors import first_line
 from genbench.contract.components import Component, Kind, declaration
 from genbench.host import Host
 from genbench.host.settings import complete, parse_variant
@@ -171,11 +171,5 @@ def _host_with(target: Any, plugins: tuple[str, ...]) -> Host:
     """The installed plugins, those that are named, and the module that declares the target."""
     host = _loaded(plugins)
     if declaration(target) is None or _component_of(host, target) is not None:
-        return _sound(host, plugins)
-    return _sound(_loaded((*plugins, target.__module__)), (*plugins, target.__module__))
-
-
-def _sound(host: Host, plugins: tuple[str, ...]) -> Host:
-    if plugins and (problems := host.problems(asked_for=True)):
-        raise InvalidInput(problems)
-    return host
+        return host
+    return _loaded((*plugins, target.__module__))
