@@ -168,6 +168,7 @@ def _execute(
     retry: bool, train: bool, progress: Progress | None,
 ) -> Run:  # fmt: skip
     from genbench.execution.runner import Runner
+    from genbench.execution.slowness import Slowness
 
     place = _Place.of(device, workers)
     root = Path(data) if data else None
@@ -175,11 +176,13 @@ def _execute(
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
     engine = host.find(Kind.EXECUTOR, executor)
     folder.check_belongs(suite)
+    slowness = Slowness(progress.busy if progress else lambda key, component, seconds: None)
+    told = {"watch": slowness.heard} if executor == "local" else {}
     runner = Runner(
-        plan, folder, host, engine.object(devices=place.devices), battery,
+        plan, folder, host, engine.object(devices=place.devices, **told), battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
-    with runner:
+    with runner, slowness:
         train_next, measure_next = runner.to_do()
         _check(train_next, host, root)
         _prepare(measure_next, host, root)

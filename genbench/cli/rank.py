@@ -14,6 +14,7 @@ from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import options
 from genbench.cli.directions import ASK, Directions, as_note, check_columns, read_directions, recognize
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.ranking import Board, Flips
@@ -81,7 +82,8 @@ def command(
         "test_size": _size(test_size),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
+    with Waiting(f"reading {', '.join(map(str, sources))}"):
+        opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
     if len(opened) > 1:
         from genbench.cli.rank_across import print_across
 
@@ -89,9 +91,12 @@ def command(
         return
     source_ = opened[source]
     if flips is not None:
-        _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
+        with Waiting(f"ranking {source} by several targets"):
+            found = source_.rank_flips(options.words(flips) or [], **given)
+        _print_flips(found, form)
         return
-    board = source_.rank(target, **given)
+    with Waiting(f"ranking {source}"):
+        board = source_.rank(target, **given)
     if design:
         _print_design(board, form)
     elif why is not None:

@@ -11,6 +11,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.ranking import Board
@@ -58,7 +59,11 @@ def print_across(
     if form == "latex":
         raise UsageError("several runs have no --latex form; they have text, --json, --csv and --markdown")
     named = _names(sources)
-    boards = {name: source.rank(target, **given) for name, source in named.items()}
+    boards = {}
+    with Waiting("ranking") as at:
+        for place, (name, source) in enumerate(named.items(), start=1):
+            at.now(f"ranking {name}, {place} of {len(named)}")
+            boards[name] = source.rank(target, **given)
     found = rank_across(boards, of_same_data({name: source.data for name, source in named.items()}))
     found = replace(found, notes=[*found.notes, *_versions(named)])
     if form == "csv":

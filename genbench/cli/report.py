@@ -8,6 +8,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 
 @click.command("report")
@@ -35,13 +36,15 @@ def command(
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
     opened = Run(run, warn=options.warn)
-    results = opened.results()
-    content = read_content(
-        opened, results, cards=lambda names: options.cards(names, plugins, without),
-        targets=options.words(targets), axes=options.words(axes), bootstrap=bootstrap,
-        regularizers=regularizer_rows(results),
-        claims=claim_rows(opened.folder.suite_content(), results),
-    )  # fmt: skip
+    with Waiting(f"reading {run}") as at:
+        results = opened.results()
+        at.now(f"ranking {len(results.measures)} measures on {len(results.frame)} fits")
+        content = read_content(
+            opened, results, cards=lambda names: options.cards(names, plugins, without),
+            targets=options.words(targets), axes=options.words(axes), bootstrap=bootstrap,
+            regularizers=regularizer_rows(results),
+            claims=claim_rows(opened.folder.suite_content(), results),
+        )  # fmt: skip
     for target, reason in content.refused.items():
         options.warn(f"no ranking for {target}: {reason}")
     if json_:

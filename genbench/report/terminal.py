@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from genbench.ranking.alternatives import Alternatives
 
-__all__ = ["console", "escaped", "print_alternatives", "print_rows", "print_sections"]
+__all__ = ["console", "escaped", "print_alternatives", "print_paragraph", "print_rows", "print_sections"]
 
 moved.signpost(__name__)
 
@@ -28,6 +29,17 @@ PIPE_WIDTH = 160
 def console() -> Console:
     """The console of standard output: as wide as the terminal, or as what nobody sees the width of."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+
+
+def print_paragraph(text: str, indent: str = "") -> None:
+    """Print a text in lines as long as the terminal is wide; elsewhere as it stands."""
+    screen = console()
+    if screen.is_terminal:
+        text = textwrap.fill(
+            " ".join(text.split()), screen.width - 1, subsequent_indent=indent, break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+    screen.print(text.strip(), markup=False, soft_wrap=True)
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:

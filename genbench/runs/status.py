@@ -36,6 +36,7 @@ def read_status(path: Path) -> dict[str, Any]:
     stops: collections.Counter[str] = collections.Counter()
     failures: list[dict[str, str]] = []
     faults: list[dict[str, str]] = []
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     conflicts: list[str] = []
     for key in records.fit_keys():
         stored = records.fit(key)
@@ -47,6 +48,9 @@ def read_status(path: Path) -> dict[str, Any]:
         stops[stored.record["stop_reason"]] += 1
         measured = records.measured(key)
         conflicts += measured.conflicts
+        for name, value in measured.values.items():
+            if value["status"] != Status.OK:
+                reasons[name][value["reason"] or value["status"]] += 1
         faults += [
             {"key": key, "measure": name, "status": value["status"], "reason": value["reason"]}
             for name, value in measured.values.items()
@@ -61,6 +65,7 @@ def read_status(path: Path) -> dict[str, Any]:
             "plugin": each.plugin,
             "held_out": each.held_out,
             "statuses": dict(each.statuses),
+            "reasons": dict(reasons[name].most_common()),
         }
         for name, each in table.measures.items()
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from running import command, fit_files, results, strict_json, values
+from running import TINY, command, fit_files, results, strict_json, values
 
 from genbench.runs.store import Folder
 
@@ -428,3 +429,15 @@ def test_rank_refuses_a_bad_table_in_one_line(tmp_path):
     ended = command("rank", tmp_path / "mine.csv", "--axes", "widht")
     assert (ended.code, ended.out) == (3, "")
     assert ended.err == "genbench: the table has no axis column 'widht'; did you mean 'width'?\n"
+
+
+def test_status_tells_totals_and_what_is_missing_and_why(tmp_path, inline):
+    suite = TINY.replace('"train_loss"', '"rnn_lipaug_bound"').replace("[0.03, 0.1]", "0.03")
+    (tmp_path / "suite.toml").write_text(suite)
+    assert command("run", "--suite", tmp_path / "suite.toml", "--out", tmp_path / "run").code == 0
+    text = command("status", tmp_path / "run").out
+    assert "3 measures, 6 values: 4 ok, 2 not_applicable" in text
+    assert re.search(r"rnn_lipaug_bound +2 of 2 +the network has no recurrent layer \(2\)", text)
+    assert re.search(r"param_norm +\+ +A +0 +2", text)  # a pipe gets every measure
+    reasons = command("status", tmp_path / "run", "--json").json["measures"]["rnn_lipaug_bound"]["reasons"]
+    assert reasons == {"the network has no recurrent layer": 2}
