@@ -13,6 +13,7 @@ from genbench.base.values import Status
 from genbench.host.settings import split_at_commas
 from genbench.planning.axes import ABSENT, axis_named, axis_values
 from genbench.planning.plan import Trial
+from genbench.runs.ages import Age, age, newest_ages
 from genbench.runs.store import Measured, StoredFit
 
 if TYPE_CHECKING:
@@ -194,8 +195,9 @@ def read_table(folder: Records) -> RunTable:
     fits, failures, notes = _current(folder)
     trials = [Trial.from_dict(each.record["trial"]) for each in fits]
     axes = axis_values([each.coordinates() for each in trials])
-    values = [dict(folder.measured(each.key).values) for each in fits]
-    notes += _without_older_versions(values)
+    measured = [folder.measured(each.key) for each in fits]
+    values = [dict(each.values) for each in measured]
+    notes += _without_older_versions(values, [each.times for each in measured])
     measures = _describe(values)
     rows = []
     for number, (stored, trial) in enumerate(zip(fits, trials, strict=True)):
@@ -296,22 +298,34 @@ def _point(trial: Mapping[str, Any]) -> tuple[str, list[int]]:
     return canonical_json([bare, trial["splits"], trial["seed"]]), [each["version"] for each in chosen]
 
 
-def _without_older_versions(values: list[dict[str, Mapping[str, Any]]]) -> list[str]:
-    """Remove values of measures that have newer versions on other fits; a note for each measure."""
-    newest: dict[str, int] = {}
-    for each in values:
-        for name, value in each.items():
-            newest[name] = max(value["version"], newest.get(name, 0))
+def _without_older_versions(
+    values: list[dict[str, Mapping[str, Any]]], times: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """Remove values of measures that have newer ones on other fits; a note for each measure."""
+    newest = newest_ages(
+        (when.get(name, ""), {**value, "measure": name})
+        for each, when in zip(values, times, strict=True)
+        for name, value in each.items()
+    )
     left_out: dict[str, int] = {}
+    other_code: dict[str, str] = {}
     for each in values:
-        for name in [name for name in each if each[name]["version"] < newest[name]]:
-            del each[name]
+        for name in [name for name in each if age(each[name]) != newest[name]]:
+            version, code = age(each.pop(name))
             left_out[name] = left_out.get(name, 0) + 1
+            if version == newest[name][0]:
+                other_code[name] = code
     return [
-        f"{name}: values of an older version on {count} fits are left out; "
-        "'genbench measure' computes them anew"
+        f"{name}: values of {_older(name, newest, other_code)} on {count} fits are left out; "
+        "'genbench measure' computes them anew, 'genbench forget --older' removes them"
         for name, count in sorted(left_out.items())
     ]
+
+
+def _older(name: str, newest: Mapping[str, Age], other_code: Mapping[str, str]) -> str:
+    if name not in other_code:
+        return "an older version"
+    return f"other code ({other_code[name]}, not {newest[name][1]})"
 
 
 def _describe(values: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, MeasureInfo]:
