@@ -29,7 +29,7 @@ COMMANDS = {
     "claims": "Judge what papers claim by a run of their suite.",
     "status": "Show how far a run is, and what is missing or damaged.",
     "retry": "Try again what failed in a run.",
-    "forget": "Remove values from a run: of some measures, or of older versions.",
+    "forget": "Remove values of some measures, or of older code.",
     "explain": "Show everything that is known of one trial.",
     "export": "Write a run's table to a CSV, Parquet or JSON file.",
     "list": "List components, suites or plugins.",
