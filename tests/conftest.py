@@ -60,6 +60,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Commands do not say after ten seconds that they are still at work: tests count lines, slowly at times."""
+    from genbench.cli import waiting
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(waiting, "SECONDS_BEFORE_A_LINE", 600.0)
+        yield
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """torch computes with one thread while the test runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,8 +70,9 @@ def command(
     """
     source = sources[0]
     _check_shown(top, whole, columns, form)
-    if len(sources) > 1 and (regularizers or design or why is not None or flips is not None):
-        raise UsageError("--why, --flips, --design and --regularizers are for one run at a time")
+    for_one = {"--why": why, "--flips": flips, "--columns": columns}
+    if len(sources) > 1 and (regularizers or design or any(each is not None for each in for_one.values())):
+        raise UsageError("--why, --flips, --columns, --design and --regularizers are for one run at a time")
     if regularizers:
         _print_regularizers(source, form)
         return
@@ -86,8 +88,10 @@ def command(
         opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
     if len(opened) > 1:
         from genbench.cli.rank_across import print_across
+        from genbench.report.ranking import TOP
 
-        print_across(opened, target, given, form)
+        on_screen = TOP if sys.stdout.isatty() and not whole else None
+        print_across(opened, target, given, form, top or on_screen)
         return
     source_ = opened[source]
     if flips is not None:
