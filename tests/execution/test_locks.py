@@ -202,3 +202,19 @@ def test_a_lock_from_the_future_that_beats_is_alive(locking, lock, monkeypatch):
         write_lock(lock, pid=1, host="elsewhere", age=-3600.0 - beat)
         assert not owner.take("trial")
         time.sleep(0.1)
+
+
+def test_where_folders_cannot_be_locked_dead_locks_are_taken_over_too(
+    locking, lock, dead_process, monkeypatch
+):
+    monkeypatch.setattr(locks, "fcntl", None)  # as on Windows
+
+    def refused(path, *flags):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(locks.os, "open", refused)
+    lock.parent.mkdir()
+    write_lock(lock, dead_process)
+    first, second = locking(), locking()
+    assert first.take("trial")
+    assert not second.take("trial")
