@@ -62,7 +62,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def patience() -> Iterator[None]:
-    """Commands do not say after ten seconds that they are still at work: tests count lines, slowly at times."""
+    """Commands do not say after a while that they are still at work: tests count lines, slowly at times."""
     from genbench.cli import waiting
 
     with pytest.MonkeyPatch.context() as patch:

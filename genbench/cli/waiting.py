@@ -14,7 +14,7 @@ __all__ = ["Waiting"]
 SECONDS_OF_SILENCE = 2.0
 """How long a terminal shows nothing."""
 
-SECONDS_BEFORE_A_LINE = 10.0
+SECONDS_BEFORE_A_LINE = 20.0
 """How long a log gets nothing; then a line, and others after twice, four times ... as long."""
 
 
