@@ -327,8 +327,11 @@ def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | N
 def _executor(
     spelling: str, host: Host, device: str, workers: int | None, address: str | None,
     say: Callable[[str], None],
-) -> Callable[[], tuple[Executor, str]]:  # fmt: skip
-    """What makes the executor and tells its kind of device; what was asked for is checked before."""
+) -> Callable[[Callable[..., None]], tuple[Executor, str]]:  # fmt: skip
+    """What makes the executor and tells its kind of device; what was asked for is checked before.
+
+    It takes who is to hear which component a worker of this machine is at.
+    """
     name, settings = parse_variant(spelling)
     made = host.find(Kind.EXECUTOR, name).object
     known = set(inspect.signature(made).parameters) - NOT_SETTINGS
@@ -339,9 +342,12 @@ def _executor(
         if address is not None:
             raise UsageError(f"--address is of a cluster; executor '{name}' works on this machine")
         there = devices(device, workers)
-        return lambda: (made(devices=there, **settings), there[0])
+        hears = "watch" in inspect.signature(made).parameters
+        return lambda heard: (
+            made(devices=there, **({"watch": heard} if hears else {}), **settings), there[0]
+        )  # fmt: skip
 
-    def remote() -> tuple[Executor, str]:
+    def remote(heard: Callable[..., None]) -> tuple[Executor, str]:
         where = {} if address is None else {"address": address}
         engine = made(device=device, workers=workers, say=say, **where, **settings)
         return engine, getattr(engine, "device", device)
@@ -357,18 +363,20 @@ def _execute(
 ) -> Run:  # fmt: skip
     from genbench.execution.budget import Budget
     from genbench.execution.runner import Runner
+    from genbench.execution.slowness import Slowness
 
     make = _executor(executor, host, device, workers, address, _say(progress))
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
     folder.check_belongs(suite)
-    engine, kind = make()
+    slowness = Slowness(progress.busy if progress else lambda key, component, seconds: None)
+    engine, kind = make(slowness.heard)
     runner = Runner(
         plan, folder, host, engine, battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
-    with runner:
+    with runner, slowness:
         train_next, measure_next = runner.to_do()
         if budget is not None:
             times = expected(folder, train_next, measure_next, host, battery, kind)

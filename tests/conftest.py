@@ -70,6 +70,16 @@ def trusting() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Commands do not say after a while that they are still at work: tests count lines, slowly at times."""
+    from genbench.cli import waiting
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(waiting, "SECONDS_BEFORE_A_LINE", 600.0)
+        yield
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """torch computes with one thread while the test runs."""

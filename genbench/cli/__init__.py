@@ -31,6 +31,7 @@ COMMANDS = {
     "claims": "Judge what papers claim by a run of their suite.",
     "status": "Show how far a run is, and what is missing or damaged.",
     "retry": "Try again what failed in a run.",
+    "forget": "Remove values of some measures, or of older code.",
     "explain": "Show everything that is known of one trial.",
     "merge": "Bring the work of several machines into one run folder.",
     "export": "Write a run's table to a CSV, Parquet or JSON file.",

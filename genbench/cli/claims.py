@@ -10,6 +10,7 @@ import click
 
 from genbench.base.errors import InvalidInput
 from genbench.cli import completing, options
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.planning.claims import Claim
@@ -39,7 +40,8 @@ def command(run: Path, suite: str | None, form: str | None) -> None:
     from genbench.runs.store import Folder
 
     folder = Folder(run, options.warn)
-    judgements = judge_run(_own(folder) if suite is None else _of_suite(suite), read_table(folder))
+    with Waiting(f"judging {run}"):
+        judgements = judge_run(_own(folder) if suite is None else _of_suite(suite), read_table(folder))
     if form == "json":
         options.echo_json({"format": FORMAT, "claims": [each.as_dict() for each in judgements]})
     elif form == "markdown":

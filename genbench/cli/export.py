@@ -9,6 +9,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 
 @click.command("export")
@@ -28,7 +29,8 @@ def command(run: Path, file: Path, costs: bool) -> None:
     from genbench.ranking.sidecar import beside
     from genbench.runs.run import Run
 
-    results = Run(run, warn=options.warn).results()
+    with Waiting(f"reading {run}"):
+        results = Run(run, warn=options.warn).results()
     frame = results.with_costs() if costs else results.frame
     for note in results.notes:
         options.warn(note)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 # Without intervals everything would seem to be told apart.
 bootstrap = click.option(
@@ -37,7 +38,8 @@ def pack(
     from genbench.host import Host
     from genbench.leaderboard.pack import pack as write
 
-    sizes = write(run, out, Host.load(plugins, without), submitter=submitter, warn=options.warn)
+    with Waiting(f"packing {run}"):
+        sizes = write(run, out, Host.load(plugins, without), submitter=submitter, warn=options.warn)
     if json_:
         options.echo_json({"folder": str(out), "files": sizes})
         return
@@ -53,7 +55,8 @@ def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
     """Check an entry: keys, ranges, seeds, completeness. Executes nothing of it; every fault is a line."""
     from genbench.leaderboard.validate import validate as check
 
-    checked = check(folder, allow_incomplete=allow_incomplete)
+    with Waiting(f"recomputing the keys of {folder}"):
+        checked = check(folder, allow_incomplete=allow_incomplete)
     entry = checked.entry
     assert entry is not None
     if json_:
@@ -91,7 +94,8 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
     """
     from genbench.leaderboard.build import build as write
 
-    content = write(root, bootstrap=bootstrap)
+    with Waiting(f"ranking the entries of {root} anew"):
+        content = write(root, bootstrap=bootstrap)
     if json_:
         options.echo_json(content)
         return
@@ -116,7 +120,10 @@ def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:
     """
     from genbench.leaderboard import diff as differences
 
-    states = [differences.read_state(each, bootstrap=bootstrap) for each in (old, new)]
+    states = []
+    for each in (old, new):
+        with Waiting(f"reading or ranking {each}"):
+            states.append(differences.read_state(each, bootstrap=bootstrap))
     moves, lines = differences.diff(*states), differences.entry_lines(*states)
     if form == "json":
         options.echo_json(differences.as_json(moves, lines))
@@ -145,10 +152,10 @@ def reproduce(
     from genbench.host import Host
     from genbench.leaderboard.reproduce import reproduce as rerun
 
-    with options.interruptible():
+    with options.interruptible(), Waiting("loading plugins, reading the entry") as still:
         found, path = rerun(
             entry, Host.load(plugins, without), sample=sample, seed=seed, data=data, device=device,
-            attester=attester, progress=progress(),
+            attester=attester, progress=progress(still),
         )  # fmt: skip
     if json_:
         options.echo_json(found)

@@ -8,6 +8,7 @@ import click
 
 from genbench.base.errors import UsageError, nearest
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 KINDS = (
     "datasets", "models", "regularizers", "protocols", "probes", "measures", "statistics", "suites",
@@ -43,7 +44,8 @@ def command(
     from genbench.report.catalog_cache import host_for_cards
     from genbench.report.terminal import print_rows
 
-    host = host_for_cards(plugins, without)
+    with Waiting("loading plugins"):
+        host = host_for_cards(plugins, without)
     if kind is None:
         content: list[dict[str, Any]] = [{"kind": each, "count": len(rows(host, each))} for each in KINDS]
     else:

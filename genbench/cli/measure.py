@@ -25,7 +25,8 @@ def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
     from genbench import api
     from genbench.cli.outcome import conclude
     from genbench.cli.progress import progress
+    from genbench.cli.waiting import Waiting
 
-    with options.interruptible():
-        done = api.resume(run, measures=options.words(measures), progress=progress(), **given)
+    with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
+        done = api.resume(run, measures=options.words(measures), progress=progress(still), **given)
     return conclude(done, json_=json_, plugins=given["plugins"])

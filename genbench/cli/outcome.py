@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genbench.cli.options import debugs_plugins, echo_json, with_plugins
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.runs.run import Run, Summary
@@ -78,13 +79,16 @@ def _print_tables(run: Run, *, json_: bool) -> None:
 
     folder, suite = str(run.folder.path), run.folder.suite_content()
     target = (suite.get("targets") or ["gap"])[0]
-    results = run.results()
-    second = rank_regularizers(results) if has_alternatives(results) else None
-    try:
-        board = results.rank(target)
-    except RankingError as fault:
-        click.echo(f"no ranking yet: {fault}", err=True)
-        board = None
+    with Waiting("reading the values") as at:
+        results = run.results()
+        at.now(f"ranking {len(results.measures)} measures on {len(results.frame)} fits")
+        second = rank_regularizers(results) if has_alternatives(results) else None
+        try:
+            board, unranked = results.rank(target), ""
+        except RankingError as fault:
+            board, unranked = None, str(fault)
+    if unranked:
+        click.echo(f"no ranking yet: {unranked}", err=True)
     if json_:
         content = {"folder": folder, "rows": []} if board is None else json.loads(board.to_json())
         echo_json(content | ({"regularizers": second.as_dict()} if second else {}))

@@ -11,6 +11,7 @@ import click
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import completing, options
 from genbench.cli.plan_parts import array_script, print_budget, within_budget
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.planning.plan import Plan
@@ -61,14 +62,15 @@ def command(
         )
     if tasks and not slurm:
         raise UsageError("--tasks is for --slurm")
-    host = Host.load(plugins, without)
-    read = read_suite(suite, host, overrides, check_measures=measures is None)
-    plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
-    battery = api.select(options.words(measures) or read.measures, host)
-    folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
-    folder.check_belongs(read)
-    left = [each for each in plan.trials if folder.fit(each.key) is None]
-    prediction = predict(left, host, read.keep)
+    with Waiting("loading plugins, planning"):
+        host = Host.load(plugins, without)
+        read = read_suite(suite, host, overrides, check_measures=measures is None)
+        plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
+        battery = api.select(options.words(measures) or read.measures, host)
+        folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
+        folder.check_belongs(read)
+        left = [each for each in plan.trials if folder.fit(each.key) is None]
+        prediction = predict(left, host, read.keep)
     if slurm:
         gpu = device.startswith("cuda")  # of the cluster, which this machine need not have
         count = workers or 1
@@ -100,7 +102,8 @@ def command(
         "predicted_gpu_hours": read.predicted_gpu_hours,
         "notes": read.notes,
     }
-    content["expected_apart"] = _expected_apart(folder, plan)
+    with Waiting("reading what an earlier run tells of this grid"):
+        content["expected_apart"] = _expected_apart(folder, plan)
     if seconds is not None:
         devices = api.devices(device, workers)
         wanted = {each.spelling for each in battery.requests}
@@ -132,33 +135,33 @@ def _expected_apart(folder: Folder, plan: Plan) -> dict[str, Any] | None:
 
 
 def _print(plan: Plan, content: dict[str, Any]) -> None:
-    from genbench.report.terminal import print_rows
+    from genbench.report.terminal import print_paragraph, print_rows
 
-    click.echo(f"{content['suite']} (version {content['version']}): {content['title']}")
+    print_paragraph(f"{content['suite']} (version {content['version']}): {content['title']}")
     click.echo(f"{content['trials']} trials, {content['done']} done, {len(content['measures'])} measures")
     print_rows(
         ["axis", "levels"],
         [[axis, ", ".join(map(str, levels))] for axis, levels in plan.axes.items()]
         + [["seed", ", ".join(map(str, content["seeds"]))]],
     )
-    click.echo(
+    print_paragraph(
         f"training what is left: about {_duration(content['gpu_hours'])} on a GPU, "
         f"{_duration(content['core_hours'])} of one CPU core"
     )
-    click.echo(
+    print_paragraph(
         f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "
         f"weights on disk: {content['disk_bytes'] / 1e6:,.1f} MB"
     )
     if content["expected_apart"]:
         known = content["expected_apart"]
-        click.echo(
+        print_paragraph(
             f"by the {known['fits']} fits of an earlier run, this grid can be expected to tell "
             f"{known['apart']} of {known['pairs']} pairs of measures apart"
         )
     if "budget" in content:
         print_budget(content["budget"])
     if content["notes"]:
-        click.echo(content["notes"].strip())
+        print_paragraph(content["notes"])
 
 
 def _words_for_nodes(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from genbench.cli.waiting import Waiting
 from genbench.execution.runner import Progress
 from genbench.planning.plan import Trial
 
@@ -18,27 +19,29 @@ __all__ = ["Lines", "Live", "progress"]
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def progress() -> Progress:
-    """The progress display that suits standard error."""
+def progress(before: Waiting | None = None) -> Progress:
+    """The progress display that suits standard error; it takes over from what was shown `before`."""
     console = Console(stderr=True)
-    return Live(console) if console.is_terminal else Lines()
+    return Live(console, before) if console.is_terminal else Lines(before)
 
 
 class Counter(Progress):
-    """Counts trials, each once however often it is measured."""
+    """Counts the trials that this command has to do something for, each once however often it is measured."""
 
-    def __init__(self) -> None:
-        self._before, self._keys = 0, set[str]()
+    def __init__(self, before: Waiting | None = None) -> None:
+        self._shown_before, self._keys = before, set[str]()
         self.total = 0
 
     @property
     def done(self) -> int:
-        """Trials that are done, those of earlier runs among them."""
-        return self._before + len(self._keys)
+        """Trials that this command is done with."""
+        return len(self._keys)
 
     def started(self, total: int, done: int) -> None:
-        """Note how many trials there are, and how many were done before."""
-        self.total, self._before = total, done
+        """Note how many trials there are to do."""
+        self.total = total - done
+        if self._shown_before is not None:
+            self._shown_before.stop()
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
         """Count the trial, unless it is counted already."""
@@ -48,8 +51,9 @@ class Counter(Progress):
 class Lines(Counter):
     """Plain lines, at most one each ten seconds, for logs."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, before: Waiting | None = None) -> None:
+        super().__init__(before)
+        self._named = set[str]()
         self._console = Console(stderr=True, width=200, highlight=False, markup=False)
         self._last = self._began = time.monotonic()
 
@@ -66,6 +70,12 @@ class Lines(Counter):
             self._last = now
             self.say(f"{self.done}/{self.total} trials, {now - self._began:.0f} s")
 
+    def busy(self, key: str, component: str, seconds: float) -> None:
+        """Name what takes long, once in a run."""
+        if component not in self._named:
+            self._named.add(component)
+            self.say(f"{component} has taken {seconds:.0f} s on trial {key[:10]} and goes on")
+
     def say(self, line: str) -> None:
         """Print a line whole, however long it is."""
         self._console.print(line, soft_wrap=True)
@@ -78,8 +88,8 @@ class Lines(Counter):
 class Live(Counter):
     """A bar with counts, elapsed and remaining time."""
 
-    def __init__(self, console: Console):
-        super().__init__()
+    def __init__(self, console: Console, before: Waiting | None = None):
+        super().__init__(before)
         self._bar = Bar(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -95,16 +105,21 @@ class Live(Counter):
         self._task = self._bar.add_task("trials", total=None, last="")
 
     def started(self, total: int, done: int) -> None:
-        """Show the bar, with what was done before."""
+        """Show the bar of what is to be done."""
         super().started(total, done)
-        self._bar.update(self._task, total=total, completed=done)
-        self._bar.start()
+        self._bar.update(self._task, total=self.total)
+        if self.total:
+            self._bar.start()
 
     def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
         """Show beside the bar how this training ended, and its test error."""
         ended = f"{record['stop_reason']} after {record['epochs']} epochs"
         last = f"{ended}, test error {record['test_error']:.3f}"
         self._bar.update(self._task, last=last)
+
+    def busy(self, key: str, component: str, seconds: float) -> None:
+        """Show beside the bar what takes long."""
+        self._bar.update(self._task, last=f"{component}, {seconds:.0f} s")
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
         """Count the trial and move the bar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import completing, options
 from genbench.cli.directions import ASK, Directions, as_note, check_columns, read_directions, recognize
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.ranking import Board, Flips
@@ -68,8 +70,9 @@ def command(
     """
     source = sources[0]
     _check_shown(top, whole, columns, form)
-    if len(sources) > 1 and (regularizers or design or why is not None or flips is not None):
-        raise UsageError("--why, --flips, --design and --regularizers are for one run at a time")
+    for_one = {"--why": why, "--flips": flips, "--columns": columns}
+    if len(sources) > 1 and (regularizers or design or any(each is not None for each in for_one.values())):
+        raise UsageError("--why, --flips, --columns, --design and --regularizers are for one run at a time")
     if regularizers:
         _print_regularizers(source, form)
         return
@@ -81,17 +84,23 @@ def command(
         "test_size": _size(test_size),
     }
     given = {name: value for name, value in given.items() if value is not None}
-    opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
+    with Waiting(f"reading {', '.join(map(str, sources))}"):
+        opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
     if len(opened) > 1:
         from genbench.cli.rank_across import print_across
+        from genbench.report.ranking import TOP
 
-        print_across(opened, target, given, form)
+        on_screen = TOP if sys.stdout.isatty() and not whole else None
+        print_across(opened, target, given, form, top or on_screen)
         return
     source_ = opened[source]
     if flips is not None:
-        _print_flips(source_.rank_flips(options.words(flips) or [], **given), form)
+        with Waiting(f"ranking {source} by several targets"):
+            found = source_.rank_flips(options.words(flips) or [], **given)
+        _print_flips(found, form)
         return
-    board = source_.rank(target, **given)
+    with Waiting(f"ranking {source}"):
+        board = source_.rank(target, **given)
     if design:
         _print_design(board, form)
     elif why is not None:

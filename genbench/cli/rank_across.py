@@ -11,6 +11,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.ranking import Board
@@ -49,16 +50,25 @@ class Source(Protocol):
 
 
 def print_across(
-    sources: Mapping[Path, Source], target: str, given: Mapping[str, Any], form: str | None
+    sources: Mapping[Path, Source],
+    target: str,
+    given: Mapping[str, Any],
+    form: str | None,
+    top: int | None = None,
 ) -> None:
-    """Rank each source alone, and print the summary."""
+    """Rank each source alone, and print the summary; as text the first `top` measures of it."""
     from genbench.ranking.across import of_same_data, rank_across
-    from genbench.report.terminal import print_rows
+    from genbench.ranking.answer import answer_across
+    from genbench.report.terminal import print_fitting, print_paragraph
 
     if form == "latex":
         raise UsageError("several runs have no --latex form; they have text, --json, --csv and --markdown")
     named = _names(sources)
-    boards = {name: source.rank(target, **given) for name, source in named.items()}
+    boards = {}
+    with Waiting("ranking") as at:
+        for place, (name, source) in enumerate(named.items(), start=1):
+            at.now(f"ranking {name}, {place} of {len(named)}")
+            boards[name] = source.rank(target, **given)
     found = rank_across(boards, of_same_data({name: source.data for name, source in named.items()}))
     found = replace(found, notes=[*found.notes, *_versions(named)])
     if form == "csv":
@@ -71,11 +81,15 @@ def print_across(
         click.echo(found.to_markdown(), nl=False)
     else:
         click.echo(f"{len(boards)} suites: which measure predicts the {target}?")
+        for sentence in answer_across(found):
+            print_paragraph(f"- {sentence}", "  ")
         header, cells = found.printed()
-        print_rows(header, cells, right=header[1:])
-        click.echo(f"{found.pairs['apart']} of {found.pairs['all']} pairs of measures are told apart.")
+        shown = cells if top is None else cells[:top]
+        print_fitting(header, shown, ["rank", "mean", "95 %", "beats"])
+        if len(shown) < len(cells):
+            click.echo(f"and {len(cells) - len(shown)} more measures: --all shows them, --top N the first N")
         for note in found.notes:
-            click.echo(f"note: {note}")
+            print_paragraph(f"note: {note}", "  ")
 
 
 def _names(sources: Mapping[Path, Source]) -> dict[str, Source]:

@@ -10,6 +10,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import options
+from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from genbench.report.content import Content
@@ -38,10 +39,11 @@ def command(
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
     asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
-    if run.is_dir() or not (run.exists() or run.suffix):
-        content, file = _of_run(run, asked, plugins, without), run / "report.html"
-    else:
-        content, file = _of_table(run, asked), run.with_suffix(".html")
+    with Waiting(f"reading {run}") as at:
+        if run.is_dir() or not (run.exists() or run.suffix):
+            content, file = _of_run(run, asked, plugins, without, at), run / "report.html"
+        else:
+            content, file = _of_table(run, asked), run.with_suffix(".html")
     for target, reason in content.refused.items():
         options.warn(f"no ranking for {target}: {reason}")
     if json_:
@@ -56,7 +58,7 @@ def command(
 
 
 def _of_run(
-    run: Path, asked: Mapping[str, Any], plugins: tuple[str, ...], without: tuple[str, ...]
+    run: Path, asked: Mapping[str, Any], plugins: tuple[str, ...], without: tuple[str, ...], at: Waiting
 ) -> Content:
     from genbench.report.content import read_content
     from genbench.report.further import claim_rows, regularizer_rows
@@ -64,6 +66,7 @@ def _of_run(
 
     opened = Run(run, warn=options.warn)
     results = opened.results()
+    at.now(f"ranking {len(results.measures)} measures on {len(results.frame)} fits")
     return read_content(
         opened, results, cards=lambda names: options.cards(names, plugins, without), **asked,
         regularizers=regularizer_rows(results),

@@ -19,7 +19,8 @@ def command(run: Path, json_: bool, **given: Any) -> int:
     from genbench import api
     from genbench.cli.outcome import conclude
     from genbench.cli.progress import progress
+    from genbench.cli.waiting import Waiting
 
-    with options.interruptible():
-        done = api.resume(run, train=True, retry=True, progress=progress(), **given)
+    with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
+        done = api.resume(run, train=True, retry=True, progress=progress(still), **given)
     return conclude(done, json_=json_, plugins=given["plugins"])

@@ -40,13 +40,14 @@ def command(json_: bool, suite: str, shard: str | None, measures: str | None, **
     from genbench import api
     from genbench.cli.outcome import conclude
     from genbench.cli.progress import progress
+    from genbench.cli.waiting import Waiting
 
-    with options.interruptible():
+    with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
         run = api.run(
             suite,
             measures=options.words(measures),
             shard=options.shard_numbers(shard),
-            progress=progress(),
+            progress=progress(still),
             **given,
         )
     return conclude(run, json_=json_, plugins=given["plugins"])

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genbench.cli import completing, options
+from genbench.cli.waiting import Waiting
 
 __all__ = ["print_invariances"]
 
@@ -24,7 +25,8 @@ def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_
     from genbench.report.catalog import card
     from genbench.report.catalog_cache import host_for_cards
 
-    content = card(host_for_cards(plugins, without, words=[name]), name)
+    with Waiting("loading plugins"):
+        content = card(host_for_cards(plugins, without, words=[name]), name)
     if json_:
         options.echo_json(content)
     elif "text" in content:

@@ -14,7 +14,10 @@ __all__ = ["discard_output", "is_closed_pipe", "prepare_streams", "writes"]
 HANDLER = "genbench-nearest"
 
 # What tables and cards are made of beyond ASCII; one character each, or columns would move.
-NEAREST = {"–": "-", "—": "-", "−": "-", "²": "2", "·": ".", "…": ".", "×": "x", "‖": "|", "’": "'"}
+NEAREST = {
+    "–": "-", "—": "-", "−": "-", "²": "2", "·": ".", "…": ".", "×": "x", "‖": "|", "’": "'",
+    "━": "=", "╺": "=", "╸": "=", "●": "o", "░": ":", "│": "|", "─": "-", "±": "~",
+}  # fmt: skip
 
 
 def prepare_streams() -> None:

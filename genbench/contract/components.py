@@ -185,6 +185,18 @@ class Component:
     needs: Mapping[str, Need]
     source_hash: str = ""
     keyed_by_source: bool = False
+    package: str = ""
+
+    @property
+    def code(self) -> str:
+        """What enters the keys of values beside the declared version; empty for the core.
+
+        The hash of the module, behind the name and version of its package where that is installed: a formula
+        that changes without a new declared version must not mix with what it was.
+        """
+        if self.keyed_by_source:
+            return self.source_hash
+        return f"{self.package} {self.source_hash}" if self.package else ""
 
     @property
     def kind(self) -> Kind:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO, Any
 from urllib.request import urlopen
 
 from genbench.base.canonical import digest
@@ -17,6 +18,8 @@ from genbench.base.files import cache_folder, file_hash, replacing
 __all__ = ["Publication", "RemoteFile"]
 
 SECONDS_WITHOUT_ANSWER = 30.0
+SECONDS_BETWEEN_LINES = 5.0
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Publication:
     def _download(url: str, file: RemoteFile, target: Path) -> None:
         with replacing(target) as temporary:
             with urlopen(url, timeout=SECONDS_WITHOUT_ANSWER) as response, temporary.open("wb") as out:
-                shutil.copyfileobj(response, out)
+                _copy(response, out, file.name)
             actual = file_hash(temporary, "md5")
             if actual != file.md5:
                 raise OSError(f"what came has the MD5 {actual}, not {file.md5}")
@@ -146,3 +149,16 @@ class Publication:
             f"dataset '{self.dataset}': {searched} and downloading failed ({'; '.join(failures)}); "
             f"put {names} from {sources} into {advised}"
         )
+
+
+def _copy(response: Any, out: IO[bytes], name: str) -> None:
+    """What comes, into a file; every few seconds a line tells how much is there."""
+    length = response.headers.get("Content-Length")
+    whole = f" of {int(length) / 1e6:,.0f}" if length and length.isdigit() else ""
+    came, told = 0, time.monotonic()
+    while chunk := response.read(CHUNK):
+        out.write(chunk)
+        came += len(chunk)
+        if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            sys.stderr.write(f"genbench: {came / 1e6:,.0f}{whole} MB of {name}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -16,6 +15,11 @@ from typing import Any
 
 from genbench.base.errors import GenbenchError
 from genbench.base.files import unwritable
+
+try:
+    import fcntl
+except ImportError:  # Windows: folders cannot be locked there
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Locks"]
 
@@ -159,13 +163,14 @@ class Locks:
         """Hold a lock on the folder itself; the system lets go of it when its holder dies."""
         try:
             place = os.open(self._folder, os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # there is none, or a system that opens no folder
             yield
             return
         try:
             # Some network file systems cannot lock a folder, which was said at the start.
-            with contextlib.suppress(OSError):
-                fcntl.flock(place, fcntl.LOCK_EX)
+            if fcntl is not None:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(place, fcntl.LOCK_EX)
             yield
         finally:
             os.close(place)

@@ -44,6 +44,9 @@ class Progress:
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
         """Values of a fit are on disk; for those that compare it with its siblings there is a second call."""
 
+    def busy(self, key: str, component: str, seconds: float) -> None:
+        """A probe or measure of a fit has been at work for so long; called from a thread of its own."""
+
     def say(self, line: str) -> None:
         """Something that the user should know."""
 

@@ -25,7 +25,7 @@ class LocalExecutor:
     devices : sequence of str
         One slot for each entry; an entry may repeat, so that several slots share a GPU.
     watch : callable, optional
-        Is given each event of each job, from the slots' threads.
+        Is given each event of each job, from the slots' threads; the last one is ``over``.
 
     Attributes
     ----------
@@ -93,4 +93,5 @@ class LocalExecutor:
                     outcome = supervise(placed, slot, partial(self._watch, placed))
                 except Exception as fault:  # a job must have an outcome, or the run would wait for ever
                     outcome = JobOutcome(job, status="error", reason=f"{type(fault).__name__}: {fault}")
+                self._watch(placed, {"event": "over"})
             self._outcomes.put(outcome)

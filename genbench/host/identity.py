@@ -42,7 +42,7 @@ def _identity(component: Component, settings: Mapping[str, Any]) -> dict[str, An
         "name": component.full_name,
         "version": component.version,
         "settings": dict(settings),
-        "source": component.source_hash if component.keyed_by_source else "",
+        "source": component.code,
     }
 
 
@@ -60,6 +60,7 @@ def describe_measure(battery: Battery, request: Request) -> dict[str, Any]:
         "version": component.version,
         "plugin": component.plugin,
         "source": component.source_hash,
+        "code": component.code,
         "family": component.declared.family,
         "direction": component.declared.direction,
         "cost_class": battery.cost_class(request),

@@ -319,6 +319,8 @@ def _collect(plugin: Plugin, declared: Iterable[Any]) -> None:
                 keyed_by_source=plugin.source.namespace != CORE
                 and (plugin.source.editable or not plugin.source.distribution),
             )
+            if plugin.source.namespace != CORE and plugin.source.distribution:
+                component = dataclasses.replace(component, package=plugin.source.origin)
         except InvalidInput as fault:
             plugin.problems += fault.problems
             continue

@@ -216,6 +216,7 @@ def _measure(host: Host, battery: Battery, request: Request, held_out: bool) -> 
     from genbench.host.identity import describe_measure
 
     described = describe_measure(battery, request)
+    del described["code"]  # it stands in the identity
     return {
         **described,
         "identity": identity_of(battery, request),

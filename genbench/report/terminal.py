@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
     from genbench.ranking.alternatives import Alternatives
 
-__all__ = ["console", "escaped", "print_alternatives", "print_rows", "print_sections"]
+__all__ = [
+    "console",
+    "escaped",
+    "print_alternatives",
+    "print_fitting",
+    "print_paragraph",
+    "print_rows",
+    "print_sections",
+]
 
 moved.signpost(__name__)
 
@@ -30,6 +39,17 @@ def console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
+def print_paragraph(text: str, indent: str = "") -> None:
+    """Print a text in lines as long as the terminal is wide; elsewhere as it stands."""
+    screen = console()
+    if screen.is_terminal:
+        text = textwrap.fill(
+            " ".join(text.split()), screen.width - 1, subsequent_indent=indent, break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+    screen.print(text.strip(), markup=False, soft_wrap=True)
+
+
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:
     """Print rows as a table; the columns named in `right` are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -40,6 +60,42 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Seq
     for row in rows:
         table.add_row(*(escaped("" if each is None else str(each)) for each in row))
     console().print(table)
+
+
+def print_fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], importance: Sequence[str] = ()
+) -> None:
+    """Print names and numbers; a terminal gets as many columns as it has room for, and a word on the others.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The first holds names, which are shown always and whole.
+    rows : sequence of sequences of str
+    importance : sequence of str
+        Columns in the order in which they get room; those that are not named come last, in their order.
+    """
+    screen = console()
+    kept = set(columns)
+    if screen.is_terminal:
+        widths = {
+            name: max(map(len, each)) + 3
+            for name, each in zip(columns, zip(columns, *rows, strict=True), strict=True)
+        }
+        kept, used = {columns[0]}, widths[columns[0]]
+        for name in [*importance, *(each for each in columns[1:] if each not in importance)]:
+            if used + widths[name] <= screen.width:
+                kept.add(name)
+                used += widths[name]
+    shown = [place for place, name in enumerate(columns) if name in kept]
+    print_rows(
+        [columns[place] for place in shown],
+        [[row[place] for place in shown] for row in rows],
+        right=[columns[place] for place in shown if place],
+    )
+    left_out = [name for name in columns if name not in kept]
+    if left_out:
+        print_paragraph(f"no room for: {', '.join(left_out)} (a wider window or --csv has them)")
 
 
 def print_sections(columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[str]]]) -> None:

@@ -34,7 +34,7 @@ CREATE TABLE meanings (number INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE)
 CREATE TABLE fits (
     key TEXT PRIMARY KEY, signature TEXT NOT NULL, whole INTEGER NOT NULL, record TEXT NOT NULL,
     point TEXT NOT NULL, age TEXT NOT NULL, said BLOB NOT NULL, numbers BLOB NOT NULL, seconds BLOB NOT NULL,
-    conflicts TEXT NOT NULL
+    times TEXT NOT NULL, moments BLOB NOT NULL, conflicts TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE longer (key TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE complete (key TEXT PRIMARY KEY, signature TEXT NOT NULL, battery TEXT NOT NULL) WITHOUT ROWID;
@@ -95,11 +95,11 @@ class Index:
         return {key: each for key, each in found.items() if each[2].said.max(initial=-1) < known}
 
     def _select(self) -> Iterator[tuple[Any, ...]]:
-        names = "key, signature, whole, record, point, age, said, numbers, seconds, conflicts"
+        names = "key, signature, whole, record, point, age, said, numbers, seconds, times, moments, conflicts"
         return self._asked(f"SELECT {names} FROM fits")
 
     def _row(self, key: str, record: str, point: str, age: str, *columns: Any) -> Row:
-        said, numbers, seconds, conflicts = columns
+        said, numbers, seconds, times, when, conflicts = columns
         return Row(
             key=key,
             record=FitRecord(record, lambda: self._longer(key)),
@@ -108,6 +108,8 @@ class Index:
             said=np.frombuffer(said, dtype=np.int32),
             numbers=np.frombuffer(numbers, dtype=float),
             seconds=np.frombuffer(seconds, dtype=float),
+            times=tuple(json.loads(times)),
+            when=np.frombuffer(when, dtype=np.int32),
             conflicts=tuple(json.loads(conflicts)),
         )
 
@@ -124,7 +126,8 @@ class Index:
             rest = {name: value for name, value in row.record.items() if name in LONG}
             arrays = (row.said.tobytes(), row.numbers.tobytes(), row.seconds.tobytes())
             texts = (json.dumps(brief), row.point, json.dumps(row.age))
-            fits.append((row.key, sign, int(whole), *texts, *arrays, json.dumps(row.conflicts)))
+            moments = (json.dumps(row.times), row.when.tobytes(), json.dumps(row.conflicts))
+            fits.append((row.key, sign, int(whole), *texts, *arrays, *moments))
             longer.append((row.key, json.dumps(rest)))
         new = [
             (number, json.dumps(each))
@@ -132,7 +135,7 @@ class Index:
         ]
         written = self._write(
             ("INSERT INTO meanings VALUES (?, ?)", new),
-            ("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fits),
+            ("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", fits),
             ("INSERT OR REPLACE INTO longer VALUES (?, ?)", longer),
         )
         if written:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genbench.base.canonical import canonical_json
+from genbench.runs.ages import age
 
 if TYPE_CHECKING:
     from genbench.runs.store import Measured, StoredFit
@@ -21,7 +22,7 @@ __all__ = ["LONG", "FitRecord", "Meanings", "Row", "point_of", "row_of", "value_
 # What a value's record says besides its numbers; the same for most fits, so that it is kept once.
 SAID = (
     "measure", "version", "family", "direction", "cost_class", "plugin", "held_out", "aliases", "status",
-    "reason",
+    "reason", "code",
 )  # fmt: skip
 # Parts of a fit's record that are long and seldom asked for.
 LONG = ("history", "test_history", "seeds")
@@ -101,6 +102,9 @@ class Row:
         For each value the number of its meaning.
     numbers, seconds : float array
         The values, NaN where there is none, and what each measure would cost alone.
+    times : tuple of str
+    when : int array
+        For each value the place of the time when it was computed among the times.
     conflicts : tuple of str
     """
 
@@ -111,12 +115,16 @@ class Row:
     said: np.ndarray
     numbers: np.ndarray
     seconds: np.ndarray
+    times: tuple[str, ...]
+    when: np.ndarray
     conflicts: tuple[str, ...] = field(default=())
 
 
 def row_of(stored: StoredFit, measured: Measured, meanings: Meanings) -> Row:
     """The row of a fit as its records are read."""
     values = list(measured.values.values())
+    computed = [measured.times.get(name, "") for name in measured.values]
+    times = tuple(dict.fromkeys(computed))
     record = stored.record
     point, versions = point_of(record["trial"])
     return Row(
@@ -124,9 +132,11 @@ def row_of(stored: StoredFit, measured: Measured, meanings: Meanings) -> Row:
         record=record,
         point=point,
         age=(versions, record.get("time", "")),
-        said=np.array([meanings.place(each) for each in values], dtype=np.int32),
+        said=np.array([meanings.place({**each, "code": age(each)[1]}) for each in values], dtype=np.int32),
         numbers=np.array([value_number(each) for each in values], dtype=float),
         seconds=np.array([each.get("seconds", np.nan) for each in values], dtype=float),
+        times=times,
+        when=np.array([times.index(each) for each in computed], dtype=np.int32),
         conflicts=measured.conflicts,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from genbench.base.values import Status
+from genbench.runs.ages import Age, newest_ages
 from genbench.runs.index import Index, signature
 from genbench.runs.rows import Meanings, Row, point_of, row_of
 from genbench.runs.store import Folder, Measured, StoredFit
@@ -98,13 +99,7 @@ class Standing:
             notes.append(f"{len(self.failed)} trials have no fit: training failed")
         if older := len(self.everything) - len(self.rows):
             notes.append(f"{older} fits of older versions of their components are left out")
-        for place in np.argsort(self._names):
-            if count := np.sum(self._old & (self._measure == place)):
-                notes.append(
-                    f"{self._names[place]}: values of an older version on {count} fits are left out; "
-                    "'genbench measure' computes them anew"
-                )
-        return notes
+        return [*notes, *self._left_out()]
 
     @cached_property
     def measures(self) -> dict[str, MeasureInfo]:
@@ -177,12 +172,46 @@ class Standing:
         return of_meaning[self._said]
 
     @cached_property
+    def _newest(self) -> dict[str, Age]:
+        """Of each measure the age that counts; asked of all values only where a measure has several."""
+        ages: dict[str, set[Age]] = {}
+        for place in np.unique(self._said):
+            meaning = self.meanings[place]
+            ages.setdefault(meaning["measure"], set()).add(_age(meaning))
+        several = {name for name, found in ages.items() if len(found) > 1}
+        timed = newest_ages(
+            (row.times[when], self.meanings[said])
+            for row in (self.rows if several else ())
+            for said, when in zip(row.said.tolist(), row.when.tolist(), strict=True)
+            if self.meanings[said]["measure"] in several
+        )
+        return {name: next(iter(found)) for name, found in ages.items()} | timed
+
+    @cached_property
     def _old(self) -> np.ndarray:
-        """Which values have a newer version on another fit."""
-        versions = np.array([each["version"] for each in self.meanings], dtype=int)[self._said]
-        newest = np.zeros(len(self._names), dtype=int)
-        np.maximum.at(newest, self._measure, versions)
-        return versions < newest[self._measure]
+        """Which values have a newer version, or newer code of a plugin, on another fit."""
+        newest = self._newest
+        old = [_age(each) != newest.get(each["measure"], _age(each)) for each in self.meanings]
+        return np.array(old, dtype=bool)[self._said]
+
+    def _left_out(self) -> list[str]:
+        """A line for each measure of which values are left out."""
+        counts: dict[str, int] = {}
+        other_code: dict[str, str] = {}
+        for said, count in zip(*np.unique(self._said[self._old], return_counts=True), strict=True):
+            name, (version, code) = self.meanings[said]["measure"], _age(self.meanings[said])
+            counts[name] = counts.get(name, 0) + int(count)
+            if version == self._newest[name][0]:
+                other_code[name] = f"other code ({code}, not {self._newest[name][1]})"
+        return [
+            f"{name}: values of {other_code.get(name, 'an older version')} on {count} fits are left out; "
+            "'genbench measure' computes them anew, 'genbench forget --older' removes them"
+            for name, count in sorted(counts.items())
+        ]
+
+
+def _age(meaning: Mapping[str, Any]) -> Age:
+    return meaning["version"], meaning["code"]
 
 
 def read_standing(records: Records, *, check_weights: bool = False) -> Standing:

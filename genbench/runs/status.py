@@ -6,6 +6,8 @@ import collections
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genbench.base.errors import UsageError
 from genbench.base.values import Status
 from genbench.runs.grid import partial_notes
@@ -38,6 +40,12 @@ def read_status(path: Path) -> dict[str, Any]:
         for number, meaning in enumerate(standing.meanings)
         if Status(meaning["status"]).is_fault
     }
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    said = np.concatenate([np.zeros(0, dtype=np.int32), *(row.said for row in standing.everything)])
+    for number, count in zip(*np.unique(said, return_counts=True), strict=True):
+        meaning = standing.meanings[number]
+        if meaning["status"] != Status.OK:
+            reasons[meaning["measure"]][meaning["reason"] or meaning["status"]] += int(count)
     measures = {
         name: {
             "family": each.family,
@@ -46,6 +54,7 @@ def read_status(path: Path) -> dict[str, Any]:
             "plugin": each.plugin,
             "held_out": each.held_out,
             "statuses": dict(each.statuses),
+            "reasons": dict(reasons[name].most_common()),
         }
         for name, each in standing.measures.items()
     }

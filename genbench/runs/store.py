@@ -51,10 +51,14 @@ class StoredFit:
 
 @dataclass(frozen=True)
 class Measured:
-    """The values of one fit, one for each measure; of several passes the best one counts."""
+    """The values of one fit, one for each measure; of several passes the best one counts.
+
+    `times` tells when each was computed, where that is known.
+    """
 
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     conflicts: tuple[str, ...] = ()
+    times: Mapping[str, str] = field(default_factory=dict)
 
 
 class Folder:
@@ -278,8 +282,12 @@ class Folder:
             has_result = not Status(value["status"]).is_fault
             return value["version"], last_used[value["key"]], has_result, time
 
-        best = {value["measure"]: value for _, value in sorted(found, key=rank)}
-        return Measured(best, tuple(conflicts))
+        best = {value["measure"]: (time, value) for time, value in sorted(found, key=rank)}
+        return Measured(
+            {name: value for name, (_, value) in best.items()},
+            tuple(conflicts),
+            {name: time for name, (time, _) in best.items()},
+        )
 
     def passes(self, key: str) -> Iterator[dict[str, Any]]:
         """The passes of measuring a fit, oldest first."""
@@ -290,6 +298,22 @@ class Folder:
         """The passes of measuring a fit, or the failures to train it, by their files."""
         found = {path: self._read(path) for path in self._records(self.fit_folder(key) / kind)}
         return {path: content for path, content in found.items() if content is not None}
+
+    def forget_values(self, key: str, unwanted: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Remove the values of a fit that are unwanted, from all passes; returns how many they were."""
+        removed = 0
+        for path in self._records(self.fit_folder(key) / "values"):
+            content = self._read(path)
+            if content is None:
+                continue
+            left = [value for value in content["values"] if not unwanted(value)]
+            if len(left) == len(content["values"]):
+                continue
+            removed += len(content["values"]) - len(left)
+            if left:  # written before the old record goes, so that nothing is lost if this is cut short
+                self.write_values(key, {**_unsealed(content), "values": left})
+            path.unlink()
+        return removed
 
     # --- reading and writing -----------------------------------------------------------------------
 
@@ -362,6 +386,10 @@ class Folder:
         if line not in self._warned:
             self._warned.add(line)
             self._warn(line)
+
+
+def _unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in content.items() if name not in ("sha256", "format")}
 
 
 def _seal(content: Mapping[str, Any]) -> str:

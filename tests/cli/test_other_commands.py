@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from running import command, fit_files, results, strict_json, values
+from running import TINY, command, fit_files, results, strict_json, values
 
 from genbench.runs.store import Folder
 
@@ -80,7 +81,7 @@ def beside(model): return {value}
 
 @pytest.fixture
 def installed_plugin(tmp_path, monkeypatch):
-    """Installs a plugin package whose text a test may change; it is not editable, so versions alone count."""
+    """Installs a plugin package, which is not editable, whose text a test may change."""
     import sys
 
     from genbench.host import host
@@ -110,7 +111,7 @@ def newest_values(run: Path) -> dict[str, float]:
     }
 
 
-def test_raising_a_version_computes_what_depends_on_it_and_nothing_else(run, installed_plugin):
+def test_changed_code_of_an_installed_plugin_is_computed_anew_and_nothing_else(run, installed_plugin):
     words = ("measure", run, "--measures", "family:v", "--workers", 1)
     installed_plugin(probe=1, measure=1, value=1)
     assert command(*words).code == 0
@@ -118,14 +119,12 @@ def test_raising_a_version_computes_what_depends_on_it_and_nothing_else(run, ins
 
     installed_plugin(probe=1, measure=2, value=2)
     assert "4 measured now" in command(*words).err
-    assert newest_values(run) == {"raised": 2, "above": 1, "beside": 1}
-
-    installed_plugin(probe=2, measure=2, value=3)
-    assert "4 measured now" in command(*words).err
-    assert newest_values(run) == {"raised": 2, "above": 3, "beside": 1}
-
-    installed_plugin(probe=2, measure=2, value=4)
+    assert newest_values(run) == {"raised": 2, "above": 2, "beside": 2}
     assert "0 measured now" in command(*words).err
+
+    installed_plugin(probe=1, measure=2, value=3)  # no version is raised
+    assert "4 measured now" in command(*words).err
+    assert newest_values(run) == {"raised": 3, "above": 3, "beside": 3}
     assert any("code changed" in line for line in command("status", run, "--json").json["warnings"])
 
 
@@ -143,6 +142,51 @@ def test_values_of_an_older_version_are_left_out_of_tables_and_that_is_said(run,
     rows = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
     assert {each["key"]: each["versioned:raised"] for each in rows}[first] == ""
     assert sorted(each["versioned:raised"] for each in rows) == ["", "2.0", "2.0", "2.0"]
+
+
+def test_values_of_other_code_never_mix_and_can_be_forgotten(run, installed_plugin, tmp_path):
+    installed_plugin(probe=1, measure=1, value=1)
+    words = ("measure", run, "--measures", "family:v,param_norm", "--workers", 1)
+    command(*words)
+    shutil.copytree(run, tmp_path / "old")
+    installed_plugin(probe=1, measure=1, value=2)
+    command(*words)
+    first = Folder(run).fit_keys()[0]
+    shutil.rmtree(run / "fits" / first)
+    shutil.copytree(tmp_path / "old" / "fits" / first, run / "fits" / first)
+    ended = command("export", run, tmp_path / "table.csv")
+    assert "versioned:raised: values of other code (versioned 1.0 " in ended.err
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
+    assert {each["key"]: each["versioned:raised"] for each in rows}[first] == ""
+
+    before = sum(1 for _ in all_values(run))
+    assert command("forget", run).code == 2
+    ended = command("forget", run, "--older")
+    assert (ended.code, "say --yes" in ended.err) == (2, True)
+    assert sum(1 for _ in all_values(run)) == before
+    ended = command("forget", run, "--older", "--yes")
+    assert ended.code == 0, ended.err
+    left = [each for each in all_values(run) if each["plugin"] == "versioned"]
+    assert len(left) == 9  # three measures on the three fits that have the new values
+    assert {each["value"] for each in left} == {2}
+    assert "nothing to forget" in command("forget", run, "--older", "--yes").err
+    assert "left out" not in command("export", run, tmp_path / "table.csv").err
+
+    ended = command("forget", run, "--measures", "versioned:raised", "--yes")
+    assert "3 values of versioned:raised are forgotten" in ended.err
+    assert not [each for each in all_values(run) if each["measure"] == "versioned:raised"]
+    assert len([each for each in all_values(run) if each["measure"] == "param_norm"]) >= 4
+    ended = command("forget", run, "--measures", "versioned:besid", "--yes")
+    assert (ended.code, "did you mean 'versioned:beside'" in ended.err) == (2, True)
+    assert "4 measured now" in command(*words).err
+
+
+def all_values(run: Path):
+    """Every value of every pass."""
+    folder = Folder(run)
+    for key in folder.fit_keys():
+        for content in folder.passes(key):
+            yield from content["values"]
 
 
 # --- retry -------------------------------------------------------------------------------------------------
@@ -428,3 +472,15 @@ def test_rank_refuses_a_bad_table_in_one_line(tmp_path):
     ended = command("rank", tmp_path / "mine.csv", "--axes", "widht")
     assert (ended.code, ended.out) == (3, "")
     assert ended.err == "genbench: the table has no axis column 'widht'; did you mean 'width'?\n"
+
+
+def test_status_tells_totals_and_what_is_missing_and_why(tmp_path, inline):
+    suite = TINY.replace('"train_loss"', '"rnn_lipaug_bound"').replace("[0.03, 0.1]", "0.03")
+    (tmp_path / "suite.toml").write_text(suite)
+    assert command("run", "--suite", tmp_path / "suite.toml", "--out", tmp_path / "run").code == 0
+    text = command("status", tmp_path / "run").out
+    assert "3 measures, 6 values: 4 ok, 2 not_applicable" in text
+    assert re.search(r"rnn_lipaug_bound +2 of 2 +the network has no recurrent layer \(2\)", text)
+    assert re.search(r"param_norm +\+ +A +0 +2", text)  # a pipe gets every measure
+    reasons = command("status", tmp_path / "run", "--json").json["measures"]["rnn_lipaug_bound"]["reasons"]
+    assert reasons == {"the network has no recurrent layer": 2}

@@ -1,5 +1,6 @@
 """``genbench rank`` of several runs and tables, its intervals, and what it tells about larger grids."""
 
+import contextlib
 import csv
 import io
 import shutil
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 from ranking.tables import planted
 from running import command
+from terminals import Terminal, plain
+
+from genbench.cli import main
 
 MADE = Path(__file__).parents[1] / "runs" / "made_by_0_1_0" / "run"
 
@@ -32,7 +36,7 @@ def test_several_tables_are_summarized(tables):
     assert ended.code == 0, ended.err
     assert "3 suites: which measure predicts the gap?" in ended.out
     assert "perfect" in ended.out
-    assert "pairs of measures are told apart" in ended.out
+    assert "- Of " in ended.out
 
 
 def test_the_summary_has_forms_for_programs(tables):
@@ -60,12 +64,27 @@ def test_runs_and_tables_mix_and_two_of_one_name_keep_their_paths(tables, tmp_pa
     [
         (["--why", "perfect"], "one run at a time"),
         (["--design"], "one run at a time"),
+        (["--columns", "psi"], "one run at a time"),
     ],
 )
 def test_what_is_for_one_run_says_so(tables, words, says):
     ended = command("rank", *tables, *words)
     assert ended.code == 2
     assert says in ended.err
+
+
+def test_a_terminal_gets_whole_numbers_as_far_as_there_is_room(tables, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with contextlib.redirect_stdout(Terminal()) as screen, pytest.raises(SystemExit):
+        main(["rank", *map(str, tables), *map(str, FEW), "--top", "3"])
+    lines = plain(screen.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 60
+    header = next(line.split() for line in lines if line.split()[:1] == ["measure"])
+    assert header[:3] == ["measure", "rank", "mean"]
+    assert any(line.startswith(" perfect ") and "+1.000" in line for line in lines)
+    assert "no room for: " in screen.getvalue()
+    assert "and 3 more measures: --all shows them" in screen.getvalue()
+    assert any(line.startswith("- Over 3 suites") for line in lines)
 
 
 def test_the_same_run_twice_is_refused(tables):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from genbench.cli.streams import NEAREST
+from genbench.report.drawn import CHANCE, ESTIMATE, LINE, ZERO
+
 PROGRAM = [sys.executable, "-P", "-c", "from genbench.cli import main; main()"]
 
 
@@ -58,3 +61,9 @@ def test_output_that_cannot_be_written_is_one_line():
         )
     assert ended.returncode == 1
     assert ended.stderr == "genbench: standard output: No space left on device (--debug shows where)\n"
+
+
+def test_what_a_terminal_draws_has_one_ascii_character_each():
+    drawn = {CHANCE, ZERO, ESTIMATE, *LINE.values()} - {""}
+    assert {len(NEAREST.get(each, "")) for each in drawn} == {1}
+    assert all(each.isascii() for each in NEAREST.values())

@@ -76,3 +76,11 @@ def test_identity_needs_no_files(published):
     assert published.checksum.startswith("md5s:")
     alone = Publication("toy", published.files[:1], (".",))
     assert alone.checksum == f"md5:{md5(b'one.bin')}"
+
+
+def test_a_download_that_takes_long_tells_how_much_is_there(published, monkeypatch, capsys):
+    monkeypatch.setattr("genbench.datasets.remote.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("genbench.datasets.remote.CHUNK", 4)
+    published.fetch(None)
+    said = capsys.readouterr().err
+    assert said.count(" of 0 MB of one.bin") == 2  # seven bytes, four at a time

@@ -227,3 +227,19 @@ def test_where_there_are_locks_nothing_is_said(tmp_path):
     owner.close()
     other.close()
     assert said == []
+
+
+def test_where_folders_cannot_be_locked_dead_locks_are_taken_over_too(
+    locking, lock, dead_process, monkeypatch
+):
+    monkeypatch.setattr(locks, "fcntl", None)  # as on Windows
+
+    def refused(path, *flags):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(locks.os, "open", refused)
+    lock.parent.mkdir()
+    write_lock(lock, dead_process)
+    first, second = locking(), locking()
+    assert first.take("trial")
+    assert not second.take("trial")

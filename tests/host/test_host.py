@@ -200,7 +200,7 @@ def test_an_object_that_is_both_in_the_module_and_in_the_hook_counts_once(write)
     assert host.problems() == []
 
 
-def test_the_hash_of_the_source_enters_keys_for_files_and_editable_installs_only(write, package):
+def test_the_hash_of_the_source_enters_keys_of_fits_for_files_and_editable_installs_only(write, package):
     package({"papers_plugin/__init__.py": GOOD})
     sources = [
         PluginSource.from_argument(write("local", GOOD)),
@@ -209,10 +209,13 @@ def test_the_hash_of_the_source_enters_keys_for_files_and_editable_installs_only
     for source in sources:
         (component,) = Host.of([source]).components("measure")
         assert (len(component.source_hash), component.keyed_by_source) == (16, True)
+        assert component.code == component.source_hash
     (component,) = Host.of(
-        [PluginSource(name="p", module="papers_plugin", distribution="papers")]
+        [PluginSource(name="p", module="papers_plugin", distribution="papers", version="1.2")]
     ).components("measure")
     assert (len(component.source_hash), component.keyed_by_source) == (16, False)
+    assert component.code == f"papers 1.2 {component.source_hash}"
+    assert {each.code for each in Host.load().components("measure") if each.plugin == "core"} == {""}
 
 
 # What names mean
