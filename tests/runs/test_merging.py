@@ -16,14 +16,13 @@ from genbench.runs import merging, store
 from genbench.runs.store import Folder
 
 
-@pytest.fixture(scope="module")
-def whole(cache, tmp_path_factory) -> Path:
+@pytest.fixture
+def whole(inline, tmp_path) -> Path:
     """A run with a measure that compares seeds."""
-    folder = tmp_path_factory.mktemp("whole")
-    (folder / "tiny.toml").write_text(TINY.replace('"random"]', '"seed_disagreement"]'))
-    ended = command("run", "--suite", folder / "tiny.toml", "--out", folder / "run", "--workers", 1)
+    (tmp_path / "tiny.toml").write_text(TINY.replace('"random"]', '"seed_disagreement"]'))
+    ended = command("run", "--suite", tmp_path / "tiny.toml", "--out", tmp_path / "whole", "--workers", 1)
     assert ended.code == 0, ended.err
-    return folder / "run"
+    return tmp_path / "whole"
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_a_run_goes_on_in_the_merged_folder(halves, finished, tiny_suite, tmp_pa
     assert results(tmp_path / "out", tmp_path) == results(finished, tmp_path)
 
 
-def test_what_compares_seeds_is_computed_when_the_shards_are_together(whole, tmp_path, inline):
+def test_what_compares_seeds_is_computed_when_the_shards_are_together(whole, tmp_path):
     suite, shards = whole / "suite.toml", [tmp_path / "1", tmp_path / "2"]
     for number, shard in enumerate(shards, start=1):
         command("run", "--suite", suite, "--out", shard, "--shard", f"{number}/2", "--workers", 1)
