@@ -154,6 +154,7 @@ class Declaration:
     checksum: str | None = None
     task: Any = None
     examples: Any = None
+    test_examples: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
