@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from genbench.base.errors import UsageError
+from genbench.base.errors import UsageError, printable
 
 __all__ = [
     "PATH",
@@ -103,7 +103,7 @@ def shard_numbers(text: str | None) -> tuple[int, int] | None:
 
 def warn(line: str) -> None:
     """Say on standard error what the user should know."""
-    click.echo(f"genbench: {line}", err=True)
+    click.echo(f"genbench: {printable(line)}", err=True)
 
 
 def echo_json(content: Any) -> None:

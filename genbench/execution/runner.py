@@ -139,11 +139,8 @@ class Runner:
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         locks = Locks(self._folder.path / "locks")
-        run = {
-            "folder": str(self._folder.path),
-            "suite": dict(self._plan.suite.content),
-            "trials": [each.as_dict() for each in self._plan.trials],
-        }
+        trials = [each.as_dict() for each in self._plan.trials]
+        run = {"folder": str(self._folder.path), "suite": dict(self._plan.suite.content), "trials": trials}
         try:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
@@ -154,6 +151,7 @@ class Runner:
                 self._work(locks, self._second, left)
                 self._say_who_waits()
             self._folder.clear_damaged()
+            self._folder.sweep()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
             # First the workers, so that nobody takes over a lock whose work still goes on.
@@ -168,7 +166,7 @@ class Runner:
         """Feed the executor, a few jobs ahead, so that other commands find work to take too."""
         waiting = collections.deque(trials)
         elsewhere: collections.deque[Trial] = collections.deque()
-        in_flight = 0
+        in_flight, waits_for = 0, len(self._trials) + 1
 
         def feed() -> int:
             fed = 0
@@ -199,6 +197,9 @@ class Runner:
                 in_flight += feed()
             if not elsewhere:
                 return
+            if len(elsewhere) < waits_for:
+                waits_for = len(elsewhere)
+                self._progress.say(f"{waits_for} trials are locked by another command; waiting for it")
             time.sleep(0.5)
             waiting, elsewhere = elsewhere, collections.deque()
 
@@ -214,10 +215,9 @@ class Runner:
             if self._waits_for(trial):
                 return None
             siblings = self._siblings(trial)
-        missing = self._missing(trial.key, current, siblings)
         # What needs a plugin is a job of its own, behind what the core computes alone.
-        groups = self._companies.together(missing)
-        return self._make(trial, "measure", groups[0], siblings) if groups else None
+        missing = self._companies.first(self._missing(trial.key, current, siblings))
+        return self._make(trial, "measure", missing, siblings) if missing else None
 
     def _stored(self, key: str) -> StoredFit | None:
         """The fit of a key; its weights are read and compared with their hash once in a run."""
@@ -388,13 +388,12 @@ class Runner:
             for name, value in values.items():
                 if Status(value["status"]).is_fault:
                     summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
+            why = self._unmeasured.get(key) or "there is no record of it"
             for name in self._without_a_word(trial, values):
-                why = self._unmeasured.get(key) or "there is no record of it"
                 summary.faults.setdefault(name, collections.Counter())[why] += 1
         return summary
 
     def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
         """Measures that are due and have neither a value nor a reason."""
-        waits = bool(self._second.measures) and bool(self._waits_for(trial))
-        due = self._first.measures if waits else (*self._first.measures, *self._second.measures)
+        due = [*self._first.measures, *([] if self._waits_for(trial) else self._second.measures)]
         return [each for each in due if each not in values]

@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from genbench.base.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
@@ -60,10 +62,10 @@ def print_sections(columns: Sequence[str], sections: Mapping[str, Sequence[Seque
 
 
 def _escaped(text: str) -> str:
-    """Names may hold brackets, which rich would read as markup."""
+    """Names may hold brackets, which rich would read as markup, and signs that a terminal would obey."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 def print_ranking(board: Board, title: str, no_cost: bool = False, top: int | None = None) -> None:
