@@ -156,6 +156,7 @@ class Runner:
         finally:
             # First the workers, so that nobody takes over a lock whose work still goes on.
             self._executor.close()
+            self._observers.close()
             locks.close()
             self._progress.finished()
         return self._take_stock()
