@@ -10,12 +10,16 @@ import math
 import os
 import re
 import secrets
+import socket
+import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import DiskFull, GenbenchError, InvalidInput, message_of
+from genbench.base.machine import is_running
 
 __all__ = [
     "as_json",
@@ -44,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
     DiskFull
         Whatever told so, the system or a library that was given the temporary name.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    owner = f"{_here()}-{os.getpid()}"
+    temporary = path.with_name(f".{path.name}.{owner}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -58,6 +63,43 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # its folder may not be there
             temporary.unlink(missing_ok=True)
+
+
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d{1,10})\.[0-9a-f]{12}\.tmp", flags=re.DOTALL)
+_OLD_SECONDS = 24 * 3600.0
+"""What another machine's process left behind for so long is nobody's."""
+
+
+def _here() -> str:
+    """This machine, in eight characters."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files in a folder whose writers are gone."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - a folder that is not there holds nothing
+    except OSError:
+        return
+    for name in names:
+        if found := _TEMPORARY.fullmatch(name):
+            with suppress(OSError):
+                if _is_left_behind(folder / name, found.group(1), int(found.group(2))):
+                    (folder / name).unlink()
+
+
+def _is_left_behind(path: Path, machine: str, process: int) -> bool:
+    if machine != _here():
+        return time.time() - path.stat().st_mtime > _OLD_SECONDS
+    return process != os.getpid() and not is_running(process)
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a plain file; a pipe or a device, which might never end, is an `OSError`."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no plain file")
+        return file.read()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["cores", "memory"]
+__all__ = ["cores", "is_running", "is_stopped", "memory"]
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux tells the limits of a container, in its second version and in its first."""
@@ -50,3 +50,16 @@ def is_stopped(pid: int) -> bool:
     except (OSError, IndexError):
         return False
     return state == b"T"
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this machine runs, whoever owns it."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,12 +1,42 @@
-"""Writing TOML, which Python's library only reads."""
+"""Reading TOML that strangers wrote, and writing it, which Python's library does not."""
 
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["as_toml"]
+__all__ = ["as_toml", "parse_toml"]
+
+# Beyond these Python's library takes minutes, or all memory, and nobody wrote it by hand.
+MOST_CHARACTERS = 4_000_000
+DEEPEST_KEY = 30
+_DEEP_KEY = re.compile(
+    # A name in a key, only from its beginning on, and the dot behind it; no step is ever taken back.
+    r"""(?:(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    f"{{{DEEPEST_KEY}}}"
+)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The content of a TOML text.
+
+    Raises
+    ------
+    ValueError
+        It is none, or takes more than any suite does: the message is for people.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
+    if deep := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ValueError(f"a key of more than {DEEPEST_KEY} parts (at line {line})")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def as_toml(content: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import genbench
-from genbench.base.errors import GenbenchError, Remark, nearest
+from genbench.base.errors import GenbenchError, Remark, nearest, printable
 from genbench.base.files import disk_full
 from genbench.cli.streams import discard_output, is_closed_pipe, prepare_streams
 
@@ -227,4 +227,4 @@ def _remarks_as_lines() -> Iterator[None]:
 
 
 def _error(line: str) -> None:
-    click.echo(f"genbench: {line}", err=True)
+    click.echo(f"genbench: {printable(line)}", err=True)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from genbench.base.errors import UsageError
+from genbench.base.errors import UsageError, printable
 from genbench.cli import completing
 
 __all__ = [
@@ -154,7 +154,7 @@ def shard_numbers(text: str | None) -> tuple[int, int] | None:
 
 def warn(line: str) -> None:
     """Say on standard error what the user should know."""
-    click.echo(f"genbench: {line}", err=True)
+    click.echo(f"genbench: {printable(line)}", err=True)
 
 
 def echo_json(content: Any) -> None:

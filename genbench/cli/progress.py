@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from genbench.base.errors import printable
 from genbench.cli.waiting import Waiting
 from genbench.execution.runner import Progress
 from genbench.planning.plan import Trial
@@ -78,7 +79,7 @@ class Lines(Counter):
 
     def say(self, line: str) -> None:
         """Print a line whole, however long it is."""
-        self._console.print(line, soft_wrap=True)
+        self._console.print(printable(line), soft_wrap=True)
 
     def finished(self) -> None:
         """Print how many seconds it all took."""
@@ -128,7 +129,7 @@ class Live(Counter):
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(printable(line), markup=False, highlight=False)
 
     def finished(self) -> None:
         """Take the bar away."""

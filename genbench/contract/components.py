@@ -172,6 +172,7 @@ class Declaration:
     task: Any = None
     examples: Any = None
     capturable: bool | str | None = None
+    test_examples: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

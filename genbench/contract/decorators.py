@@ -103,7 +103,7 @@ def _default_name(kind: Kind, target: Any) -> str:
 
 def dataset(
     target: Any = None, /, *, name: str | None = None, version: int = 1, source: str = "",
-    checksum: str | None = None, task: Any = None, examples: Any = None,
+    checksum: str | None = None, task: Any = None, examples: Any = None, test_examples: Any = None,
 ) -> Any:  # fmt: skip
     """Declare a data set: ``def digits(root, *, settings) -> genbench.Data``.
 
@@ -116,6 +116,8 @@ def dataset(
     examples : int or callable, optional
         Size of the training split, or a function from the settings to it; the time of a plan rests on it.
         Without it a data set counts as 50,000 examples.
+    test_examples : int or callable, optional
+        The same of the test split; what a published result says of its test set is held against it.
     """
     return _decorator(Kind.DATASET)(
         target,
@@ -125,6 +127,7 @@ def dataset(
         checksum=checksum,
         task=task,
         examples=examples,
+        test_examples=test_examples,
     )
 
 

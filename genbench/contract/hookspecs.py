@@ -28,14 +28,14 @@ def genbench_suites() -> Iterable[Path]:  # type: ignore[empty-body]
 
 @hookspec
 def genbench_run_started(run: Mapping[str, Any]) -> None:
-    """Called once in the driver before the first trial; `run` has folder, suite and trials."""
+    """Called once before the first trial; `run` has folder, suite and trials."""
 
 
 @hookspec
 def genbench_trial_finished(trial: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-    """Called in the driver after each fit whose record this command wrote."""
+    """Called after each fit whose record this command wrote, in a process of the plugin's own."""
 
 
 @hookspec
 def genbench_run_finished(run: Mapping[str, Any]) -> None:
-    """Called once in the driver after the last value is on disk."""
+    """Called once after the last value is on disk."""

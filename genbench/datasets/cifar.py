@@ -38,6 +38,7 @@ def _task(classes: int) -> Callable[[int], genbench.Task]:
     checksum=CIFAR10.checksum,
     task=_task(10),
     examples=50_000,
+    test_examples=10_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
 def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:
@@ -58,6 +59,7 @@ def cifar10(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data
     checksum=CIFAR100.checksum,
     task=_task(100),
     examples=50_000,
+    test_examples=10_000,
     source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
 )
 def cifar100(root: Path | None, *, size: Count = PUBLISHED_SIZE) -> genbench.Data:

@@ -32,7 +32,9 @@ def _task(side: int, standardize: bool) -> genbench.Task:
     return genbench.Task("classification", (3, side, side), 10)
 
 
-@genbench.dataset(checksum=_checksum(CIFAR10.checksum), task=_task, examples=50_000, source=SOURCE)
+@genbench.dataset(
+    checksum=_checksum(CIFAR10.checksum), task=_task, examples=50_000, test_examples=10_000, source=SOURCE
+)
 def cifar10_crops(root: Path | None, *, side: Side = 28, standardize: bool = False) -> genbench.Data:
     """The middle 28 x 28 pixels of the pictures of CIFAR-10, in training and testing alike.
 
@@ -49,7 +51,11 @@ def cifar10_crops(root: Path | None, *, side: Side = 28, standardize: bool = Fal
 
 
 @genbench.dataset(
-    checksum=_checksum(JPEG_CHECKSUM), task=_task, examples=50_000, source=f"{SOURCE}; {JPEG_SOURCE}"
+    checksum=_checksum(JPEG_CHECKSUM),
+    task=_task,
+    examples=50_000,
+    test_examples=10_000,
+    source=f"{SOURCE}; {JPEG_SOURCE}",
 )
 def cifar10_jpeg_crops(root: Path | None, *, side: Side = 28, standardize: bool = False) -> genbench.Data:
     """The middle 28 x 28 pixels of the pictures of `cifar10-jpeg`, which are not those of CIFAR-10.

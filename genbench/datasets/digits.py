@@ -32,6 +32,7 @@ def train_examples(test_fraction: float) -> int:
     checksum=CHECKSUM,
     task=TASK,
     examples=train_examples,
+    test_examples=lambda test_fraction: sum(CLASS_SIZES) - train_examples(test_fraction),
     source="Alpaydin & Kaynak 1998, UCI optical recognition of handwritten digits",
 )
 def digits(root: Path | None, *, test_fraction: Annotated[float, Gt(0), Lt(1)] = 0.5) -> genbench.Data:

@@ -47,7 +47,9 @@ def _jpeg_task(size: int) -> genbench.Task:
     return genbench.Task("classification", (3, size, size), 10)
 
 
-@genbench.dataset(checksum=JPEG_CHECKSUM, task=_jpeg_task, examples=50_000, source=JPEG_SOURCE)
+@genbench.dataset(
+    checksum=JPEG_CHECKSUM, task=_jpeg_task, examples=50_000, test_examples=10_000, source=JPEG_SOURCE
+)
 def cifar10_jpeg(root: Path | None, *, size: Count = 32) -> genbench.Data:
     """CIFAR-10 re-encoded as JPEG of quality 75: not CIFAR-10, and its numbers are not CIFAR-10 numbers.
 
@@ -63,7 +65,9 @@ def cifar10_jpeg(root: Path | None, *, size: Count = 32) -> genbench.Data:
     return _read_known("cifar10-jpeg", root, JPEG_CHECKSUM, size)
 
 
-@genbench.dataset(checksum=JPEG_SMALL_CHECKSUM, task=_jpeg_task, examples=2_000, source=JPEG_SOURCE)
+@genbench.dataset(
+    checksum=JPEG_SMALL_CHECKSUM, task=_jpeg_task, examples=2_000, test_examples=1_000, source=JPEG_SOURCE
+)
 def cifar10_jpeg_small(root: Path | None, *, size: Count = 32) -> genbench.Data:
     """A balanced part of `cifar10-jpeg` for quick tests: 2,000 and 1,000 photographs."""
     return _read_known("cifar10-jpeg-small", root, JPEG_SMALL_CHECKSUM, size)

@@ -74,6 +74,7 @@ FASHION_MNIST = Publication(
     checksum=MNIST_CHECKSUM,
     task=TASK,
     examples=60_000,
+    test_examples=10_000,
     source="LeCun et al. 1998, Gradient-based learning applied to document recognition",
 )
 def mnist(root: Path | None) -> genbench.Data:
@@ -89,6 +90,7 @@ def mnist(root: Path | None) -> genbench.Data:
     checksum=FASHION_MNIST.checksum,
     task=TASK,
     examples=60_000,
+    test_examples=10_000,
     source="Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747",
 )
 def fashion_mnist(root: Path | None) -> genbench.Data:

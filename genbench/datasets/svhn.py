@@ -32,6 +32,7 @@ SVHN = Publication(
     checksum=SVHN.checksum,
     task=TASK,
     examples=73_257,
+    test_examples=26_032,
     source="Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
 )
 def svhn(root: Path | None) -> genbench.Data:

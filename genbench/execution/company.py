@@ -44,12 +44,12 @@ class Companies:
         needed = of_trial(trial).union(*(self._of_measure[each] for each in measures))
         return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
 
-    def together(self, measures: Sequence[str]) -> list[list[str]]:
-        """The measures in groups that share a process; those of the core come first."""
+    def first(self, measures: Sequence[str]) -> list[str]:
+        """Those of the measures that share the process which is due first, the core's before others."""
         groups: dict[frozenset[str], list[str]] = {}
         for each in measures:
             groups.setdefault(self._of_measure[each], []).append(each)
-        return [groups[names] for names in sorted(groups, key=lambda names: (len(names), sorted(names)))]
+        return groups[min(groups, key=lambda names: (len(names), sorted(names)))] if groups else []
 
 
 def of_trial(trial: Trial) -> frozenset[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import GenbenchError
-from genbench.base.files import unwritable
+from genbench.base.files import read_plain, unwritable
+from genbench.base.machine import is_running
 
 try:
     import fcntl
@@ -79,6 +80,10 @@ class Locks:
         self._stop.set()
         for path in list(self._held):
             self.release(path.stem)
+        for path in self._folder.glob("*.lock"):
+            with contextlib.suppress(OSError), self._alone():
+                if self._is_stale(path):
+                    path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
@@ -131,7 +136,7 @@ class Locks:
             silent = time.monotonic() - first
         owner = _owner(path)
         here = owner.get("host") == self._owner["host"] and isinstance(owner.get("pid"), int)
-        return silent > STALE_AFTER_SECONDS or (here and not _alive(owner["pid"]))
+        return silent > STALE_AFTER_SECONDS or (here and not is_running(owner["pid"]))
 
     def _is_own(self, path: Path) -> bool:
         return _owner(path).get("token") == self._owner["token"]
@@ -189,19 +194,7 @@ class Locks:
 def _owner(path: Path) -> dict[str, Any]:
     """Host, process and token of a lock; empty where it is gone or being written."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(read_plain(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

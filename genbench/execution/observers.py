@@ -1,24 +1,34 @@
-"""Telling plugins what happened, without letting one of them hold up or break the run."""
+"""Telling plugins what happened, without letting one of them hold up, break or end the run."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
+import json
+import os
+import queue
+import signal
+import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
+from genbench.execution.channel import CHANNEL, ChannelBroken, Lines
 from genbench.host import Host
+from genbench.host.plugin import Plugin, PluginSource
 
 __all__ = ["Observers"]
 
 PATIENCE_SECONDS = 5.0
+# To import the plugin, which may need torch.
+STARTING_SECONDS = 60.0
 
 
 class Observers:
-    """The observing hooks of all plugins; one that raises or dawdles is named and switched off.
+    """The observing hooks of all plugins, each in a process of its own, which may die.
+
+    One that raises, dawdles or ends is named and switched off.
 
     Parameters
     ----------
@@ -30,42 +40,88 @@ class Observers:
         self._host = host
         self._say = say
         self._off: set[str] = set()
+        self._listeners: dict[str, _Listener] = {}
 
     def tell(self, hook: str, **arguments: Any) -> None:
-        """Call a hook of every plugin in turn, with frozen copies of the arguments."""
-        for plugin, function in self._host.hooks(hook):
+        """Call a hook of every plugin in turn, with copies of the arguments."""
+        for plugin, _ in self._host.hooks(hook):
             if plugin.name in self._off:
                 continue
-            frozen = {name: _frozen(copy.deepcopy(each)) for name, each in arguments.items()}
-            # What an observer prints must not end up among the results.
-            with contextlib.redirect_stdout(sys.stderr):
-                fault = _within(function, frozen, PATIENCE_SECONDS)
+            fault = self._listener(plugin).tell(hook, arguments)
             if fault:
                 self._off.add(plugin.name)
+                self._listeners.pop(plugin.name).close()
                 self._say(f"observer {hook} of plugin '{plugin.name}' {fault}; it is switched off")
 
+    def close(self) -> None:
+        """End the processes."""
+        for each in self._listeners.values():
+            each.close()
+        self._listeners.clear()
 
-def _within(function: Callable[..., Any], arguments: Mapping[str, Any], seconds: float) -> str:
-    """Call a function and wait for it a limited time; returns what was wrong with it."""
-    faults: list[str] = []
+    def _listener(self, plugin: Plugin) -> _Listener:
+        if plugin.name not in self._listeners:
+            self._listeners[plugin.name] = _Listener(plugin.source)
+        return self._listeners[plugin.name]
 
-    def call() -> None:
+
+class _Listener:
+    """The process of one plugin's observers."""
+
+    def __init__(self, source: PluginSource):
+        heard, spoken = os.pipe()
+        sys.stderr.flush()
+        self._process = subprocess.Popen(
+            (sys.executable, "-P", "-m", "genbench.execution.observing"),
+            stdin=subprocess.PIPE,
+            stdout=2,  # what an observer prints must not end up among the results
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                CHANNEL: str(spoken),
+            },
+            pass_fds=(spoken,),
+            start_new_session=True,
+        )
+        os.close(spoken)
+        self._lines = Lines(os.fdopen(heard, "rb"))
+        self._fault = self._send(asdict(source)) or self._answer(STARTING_SECONDS)
+
+    def tell(self, hook: str, arguments: dict[str, Any]) -> str:
+        """Have a hook called; returns what was wrong with it."""
+        return (
+            self._fault
+            or self._send({"hook": hook, "arguments": arguments})
+            or self._answer(PATIENCE_SECONDS)
+        )
+
+    def close(self) -> None:
+        """End the process and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def _send(self, content: Any) -> str:
+        assert self._process.stdin is not None
         try:
-            function(**arguments)
-        except BaseException as fault:  # a plugin may call sys.exit or raise anything
-            faults.append(f"raised {type(fault).__name__}: {fault}")
+            self._process.stdin.write(json.dumps(content).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return self._ended()
+        return ""
 
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        return f"took more than {seconds:g} s"
-    return faults[0] if faults else ""
+    def _answer(self, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
+        try:
+            event = self._lines.next(max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return f"took more than {seconds:g} s" if self._process.poll() is None else self._ended()
+        except ChannelBroken as fault:
+            return f"was ended: {fault}"
+        return self._ended() if event is None else str(event.get("fault", ""))
 
-
-def _frozen(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return MappingProxyType({key: _frozen(value) for key, value in content.items()})
-    if isinstance(content, list | tuple):
-        return tuple(_frozen(each) for each in content)
-    return content
+    def _ended(self) -> str:
+        return "ended its process"

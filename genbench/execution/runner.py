@@ -149,11 +149,8 @@ class Runner:
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         locks = Locks(self._folder.path / "locks", self._progress.say)
-        run = {
-            "folder": str(self._folder.path),
-            "suite": dict(self._plan.suite.content),
-            "trials": [each.as_dict() for each in self._plan.trials],
-        }
+        trials = [each.as_dict() for each in self._plan.trials]
+        run = {"folder": str(self._folder.path), "suite": dict(self._plan.suite.content), "trials": trials}
         try:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
@@ -168,10 +165,12 @@ class Runner:
             if self._budget and self._budget.closing:
                 self._progress.say(self._budget.closing)
             self._folder.clear_damaged()
+            self._folder.sweep()
             self._observers.tell("genbench_run_finished", run=run)
         finally:
             # First the workers, so that nobody takes over a lock whose work still goes on.
             self._executor.close()
+            self._observers.close()
             locks.close()
             self._progress.finished()
         return self._take_stock()
@@ -182,7 +181,7 @@ class Runner:
         """Feed the executor, a few jobs ahead, so that other commands find work to take too."""
         waiting = collections.deque(trials)
         elsewhere: collections.deque[Trial] = collections.deque()
-        in_flight = 0
+        in_flight, waits_for = 0, len(self._trials) + 1
 
         def feed() -> int:
             fed = 0
@@ -218,6 +217,9 @@ class Runner:
                 in_flight += feed()
             if not elsewhere:
                 return
+            if len(elsewhere) < waits_for:
+                waits_for = len(elsewhere)
+                self._progress.say(f"{waits_for} trials are locked by another command; waiting for it")
             time.sleep(0.5)
             waiting, elsewhere = elsewhere, collections.deque()
 
@@ -233,10 +235,9 @@ class Runner:
             if self._fits.waits_for(trial):
                 return None
             siblings = self._fits.siblings(trial)
-        missing = self._missing(trial.key, current, siblings)
         # What needs a plugin is a job of its own, behind what the core computes alone.
-        groups = self._companies.together(missing)
-        return self._make(trial, "measure", groups[0], siblings) if groups else None
+        missing = self._companies.first(self._missing(trial.key, current, siblings))
+        return self._make(trial, "measure", missing, siblings) if missing else None
 
     def _say_who_waits(self) -> None:
         budget = self._budget
@@ -398,14 +399,13 @@ class Runner:
                 Status(each["status"]).is_fault for each in values.values()
             ):
                 complete.append((key, sign, siblings))
+            why = self._unmeasured.get(key) or "there is no record of it"
             for name in self._without_a_word(trial, values):
-                why = self._unmeasured.get(key) or "there is no record of it"
                 summary.faults.setdefault(name, collections.Counter())[why] += 1
         self._fits.keep_complete(complete)
         return summary
 
     def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
         """Measures that are due and have neither a value nor a reason."""
-        waits = bool(self._second.measures) and bool(self._fits.waits_for(trial))
-        due = self._first.measures if waits else (*self._first.measures, *self._second.measures)
+        due = [*self._first.measures, *([] if self._fits.waits_for(trial) else self._second.measures)]
         return [each for each in due if each not in values]

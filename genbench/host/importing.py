@@ -1,4 +1,4 @@
-"""The process that imports a plugin to see if it lives: ``python -m genbench.host.importing DESCRIPTOR``.
+"""The process that imports a plugin to see whether it survives it, and says so on a descriptor.
 
 See `genbench.host.probation`, which starts it.
 """

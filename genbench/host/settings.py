@@ -110,10 +110,12 @@ def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
     InvalidInput
         The brackets or a ``key=value`` are malformed.
     """
-    match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(.*)\])?\s*", text, flags=re.DOTALL)
-    if match is None or not _is_balanced(match.group(2) or ""):
-        raise InvalidInput(f"'{text}': a variant is spelled name[key=value,...]")
-    name, inside = match.groups()
+    name, bracket, inside = text.strip().partition("[")
+    name = name.strip()
+    closed = inside.endswith("]") if bracket else "]" not in name
+    inside = inside.removesuffix("]")
+    if not name or "]" in name or not closed or not _is_balanced(inside):
+        raise InvalidInput(f"'{text[:200]}': a variant is spelled name[key=value,...]")
     settings: dict[str, Any] = {}
     for part in split_at_commas(inside or ""):
         key, equals, value = part.partition("=")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import first_line
 from genbench.base.outcomes import TARGETS
+from genbench.base.toml import parse_toml
 from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_text
 from genbench.leaderboard.schema import FORMAT, check_line
 from genbench.runs.store import Measured, StoredFit
@@ -154,7 +154,7 @@ def records_digest(files: Mapping[str, bytes]) -> str:
 
 def _suite(content: bytes, problems: list[str]) -> dict[str, Any]:
     try:
-        suite = tomllib.loads(content.decode("utf-8"))
+        suite = parse_toml(content.decode("utf-8"))
         # Dates and infinities are TOML, but nothing that a suite holds.
         canonical_json(suite)
     except (ValueError, TypeError, RecursionError) as fault:

@@ -15,7 +15,17 @@ from typing import Any
 
 from genbench.base.errors import InvalidInput
 
-__all__ = ["LIMITS", "Limit", "as_lines", "compressed", "parse", "read_files", "read_lines", "unsafe_text"]
+__all__ = [
+    "LIMITS",
+    "Limit",
+    "as_lines",
+    "compressed",
+    "is_entry_file",
+    "parse",
+    "read_files",
+    "read_lines",
+    "unsafe_text",
+]
 
 MEBIBYTE = 1 << 20
 
@@ -88,10 +98,8 @@ def read_files(folder: Path) -> dict[str, bytes]:
 def _read(folder: int, name: str) -> tuple[str, bytes]:
     plain = name.removesuffix(".gz")
     packed = plain != name
-    limit = LIMITS.get(plain)
-    if limit is None and plain.startswith("attestation-") and plain.endswith(".json"):
-        limit = ATTESTATION
-    if limit is None or (packed and not plain.endswith(".jsonl")):
+    limit = _limit(name)
+    if limit is None:
         raise InvalidInput(f"no file of an entry, which are {', '.join(LIMITS)} (.jsonl perhaps with .gz)")
     if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
         raise InvalidInput("is a link, a folder or a device; an entry has plain files only")
@@ -107,6 +115,20 @@ def _read(folder: int, name: str) -> tuple[str, bytes]:
     if lines > limit.lines:
         raise InvalidInput(f"has {lines:,} lines; the limit is {limit.lines:,}")
     return plain, content
+
+
+def is_entry_file(name: str) -> bool:
+    """Whether an entry may have a file of this name."""
+    return _limit(name) is not None
+
+
+def _limit(name: str) -> Limit | None:
+    plain = name.removesuffix(".gz")
+    if plain != name and not plain.endswith(".jsonl"):
+        return None
+    if plain.startswith("attestation-") and plain.endswith(".json"):
+        return ATTESTATION
+    return LIMITS.get(plain)
 
 
 def _unpacked(content: bytes, limit: int) -> bytes:

@@ -19,7 +19,7 @@ from genbench.contract.components import Component, Kind
 from genbench.contract.protocol import TRAINER_VERSION
 from genbench.host.identity import identity_digest, identity_of, value_key
 from genbench.host.settings import parse_variant
-from genbench.leaderboard.files import as_lines, compressed
+from genbench.leaderboard.files import as_lines, compressed, is_entry_file, shown
 from genbench.leaderboard.schema import FORMAT, FitLine
 from genbench.runs.store import Folder
 
@@ -67,6 +67,9 @@ def pack(
         raise UsageError(f"--out {out}: is no folder")
     if out.exists() and any(out.iterdir()) and not (out / "entry.json").is_file():
         raise UsageError(f"--out {out}: holds something else than an entry")
+    there = sorted(each.name for each in out.iterdir()) if out.exists() else []
+    if foreign := [name for name in there if not is_entry_file(name)]:
+        raise UsageError(f"--out {out}: holds {shown(foreign[0])}, which no entry has; name another folder")
     files = entry_files(Folder(run, warn), host, submitter, warn)
     write_entry(out, files)
     return {each.name: each.stat().st_size for each in sorted(out.iterdir())}
@@ -82,7 +85,8 @@ def write_entry(out: Path, files: Mapping[str, bytes]) -> None:
         write_atomically(path, compressed(content) if packed else content)
         written.add(path)
     for path in set(out.iterdir()) - written:
-        path.unlink()
+        if is_entry_file(path.name):
+            path.unlink()
 
 
 def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[str, bytes]:

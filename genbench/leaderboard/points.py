@@ -56,6 +56,7 @@ def points_of(suite: Mapping[str, Any], declared: Sequence[Mapping[str, Any]]) -
         raise InvalidInput("grid: must be [[grid]] tables")
     shared = {key: suite[key] for key in AXES if key in suite}
     found: set[Point] = set()
+    total = 0
     for table in tables:
         grid = {**shared, **table}
         parts = [
@@ -65,7 +66,8 @@ def points_of(suite: Mapping[str, Any], declared: Sequence[Mapping[str, Any]]) -
             list(expansion.stacks(grid.get("regularizers", [[]]))),
             [str(each) for each in _seeds(grid.get("seeds", 1))],
         ]
-        _check_size(math.prod(len(part) for part in parts))
+        total += math.prod(len(part) for part in parts)
+        _check_size(total)
         found.update(itertools.product(*parts))
     return found
 
@@ -88,16 +90,22 @@ def _seeds(given: Any) -> Iterable[int]:
 
 class _Expansion:
     def __init__(self, declared: Sequence[Mapping[str, Any]]):
+        self._made = 0
         self._known = {
             (each["kind"], spelled): each for each in declared for spelled in (each["name"], *each["spelled"])
         }
+
+    def made(self, count: int) -> None:
+        """Count what all tables together have to be expanded to, before it is."""
+        self._made += count
+        _check_size(self._made)
 
     def stacks(self, given: Any) -> Iterator[str]:
         if not isinstance(given, list) or not all(isinstance(each, list) for each in given):
             raise InvalidInput("regularizers: must be a list of alternatives, each a list")
         for stack in given:
             texts = [list(self.alternatives("regularizer", each)) for each in stack]
-            _check_size(math.prod(len(each) for each in texts))
+            self.made(math.prod(len(each) for each in texts))
             for combination in itertools.product(*texts):
                 yield canonical_json(list(combination))
 
@@ -122,6 +130,7 @@ class _Expansion:
             for name, value in values.items()
         }
         _check_size(math.prod(len(each) for each in axes.values()))
+        self.made(math.prod(len(each) for each in axes.values()))
         for combination in itertools.product(*axes.values()):
             given = dict(zip(axes, combination, strict=True))
             yield _text(known["name"], {**defaults, **given})

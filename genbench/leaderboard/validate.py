@@ -1,7 +1,8 @@
 """Checking an entry: every key computed anew, every number within its range, every point of the grid there.
 
 The same code runs on the submitter's machine, in the leaderboard's checks and before tables are built.
-Nothing of an entry is executed; neither plugins nor torch are loaded.
+Nothing of an entry is executed; neither plugins nor torch are loaded: a process of its own, which loads the
+core alone, says what is installed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from typing import Any
 
 from genbench.base.errors import InvalidInput
 from genbench.base.files import read_text
-from genbench.base.names import fold
+from genbench.base.names import CORE, fold
 from genbench.base.values import Status
 from genbench.contract.protocol import TRAINER_VERSION
+from genbench.leaderboard.alarms import alarms
+from genbench.leaderboard.core_faults import Held
 from genbench.leaderboard.entry import Entry, read_entry
 from genbench.leaderboard.faults import faults
 from genbench.leaderboard.files import shown
+from genbench.leaderboard.lookalikes import looks_like
 from genbench.leaderboard.points import point_of, points_of
 from genbench.planning.sameness import differences
 from genbench.suites import genbench_suites
@@ -83,14 +87,23 @@ def check_entry(folder: Path) -> Checked:
     """Check an entry without judging what is missing; whatever the folder holds, this raises nothing."""
     try:
         entry, problems = read_entry(folder)
+        held = None
         if entry is not None:
             problems = [*suite_faults(entry), *faults(entry)]
+            if not problems:  # what is asked of the installed core is sound then
+                held = Held(entry)
+                problems = held.faults
     except InvalidInput as fault:
-        entry, problems = None, fault.problems
-    if problems or entry is None:
+        entry, held, problems = None, None, fault.problems
+    if problems or entry is None or held is None:
         more = len(problems) - MOST_LINES
         return Checked(None, problems[:MOST_LINES] + ([f"... and {more:,} faults more"] if more > 0 else []))
-    return Checked(entry, missing=_missing(entry), notes=_notes(entry), outdated=_outdated(entry))
+    return Checked(
+        entry,
+        missing=[*_missing(entry), *held.missing],
+        notes=[*_notes(entry), *alarms(entry)],
+        outdated=_outdated(entry),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +120,11 @@ def installed_suite(name: str) -> dict[str, Any] | None:
 def suite_faults(entry: Entry) -> Iterator[str]:
     """Whether a suite that goes by the name and version of an installed one is that one."""
     name, version = entry.header["suite"]["name"], entry.header["suite"]["version"]
+    if like := looks_like(name, _suite_files()):
+        yield f"suite.toml: {shown(name)} can be taken for suite '{like}'; a suite needs a name of its own"
+    for each in sorted({line["plugin"] for line in entry.measures.values()}):
+        if looks_like(each, [CORE]):
+            yield f"measures.jsonl: plugin {shown(each)} can be taken for the core"
     installed = installed_suite(name)
     if installed is None or installed.get("version", 1) != version:
         return

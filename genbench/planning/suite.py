@@ -5,7 +5,6 @@ A suite knows nothing of data or devices; `genbench.planning.plan` expands it in
 
 from __future__ import annotations
 
-import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput, Remark, UsageError, nearest
 from genbench.base.files import read_text
 from genbench.base.names import not_a_file_name
+from genbench.base.toml import parse_toml
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.host.settings import parse_variant
@@ -128,8 +128,8 @@ def load_suite(
     except ValueError as fault:
         raise InvalidInput(f"{path}: cannot be read: {fault}") from None
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as fault:
+        content = parse_toml(text)
+    except ValueError as fault:
         where = f"line {len(text.splitlines())}, the last one"
         message = str(fault).replace("end of document", where)
         raise InvalidInput(f"{path}: not valid TOML: {message}") from None

@@ -191,7 +191,11 @@ def strict(content: Any) -> Any:
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(value)
+    text = str(value)
+    # What a spreadsheet would compute is text to it behind a quote; a direction alone is none.
+    return f"'{text}" if len(text) > 1 and text[0] in "=+-@\t\r" and not isinstance(value, int) else text
 
 
 def _short(value: Any) -> str:

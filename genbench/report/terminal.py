@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from genbench.base import moved
+from genbench.base.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -119,10 +120,10 @@ def print_sections(columns: Sequence[str], sections: Mapping[str, Sequence[Seque
 
 
 def escaped(text: str) -> str:
-    """Names may hold brackets, which rich would read as markup."""
+    """Names may hold brackets, which rich would read as markup, and signs that a terminal would obey."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 def print_alternatives(found: Alternatives, title: str) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any, Literal
 
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import as_json, read_text, unwritable, write_atomically
-from genbench.base.toml import as_toml
+from genbench.base.files import as_json, read_plain, sweep, unwritable, write_atomically
+from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
 from genbench.planning.suite import Suite
@@ -148,7 +147,7 @@ class Folder:
         if not self.suite_file.is_file():
             raise InvalidInput(f"'{self.path}' is not a run folder: it has no suite.toml")
         try:
-            return tomllib.loads(read_text(self.suite_file))
+            return parse_toml(read_plain(self.suite_file).decode("utf-8-sig"))
         except OSError as fault:
             raise InvalidInput(f"{self.suite_file}: cannot be read: {fault.strerror}") from None
         except ValueError as fault:
@@ -291,8 +290,14 @@ class Folder:
 
     def passes(self, key: str) -> Iterator[dict[str, Any]]:
         """The passes of measuring a fit, oldest first."""
-        found = [self._read(path) for path in self._records(self.fit_folder(key) / "values")]
-        yield from sorted((each for each in found if each), key=lambda each: each["time"])
+        found = []
+        for path in self._records(self.fit_folder(key) / "values"):
+            content = self._read(path)
+            if content is not None and content.get("fit", key) != key:
+                self._damaged(path, "it holds values of another fit")
+            elif content is not None:
+                found.append(content)
+        yield from sorted(found, key=lambda each: each["time"])
 
     def records(self, key: str, kind: Literal["values", "failures"]) -> dict[Path, dict[str, Any]]:
         """The passes of measuring a fit, or the failures to train it, by their files."""
@@ -331,7 +336,7 @@ class Folder:
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_plain(path))
             whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -350,6 +355,16 @@ class Folder:
             )
             return None
         return content
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed left half written."""
+        for folder in (self.path, self.path / "environments", *self._fit_folders()):
+            sweep(folder)
+
+    def _fit_folders(self) -> Iterator[Path]:
+        for key in self.fit_keys():
+            folder = self.fit_folder(key)
+            yield from (folder, folder / "values", folder / "failures")
 
     def clear_damaged(self) -> None:
         """Remove the files that were found damaged and have been made again under other names."""

@@ -3,10 +3,13 @@
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from genbench.base import files
 from genbench.base.errors import DiskFull, InvalidInput
 from genbench.base.files import as_json, cache_folder, disk_full, read_text, write_atomically
 
@@ -128,3 +131,31 @@ def test_a_text_of_another_encoding_is_refused_in_words(tmp_path, content, why):
     (tmp_path / "text").write_bytes(content)
     with pytest.raises(ValueError, match=why):
         read_text(tmp_path / "text")
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    here = files._here()
+    left = tmp_path / f".fit.json.{here}-{gone.pid}.{'0' * 12}.tmp"
+    kept = [
+        tmp_path / f".fit.json.{here}-{os.getpid()}.{'0' * 12}.tmp",
+        tmp_path / f".fit.json.{'f' * 8}-{gone.pid}.{'0' * 12}.tmp",
+        tmp_path / ".other.tmp",
+        tmp_path / "fit.json",
+    ]
+    old = tmp_path / f".old.json.{'f' * 8}-1.{'0' * 12}.tmp"
+    for path in (left, old, *kept):
+        path.write_text("")
+    os.utime(old, (1, 1))
+    files.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    files.sweep(tmp_path / "nowhere")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no plain file"):
+        files.read_plain(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"text")
+    assert files.read_plain(tmp_path / "file") == b"text"

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import time
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -269,3 +270,11 @@ def test_a_number_may_be_written_as_people_write_it(text, number):
 )
 def test_what_is_no_number_stays_a_text(text):
     assert read_literal(text) == text
+
+
+@pytest.mark.parametrize("text", [" " * 200_000 + "[", "a" + " " * 200_000 + "[", "a[b=" + "[" * 200_000])
+def test_a_long_variant_is_refused_at_once(text):
+    before = time.process_time()
+    with pytest.raises(InvalidInput, match="spelled name"):
+        parse_variant(text)
+    assert time.process_time() - before < 3

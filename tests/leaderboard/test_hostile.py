@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import time
 import zlib
 
 import pytest
@@ -13,6 +14,7 @@ from leaderboard.lines import edit, read, write
 from running import command
 
 from genbench.base.canonical import canonical_json
+from genbench.base.errors import InvalidInput
 from genbench.host.identity import identity_digest, value_key
 from genbench.leaderboard import files
 from genbench.leaderboard.files import parse
@@ -153,6 +155,21 @@ def test_a_grid_that_is_too_large_is_not_expanded(entry, size):
         text = text.replace("[0.03, 0.1]", f"[{axis}]").replace('"width" = 8', f'"width" = [{axis}]')
     (entry / "suite.toml").write_text(text)
     assert any("points, more than 1,000,000" in line for line in refused(entry))
+
+
+def test_thousands_of_tables_are_counted_before_they_are_expanded(entry):
+    from genbench.leaderboard.points import points_of
+
+    axis = list(range(100))
+    declared = [
+        {"kind": kind, "name": name, "spelled": [], "version": 1, "defaults": {}, "lists": []}
+        for kind, name in (("dataset", "digits"), ("model", "mlp"), ("protocol", "interpolate"))
+    ]
+    table = {"dataset": "digits", "model": {"name": "mlp", "width": axis, "depth": axis}}
+    before = time.process_time()
+    with pytest.raises(InvalidInput, match="points, more than 1,000,000"):
+        points_of({"grid": [table] * 5000}, declared)
+    assert time.process_time() - before < 20
 
 
 @pytest.mark.parametrize(
