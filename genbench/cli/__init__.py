@@ -36,6 +36,7 @@ COMMANDS = {
     "audit": "Measure the measures: what moves them, chance, cost.",
     "leaderboard": "Pack, check and publish runs: entries and tables.",
     "doctor": "Show versions, devices and the data that are found.",
+    "help": "Show a topic of the guide, or write it as a page.",
 }
 
 INTERRUPTED = 130
