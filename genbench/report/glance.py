@@ -75,6 +75,7 @@ def glance(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
     found += [
         _line(CEILINGS.get(name, name), "judge", score, None, None)
         for name, score in standing["ceiling"].items()
+        if score is not None
     ]
     return [*_sorted(found), *_band(standing["band"])]
 

@@ -11,7 +11,17 @@ import pytest
 from reports import DIRECTIONS, invented, report
 
 from genbench.report.glance import glance
-from genbench.report.page import as_page, breakable, harmless_json, is_numeric, milliseconds, signed
+from genbench.report.page import (
+    as_page,
+    breakable,
+    counted,
+    drawn,
+    harmless_json,
+    in_code,
+    is_numeric,
+    milliseconds,
+    signed,
+)
 from genbench.report.sections import claims_section
 
 HOSTILE = [
@@ -240,3 +250,30 @@ def test_cells_that_hold_numbers_are_known(cell, expected):
 
 def test_names_break_at_underscores_and_stay_escaped():
     assert str(breakable("a_b<c")) == "a_<wbr>b&lt;c"
+
+
+def test_counts_have_the_right_number():
+    assert [counted(count, "network") for count in (0, 1, 2, 1234)] == [
+        "0 networks",
+        "1 network",
+        "2 networks",
+        "1,234 networks",
+    ]
+
+
+def test_what_stands_between_back_ticks_is_code_and_stays_escaped():
+    assert str(in_code("of `a<b` and ``c``")) == "of <code>a&lt;b</code> and <code>c</code>"
+    assert str(in_code("a ` alone")) == "a ` alone"
+
+
+def test_what_the_script_draws_is_what_the_report_says():
+    table = {"networks": ["mlp"], "rows": [["scaled", "same"], ["rotated", "same"]]}
+    content = report()
+    content.measures["weak"].update(invariance=table)
+    found = drawn(content)
+    rows = found["standings"]["gap"]["rows"]
+    assert rows["measure"] == [row["measure"] for row in content.standings["gap"]["rows"]]
+    assert rows["score"] == [row["score"] for row in content.standings["gap"]["rows"]]
+    placed = found["measures"]["weak"]["invariance"]["rows"]
+    assert [[found["words"][cell] for cell in row] for row in placed] == table["rows"]
+    assert found["words"] == ["scaled", "same", "rotated"]

@@ -1,0 +1,34 @@
+"""The page of the guide in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genbench.cli.reference import every_topic
+from genbench.report.guide.page import as_page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("guide") / "guide.html"
+    path.write_text(as_page(every_topic()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+def test_it_fits_the_window_and_keeps_nobody_out(visit, axe, file, width, scheme):
+    page = visit(file, width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert axe(page) == []
+
+
+def test_topics_are_found_and_pictures_are_there(visit, file):
+    page = visit(file)
+    page.get_by_role("navigation").get_by_role("link", name="Gallery of plots").click()
+    assert page.url.endswith("#plots")
+    assert page.get_by_role("heading", name="Gallery of plots").is_visible()
+    assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 300)")
