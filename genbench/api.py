@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from genbench.base.errors import MissingResult, UsageError
 from genbench.base.machine import cores
-from genbench.contract.components import Kind
+from genbench.contract.components import Component, Kind
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
 from genbench.host.selection import select
@@ -18,6 +18,7 @@ from genbench.runs.run import Run
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
+    from genbench.contract.jobs import Executor
     from genbench.execution.runner import Progress
 
 __all__ = ["resume", "run"]
@@ -34,7 +35,7 @@ class _Place:
     devices: tuple[str, ...]
 
     @classmethod
-    def of(cls, device: str, workers: int | None) -> _Place:
+    def of(cls, device: str, workers: int | None, per_device: int | None = None) -> _Place:
         import torch
 
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -49,6 +50,8 @@ class _Place:
             raise UsageError(f"--workers {workers}: must be at least 1")
         if workers is not None and workers > MOST_WORKERS:
             raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
+        if per_device is not None and not 1 <= per_device <= MOST_WORKERS:
+            raise UsageError(f"--per-device {per_device}: must be from 1 to {MOST_WORKERS}")
         if name == "cpu":
             return cls(("cpu",) * (workers or cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
@@ -61,6 +64,7 @@ def run(
     out: Path | str | None = None,
     *,
     workers: int | None = None,
+    per_device: int | None = None,
     device: str = "auto",
     data: Path | str | None = None,
     plugins: Sequence[str] = (),
@@ -82,7 +86,11 @@ def run(
     out : path, optional
         The run folder; ``runs/NAME`` where left out. Running again in the same folder resumes.
     workers : int, optional
-        Trials at a time; the number of cores, or of GPUs, where left out.
+        Trials at a time; the number of cores, or of GPUs, where left out. On GPUs batteries of measures at
+        a time.
+    per_device : int, optional
+        Trainings side by side in one process for each GPU; found out where left out. On the CPU they share a
+        process only where it is given.
     device : {"auto", "cpu", "cuda"}
     data : path, optional
         Folder with the data sets' files; ``$GENBENCH_DATA`` where left out.
@@ -115,8 +123,9 @@ def run(
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
-        read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
-        shard=shard, executor=executor, retry=retry, train=True, progress=progress,
+        read, folder, host, workers=workers, per_device=per_device, device=device, data=data,
+        measures=measures, limit=limit, shard=shard, executor=executor, retry=retry, train=True,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -126,6 +135,7 @@ def resume(
     train: bool = False,
     retry: bool = False,
     workers: int | None = None,
+    per_device: int | None = None,
     device: str = "auto",
     data: Path | str | None = None,
     plugins: Sequence[str] = (),
@@ -142,9 +152,21 @@ def resume(
         # Those of the suite were not asked for where `run` or `measure` was given others.
         measures = sorted({each for key in opened.fit_keys() for each in opened.measured(key).values}) or None
     return _execute(
-        read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
-        shard=None, executor="local", retry=retry, train=train, progress=progress,
+        read, opened, host, workers=workers, per_device=per_device, device=device, data=data,
+        measures=measures, limit=None, shard=None, executor="local", retry=retry, train=train,
+        progress=progress,
     )  # fmt: skip
+
+
+def _executor(engine: Component, place: _Place, per_device: int | None) -> Executor:
+    """An executor for a place; one of somebody else need not know of trainings that share a process."""
+    more = {} if per_device is None else {"per_device": per_device}
+    try:
+        return engine.object(devices=place.devices, **more)
+    except TypeError:
+        if not more:
+            raise
+        raise UsageError(f"executor '{engine.full_name}' takes no --per-device") from None
 
 
 def _say(progress: Progress | None) -> Callable[[str], None]:
@@ -163,20 +185,20 @@ def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | N
 
 
 def _execute(
-    suite: Suite, folder: Folder, host: Host, *, workers: int | None, device: str, data: Path | str | None,
-    measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None, executor: str,
-    retry: bool, train: bool, progress: Progress | None,
+    suite: Suite, folder: Folder, host: Host, *, workers: int | None, per_device: int | None, device: str,
+    data: Path | str | None, measures: str | Sequence[str] | None, limit: int | None,
+    shard: tuple[int, int] | None, executor: str, retry: bool, train: bool, progress: Progress | None,
 ) -> Run:  # fmt: skip
     from genbench.execution.runner import Runner
 
-    place = _Place.of(device, workers)
+    place = _Place.of(device, workers, per_device)
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)
     engine = host.find(Kind.EXECUTOR, executor)
     folder.check_belongs(suite)
     runner = Runner(
-        plan, folder, host, engine.object(devices=place.devices), battery,
+        plan, folder, host, _executor(engine, place, per_device), battery,
         data=str(root.resolve()) if root else None, train=train, retry=retry, progress=progress,
     )  # fmt: skip
     with runner:

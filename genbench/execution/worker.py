@@ -150,16 +150,25 @@ def plain_value(value: Any) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Read jobs until the input ends."""
+def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) -> None:
+    """Be a worker process: read jobs into a queue until the input ends, and let them be worked on.
+
+    Parameters
+    ----------
+    work : callable (emit, jobs)
+        Says events by `emit`; does not return.
+    """
     _die_with_parent()
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+    guard = threading.Lock()
 
     def emit(message: Mapping[str, Any]) -> None:
-        channel.write(json.dumps(message) + "\n")
-        channel.flush()
+        text = json.dumps(message)
+        with guard:
+            channel.write(text + "\n")
+            channel.flush()
 
     def listen() -> None:
         with contextlib.suppress(ValueError, OSError):
@@ -168,10 +177,19 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    worker = Worker(emit)
     emit({"event": "ready"})
-    while True:
-        worker.do(jobs.get())
+    work(emit, jobs)
+
+
+def main() -> None:
+    """Do one job after the other."""
+
+    def one_by_one(emit: Emit, jobs: queue.SimpleQueue[Mapping[str, Any]]) -> None:
+        worker = Worker(emit)
+        while True:
+            worker.do(jobs.get())
+
+    serve(one_by_one)
 
 
 def _die_with_parent() -> None:
