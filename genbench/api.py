@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,11 @@ class _Place:
         name, _, number = device.partition(":")
         if name not in ("cpu", "cuda") or (number and not number.isdigit()):
             raise UsageError(f"no such device '{device}'; there are auto, cpu and cuda")
-        if name == "cuda" and (not found or (number and int(number) >= found)):
-            raise UsageError(f"no such device '{device}': torch finds {found or 'no'} CUDA devices here")
+        if name == "cuda" and not found:
+            raise UsageError(f"no such device '{device}': {_why_no_cuda()}")
+        if name == "cuda" and number and int(number) >= found:
+            last = f"cuda:0 to cuda:{found - 1}" if found > 1 else "cuda:0"
+            raise UsageError(f"no such device '{device}': torch finds {last} here")
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: must be at least 1")
         if workers is not None and workers > MOST_WORKERS:
@@ -156,6 +160,19 @@ def resume(
         measures=measures, limit=None, shard=None, executor="local", retry=retry, train=train,
         progress=progress,
     )  # fmt: skip
+
+
+def _why_no_cuda() -> str:
+    import torch
+
+    if torch.version.cuda is None:
+        return "this torch was built without CUDA"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return "torch finds no CUDA devices here"
+    if visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides all of them"
+    return f"torch finds none of what CUDA_VISIBLE_DEVICES={visible!r} names"
 
 
 def _executor(engine: Component, place: _Place, per_device: int | None) -> Executor:

@@ -45,6 +45,9 @@ def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
         f"stopped with {record['stop_reason']} {record['stop_note']} after {record['epochs']} epochs, "
         f"{record['steps']} steps, {record['seconds']:.1f} s on {record['device']}"
     )
+    if "why_not_captured" in record:
+        why = record["why_not_captured"]
+        click.echo(f"its steps were {f'calls: {why}' if why else 'captured once and replayed'}")
     for split in ("train", "test"):
         error, loss = record[f"{split}_error"], record[f"{split}_loss"]
         shown = "not finite" if loss is None else f"{loss:.5f}"

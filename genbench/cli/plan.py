@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genbench.base.errors import InvalidInput
+from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import options
 
 if TYPE_CHECKING:
+    from genbench.fitting.cards import Card
     from genbench.planning.plan import Plan
     from genbench.runs.store import Folder
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 @click.option("--measures", metavar="A,B", help="These instead of the suite's.")
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
+@click.option("--device", metavar="cpu|cuda", help="Also predict for this machine's GPU, or a measured one.")
 @options.plugins
 @options.as_json
 def command(
     suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: str | None,
-    limit: int | None, shard: str | None, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
+    limit: int | None, shard: str | None, device: str | None, json_: bool, plugins: tuple[str, ...],
+    without: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
@@ -43,7 +47,8 @@ def command(
     folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
     folder.check_belongs(read)
     left = [each for each in plan.trials if folder.fit(each.key) is None]
-    prediction = predict(left, host, read.keep)
+    card = _card(device)
+    prediction = predict(left, host, read.keep, card=card)
     content = {
         "suite": read.name,
         "title": read.title,
@@ -55,6 +60,7 @@ def command(
         "measures": [each.spelling for each in battery.requests],
         "gpu_hours": prediction.gpu_hours,
         "core_hours": prediction.core_hours,
+        **({"card": asdict(card), "card_hours": prediction.card_hours} if card else {}),
         "memory_bytes": prediction.memory_bytes,
         "disk_bytes": prediction.disk_bytes,
         "predicted_gpu_hours": read.predicted_gpu_hours,
@@ -65,6 +71,26 @@ def command(
         options.echo_json(content)
     else:
         _print(plan, content)
+
+
+def _card(device: str | None) -> Card | None:
+    """The card to predict for: this machine's if it was measured, else the first of the table."""
+    if device in (None, "cpu"):
+        return None
+    if (device or "").partition(":")[0] != "cuda":
+        raise UsageError(f"no such device '{device}'; there are cpu and cuda")
+    import torch
+
+    from genbench.fitting.cards import MEASURED, card_called
+
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name(device)
+        if found := card_called(name):
+            return found
+        options.warn(
+            f"'{name}' was not measured ('genbench doctor --benchmark' does); this is for another card"
+        )
+    return MEASURED[0]
 
 
 def _expected_apart(folder: Folder, plan: Plan) -> dict[str, Any] | None:
@@ -98,6 +124,12 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
         f"training what is left: about {_duration(content['gpu_hours'])} on a GPU, "
         f"{_duration(content['core_hours'])} of one CPU core"
     )
+    if "card" in content:
+        card = content["card"]
+        click.echo(
+            f"on one {card['name']} (measured {card['date']}), {card['at_once']} trainings side by side: "
+            f"about {_duration(content['card_hours'])}, measures not counted"
+        )
     click.echo(
         f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "
         f"weights on disk: {content['disk_bytes'] / 1e6:,.1f} MB"
