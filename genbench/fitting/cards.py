@@ -37,7 +37,7 @@ class Card:
 
 MEASURED = (
     # ResNet-20, batch 128, 50,000 pictures: 0.75 s an epoch and network in TF32, 0.35 s in bfloat16. An epoch
-    # counts as four forward passes, the evaluation being one, of 82 million operations a picture.
+    # counts as four forward passes, the evaluation being one, of 81 million operations a picture.
     Card(name="NVIDIA H200", date="2026-11", at_once=4, flops=2.2e13, flops_bfloat16=4.7e13),
 )
 """Cards that were measured; where there is none, plans are for the first one."""
