@@ -29,6 +29,11 @@ MOST_WORKERS = 1024
 """Beyond what one machine can do at a time; each is a thread here and a process."""
 
 
+MEASURING_PER_GPU = 4
+"""Batteries of measures at a time on each GPU, each in a process, beside the one that trains: a single one
+leaves the device idle most of the time."""
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where the jobs of a run are executed."""
@@ -59,7 +64,7 @@ class _Place:
         if name == "cpu":
             return cls(("cpu",) * (workers or cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
-        count = workers or len(names)
+        count = workers or len(names) * max(1, min(MEASURING_PER_GPU, cores() // (2 * len(names))))
         return cls(tuple(names[each % len(names)] for each in range(count)))
 
 
@@ -90,8 +95,8 @@ def run(
     out : path, optional
         The run folder; ``runs/NAME`` where left out. Running again in the same folder resumes.
     workers : int, optional
-        Trials at a time; the number of cores, or of GPUs, where left out. On GPUs batteries of measures at
-        a time.
+        Trials at a time; the number of cores where left out. On GPUs batteries of measures at a time; up to
+        four for each, where left out.
     per_device : int, optional
         Trainings side by side in one process for each GPU; found out where left out. On the CPU they share a
         process only where it is given.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Company"]
 
+EMPTYING_SECONDS = 2.0
+
 ALIVE_SECONDS = 5.0
 """So often the process says that it is there, while its interpreter runs."""
 
@@ -116,10 +118,7 @@ class Company:
             return Conductor(device, per_device), None
         pace = Pace(MOST_AT_ONCE)
 
-        def fits(memory: float) -> bool:
-            return device.type != "cuda" or memory < SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]
-
-        return Conductor(device, pace.at_once, fits), pace
+        return Conductor(device, pace.at_once, _Room(device) if device.type == "cuda" else _always), pace
 
     def _work(self, job: Mapping[str, Any], host: Host, voice: Voice) -> Any:
         import torch
@@ -153,6 +152,31 @@ class Company:
             _say_failed(voice, fault)
         else:
             voice({"event": "done", "seconds": record["seconds"], "environment": environment})
+
+
+class _Room:
+    """Whether a device has so many bytes free; what torch keeps of ended trainings is given back for that."""
+
+    def __init__(self, device: Any):
+        self._device = device
+        self._emptied = 0.0
+
+    def __call__(self, memory: float) -> bool:
+        """Whether a training fits that is predicted to take so many bytes."""
+        import torch
+
+        if memory < SHARE_OF_MEMORY * torch.cuda.mem_get_info(self._device)[0]:
+            return True
+        # Giving back waits for the device, hence not at every round.
+        if time.monotonic() - self._emptied < EMPTYING_SECONDS:
+            return False
+        self._emptied = time.monotonic()
+        torch.cuda.empty_cache()
+        return memory < SHARE_OF_MEMORY * torch.cuda.mem_get_info(self._device)[0]
+
+
+def _always(memory: float) -> bool:
+    return True
 
 
 def _say_failed(voice: Voice, fault: Exception) -> None:

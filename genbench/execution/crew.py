@@ -63,7 +63,6 @@ class Crew:
         self._waiting: collections.deque[Job] = collections.deque()
         self._sent: dict[str, Job] = {}
         self._begun: dict[str, float] = {}
-        self._environment: dict[str, str] = {}
         self._deaths: collections.Counter[str] = collections.Counter()
         self._process: WorkerProcess | None = None
         self._guard = threading.Lock()
