@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genbench.base.durations import parse_duration
 from genbench.base.errors import InvalidInput, MissingResult, UsageError, nearest
@@ -43,11 +44,16 @@ MOST_WORKERS = 1024
 FITS_TIMED = 50
 """So many fits tell what measuring one takes."""
 
-NOT_SETTINGS = {"devices", "device", "workers", "address", "options", "say", "watch"}
+NOT_SETTINGS = {"devices", "device", "workers", "address", "options", "per_device", "say", "watch"}
 """Parameters of executors that have options of their own on the command line, or none."""
 
 SECONDS_BESIDE_TRAINING = 0.5
 """What a fit takes beside its arithmetic: data opened, a network built, weights and record written."""
+
+
+MEASURING_PER_GPU = 4
+"""Batteries of measures at a time on each GPU, each in a process, beside the one that trains: a single one
+leaves the device idle most of the time."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class _Place:
     devices: tuple[str, ...]
 
     @classmethod
-    def of(cls, device: str, workers: int | None) -> _Place:
+    def of(cls, device: str, workers: int | None, per_device: int | None = None) -> _Place:
         import torch
 
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -66,16 +72,21 @@ class _Place:
         name, _, number = device.partition(":")
         if name not in ("cpu", "cuda") or (number and not number.isdigit()):
             raise UsageError(f"no such device '{device}'; there are auto, cpu and cuda")
-        if name == "cuda" and (not found or (number and int(number) >= found)):
-            raise UsageError(f"no such device '{device}': torch finds {found or 'no'} CUDA devices here")
+        if name == "cuda" and not found:
+            raise UsageError(f"no such device '{device}': {_why_no_cuda()}")
+        if name == "cuda" and number and int(number) >= found:
+            last = f"cuda:0 to cuda:{found - 1}" if found > 1 else "cuda:0"
+            raise UsageError(f"no such device '{device}': torch finds {last} here")
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: must be at least 1")
         if workers is not None and workers > MOST_WORKERS:
             raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
+        if per_device is not None and not 1 <= per_device <= MOST_WORKERS:
+            raise UsageError(f"--per-device {per_device}: must be from 1 to {MOST_WORKERS}")
         if name == "cpu":
             return cls(("cpu",) * (workers or cores()))
         names = [device] if number else [f"cuda:{each}" for each in range(found)]
-        count = workers or len(names)
+        count = workers or len(names) * max(1, min(MEASURING_PER_GPU, cores() // (2 * len(names))))
         return cls(tuple(names[each % len(names)] for each in range(count)))
 
 
@@ -84,6 +95,7 @@ def run(
     out: Path | str | None = None,
     *,
     workers: int | None = None,
+    per_device: int | None = None,
     device: str = "auto",
     data: Path | str | None = None,
     plugins: Sequence[str] = (),
@@ -107,7 +119,11 @@ def run(
     out : path, optional
         The run folder; ``runs/NAME`` where left out. Running again in the same folder resumes.
     workers : int, optional
-        Trials at a time; the number of cores, or of GPUs, where left out.
+        Trials at a time; the number of cores where left out. On GPUs batteries of measures at a time; up to
+        four for each, where left out.
+    per_device : int, optional
+        Trainings side by side in one process for each GPU; found out where left out. On the CPU they share a
+        process only where it is given.
     device : {"auto", "cpu", "cuda"}
     data : path, optional
         Folder with the data sets' files; ``$GENBENCH_DATA`` where left out.
@@ -148,8 +164,9 @@ def run(
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
-        read, folder, host, workers=workers, device=device, data=data, measures=measures, limit=limit,
-        shard=shard, budget=seconds, executor=executor, address=address, retry=retry, train=True,
+        read, folder, host, workers=workers, per_device=per_device, device=device, data=data,
+        measures=measures, limit=limit, shard=shard, budget=seconds, executor=executor, address=address,
+        retry=retry, train=True,
         progress=progress,
     )  # fmt: skip
 
@@ -160,6 +177,7 @@ def resume(
     train: bool = False,
     retry: bool = False,
     workers: int | None = None,
+    per_device: int | None = None,
     device: str = "auto",
     data: Path | str | None = None,
     plugins: Sequence[str] = (),
@@ -176,8 +194,9 @@ def resume(
         # Those of the suite were not asked for where `run` or `measure` was given others.
         measures = sorted({each for key in opened.fit_keys() for each in opened.measured(key).values}) or None
     return _execute(
-        read, opened, host, workers=workers, device=device, data=data, measures=measures, limit=None,
-        shard=None, budget=None, executor="local", address=None, retry=retry, train=train, progress=progress,
+        read, opened, host, workers=workers, per_device=per_device, device=device, data=data,
+        measures=measures, limit=None, shard=None, budget=None, executor="local", address=None, retry=retry,
+        train=train, progress=progress,
     )  # fmt: skip
 
 
@@ -247,7 +266,20 @@ def import_networks(
     )  # fmt: skip
 
 
-def devices(device: str, workers: int | None) -> tuple[str, ...]:
+def _why_no_cuda() -> str:
+    import torch
+
+    if torch.version.cuda is None:
+        return "this torch was built without CUDA"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return "torch finds no CUDA devices here"
+    if visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides all of them"
+    return f"torch finds none of what CUDA_VISIBLE_DEVICES={visible!r} names"
+
+
+def devices(device: str, workers: int | None, per_device: int | None = None) -> tuple[str, ...]:
     """The device of each trial that runs at a time on this machine.
 
     Raises
@@ -255,7 +287,7 @@ def devices(device: str, workers: int | None) -> tuple[str, ...]:
     UsageError
         There is no such device, or a number of workers that cannot be.
     """
-    return _Place.of(device, workers).devices
+    return _Place.of(device, workers, per_device).devices
 
 
 def budget_seconds(
@@ -325,8 +357,8 @@ def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | N
 
 
 def _executor(
-    spelling: str, host: Host, device: str, workers: int | None, address: str | None,
-    say: Callable[[str], None],
+    spelling: str, host: Host, device: str, workers: int | None, per_device: int | None,
+    address: str | None, say: Callable[[str], None],
 ) -> Callable[[Callable[..., None]], tuple[Executor, str]]:  # fmt: skip
     """What makes the executor and tells its kind of device; what was asked for is checked before.
 
@@ -334,21 +366,29 @@ def _executor(
     """
     name, settings = parse_variant(spelling)
     made = host.find(Kind.EXECUTOR, name).object
-    known = set(inspect.signature(made).parameters) - NOT_SETTINGS
+    takes = inspect.signature(made).parameters
+    known = set(takes) - NOT_SETTINGS
     for each in settings:
         if each not in known:
             raise UsageError(f"executor '{name}': unknown setting '{each}'{nearest(each, known)}")
     if not getattr(made, "remote", False):
         if address is not None:
             raise UsageError(f"--address is of a cluster; executor '{name}' works on this machine")
-        there = devices(device, workers)
-        hears = "watch" in inspect.signature(made).parameters
-        return lambda heard: (
-            made(devices=there, **({"watch": heard} if hears else {}), **settings), there[0]
-        )  # fmt: skip
+        there = devices(device, workers, per_device)
+        if per_device is not None and "per_device" not in takes:
+            raise UsageError(f"executor '{name}' takes no --per-device")
+        more = {} if per_device is None else {"per_device": per_device}
+
+        def local(heard: Callable[..., None]) -> tuple[Executor, str]:
+            watch = {"watch": heard} if "watch" in takes else {}
+            return made(devices=there, **watch, **more, **settings), there[0]
+
+        return local
 
     def remote(heard: Callable[..., None]) -> tuple[Executor, str]:
-        where = {} if address is None else {"address": address}
+        where: dict[str, Any] = {} if address is None else {"address": address}
+        if per_device is not None:
+            where["options"] = {"per_device": per_device}
         engine = made(device=device, workers=workers, say=say, **where, **settings)
         return engine, getattr(engine, "device", device)
 
@@ -356,16 +396,16 @@ def _executor(
 
 
 def _execute(
-    suite: Suite, folder: Folder, host: Host, *, workers: int | None, device: str, data: Path | str | None,
-    measures: str | Sequence[str] | None, limit: int | None, shard: tuple[int, int] | None,
-    budget: float | None, executor: str, address: str | None, retry: bool, train: bool,
-    progress: Progress | None,
+    suite: Suite, folder: Folder, host: Host, *, workers: int | None, per_device: int | None, device: str,
+    data: Path | str | None, measures: str | Sequence[str] | None, limit: int | None,
+    shard: tuple[int, int] | None, budget: float | None, executor: str, address: str | None, retry: bool,
+    train: bool, progress: Progress | None,
 ) -> Run:  # fmt: skip
     from genbench.execution.budget import Budget
     from genbench.execution.runner import Runner
     from genbench.execution.slowness import Slowness
 
-    make = _executor(executor, host, device, workers, address, _say(progress))
+    make = _executor(executor, host, device, workers, per_device, address, _say(progress))
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)

@@ -30,6 +30,7 @@ MODULES = {
     "genbench.auditing.cost",
     "genbench.auditing.invariance",
     "genbench.auditing.transformations",
+    "genbench.fitting.benchmark",
     "genbench.fitting.building",
     "genbench.fitting.fit",
     "genbench.fitting.prediction",

@@ -12,9 +12,12 @@ from genbench.cli import options
 
 @click.command("doctor")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
+@click.option("--benchmark", is_flag=True, help="Measure how fast this machine trains, for 'genbench plan'.")
 @options.plugins
 @options.as_json
-def command(data: Path | None, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool) -> int:
+def command(
+    data: Path | None, benchmark: bool, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool
+) -> int:
     """Show versions, devices, plugins that are broken, and which data sets are in the cache."""
     import torch
 
@@ -40,6 +43,8 @@ def command(data: Path | None, plugins: tuple[str, ...], without: tuple[str, ...
         "found": sorted(each.name for each in given.iterdir()) if given and given.is_dir() else [],
         "problems": host.problems(),
     }
+    if benchmark:
+        content["benchmark"] = _benchmark()
     if json_:
         options.echo_json(content)
     else:
@@ -50,3 +55,23 @@ def command(data: Path | None, plugins: tuple[str, ...], without: tuple[str, ...
                 value = "; ".join(value) or "none"
             click.echo(f"{key:<12}{value}")
     return 1 if host.problems() else 0
+
+
+def _benchmark() -> list[str]:
+    """Measure and keep the constants of each device; a line for each."""
+    import torch
+
+    from genbench.fitting.benchmark import benchmark
+    from genbench.fitting.cards import keep_card
+
+    sizes = {"cuda": {"at_once": 4, "pictures": 50_000}, "cpu": {"at_once": 1, "pictures": 256, "batch": 64}}
+    devices = [f"cuda:{each}" for each in range(torch.cuda.device_count())] or ["cpu"]
+    lines = []
+    for device in devices:
+        card = benchmark(device, **sizes[device.partition(":")[0]])
+        keep_card(card)
+        lines.append(
+            f"{card.name}, {card.at_once} trainings side by side: {card.flops:.3g} operations a second in "
+            f"float32, {card.flops_bfloat16:.3g} in bfloat16"
+        )
+    return lines

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genbench.base.errors import UsageError
+from genbench.base.errors import GenbenchError, UsageError
 from genbench.cli import options
 
 
@@ -15,13 +15,16 @@ from genbench.cli import options
 @click.argument("run", type=options.PATH)
 @click.argument("trial")
 @click.option("--traceback", "traceback_", is_flag=True, help="Show where components raised.")
+@click.option("--captured", is_flag=True, help="Find out whether its steps can be captured as CUDA graphs.")
 @options.as_json
-def command(run: Path, trial: str, traceback_: bool, json_: bool) -> None:
+def command(run: Path, trial: str, traceback_: bool, captured: bool, json_: bool) -> None:
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
     from genbench.runs.status import read_trial
     from genbench.runs.store import Folder
 
     content = read_trial(Folder(run, options.warn), trial)
+    if captured:
+        content["capture"] = _captured(content["fit"] or content["failure"])
     if json_:
         options.echo_json(content)
         return
@@ -31,6 +34,8 @@ def command(run: Path, trial: str, traceback_: bool, json_: bool) -> None:
     _print(content["key"], record, content["values"], has_fit=content["fit"] is not None)
     if traceback_:
         _print_tracebacks(content["values"])
+    if captured:
+        click.echo(content["capture"])
 
 
 def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
@@ -48,6 +53,9 @@ def _print(key: str, record: Any, values: Any, *, has_fit: bool) -> None:
         f"stopped with {record['stop_reason']} {record['stop_note']} after {record['epochs']} epochs, "
         f"{record['steps']} steps, {record['seconds']:.1f} s on {record['device']}"
     )
+    if "why_not_captured" in record:
+        why = record["why_not_captured"]
+        click.echo(f"its steps were {f'calls: {why}' if why else 'captured as CUDA graphs and replayed'}")
     for split in ("train", "test"):
         error, loss = record[f"{split}_error"], record[f"{split}_loss"]
         shown = "not finite" if loss is None else f"{loss:.5f}"
@@ -65,3 +73,18 @@ def _print_tracebacks(values: Any) -> None:
         click.echo("no measure of this trial raised")
     for name, traceback in found.items():
         click.echo(f"\n{name}:\n{traceback}")
+
+
+def _captured(record: Any) -> str:
+    """Whether the steps of a trial would be captured on CUDA, by what is declared, or by a trial here."""
+    from genbench.fitting.work import why_not_captured
+    from genbench.host import Host
+    from genbench.planning.plan import Trial
+
+    if record is None:
+        return "nothing is known of this trial"
+    try:
+        why = why_not_captured(Trial.from_dict(record["trial"]), Host.load())
+    except GenbenchError as fault:
+        why = str(fault)
+    return f"on CUDA its steps are {f'calls: {why}' if why else 'captured as graphs and replayed'}"

@@ -110,6 +110,12 @@ def working(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--data", type=PATH, metavar="DIR", help="Folder with the data."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
         click.option("--workers", type=int, metavar="N", help="Trials at a time."),
+        click.option(
+            "--per-device",
+            type=int,
+            metavar="N",
+            help="Trainings side by side on each GPU; found out if left out.",
+        ),
     ):
         command = option(command)
     return plugins(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from genbench.cli.plan_parts import array_script, print_budget, within_budget
 from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
+    from genbench.fitting.cards import Card
     from genbench.planning.plan import Plan
     from genbench.runs.store import Folder
 
@@ -40,13 +42,17 @@ if TYPE_CHECKING:
     "--tasks", type=click.IntRange(1, 1000), metavar="N", help="Size of the array; tasks of an hour."
 )
 @click.option("--workers", type=int, metavar="N", help="Trials at a time, for --budget and --slurm.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--device",
+    metavar="cpu|cuda",
+    help="Also predict for this machine's GPU, or a measured one.",
+)
 @options.plugins
 @options.as_json
 def command(
     suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: str | None,
     limit: int | None, shard: str | None, budget: str | None, slurm: bool, tasks: int | None,
-    workers: int | None, device: str, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
+    workers: int | None, device: str | None, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
@@ -70,13 +76,14 @@ def command(
         folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
         folder.check_belongs(read)
         left = [each for each in plan.trials if folder.fit(each.key) is None]
-        prediction = predict(left, host, read.keep)
+        card = _card(device)
+        prediction = predict(left, host, read.keep, card=card)
     if slurm:
-        gpu = device.startswith("cuda")  # of the cluster, which this machine need not have
+        gpu = (device or "").startswith("cuda")  # of the cluster, which this machine need not have
         count = workers or 1
-        times = api.expected(folder, left, [], host, battery, device)
+        times = api.expected(folder, left, [], host, battery, device or "cpu")
         words = _words_for_nodes(
-            suite, data, overrides, measures, limit, device if gpu else "cpu", plugins, without
+            suite, data, overrides, measures, limit, device if device and gpu else "cpu", plugins, without
         )
         click.echo(
             array_script(
@@ -97,6 +104,7 @@ def command(
         "measures": [each.spelling for each in battery.requests],
         "gpu_hours": prediction.gpu_hours,
         "core_hours": prediction.core_hours,
+        **({"card": asdict(card), "card_hours": prediction.card_hours} if card else {}),
         "memory_bytes": prediction.memory_bytes,
         "disk_bytes": prediction.disk_bytes,
         "predicted_gpu_hours": read.predicted_gpu_hours,
@@ -105,7 +113,7 @@ def command(
     with Waiting("reading what an earlier run tells of this grid"):
         content["expected_apart"] = _expected_apart(folder, plan)
     if seconds is not None:
-        devices = api.devices(device, workers)
+        devices = api.devices(device or "auto", workers)
         wanted = {each.spelling for each in battery.requests}
         there = [each for each in plan.trials if folder.fit(each.key) is not None]
         unmeasured = [each for each in there if not wanted <= folder.measured(each.key).values.keys()]
@@ -115,6 +123,26 @@ def command(
         options.echo_json(content)
     else:
         _print(plan, content)
+
+
+def _card(device: str | None) -> Card | None:
+    """The card to predict for: this machine's if it was measured, else the first of the table."""
+    if device in (None, "cpu"):
+        return None
+    if (device or "").partition(":")[0] != "cuda":
+        raise UsageError(f"no such device '{device}'; there are cpu and cuda")
+    import torch
+
+    from genbench.fitting.cards import MEASURED, card_called
+
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name(device)
+        if found := card_called(name):
+            return found
+        options.warn(
+            f"'{name}' was not measured ('genbench doctor --benchmark' does); this is for another card"
+        )
+    return MEASURED[0]
 
 
 def _expected_apart(folder: Folder, plan: Plan) -> dict[str, Any] | None:
@@ -148,6 +176,12 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
         f"training what is left: about {_duration(content['gpu_hours'])} on a GPU, "
         f"{_duration(content['core_hours'])} of one CPU core"
     )
+    if "card" in content:
+        card = content["card"]
+        click.echo(
+            f"on one {card['name']} (measured {card['date']}), {card['at_once']} trainings side by side: "
+            f"about {_duration(content['card_hours'])}, measures not counted"
+        )
     print_paragraph(
         f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "
         f"weights on disk: {content['disk_bytes'] / 1e6:,.1f} MB"

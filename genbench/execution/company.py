@@ -1,58 +1,212 @@
-"""Which plugins the process of a job loads: those whose code the job needs, and no others.
+"""The process that trains many trials at once on one device: ``python -m genbench.execution.company``.
 
-What the core computes on a trial of the core comes from processes in which no other code was ever imported.
+It reads jobs from standard input as `genbench.execution.worker` does, but takes them all, and answers of each
+as it goes: every event names its job. What becomes of one job is no matter of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+import gc
+import json
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from genbench.base.names import CORE
-from genbench.host import Host
-from genbench.host.battery import Battery
-from genbench.planning.plan import Trial
+from genbench.base.errors import first_line
+from genbench.base.files import disk_full
+from genbench.execution.worker import Emit, Worker, serve
+from genbench.runs.environment import describe_environment, now
+from genbench.runs.store import Folder
 
-__all__ = ["Companies"]
+if TYPE_CHECKING:
+    from genbench.fitting.work import SharedData
+    from genbench.host import Host
+    from genbench.training.conductor import Conductor, Ended
+
+__all__ = ["Company"]
+
+EMPTYING_SECONDS = 2.0
+
+ALIVE_SECONDS = 5.0
+"""So often the process says that it is there, while its interpreter runs."""
+
+MOST_AT_ONCE = 32
+"""Of trainings whose number is found out."""
+
+SHARE_OF_MEMORY = 0.9
+"""Of the device's free memory that predictions may fill."""
 
 
-class Companies:
-    """The plugins that trials and measures need.
+class Voice:
+    """Says events of one job, numbered."""
+
+    def __init__(self, emit: Emit, job: Mapping[str, Any]):
+        self._emit = emit
+        self._stamp = {"job": job["id"], "fit": job["key"], "token": job.get("token")}
+        self._said = 0
+
+    def __call__(self, message: Mapping[str, Any]) -> None:
+        """Say a message."""
+        self._emit({**message, **self._stamp, "number": self._said})
+        self._said += 1
+
+
+class Company:
+    """Trains the jobs that it is given, side by side.
 
     Parameters
     ----------
-    host : Host
-        All plugins there are.
-    battery : Battery
-        The measures that are wanted.
+    emit : callable
+        Says an event.
+    device : str
+    per_device : int or None
+        Trainings at once; found out where None.
     """
 
-    def __init__(self, host: Host, battery: Battery):
-        self._sources = host.sources
-        self._of_measure = {
-            request.spelling: frozenset(
-                component.plugin
-                for component in (request.component, *(each for each, _ in battery.probes_below(request)))
-            )
-            - {CORE}
-            for request in battery.requests
-        }
+    def __init__(self, emit: Emit, device: str, per_device: int | None):
+        self._emit = emit
+        self._device = device
+        self._plugins = Worker(emit)
+        self._voices: dict[str, tuple[Voice, Mapping[str, Any], str]] = {}
+        self._data: dict[str | None, SharedData] = {}
+        self._conductor, self._pace = self._make_conductor(per_device)
+        self._on_pace = self._conductor.at_once
 
-    def sources(self, trial: Trial, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""
-        needed = of_trial(trial).union(*(self._of_measure[each] for each in measures))
-        return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
+    @property
+    def busy(self) -> bool:
+        """Whether a job has not ended."""
+        return self._conductor.works > 0
 
-    def first(self, measures: Sequence[str]) -> list[str]:
-        """Those of the measures that share the process which is due first, the core's before others."""
-        groups: dict[frozenset[str], list[str]] = {}
-        for each in measures:
-            groups.setdefault(self._of_measure[each], []).append(each)
-        return groups[min(groups, key=lambda names: (len(names), sorted(names)))] if groups else []
+    def take(self, job: Mapping[str, Any]) -> None:
+        """Queue a job; a fault in it is an answer."""
+        voice = Voice(self._emit, job)
+        try:
+            host = self._plugins._host(job["plugins"])
+            folder = Folder(job["folder"])
+            environment = folder.add_environment(describe_environment(host, self._device))
+            self._voices[job["id"]] = (voice, job, environment)
+            self._conductor.admit(self._work(job, host, voice))
+        except Exception as fault:
+            self._voices.pop(job["id"], None)
+            _say_failed(voice, fault)
+
+    def go_on(self) -> None:
+        """Let all members advance; say and store what ended."""
+        conductor, pace = self._conductor, self._pace
+        for ended in conductor.round():
+            self._end(ended)
+        if pace is None:
+            return
+        if conductor.at_once < self._on_pace:
+            pace.halved(conductor.at_once)
+        pace.watch(time.monotonic(), conductor.steps, conductor.company)
+        self._on_pace = conductor.at_once = pace.at_once
+
+    def _make_conductor(self, per_device: int | None) -> tuple[Conductor, Any]:
+        import torch
+
+        from genbench.training.conductor import Conductor
+        from genbench.training.pace import Pace
+
+        device = torch.device(self._device)
+        if per_device is not None:
+            return Conductor(device, per_device), None
+        pace = Pace(MOST_AT_ONCE)
+
+        return Conductor(device, pace.at_once, _Room(device) if device.type == "cuda" else _always), pace
+
+    def _work(self, job: Mapping[str, Any], host: Host, voice: Voice) -> Any:
+        import torch
+
+        from genbench.fitting.prediction import predict
+        from genbench.fitting.work import FitWork, SharedData
+        from genbench.planning.plan import Trial
+        from genbench.planning.suite import Limits
+
+        torch.set_num_threads(job["trial"]["threads"])
+        device = torch.device(self._device)
+        trial = Trial.from_dict(job["trial"])
+        root = Path(job["data"]) if job["data"] else None
+        data = self._data.setdefault(job["data"], SharedData(root, device))
+        return FitWork(
+            trial, host, data, device=device, keep=job["keep"], limits=Limits(**job["limits"]),
+            on_epoch=lambda row: voice({"event": "epoch", **row}), name=job["id"],
+            memory=predict([trial], host, job["keep"]).memory_bytes,
+            on_begin=lambda: voice({"event": "begun"}),
+        )  # fmt: skip
+
+    def _end(self, ended: Ended) -> None:
+        voice, job, environment = self._voices.pop(ended.work.name)
+        try:
+            if ended.fault is not None:
+                raise ended.fault
+            record, states = ended.result
+            made = {"environment": environment, "device": self._device, "time": now()}
+            Folder(job["folder"]).write_fit(job["key"], {**record, **made}, states)
+        except Exception as fault:
+            _say_failed(voice, fault)
+        else:
+            voice({"event": "done", "seconds": record["seconds"], "environment": environment})
 
 
-def of_trial(trial: Trial) -> frozenset[str]:
-    """The plugins, besides the core, that a trial's own components come from."""
-    chosen = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
-    return frozenset(each.name.partition(":")[0] for each in chosen if ":" in each.name)
+class _Room:
+    """Whether a device has so many bytes free; what torch keeps of ended trainings is given back for that."""
+
+    def __init__(self, device: Any):
+        self._device = device
+        self._emptied = 0.0
+
+    def __call__(self, memory: float) -> bool:
+        """Whether a training fits that is predicted to take so many bytes."""
+        import torch
+
+        if memory < SHARE_OF_MEMORY * torch.cuda.mem_get_info(self._device)[0]:
+            return True
+        # Giving back waits for the device, hence not at every round.
+        if time.monotonic() - self._emptied < EMPTYING_SECONDS:
+            return False
+        self._emptied = time.monotonic()
+        torch.cuda.empty_cache()
+        return memory < SHARE_OF_MEMORY * torch.cuda.mem_get_info(self._device)[0]
+
+
+def _always(memory: float) -> bool:
+    return True
+
+
+def _say_failed(voice: Voice, fault: Exception) -> None:
+    full = disk_full(fault)
+    reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
+    detail = "".join(traceback.format_exception(fault))
+    voice({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
+
+
+def _conduct(device: str, per_device: int | None) -> Callable[[Emit, queue.SimpleQueue[Any]], None]:
+    def conduct(emit: Emit, jobs: queue.SimpleQueue[Any]) -> None:
+        threading.Thread(target=_stay_heard, args=(emit,), daemon=True).start()
+        first = jobs.get()
+        company = Company(emit, device, per_device)
+        company.take(first)
+        gc.freeze()  # what was imported stays, and need not be looked through at each collection
+        while True:
+            while not jobs.empty() or not company.busy:
+                company.take(jobs.get())
+            company.go_on()
+
+    return conduct
+
+
+def _stay_heard(emit: Emit) -> None:
+    while True:
+        emit({"event": "alive"})
+        time.sleep(ALIVE_SECONDS)
+
+
+if __name__ == "__main__":
+    device, per_device = json.loads(sys.argv[1])
+    serve(_conduct(device, per_device))

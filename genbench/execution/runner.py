@@ -14,8 +14,8 @@ from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.budget import Budget
-from genbench.execution.company import Companies
 from genbench.execution.fits import Fits
+from genbench.execution.loading import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.host import Host

@@ -172,8 +172,14 @@ def plain_value(value: Any) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Read jobs until the input ends."""
+def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) -> None:
+    """Be a worker process: read jobs into a queue until the input ends, and let them be worked on.
+
+    Parameters
+    ----------
+    work : callable (emit, jobs)
+        Says events by `emit`; does not return.
+    """
     _die_with_parent()
     emit = Speaker(_channel())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
@@ -185,10 +191,19 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    worker = Worker(emit)
     emit({"event": "ready"})
-    while True:
-        worker.do(jobs.get())
+    work(emit, jobs)
+
+
+def main() -> None:
+    """Do one job after the other."""
+
+    def one_by_one(emit: Emit, jobs: queue.SimpleQueue[Mapping[str, Any]]) -> None:
+        worker = Worker(emit)
+        while True:
+            worker.do(jobs.get())
+
+    serve(one_by_one)
 
 
 def _channel() -> IO[str]:

@@ -11,19 +11,26 @@ from typing import Any, ClassVar
 
 import genbench
 from genbench.contract.jobs import Job, JobOutcome
+from genbench.execution.crew import Crew
 from genbench.execution.supervision import Slot, WorkerProcess, supervise
 
 __all__ = ["LocalExecutor"]
 
+AT_ONCE = 16
+"""Trainings to have at hand for a process that finds out how many it does at once."""
+
 
 @genbench.executor(name="local")
 class LocalExecutor:
-    """Runs jobs on this machine, one at a time in each slot.
+    """Runs jobs on this machine, one at a time in each slot; trainings on CUDA side by side in one process.
 
     Parameters
     ----------
     devices : sequence of str
         One slot for each entry; an entry may repeat, so that several slots share a GPU.
+    per_device : int, optional
+        Trainings at once in the process of each device; found out on CUDA where left out. On the CPU
+        trainings share a process only where it is given.
     watch : callable, optional
         Is given each event of each job, from the slots' threads; the last one is ``over``.
 
@@ -32,14 +39,18 @@ class LocalExecutor:
     worker : type
         Class of the workers, `WorkerProcess` or what behaves as it; an executor derived from this one may
         start its own kind.
+    crew_worker : callable
+        The same for the processes that train many trials at once.
     """
 
     worker: ClassVar[type[WorkerProcess]] = WorkerProcess
+    crew_worker: ClassVar[Callable[..., WorkerProcess]] = WorkerProcess
 
     def __init__(
         self,
         *,
         devices: Sequence[str] = ("cpu",),
+        per_device: int | None = None,
         watch: Callable[[Job, Mapping[str, Any]], None] = lambda job, event: None,
     ):
         self._watch = watch
@@ -47,15 +58,25 @@ class LocalExecutor:
         self._outcomes: queue.SimpleQueue[JobOutcome] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         self._open = 0
-        self.slots = len(devices)
+        self._crews = self._crews_for(devices, per_device)
+        self.slots = len(devices) + len(self._crews) * (per_device or AT_ONCE)
         self._places = [Slot(self.worker) for _ in devices]
         for slot, device in zip(self._places, devices, strict=True):
             threading.Thread(target=self._serve, args=(slot, device), daemon=True).start()
+        for crew in self._crews:
+            threading.Thread(target=crew.serve, daemon=True).start()
+
+    def _crews_for(self, devices: Sequence[str], per_device: int | None) -> list[Crew]:
+        shared = dict.fromkeys(each for each in devices if per_device or each.startswith("cuda"))
+        return [Crew(each, per_device, self._outcomes.put, self._watch, self.crew_worker) for each in shared]
 
     def submit(self, job: Job) -> str:
         """Queue a job; returns its id."""
         self._open += 1
-        self._waiting.put(job)
+        if job.kind == "train" and self._crews and not job.device:
+            min(self._crews, key=lambda crew: crew.jobs).submit(job)
+        else:
+            self._waiting.put(job)
         return job.id
 
     def results(self) -> Iterator[JobOutcome]:
@@ -82,6 +103,8 @@ class LocalExecutor:
             self._waiting.put(None)
         for slot in self._places:
             slot.close()
+        for crew in self._crews:
+            crew.close()
 
     def _serve(self, slot: Slot, device: str) -> None:
         while (job := self._waiting.get()) is not None:

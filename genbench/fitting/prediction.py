@@ -22,6 +22,7 @@ from genbench.base.errors import GenbenchError, InvalidInput, first_line
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Planned, check_planned
 from genbench.fitting.building import BuiltTrial, build
+from genbench.fitting.cards import Card
 from genbench.host import Host
 from genbench.networks.watching import watched
 from genbench.planning.plan import Trial
@@ -69,6 +70,8 @@ class Prediction:
     ----------
     gpu_hours, core_hours : float
         Training on one GPU, one fit at a time, or on one core.
+    card_hours : float
+        Training on the card that was asked about, several fits side by side.
     memory_bytes : float
         Of the largest fit in training: weights, gradients, momentum, activations of a batch, data.
     disk_bytes : float
@@ -83,6 +86,7 @@ class Prediction:
     disk_bytes: float = 0.0
     gpu_seconds: tuple[float, ...] = ()
     core_seconds: tuple[float, ...] = ()
+    card_hours: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def predict(
     host: Host,
     keep: Sequence[str | Mapping[str, Any]] = ("initial", "final"),
     memory_here: float | None = None,
+    card: Card | None = None,
 ) -> Prediction:
     """Predict what training these trials takes.
 
@@ -113,6 +118,8 @@ def predict(
         What the suite keeps of each fit.
     memory_here : float, optional
         Bytes of memory of the machine that is to train them.
+    card : Card, optional
+        For `Prediction.card_hours`.
 
     Raises
     ------
@@ -126,7 +133,7 @@ def predict(
     checked: set[str] = set()
     gpu: list[float] = []
     core: list[float] = []
-    memory = disk = 0.0
+    memory = disk = on_card = 0.0
     for trial in trials:
         regularizers = [[each.name, each.settings] for each in trial.regularizers]
         known = canonical_json([trial.model.name, trial.model.settings, trial.task.input_shape, regularizers])
@@ -154,6 +161,7 @@ def predict(
         step_cost = math.prod(each.step_cost for each in stack)
         gpu.append(_seconds(network, protocol, examples, GPU, step_cost))
         core.append(_seconds(network, protocol, examples, CPU_CORE, step_cost))
+        on_card += _seconds_on(card, network, protocol, examples, step_cost) if card else 0.0
         batch = min(protocol.batch_size, examples)
         gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
         input_size = math.prod(trial.task.input_shape)
@@ -161,7 +169,9 @@ def predict(
         disk += 4 * (network.weights * states + distances)
     if problems:
         raise InvalidInput(problems)
-    return Prediction(sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core))
+    return Prediction(
+        sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core), card_hours=on_card / 3600
+    )
 
 
 def _check_size(network: _Network, memory_here: float | None) -> None:
@@ -211,6 +221,12 @@ def _seconds(
     arithmetic = (3 * step_cost + 1) * network.flops * examples * epochs / hardware.flops
     layers = step_cost * network.layers * hardware.seconds_per_layer
     return arithmetic + steps * (hardware.seconds_per_step + layers)
+
+
+def _seconds_on(card: Card, network: _Network, protocol: Protocol, examples: int, step_cost: float) -> float:
+    """Share of a card's time, where other trainings run beside and steps are captured."""
+    flops = card.flops_bfloat16 if protocol.precision == "bfloat16" else card.flops
+    return (3 * step_cost + 1) * network.flops * examples * protocol.expected_epochs / flops
 
 
 def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int, gradients: float) -> float:

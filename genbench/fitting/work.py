@@ -24,7 +24,7 @@ from genbench.training.capturable import why_not_capturable
 from genbench.training.evaluation import evaluate
 from genbench.training.member import Assignment, Member
 
-__all__ = ["FitWork", "SharedData"]
+__all__ = ["FitWork", "SharedData", "why_not_captured"]
 
 Found = tuple[dict[str, Any], dict[str, dict[str, Tensor]]]
 
@@ -82,6 +82,9 @@ class SharedData:
 
 
 _VERDICTS: dict[str, str] = {}
+
+MOST_RANDOM = 128
+"""Random examples for finding out what can be captured, where a batch has more."""
 
 
 class FitWork:
@@ -188,3 +191,27 @@ class FitWork:
         if name not in _VERDICTS:
             _VERDICTS[name] = why_not_capturable(given, built.model.declared.capturable)
         return _VERDICTS[name]
+
+
+def why_not_captured(trial: Trial, host: Host) -> str:
+    """Why the steps of a trial would not be captured on CUDA; empty where they would, by random examples.
+
+    Raises
+    ------
+    InvalidInput
+        A component is not there.
+    """
+    built = build(trial, host)
+    task, count = trial.task, min(trial.protocol.settings["batch_size"], MOST_RANDOM)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(count, *task.input_shape, generator=generator)
+    if task.kind == "classification":
+        targets = torch.randint(task.outputs, (count,), generator=generator)
+    else:
+        targets = torch.randn(count, task.outputs, generator=generator)
+    given = Assignment(
+        model=built.network(), task=task, inputs=inputs, targets=targets, clean_targets=targets,
+        protocol=built.protocol, regularizers=built.regularizers, seeds=trial.seeds(),
+        validation=Split(inputs, targets),
+    )  # fmt: skip
+    return why_not_capturable(given, built.model.declared.capturable)

@@ -283,6 +283,9 @@ def test_explain_shows_one_trial_by_the_start_of_its_key(finished):
     assert content["key"] == key
     assert content["fit"]["trial"]["model"]["settings"]["width"] == 8
     assert set(content["values"]) == {"param_norm", "train_loss", "random"}
+    told = "on CUDA its steps are captured as graphs and replayed"
+    assert command("explain", finished, key[:12], "--captured", "--json").json["capture"] == told
+    assert told in command("explain", finished, key[:12], "--captured").out
     text = command("explain", finished, key[:12])
     assert text.code == 0
     assert f"trial {key}, seed" in text.out

@@ -462,7 +462,7 @@ def test_the_core_is_trained_and_measured_without_any_plugin_and_first(stage):
 
 
 def test_a_plugin_that_a_trial_is_made_of_is_loaded_wherever_the_trial_is(stage):
-    from genbench.execution.company import of_trial
+    from genbench.execution.loading import of_trial
     from genbench.planning.plan import Chosen
 
     trial = api.plan_suite(load_suite(stage.toml, stage.host), stage.host).trials[0]

@@ -88,7 +88,7 @@ def test_a_cancelled_job_that_has_not_started_is_not_done(executor, supervise):
 
 def test_a_job_gets_the_device_of_its_slot_unless_it_names_one(supervise):
     executor = LocalExecutor(devices=("cuda:1",))
-    executor.submit(job("0"))
+    executor.submit(dataclasses.replace(job("0"), kind="measure"))
     executor.submit(job("1", device="cpu"))
     assert {each.job.key: each.job.device for each in executor.results()} == {"0": "cuda:1", "1": "cpu"}
     executor.close()
@@ -114,3 +114,40 @@ def test_jobs_are_plain_data_and_ids_tell_tasks_apart():
     second = dataclasses.replace(measure, siblings=["other"])
     assert len({train.id, measure.id, second.id}) == 3
     assert train.as_dict()["trial"] == {"threads": 1}
+
+
+@pytest.mark.parametrize(
+    ("devices", "per_device", "crews"),
+    [
+        (("cuda:0", "cuda:1", "cuda:0"), None, ["cuda:0", "cuda:1"]), (("cpu", "cpu"), None, []),
+        (("cpu", "cpu"), 3, ["cpu"]),
+    ],
+)  # fmt: skip
+def test_trainings_share_a_process_on_each_gpu_and_elsewhere_where_it_is_asked_for(
+    monkeypatch, devices, per_device, crews
+):
+    made: list[Crew] = []
+
+    class Crew:
+        def __init__(self, device, at_once, ended, watch, spawn):
+            self.device, self.at_once, self.ended, self.jobs = device, at_once, ended, 0
+            made.append(self)
+
+        def submit(self, given: Job) -> None:
+            self.jobs += 1
+            self.ended(JobOutcome(given))
+
+        def serve(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(local, "Crew", Crew)
+    executor = LocalExecutor(devices=devices, per_device=per_device)
+    assert [each.device for each in made] == crews
+    assert {each.at_once for each in made} <= {per_device}
+    if crews:
+        for number in range(4):
+            executor.submit(job(str(number)))
+        assert [each.jobs for each in made] == [4 // len(crews)] * len(crews)
+        assert len(list(executor.results())) == 4
+    executor.close()

@@ -1,0 +1,58 @@
+"""Which plugins the process of a job loads: those whose code the job needs, and no others.
+
+What the core computes on a trial of the core comes from processes in which no other code was ever imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from genbench.base.names import CORE
+from genbench.host import Host
+from genbench.host.battery import Battery
+from genbench.planning.plan import Trial
+
+__all__ = ["Companies"]
+
+
+class Companies:
+    """The plugins that trials and measures need.
+
+    Parameters
+    ----------
+    host : Host
+        All plugins there are.
+    battery : Battery
+        The measures that are wanted.
+    """
+
+    def __init__(self, host: Host, battery: Battery):
+        self._sources = host.sources
+        self._of_measure = {
+            request.spelling: frozenset(
+                component.plugin
+                for component in (request.component, *(each for each, _ in battery.probes_below(request)))
+            )
+            - {CORE}
+            for request in battery.requests
+        }
+
+    def sources(self, trial: Trial, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""
+        needed = of_trial(trial).union(*(self._of_measure[each] for each in measures))
+        return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
+
+    def first(self, measures: Sequence[str]) -> list[str]:
+        """Those of the measures that share the process which is due first, the core's before others."""
+        groups: dict[frozenset[str], list[str]] = {}
+        for each in measures:
+            groups.setdefault(self._of_measure[each], []).append(each)
+        return groups[min(groups, key=lambda names: (len(names), sorted(names)))] if groups else []
+
+
+def of_trial(trial: Trial) -> frozenset[str]:
+    """The plugins, besides the core, that a trial's own components come from."""
+    chosen = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
+    return frozenset(each.name.partition(":")[0] for each in chosen if ":" in each.name)
