@@ -50,7 +50,7 @@ class Factory:
 
     def parameters(self) -> list[str]:
         """Names of the settings that it takes; of arguments by any name nothing is known."""
-        return [name for name in _parameters(self.function) if not (self.takes_task and name == "task")]
+        return _parameters(self.function)[1 if self.takes_task else 0 :]
 
     def source_hash(self) -> str:
         """SHA-256, shortened, of the file that holds the function; empty where there is none."""

@@ -113,10 +113,11 @@ def suite_content(source: Source, host: Host) -> dict[str, Any]:
     """The suite whose grid has one point for each network."""
     component, own, splits = named_dataset(source.dataset, host)
     model = source.factory.word.partition("[")[0] if source.factory.is_component else f"{NAME}:network"
-    fixed = dict(source.factory.settings) if source.factory.is_component else {}
-    if splits["train_size"] is not None and splits["subset_seed"] is None:
+    fixed = _given(source.factory.settings) if source.factory.is_component else {}
+    is_part = splits["train_size"] is not None or "dataset.train_size" in source.manifest.axes
+    if is_part and splits["subset_seed"] is None:
         splits["subset_seed"] = 0  # the part of the data that all were trained on, whatever their seeds
-    data = {name: value for name, value in {**own, **splits}.items() if value is not None}
+    data = _given({**own, **splits})
     keep = ["final"] + (["initial"] if any(each.initial for each in source.manifest.networks) else [])
     return {
         "title": f"{source.name}: networks trained elsewhere",
@@ -135,6 +136,11 @@ def suite_content(source: Source, host: Host) -> dict[str, Any]:
             for each in source.manifest.networks
         ],
     }
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without those that are None, for which TOML has no word and which are so by default."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def plugin_text(source: Source) -> str:

@@ -23,6 +23,10 @@ __all__ = ["Manifest", "Network", "read_manifest"]
 
 MANIFEST, PGDL = "manifest.csv", "model_configs.json"
 FILE, INITIAL, SEED = "file", "initial", "seed"
+
+KERAS = "weights.hdf5"
+"""As the competition published them."""
+
 ACCURACIES = {
     f"{split}_{word}": f"{split}_error" for split in ("train", "test") for word in ("accuracy", "acc")
 }
@@ -133,6 +137,11 @@ def _of_pgdl(path: Path, folder: Path) -> pd.DataFrame:
             }
             place = folder / f"model_{identity}"
             initial = _weights(place, "weights_init")
+            if (place / KERAS).is_file() and _weights(place, "weights") is None:
+                raise InvalidInput(
+                    f"'{place / KERAS}': Keras weights are not read; save them beside it as "
+                    "weights.safetensors, under the names that the model has"
+                )
             rows.append(
                 {
                     FILE: _weights(place, "weights") or str(place / "weights"),

@@ -107,6 +107,9 @@ def test_folders_of_the_pgdl_competition(tmp_path):
     assert second.axes == {"width": 16}
     assert first.outcomes == {"train_error": 0.0, "test_error": 0.25, "train_loss": 0.1}
     (tmp_path / "model_3" / "weights.pt").rename(tmp_path / "model_3" / "weights.hdf5")
+    with pytest.raises(InvalidInput, match="Keras weights are not read; save them beside it as weights"):
+        read_manifest(tmp_path)
+    (tmp_path / "model_3" / "weights.hdf5").unlink()
     with pytest.raises(InvalidInput, match="there is no file"):
         read_manifest(tmp_path)
     (tmp_path / "model_configs.json").write_text('{"1": {"hparams": []}}')
