@@ -24,11 +24,14 @@ def canonical_json(content: Any) -> str:
 
 
 def _normal(content: Any) -> Any:
+    kind = type(content)
+    if kind is str or kind is int or kind is bool or content is None:  # nearly all, and soon seen
+        return content
     if isinstance(content, Enum):
         return content.value
     if isinstance(content, float) and content.is_integer() and math.isfinite(content):
         return int(content)
-    if isinstance(content, Mapping):
+    if kind is dict or isinstance(content, Mapping):
         return {str(key): _normal(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_normal(each) for each in content]

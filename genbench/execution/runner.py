@@ -103,6 +103,7 @@ class Runner:
         self._given_up: dict[str, dict[str, str]] = {}
         self._retried: set[tuple[str, str]] = set()
         self._whole: set[str] = set()
+        self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._summary = Summary(trials=len(plan.trials))
         self._configurations: dict[str, list[str]] = {}
         for each in plan.whole:
@@ -252,9 +253,10 @@ class Runner:
         return self._retry and (what, key) not in self._retried
 
     def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
-        return value_key(
-            key, self._identities[spelling], siblings if spelling in self._second.measures else ()
-        )
+        known = key, spelling, tuple(siblings) if spelling in self._second.measures else ()
+        if known not in self._value_keys:
+            self._value_keys[known] = value_key(key, self._identities[spelling], known[2])
+        return self._value_keys[known]
 
     def _make(
         self,
