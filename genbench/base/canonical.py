@@ -36,7 +36,7 @@ def _normal(content: Any) -> Any:
         return content.value
     if isinstance(content, float) and content.is_integer():
         return int(content)
-    if isinstance(content, Mapping):
+    if kind is dict or isinstance(content, Mapping):
         return {str(key): _normal(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_normal(each) for each in content]

@@ -54,7 +54,7 @@ ROOTS: Mapping[str, str] = {
     "history": "columns recorded along training, each a list with one entry per evaluation",
     "protocol": "how the network was trained",
     "device": "the device on which to compute",
-    "generator": "a random generator on that device, seeded for this fit and this component",
+    "generator": "a random generator, seeded for this fit and this component, the same on every device",
     "snapshots": "weights along training, a list of (step, state dict) in order",
     "validation": "a split taken out of the training data and never trained on",
     "siblings": "the fits of this configuration with other seeds, a list of networks that take these inputs",

@@ -113,6 +113,7 @@ class Runner:
         self._passed: set[tuple[str, str]] = set()
         self._unmeasured: dict[str, str] = {}
         self._budget: Budget | None = None
+        self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._summary = Summary(trials=len(plan.trials))
         together = {each.spelling for each in battery.requests if battery.needs_siblings(each)}
         measures = [each.spelling for each in battery.requests]
@@ -260,9 +261,10 @@ class Runner:
         ]
 
     def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
-        return value_key(
-            key, self._identities[spelling], siblings if spelling in self._second.measures else ()
-        )
+        known = key, spelling, tuple(siblings) if spelling in self._second.measures else ()
+        if known not in self._value_keys:
+            self._value_keys[known] = value_key(key, self._identities[spelling], known[2])
+        return self._value_keys[known]
 
     def _make(
         self,

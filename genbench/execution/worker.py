@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
 from genbench.base.errors import first_line
@@ -33,6 +33,9 @@ from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
 from genbench.runs.environment import describe_environment, now
 from genbench.runs.store import Folder
+
+if TYPE_CHECKING:
+    from genbench.host.battery import Battery
 
 Emit = Callable[[Mapping[str, Any]], None]
 
@@ -48,12 +51,16 @@ class Worker:
         self._job: Mapping[str, Any] = {}
         self._said = 0
         self._hosts: dict[str, Host] = {}
+        self._batteries: dict[tuple[int, tuple[str, ...]], Battery] = {}
 
     def do(self, job: Mapping[str, Any]) -> None:
         """Do a job and say how it went; a fault in it is an answer, not an exception."""
         import torch
 
+        from genbench.networks.compiler import leave_out_compiler
+
         self._job, self._said = job, 0
+        leave_out_compiler()
         torch.set_num_threads(job["trial"]["threads"])
         began = time.perf_counter()
         try:
@@ -106,15 +113,11 @@ class Worker:
 
     def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
         from genbench.fitting.roots import roots
-        from genbench.host.battery import Battery, Failure, Request
+        from genbench.host.battery import Failure
         from genbench.host.identity import seed_for
         from genbench.measuring import compute
 
-        requests = []
-        for spelling in job["measures"]:
-            name, settings = parse_variant(spelling)
-            requests.append(Request.of(host.find(Kind.MEASURE, name), settings))
-        battery = Battery.resolve(requests, host.probe_lookup)
+        battery = self._battery(host, tuple(job["measures"]))
         stored = folder.fit(job["key"], check_weights=True)
         if stored is None:
             raise ValueError("the fit is damaged; start the run again to train it anew")
@@ -148,6 +151,17 @@ class Worker:
             ),
         ):
             self._emit({"event": "value", "value": plain_value(value)})
+
+    def _battery(self, host: Host, measures: tuple[str, ...]) -> Battery:
+        """Resolved once for all the fits that are measured alike."""
+        from genbench.host.battery import Battery, Request
+
+        known = id(host), measures
+        if known not in self._batteries:
+            variants = [parse_variant(spelling) for spelling in measures]
+            requests = [Request.of(host.find(Kind.MEASURE, name), chosen) for name, chosen in variants]
+            self._batteries[known] = Battery.resolve(requests, host.probe_lookup)
+        return self._batteries[known]
 
     def _spent(self, spelling: str, kind: str, seconds: float, peak_memory: int) -> None:
         if kind == Kind.PROBE:

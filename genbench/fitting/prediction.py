@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.base.canonical import canonical_json
@@ -24,6 +25,7 @@ from genbench.contract.regularizer import Planned, check_planned
 from genbench.fitting.building import BuiltTrial, build
 from genbench.fitting.cards import Card
 from genbench.host import Host
+from genbench.networks.compiler import import_no_compiler
 from genbench.networks.watching import watched
 from genbench.planning.plan import Trial
 from genbench.training.captures import captured_modules
@@ -41,6 +43,9 @@ COPIES_IN_TRAINING = 3
 
 LARGEST_TRAINING = 1e14
 """Bytes that no machine has for one fit; less than this may be planned here and run elsewhere."""
+
+_SMALL = 2**18
+"""Weights, or numbers of an input, up to which two examples are sent through a network with values."""
 
 MOST_WEIGHT_TENSORS = 10_000
 """Weights and biases counted as tensors: those of five thousand layers, which take seconds to build."""
@@ -236,11 +241,15 @@ def _memory(network: _Network, protocol: Protocol, examples: int, input_size: in
 
 def _measure(built: BuiltTrial) -> _Network:
     try:
-        return _arithmetic(built, "meta")
+        model = _network(built, "meta")
+        # Without values torch imports its compiler for a pass, for longer than that of a small network takes.
+        if _weights(model) > _SMALL or math.prod(built.trial.task.input_shape) > _SMALL:
+            return _arithmetic(built, model, "meta")
     except RuntimeError:
         # Some networks look at their values, which a shape-only one does not have; the others fail again.
-        with torch.random.fork_rng(devices=[]):
-            return _arithmetic(built, "cpu")
+        pass
+    with torch.random.fork_rng(devices=[]):
+        return _arithmetic(built, _network(built, "cpu"), "cpu")
 
 
 @contextmanager
@@ -263,15 +272,33 @@ def _counted_weights() -> Iterator[None]:
         hook.remove()
 
 
-def _arithmetic(built: BuiltTrial, device: str) -> _Network:
-    """Build the network and send two examples through it, counting."""
+class _Undrawn(TorchFunctionMode):
+    """Inside, tensors without values are drawn by doing nothing: torch would import its compiler for it."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (nn.init.normal_, torch.Tensor.normal_):
+            drawn = args[0] if args else (kwargs or {}).get("tensor")
+            if isinstance(drawn, torch.Tensor) and drawn.is_meta:
+                return drawn
+        return function(*args, **(kwargs or {}))
+
+
+def _network(built: BuiltTrial, device: str) -> nn.Module:
     task = built.trial.task
-    with torch.device(device), _counted_weights():
+    with torch.device(device), _counted_weights(), _Undrawn():
         model = built.bare_network()
         for regularizer in built.regularizers:
             model = regularizer.build(model, task)
-    model = model.to(device).eval()
-    weights = sum(each.numel() for each in model.parameters())
+    return model.to(device).eval()
+
+
+def _weights(model: nn.Module) -> int:
+    return sum(each.numel() for each in model.parameters())
+
+
+def _arithmetic(built: BuiltTrial, model: nn.Module, device: str) -> _Network:
+    """Send two examples through the network, counting."""
+    task = built.trial.task
     leaves = {name: each for name, each in model.named_modules() if not list(each.children())}
     activations = 0.0
 
@@ -282,10 +309,12 @@ def _arithmetic(built: BuiltTrial, device: str) -> _Network:
 
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad(), watched(leaves, after=count):
+        import_no_compiler(getattr(counter.mode, "__torch_dispatch__", None))
         outputs = model(torch.zeros(2, *task.input_shape, device=device))
     if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != (2, task.outputs):
         got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
         raise InvalidInput(f"the network returns {got} for two examples, not {(2, task.outputs)}")
     # Every weight is used at least once an example, whatever the counter knows of the operators.
+    weights = _weights(model)
     flops = max(counter.get_total_flops() / 2, 2.0 * weights)
     return _Network(flops, activations, weights, len(leaves), model.train() if built.regularizers else None)

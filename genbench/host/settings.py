@@ -185,9 +185,20 @@ def spell(component: Component, settings: Mapping[str, Any]) -> str:
     chosen = [
         f"{name}={_literal(value)}"
         for name, value in sorted(settings.items())
-        if name not in defaults or canonical_json(defaults[name]) != canonical_json(value)
+        if name not in defaults or not _same(defaults[name], value)
     ]
     return component.full_name + (f"[{','.join(chosen)}]" if chosen else "")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two settings have the same canonical JSON."""
+    if one is other or (type(one) is type(other) and isinstance(one, _ATOMS) and one == other):
+        return True
+    return canonical_json(one) == canonical_json(other)
+
+
+# Equal ones of a type are written alike.
+_ATOMS = (bool, int, float, str)
 
 
 def _literal(value: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -133,6 +132,8 @@ def mixup_loss(
     NotApplicable
         The inputs are not numbers, or there is one example only.
     """
+    from scipy.special import betaincinv
+
     require_movable(inputs)
     total = len(inputs)
     if total < 2:

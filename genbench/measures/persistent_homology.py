@@ -73,7 +73,7 @@ def ph_dimension(
             torch.randperm(n, generator=generator, device=generator.device)[:size].cpu().numpy()
             for _ in range(repeats if size < n else 1)
         ]
-        sums = _lifetimes(np.stack([distances[np.ix_(drawn, drawn)] for drawn in draws]), alpha)
+        sums = _lifetimes(distances, np.stack(draws), alpha)
         logarithms.append(np.log(sums).mean())
     slope = np.polyfit(np.log(taken), logarithms, 1)[0]
     if slope >= 1:
@@ -96,7 +96,8 @@ def e_alpha(trajectory, *, alpha: Positive = 1.0) -> float:
     alpha : float
         Power of the lifetimes.
     """
-    return float(_lifetimes(_cloud(trajectory)[None], alpha)[0])
+    cloud = _cloud(trajectory)
+    return float(_lifetimes(cloud, np.arange(len(cloud))[None], alpha)[0])
 
 
 @genbench.measure(
@@ -133,25 +134,13 @@ def _cloud(trajectory) -> np.ndarray:
     return trajectory.last.numpy()
 
 
-def _lifetimes(distances: np.ndarray, alpha: float) -> np.ndarray:
-    """For each of some clouds, shape (clouds, n, n), the sum of the edges to the power α of a minimal tree.
+def _lifetimes(distances: np.ndarray, samples: np.ndarray, alpha: float) -> np.ndarray:
+    """For each of some samples of the points, shape (samples, size), its sum of lifetimes to the power α."""
+    from genbench.networks.spanning_trees import tree_sums
 
-    The trees span their clouds, and are grown from one point (Prim's algorithm), all at once.
-    """
-    clouds, n, _ = distances.shape
-    each = np.arange(clouds)
-    # How far the points are from the tree; those of the tree itself are infinitely far, and remain so.
-    outside = distances[:, 0].copy()
-    outside[:, 0] = np.inf
-    inside = np.zeros((clouds, n), dtype=bool)
-    inside[:, 0] = True
-    totals = np.zeros(clouds)
-    for _ in range(n - 1):
-        new = outside.argmin(1)
-        totals += outside[each, new] ** alpha
-        inside[each, new] = True
-        np.minimum(outside, distances[each, new], out=outside)
-        outside[inside] = np.inf
+    if np.isnan(distances).any():
+        return np.full(len(samples), np.nan)
+    totals = tree_sums(np.ascontiguousarray(distances, dtype=np.float64), samples, alpha)
     if not totals.all():
         raise genbench.NotApplicable("the weights did not move")
     return totals

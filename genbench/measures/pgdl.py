@@ -8,10 +8,10 @@ changed as the network gets them: normalized, and not cut off at the ends of a r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from scipy.stats import trim_mean
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -225,11 +225,18 @@ def _hidden_margin(
             raise genbench.NotApplicable("at one of the points the margin does not depend on the layer")
         distances.append(margins.detach().double() / lengths)
         features.append(hidden[0].detach().flatten(1).double())
-    spread = trim_mean(torch.cat(features).var(0, correction=0).cpu().numpy(), 0.05) ** 0.5
+    spread = _trimmed_mean(torch.cat(features).var(0, correction=0).cpu().numpy(), 0.05) ** 0.5
     if spread == 0:
         raise genbench.NotApplicable("the hidden layer does not vary over the points taken")
     found = torch.cat(distances) / spread
     return -(found.mean() if summary == "mean" else _fences_and_quartiles(found).mean())
+
+
+def _trimmed_mean(values: np.ndarray[Any, Any], share: float) -> float:
+    """Mean without that share of the values, rounded down, at either end."""
+    cut = int(share * len(values))
+    kept = np.partition(values, (cut, len(values) - cut - 1))[cut : len(values) - cut]
+    return float(kept.mean())
 
 
 def _fences_and_quartiles(values: Tensor) -> Tensor:

@@ -192,17 +192,17 @@ def avg_sharpness(
     weights = objective.weights
     scale = radius * (weights.abs() if adaptive else torch.ones_like(weights))
     some = list(objective.batches(-(-len(objective.inputs) // parts)))
-    before = [part.loss(weights, normalized=normalized) for part in some[: len(seeds)]]
-    raised = seen = 0.0
+    before = [part.unread_loss(weights, normalized=normalized) for part in some[: len(seeds)]]
+    raised, seen = torch.zeros((), dtype=torch.float64, device=objective.device), 0
     for number, seed in enumerate(seeds):
         noise = normal_direction(seed, weights)
         if shape == "box":
             noise = torch.erf(noise / math.sqrt(2))  # the distribution function of a normal one is uniform
         part, base = some[number % len(some)], before[number % len(some)]
-        loss = part.loss(weights + scale * noise, normalized=normalized)
+        loss = part.unread_loss(weights + scale * noise, normalized=normalized)
         raised += len(part.inputs) * (loss - base)
         seen += len(part.inputs)
-    return torch.tensor(raised / seen, dtype=torch.float64)
+    return raised / seen
 
 
 @genbench.measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -9,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import torch
 
 __all__ = ["Cost", "metered"]
 
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = "/proc/self/status"
+_CLEAR = "/proc/self/clear_refs"
+_STATUS_BYTES = 2**14
 
 
 @dataclass
@@ -63,31 +64,43 @@ def _start(device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     if _resettable():
-        _CLEAR.write_text("5")
-        return _status("VmRSS:")
+        _reset_peak()
+        return _status(b"VmRSS:")
     return _lifetime_peak()
 
 
 def _peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return _status("VmHWM:") if _resettable() else _lifetime_peak()
+    return _status(b"VmHWM:") if _resettable() else _lifetime_peak()
 
 
 @cache
 def _resettable() -> bool:
     """Whether Linux lets the process reset the high-water mark of its resident memory."""
     try:
-        _CLEAR.write_text("5")
-        return _status("VmHWM:") > 0
-    except (OSError, StopIteration):
+        _reset_peak()
+        return _status(b"VmHWM:") > 0
+    except (OSError, ValueError):
         return False
 
 
-def _status(field: str) -> int:
-    with _STATUS.open() as lines:
-        line = next(line for line in lines if line.startswith(field))
-    return int(line.split()[1]) * 1024
+def _reset_peak() -> None:
+    file = os.open(_CLEAR, os.O_WRONLY)
+    try:
+        os.write(file, b"5")
+    finally:
+        os.close(file)
+
+
+def _status(field: bytes) -> int:
+    """Bytes; read without a text file around it, for this is done before and after every component."""
+    file = os.open(_STATUS, os.O_RDONLY)
+    try:
+        lines = os.read(file, _STATUS_BYTES)
+    finally:
+        os.close(file)
+    return int(lines[lines.index(field) + len(field) :].split(None, 1)[0]) * 1024
 
 
 def _lifetime_peak() -> int:

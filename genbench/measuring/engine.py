@@ -23,6 +23,8 @@ from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
 from genbench.measuring.watch import Watch
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
+from genbench.networks.draws import drawn_on_cpu
+from genbench.networks.exact import full_precision
 from genbench.networks.precision import widen_where_needed
 from genbench.networks.wrappers import unwrapped, without_checkpoints
 
@@ -116,9 +118,10 @@ class _Engine:
         self._fingerprints: dict[str, tuple[Any, ...]] = {}
         self._spoiled_roots: dict[str, Failure] = {}
         self._uses = self._count_uses()
-        self._guards: list[ModelGuard] = []
         self._spoilt = spoilt
         self._spoiling: tuple[str, str, str] | None = None
+        self._guards: list[tuple[str, ModelGuard]] = []
+        self._reached: dict[tuple[str, str], frozenset[str]] = {}
 
     def run(self) -> Iterator[Value]:
         """Compute the measures one by one."""
@@ -132,7 +135,7 @@ class _Engine:
                 for model in models:
                     model.eval().zero_grad(set_to_none=True)
                     self._prepare(model)
-                    self._guards.append(ModelGuard(model))
+                    self._guards.append((name, ModelGuard(model)))
             else:
                 self._fingerprints[name] = fingerprint(root)
         for request in self._requests:
@@ -220,7 +223,7 @@ class _Engine:
         if "generator" in node.roots:
             for parameter, source in node.arguments.items():
                 if source == "generator":
-                    arguments[parameter] = torch.Generator(self._device).manual_seed(seed)
+                    arguments[parameter] = torch.Generator().manual_seed(seed)
         watch = self._watch(node, arguments)
         outcome: Any
         try:
@@ -228,6 +231,8 @@ class _Engine:
                 isolated_random_state(seed, self._device),
                 ordinary_torch(self._dtype),
                 without_checkpoints(),
+                drawn_on_cpu(self._device),
+                full_precision(self._device),
                 torch.no_grad(),
                 metered(self._device) as cost,
             ):
@@ -274,7 +279,9 @@ class _Engine:
     def _changed(self, node: Node, watch: Watch | None) -> Failure | None:
         """Put right what the component changed; the failure says what it was."""
         changed = [] if watch is None else watch.changed_surroundings()
-        restored = [guard.restore() for guard in self._guards]
+        # What is not built in may have kept a network that it was given before.
+        reached = self._reach(node) if node.component.plugin == CORE else _MODELS
+        restored = [guard.restore() for name, guard in self._guards if name in reached]
         if any(restored):
             changed.append("the network")
         given = [key for key in node.arguments.values() if key in self._fingerprints]
@@ -296,6 +303,14 @@ class _Engine:
         if watch is not None:
             self._spoiling = self._spoiling or (node.spelling, str(node.component.kind), text)
         return Failure(Status.ERROR, text)
+
+    def _reach(self, node: Node) -> frozenset[str]:
+        """The roots that a component was given, itself or within what it was given."""
+        known = str(node.component.kind), node.spelling
+        if known not in self._reached:
+            below = (self._reach(self._battery.probes[key]) for key in node.probes)
+            self._reached[known] = frozenset(node.roots).union(*below)
+        return self._reached[known]
 
     def _differs(self, key: str) -> bool:
         current = self._results[key] if key in self._results else self._roots[key]

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class _ModuleState:
     def __init__(self, module: nn.Module):
         self._module = module
         self._class = type(module)
+        self._all = dict(vars(module))
         self._training = module.training
         # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
         # A network may keep what it computed last as an attribute, which then hangs on a graph.
@@ -55,6 +57,32 @@ class _ModuleState:
         ]
 
     def restore(self) -> bool:
+        changed = False if self._same_objects() else self._restore_tables()
+        for tensor, content, requires_grad, gradient in self._tensors:
+            if not _same_content(tensor.detach(), content):
+                changed = True
+                _put_back(tensor, content)
+            if tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
+            tensor.grad = gradient
+        return changed
+
+    def _same_objects(self) -> bool:
+        """Whether all attributes and what the tables hold are the very objects that they were: mostly so."""
+        own = vars(self._module)
+        if type(self._module) is not self._class:
+            return False
+        if own.keys() != self._all.keys() or not all(map(is_, own.values(), self._all.values())):
+            return False
+        for name, saved in self._tables.items():
+            table = own[name]
+            if table or saved:
+                same = len(table) == len(saved) and all(map(is_, table.values(), saved.values()))
+                if not same or list(table) != list(saved):
+                    return False
+        return True
+
+    def _restore_tables(self) -> bool:
         self._module.training = self._training
         changed = type(self._module) is not self._class
         if changed:
@@ -74,13 +102,6 @@ class _ModuleState:
                 changed = changed or name in ("_parameters", "_buffers", "_modules")
                 table.clear()
                 table.update(saved)
-        for tensor, content, requires_grad, gradient in self._tensors:
-            if not _same_content(tensor.detach(), content):
-                changed = True
-                _put_back(tensor, content)
-            if tensor.requires_grad != requires_grad:
-                tensor.requires_grad_(requires_grad)
-            tensor.grad = gradient
         return changed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,8 @@ def copy_of(model: nn.Module) -> nn.Module:
         A part of the network is compiled by ``torch.jit``.
     """
     refuse_script(model)
-    memo: dict[int, Any] = {}
+    # Most of what a module holds are empty tables, which are slow to copy.
+    memo: dict[int, Any] = {id(table): type(table)() for table in _empty_tables(model)}
     for tensor in _tensors(model):
         if tensor.grad_fn is not None or tensor.is_inference():
             plain = tensor.detach().clone()
@@ -51,6 +53,13 @@ def copy_of(model: nn.Module) -> nn.Module:
                 if name not in _TABLES:
                     _share_what_refuses(value, memo)
         return copy.deepcopy(model, memo)
+
+
+def _empty_tables(model: nn.Module) -> Iterator[dict[Any, Any]]:
+    for module in model.modules():
+        for value in vars(module).values():
+            if type(value) in (dict, OrderedDict) and not value:
+                yield value
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

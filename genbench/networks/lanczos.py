@@ -74,15 +74,15 @@ def lanczos(
     if known is not None:
         basis[:begun], projected[:begun, :begun] = known.basis[:begun], known.projected[:begun, :begun]
     image = start if begun == 0 or begun == size else product(basis[begun - 1])
-    scale = float(torch.linalg.vector_norm(image))
+    scale = torch.linalg.vector_norm(image)
     for step in range(begun, size):
         image, length = rejected(image, basis[:step])
-        if length <= negligible * scale:  # no start is given, or the space is closed
+        if length.double() <= negligible * scale.double():  # no start is given, or the space is closed
             drawn = torch.randn(len(start), generator=generator, device=start.device, dtype=torch.float32)
             image, length = rejected(drawn.to(start.dtype), basis[:step])
         basis[step] = image / length
         image = product(basis[step])
-        scale = float(torch.linalg.vector_norm(image))
+        scale = torch.linalg.vector_norm(image)
         projected[step, : step + 1] = projected[: step + 1, step] = (basis[: step + 1] @ image).double()
     if not projected.isfinite().all():
         raise NotApplicable("the second derivatives of the training loss are not finite")
@@ -90,8 +90,8 @@ def lanczos(
     return Krylov(values.flip(0), vectors.flip(1), basis)
 
 
-def rejected(vector: Tensor, basis: Tensor) -> tuple[Tensor, float]:
+def rejected(vector: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
     """What is left of a vector orthogonal to a basis, and its length; twice, as rounding asks for."""
     for _ in range(2):
         vector = vector - (basis @ vector) @ basis
-    return vector, float(torch.linalg.vector_norm(vector))
+    return vector, torch.linalg.vector_norm(vector)

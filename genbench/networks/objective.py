@@ -7,7 +7,7 @@ the network itself is never touched.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
 from genbench.networks.freezing import require_gradients
-from genbench.networks.functional import call_with
+from genbench.networks.functional import Replaceable
 from genbench.networks.passes import chunks
 
 __all__ = ["Objective"]
@@ -38,6 +38,8 @@ class Objective:
     inputs, targets : Tensor
     classification : bool
     device : torch.device
+    called : Replaceable
+        Made of `model` and `names`: calls the network with other weights.
     """
 
     weights: Tensor
@@ -49,6 +51,12 @@ class Objective:
     targets: Tensor
     classification: bool
     device: torch.device
+    called: Replaceable = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        known: Replaceable | None = self.called
+        if known is None or known.model is not self.model or known.names != self.names:
+            object.__setattr__(self, "called", Replaceable(self.model, self.names))
 
     def losses(
         self, weights: Tensor | Sequence[Tensor], *, normalized: bool = False, copies: int = 1
@@ -75,8 +83,12 @@ class Objective:
 
     def loss(self, weights: Tensor, *, normalized: bool = False) -> float:
         """Mean cross-entropy in nats, in regression the mean squared error."""
+        return float(self.unread_loss(weights, normalized=normalized))
+
+    def unread_loss(self, weights: Tensor, *, normalized: bool = False) -> Tensor:
+        """`loss`, shape (), double, still on the device: reading a number there waits for all before it."""
         parts = [part.sum() for part in self.losses(weights, normalized=normalized)]
-        return float(torch.stack(parts).sum()) / len(self.inputs)
+        return torch.stack(parts).sum() / len(self.inputs)
 
     def accuracy(self, weights: Tensor) -> float:
         """Share of the examples that are classified correctly.
@@ -86,17 +98,25 @@ class Objective:
         NotApplicable
             The task is regression.
         """
+        return float(self.unread_accuracy(weights))
+
+    def unread_accuracy(self, weights: Tensor) -> Tensor:
+        """`accuracy`, shape (), double, still on the device."""
         self.require_classification()
         correct = [(out.argmax(1) == targets).sum() for out, targets in self._passes(weights)]
-        return int(torch.stack(correct).sum()) / len(self.inputs)
+        return torch.stack(correct).sum().double() / len(self.inputs)
 
     def gradient(self, weights: Tensor) -> Tensor:
         """Gradient of `loss`, shape (parameters,), in the precision of the weights."""
-        return self.loss_and_gradient(weights)[1]
+        return self._loss_and_gradient(weights, normalized=False)[1]
 
     def loss_and_gradient(self, weights: Tensor, *, normalized: bool = False) -> tuple[float, Tensor]:
         """`loss` and its gradient from one pass."""
-        loss = 0.0
+        loss, gradient = self._loss_and_gradient(weights, normalized=normalized)
+        return float(loss), gradient
+
+    def _loss_and_gradient(self, weights: Tensor, *, normalized: bool) -> tuple[Tensor, Tensor]:
+        loss = torch.zeros((), dtype=torch.float64, device=self.device)
         with torch.enable_grad():
             point = weights.detach().clone().requires_grad_()
             total = torch.zeros_like(point)
@@ -104,13 +124,13 @@ class Objective:
                 require_gradients(part)
                 share = part.sum() / len(self.inputs)
                 total += torch.autograd.grad(share, point)[0]
-                loss += float(share.detach())
+                loss += share.detach()
         return loss, total
 
     def parts(self, copies: int) -> Iterator[Objective]:
         """The objectives of chunks of examples, one behind the other; `copies` as in `chunks`."""
         for part in chunks(self.inputs, self.device, copies):
-            yield replace(self, inputs=self.inputs[part], targets=self.targets[part])
+            yield self.of(part)
 
     def batches(self, size: int) -> Iterator[Objective]:
         """The objectives of batches of up to `size` examples, which lie apart as the examples do.
@@ -120,8 +140,11 @@ class Objective:
         """
         count = -(-len(self.inputs) // size)
         for start in range(count):
-            some = slice(start, None, count)
-            yield replace(self, inputs=self.inputs[some], targets=self.targets[some])
+            yield self.of(slice(start, None, count))
+
+    def of(self, some: slice) -> Objective:
+        """The objective of some of the examples."""
+        return replace(self, inputs=self.inputs[some], targets=self.targets[some])
 
     def require_classification(self) -> None:
         """Raise NotApplicable in regression."""
@@ -135,7 +158,6 @@ class Objective:
 
     def _passes(self, weights: Tensor | Sequence[Tensor], copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         pieces = self.pieces(weights) if isinstance(weights, Tensor) else weights
-        named = dict(zip(self.names, pieces, strict=True))
         for part in chunks(self.inputs, self.device, copies):
-            outputs = call_with(self.model, named, self.inputs[part].to(self.device))
+            outputs = self.called(pieces, self.inputs[part].to(self.device))
             yield outputs, self.targets[part].to(self.device)

@@ -77,12 +77,12 @@ def require_real_weights(model: nn.Module) -> None:
 
 def as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
     """The inputs on the network's device and, if real, in its precision."""
-    parameters = list(model.parameters())
     if inputs.is_floating_point():
-        for parameter in parameters:
+        for parameter in model.parameters():
             if parameter.is_floating_point() or parameter.is_complex():
                 return inputs.to(parameter.device, parameter.dtype.to_real())
-    return inputs.to(parameters[0].device) if parameters else inputs
+    first = next(model.parameters(), None)
+    return inputs if first is None else inputs.to(first.device)
 
 
 def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:

@@ -108,7 +108,9 @@ class _Search:
         elsewhere = self._closer(self._start, known, (closer + 1) // 2)
         for begun in (best, elsewhere):
             best = self._nearer(best, self._drawn_back(self._closer(begun, known, closer)))
-        return self._distance(best)
+        # A point just behind a boundary may be rounded to before it on the way back: then it stands itself.
+        nowhere = ~self._distance(best).isfinite()
+        return self._distance(torch.where(_column(nowhere, best), behind, best))
 
     def _nearer(self, first: Tensor, second: Tensor) -> Tensor:
         """Of each example the point that is nearer to it; NaN is nowhere."""

@@ -9,7 +9,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brute
 from torch import Tensor
 
 __all__ = ["density_edge"]
@@ -41,6 +40,8 @@ def density_edge(spectrum: Tensor, longer: int, shorter: int) -> tuple[float, in
     longer, shorter : int
         N and M, N ≥ M.
     """
+    from scipy.optimize import brute
+
     values = spectrum.cpu().numpy().astype(float)
     scale = len(values) / values.sum()
     values = np.sort(values * scale)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 import genbench
@@ -132,6 +131,8 @@ def above_noise(values: Tensor, longer: int, form: Definition = "paper") -> Tens
 def _least_free_energy(
     squares: Tensor, longer: int, edge: float, lowest: float, highest: float, form: Definition
 ) -> float:
+    from scipy.optimize import minimize_scalar
+
     ratio = len(squares) / longer
     scaled = squares.clamp_min(float(squares[0]) * 1e-30).cpu().numpy() / longer
 

@@ -66,7 +66,7 @@ def direction_seeds(generator, *, draws: Count = 10) -> tuple[int, ...]:
 
 def normal_direction(seed: int, weights: Tensor) -> Tensor:
     """Independent standard normal numbers, as many as weights; the same in every precision."""
-    generator = torch.Generator(weights.device).manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(weights.shape, generator=generator, device=weights.device, dtype=torch.float32)
     return drawn.to(weights.dtype)
 
@@ -133,21 +133,21 @@ def tolerated_noise(
         direction_of = functools.cache(direction_of)
 
     @functools.cache
-    def clean(objectives: tuple[Objective, ...]) -> list[float]:
-        return [each.accuracy(weights) for each in objectives]
+    def clean(objectives: tuple[Objective, ...]) -> list[Tensor]:
+        return [each.unread_accuracy(weights) for each in objectives]
 
     def lost(
         points: Sequence[float], seen: tuple[Objective, ...], chosen: Sequence[int] = seeds
     ) -> list[float]:
         """Accuracy lost at each ln σ in these directions, each on one of the parts in turn."""
         deviations = [spread(weights, math.exp(point), scaling, epsilon, compat) for point in points]
-        found = [0.0] * len(points)
+        found = [torch.zeros((), dtype=torch.float64, device=objective.device) for _ in points]
         for number, seed in enumerate(chosen):
             direction, place = direction_of(seed), number % len(seen)
             for i, deviation in enumerate(deviations):
-                kept = seen[place].accuracy(weights + deviation * direction)
+                kept = seen[place].unread_accuracy(weights + deviation * direction)
                 found[i] += clean(seen)[place] - kept
-        return [each / len(chosen) for each in found]
+        return (torch.stack(found) / len(chosen)).tolist()
 
     few, many = seeds[:_FEW_DRAWS], seeds[:_MANY_DRAWS]
     top = math.log(largest)

@@ -135,7 +135,8 @@ def random_spikes(
     counts = []
     for place, randoms in zip(long_enough(all_spectra, smallest), shuffled, strict=True):
         if form == "paper":
-            each = [int((all_spectra[place] > random[-1]).sum()) for random in randoms]
+            largest = torch.stack([random[-1] for random in randoms]).unsqueeze(1)
+            each = (all_spectra[place] > largest).sum(1).tolist()
         else:
             together = _PROGRAM_ORDERS if len(randoms[0]) < _PROGRAM_FEW else 1
             batches = [randoms[first : first + together] for first in range(0, len(randoms), together)]

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -191,6 +190,8 @@ def most_stretched(
     Tensor, shape of `start`
         Of any length.
     """
+    from scipy.linalg import eigh_tridiagonal
+
     with torch.enable_grad():
         point = torch.zeros_like(start).requires_grad_()
         image = linear(point)
@@ -207,14 +208,15 @@ def most_stretched(
     for step in range(steps):
         basis[step] = following
         rest = gram(following)
-        diagonal.append(float(rest @ following))
-        rest -= diagonal[-1] * following
+        along = rest @ following
+        rest -= along * following
         if beside:
             rest -= beside[-1] * basis[step - 1]
         before = basis[: step + 1]
         if step % _ORTHOGONAL_EVERY < 2:
             rest -= before.T @ (before @ rest)
-        length = float(torch.linalg.vector_norm(rest))
+        entry, length = torch.stack([along, torch.linalg.vector_norm(rest)]).tolist()  # read together
+        diagonal.append(entry)
         (value,), vector = eigh_tridiagonal(diagonal, beside, select="i", select_range=(step, step))
         if length * abs(vector[-1, 0]) <= tolerance * value:
             break

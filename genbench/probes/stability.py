@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,7 +14,6 @@ import genbench
 from genbench.base.constraints import Count
 from genbench.contract.protocol import learning_rate
 from genbench.networks.ambient import twice_differentiable
-from genbench.networks.functional import call_with
 from genbench.networks.hessian import Hessian
 from genbench.networks.lanczos import rejected
 from genbench.networks.objective import Objective
@@ -140,12 +139,13 @@ def stability_space(
     projected = {name: torch.zeros(size, size, dtype=torch.float64, device=weights.device) for name in images}
     negligible = 100 * torch.finfo(weights.dtype).eps
     hessian = Hessian(objective)
-    starts, residual, scale = [krylov.ritz_vector(-1), krylov.ritz_vector(0)], weights, 1.0
+    starts, residual = [krylov.ritz_vector(-1), krylov.ritz_vector(0)], weights
+    scale = one = weights.new_ones((), dtype=torch.float64)
     for place in range(size):
         if starts:
-            residual, scale = starts.pop(0), 1.0
+            residual, scale = starts.pop(0), one
         residual, length = rejected(residual, basis[:place])
-        if length <= negligible * scale:  # an eigenvector is found
+        if length.double() <= negligible * scale:  # an eigenvector is found
             drawn = torch.randn(len(weights), generator=generator, device=weights.device, dtype=torch.float32)
             residual, length = rejected(drawn.to(weights.dtype), basis[:place])
         basis[place] = residual / length
@@ -155,16 +155,16 @@ def stability_space(
         images["growth"][place] = (
             eta**2 * twice - 2 * eta * once + eta**2 * step.spread * images["spread"][place]
         )
-        for name, matrix in projected.items():
-            row = (basis[: place + 1] @ images[name][place]).double()
+        rows = [(basis[: place + 1] @ images[name][place]).double() for name in projected]
+        if not torch.stack(rows).isfinite().all():
+            raise genbench.NotApplicable("the second derivatives of the examples' losses are not finite")
+        for row, matrix in zip(rows, projected.values(), strict=True):
             matrix[place, : place + 1] = matrix[: place + 1, place] = row
-            if not row.isfinite().all():
-                raise genbench.NotApplicable("the second derivatives of the examples' losses are not finite")
         name = "growth" if place % 2 else "spread"
         values, vectors = torch.linalg.eigh(projected[name][: place + 1, : place + 1])
         top = vectors[:, -1].to(weights.dtype)
         residual = top @ images[name][: place + 1] - values[-1].to(weights.dtype) * (top @ basis[: place + 1])
-        scale = float(torch.linalg.vector_norm(images[name][place]))
+        scale = torch.linalg.vector_norm(images[name][place]).double()
     return StabilitySpace(projected["spread"], projected["growth"])
 
 
@@ -172,8 +172,7 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
     """H v and (1/s) Σ_i H_i (H_i v), shape (parameters,) each."""
 
     def loss(weights: Tensor, one_input: Tensor, one_target: Tensor) -> Tensor:
-        named = dict(zip(objective.names, objective.pieces(weights), strict=True))
-        outputs = call_with(objective.model, named, one_input.unsqueeze(0)).double()
+        outputs = objective.called(objective.pieces(weights), one_input.unsqueeze(0)).double()
         if objective.classification:
             return F.cross_entropy(outputs, one_target.unsqueeze(0))
         return (outputs - one_target.double().reshape(outputs.shape)).square().mean()
@@ -188,7 +187,7 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
     size, count = max(1, _HELD // (8 * len(vector))), len(objective.inputs)
     for start in range(0, count, size):
         some = slice(start, start + size)
-        part = replace(objective, inputs=objective.inputs[some], targets=objective.targets[some])
+        part = objective.of(some)
         if not alone:
             inputs, targets = part.inputs.to(part.device), part.targets.to(part.device)
             try:

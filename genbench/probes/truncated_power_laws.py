@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from torch import Tensor
 
 import genbench
@@ -65,6 +64,8 @@ def fit_truncated_power_law(values: Tensor) -> TruncatedPowerLaw:
     values : Tensor, shape (n,)
         Rising, the first one the beginning of the tail.
     """
+    from scipy.optimize import minimize
+
     scaled = values.cpu().numpy() / float(values[0])
     means = np.array([np.log(scaled).mean(), scaled.mean()])
 

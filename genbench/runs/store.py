@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -229,7 +230,8 @@ class Folder:
     def write_failure(self, key: str, record: Mapping[str, Any]) -> None:
         """Record that training a trial failed; `retry` trains it again."""
         folder = self.fit_folder(key) / "failures"
-        self._write(folder / f"{digest(_finite_text(record))}.json", {**record, "key": key})
+        plain = _plain(record)
+        self._write(folder / f"{digest(plain)}.json", {**plain, "key": key})
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """The last failure of a trial."""
@@ -246,7 +248,8 @@ class Folder:
     def write_values(self, key: str, content: Mapping[str, Any]) -> None:
         """Write one pass of measuring a fit."""
         folder = self.fit_folder(key) / "values"
-        self._write(folder / f"{digest(_finite_text(content))}.json", content)
+        plain = _plain(content)
+        self._write(folder / f"{digest(plain)}.json", plain)
 
     def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
         """The values of a fit by the measure's spelling.
@@ -323,7 +326,7 @@ class Folder:
     # --- reading and writing -----------------------------------------------------------------------
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
-        body = json.loads(as_json({**content, "format": FORMAT}))
+        body = _plain({**content, "format": FORMAT})
         body["sha256"] = _seal(body)
         self._write_bytes(path, as_json(body))
 
@@ -412,8 +415,18 @@ def _seal(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
-def _finite_text(content: Mapping[str, Any]) -> Any:
-    return json.loads(as_json(content))
+def _plain(content: Any) -> Any:
+    """What comes back when it is written and read."""
+    kind = type(content)
+    if kind is str or kind is int or kind is bool or content is None:
+        return content
+    if isinstance(content, float):
+        return float(content) if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(each) for each in content]
+    return json.loads(json.dumps(content))
 
 
 def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:

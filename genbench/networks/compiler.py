@@ -1,0 +1,63 @@
+"""torch's compiler, left where it is until something is compiled.
+
+Eager code asks it at many places not to look, and the first question imports it: a second and a half of a
+processor's time in every process that trains or differentiates, longer than torch itself takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+__all__ = ["import_no_compiler", "leave_out_compiler"]
+
+_COMPILER = "torch._dynamo"
+# Where torch keeps what it found for a function that its compiler is to pass over.
+_FOUND = "__dynamo_disable"
+
+
+def leave_out_compiler() -> None:
+    """Have eager code import torch's compiler only once something else has.
+
+    A compiler that is not there looks at nothing, so that asking it to look away is doing nothing. Whatever
+    imports it finds it as it always is. Where torch is built otherwise than expected nothing changes.
+    """
+    if _COMPILER not in sys.modules and "_dynamo" not in vars(torch):
+        vars(torch)["_dynamo"] = _Absent()
+    for function in vars(torch.optim.Optimizer).values():
+        import_no_compiler(function)
+
+
+def import_no_compiler(function: Any) -> None:
+    """`leave_out_compiler` for one function of torch, where it is one that asks the compiler not to look."""
+    wrapped = getattr(function, "__wrapped__", None)
+    asks = getattr(getattr(function, "__code__", None), "co_filename", "").endswith("_compile.py")
+    if callable(wrapped) and asks and not hasattr(wrapped, _FOUND):
+        setattr(wrapped, _FOUND, _passed_over(wrapped))
+
+
+class _Absent:
+    """Stands for the compiler's module, which it gives way to as soon as anything is wanted of it."""
+
+    # Functional gradients switch compiled backward passes off, which exist only where it is.
+    compiled_autograd = SimpleNamespace(_disable=contextlib.nullcontext)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(_COMPILER), name)
+
+
+def _passed_over(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        if _COMPILER not in sys.modules:
+            return function(*given, **named)
+        found = sys.modules[_COMPILER].disable(function, True, wrapping=False)
+        setattr(function, _FOUND, found)
+        return found(*given, **named)
+
+    return call

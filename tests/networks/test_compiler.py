@@ -1,0 +1,36 @@
+"""torch's compiler is not imported before something is compiled, and is whole when it is."""
+
+import subprocess
+import sys
+
+TRAINED = """
+import sys, torch
+from genbench.networks.compiler import leave_out_compiler
+from genbench.training.plain_steps import plain_steps
+leave_out_compiler()
+weight = torch.nn.Parameter(torch.ones(3))
+optimizer = plain_steps(torch.optim.SGD)([weight], lr=0.1, momentum=0.9, fused=True)
+weight.grad = torch.ones(3)
+optimizer.step()
+optimizer.zero_grad()
+torch.func.grad(lambda w: (w * w).sum())(weight)
+assert "torch._dynamo" not in sys.modules, "imported"
+"""
+
+COMPILED = """
+assert torch._dynamo.config.cache_size_limit > 0  # as an attribute, without an import
+import torch._dynamo
+assert torch._dynamo is sys.modules["torch._dynamo"]
+seen = []
+compiled = torch.compile(lambda w: w * 2 + 1, backend=lambda graph, _: seen.append(graph) or graph.forward)
+assert torch.equal(compiled(torch.ones(2)), torch.full((2,), 3.0)) and seen
+weight.grad = torch.ones(3)
+optimizer.step()
+optimizer.zero_grad()
+torch.func.grad(lambda w: (w * w).sum())(weight)
+"""
+
+
+def test_it_is_imported_when_something_is_compiled():
+    ended = subprocess.run([sys.executable, "-c", TRAINED + COMPILED], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
