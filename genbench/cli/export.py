@@ -50,7 +50,7 @@ def command(run: Path, file: Path, costs: bool) -> None:
         raise UsageError(f"'{file}': the ending must be .csv, .parquet or .json")
     try:
         write_atomically(file, content)
-        write_atomically(beside(file), as_json(results.about()))
+        write_atomically(beside(file), as_json(results.about(list(frame.columns))))
     except OSError as fault:
         raise unwritable(file, fault) from None
     click.echo(f"{len(frame)} fits written to {file}, what their columns are to {beside(file)}", err=True)

@@ -23,12 +23,17 @@ def beside(file: Path) -> Path:
 
 
 def described(
-    axes: Sequence[str], measures: Mapping[str, Mapping[str, Any]], test_size: float | None
+    columns: Sequence[str],
+    axes: Sequence[str],
+    measures: Mapping[str, Mapping[str, Any]],
+    test_size: float | None,
 ) -> dict[str, Any]:
     """The content of a sidecar, as JSON can hold it.
 
     Parameters
     ----------
+    columns : names
+        All that the table has; those that somebody adds later are looked at as in any other table.
     axes : names
     measures : mapping
         Measure to its ``direction``, ``family`` and ``held_out``; more may be told.
@@ -37,6 +42,7 @@ def described(
     """
     return {
         "format": FORMAT,
+        "columns": list(columns),
         "axes": list(axes),
         "test_size": test_size,
         "measures": {name: dict(each) for name, each in measures.items()},
@@ -49,8 +55,8 @@ def carried(file: Path, columns: Collection[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``axes`` and ``measures``, names; ``directions`` and ``families``, by measure; ``held_out``, names;
-        ``test_size``, a number or None: what `genbench.ranking.rank` reads from ``table.attrs``.
+        ``columns``, ``axes``, ``measures`` and ``held_out``, names; ``directions`` and ``families``, by
+        measure; ``test_size``, a number or None: what `genbench.ranking.rank` reads from ``table.attrs``.
 
     Raises
     ------
@@ -64,6 +70,7 @@ def carried(file: Path, columns: Collection[str]) -> dict[str, Any]:
             raise RankingError(f"{path}: format {content['format']} is not known; export the table again")
         told = {name: each for name, each in content["measures"].items() if name in columns}
         return {
+            "columns": list(content["columns"]),
             "axes": [axis for axis in content["axes"] if axis in columns],
             "measures": list(told),
             "directions": {name: each["direction"] for name, each in told.items()},

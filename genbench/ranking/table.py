@@ -254,12 +254,16 @@ def _choose_measures(
     goal: np.ndarray,
 ) -> tuple[tuple[str, ...], list[str]]:
     """The measures, and a remark where columns were not taken for one unasked."""
-    if measures is None and "measures" in table.attrs:
-        measures = list(table.attrs["measures"])
     remarks: list[str] = []
     if measures is None:
+        told = [name for name in table.attrs.get("measures", ()) if name not in taken]
+        # Where the table tells its measures, it tells of all columns that it had when that was written.
+        new = names if "measures" not in table.attrs else set(names) - set(table.attrs.get("columns", names))
         left_out = taken | OUTCOMES | BOOKKEEPING
-        measures, remarks = measure_columns(table, names, left_out, known, goal)
+        found, remarks = measure_columns(
+            table, [name for name in names if name in new], left_out, known, goal
+        )
+        measures = [*told, *found]
     asked = _listed(measures)
     if not asked:
         raise RankingError("no measure to rank: name numeric columns with measures=[...]")

@@ -94,7 +94,8 @@ def print_ranking(
     left_out = len(board.rows) + len(board.controls) - len(rows)
     if left_out:
         hint = f": genbench rank {source} --all" if source else ""
-        screen.print(f"and {left_out} more measures{hint}", style="bold", markup=False, soft_wrap=True)
+        more = "measure" if left_out == 1 else "measures"
+        screen.print(f"and {left_out} more {more}{hint}", style="bold", markup=False, soft_wrap=True)
     raw = columns is None and not screen.is_terminal
     for line in [*_legend(board, picked, raw), *(f"note: {note}" for note in board.notes)]:
         _paragraph(screen, line, "dim", rest="  ")

@@ -75,8 +75,8 @@ class RunTable:
         costs = {f"seconds of {name}": column for name, column in self.seconds.items()}
         return pd.concat([self.frame, pd.DataFrame(costs, index=self.frame.index)], axis=1)
 
-    def about(self) -> dict[str, Any]:
-        """What the columns are, to be kept beside an exported table: see `genbench.ranking.sidecar`."""
+    def about(self, columns: Sequence[str]) -> dict[str, Any]:
+        """What the columns of an exported table are, to be kept beside it: see `genbench.ranking.sidecar`."""
         from genbench.ranking.sidecar import described
 
         told = ("direction", "family", "held_out", "cost_class", "version", "plugin")
@@ -85,7 +85,7 @@ class RunTable:
             for name, info in self.measures.items()
             if name != "random"  # a control
         }
-        return described(self.axes, measures, self.test_examples)
+        return described(columns, self.axes, measures, self.test_examples)
 
     def rank(self, target: str = "gap", *, axes: Sequence[str] | None = None, **options: Any) -> Board:
         """Rank the measures; `options` are those of `genbench.rank`, filled in from what the records say."""

@@ -115,7 +115,7 @@ def test_measures_are_filtered_and_fit_a_terminal(run, monkeypatch):
     assert code == 0
     weights_only = [row["name"] for row in strict(out)]
     assert {row["cost"] for row in strict(out)} == {"A"}
-    monkeypatch.setattr("genbench.report.terminal._console", console)
+    monkeypatch.setattr("genbench.report.terminal.console", console)
     code, out, _ = run("list", "measures", "--cost", "A")
     lines = re.sub("\x1b\\[[0-9;]*m", "", out).splitlines()
     assert max(map(len, lines)) <= 80

@@ -56,7 +56,9 @@ def test_an_export_ranks_as_the_run_does_to_the_byte(finished, tmp_path, ending)
 
 def test_an_export_with_costs_ranks_with_them(finished, tmp_path):
     command("export", finished, tmp_path / "table.csv", "--costs")
-    rows = [command("rank", each, "--json").json["rows"] for each in (finished, tmp_path / "table.csv")]
+    boards = [command("rank", each, "--json").json for each in (finished, tmp_path / "table.csv")]
+    rows = [board["rows"] for board in boards]
+    assert boards[0]["notes"] == boards[1]["notes"]
     assert [row["cost_seconds"] for row in rows[0]] == pytest.approx([row["cost_seconds"] for row in rows[1]])
 
 
@@ -65,6 +67,19 @@ def test_a_sidecar_speaks_only_of_the_columns_that_are_left(finished, tmp_path):
     command("export", finished, file)
     pd.read_csv(file).drop(columns="param_norm").to_csv(file, index=False)
     assert read_file(file).attrs["measures"] == ["train_loss"]
+
+
+def test_a_column_that_is_added_to_an_export_is_ranked_with_the_others(finished, tmp_path):
+    file = tmp_path / "table.csv"
+    command("export", finished, file)
+    table = pd.read_csv(file)
+    table["mine"] = table["gap"] ** 2
+    table.to_csv(file, index=False)
+    ended = command("rank", file)
+    assert (ended.code, "no direction is known of mine:" in ended.err) == (2, True)
+    board = command("rank", file, "--direction", "mine=+", "--json").json
+    assert {row["measure"] for row in board["rows"]} == {"param_norm", "train_loss", "mine"}
+    assert not [each for each in board["notes"] if each.startswith("Columns not taken")]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', '{"format": 2}'])
