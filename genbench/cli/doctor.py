@@ -72,6 +72,6 @@ def _benchmark() -> list[str]:
         keep_card(card)
         lines.append(
             f"{card.name}, {card.at_once} trainings side by side: {card.flops:.3g} operations a second in "
-            f"float32, {card.flops_bfloat16:.3g} in bfloat16"
+            f"tf32, {card.flops_bfloat16:.3g} in bfloat16"
         )
     return lines

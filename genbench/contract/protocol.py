@@ -74,8 +74,10 @@ class Protocol:
     pretrain_label_noise_kind : {"permuted", "uniform", "other"}
     gradient_clip : float or None
         Largest norm of the whole gradient.
-    precision : {"float32", "bfloat16"}
-        ``bfloat16``: automatic mixed precision in the forward pass; gradients stay float32.
+    precision : {"float32", "tf32", "bfloat16"}
+        ``tf32``: on CUDA, matrix products and convolutions round their factors to ten bits behind the point;
+        elsewhere float32. ``bfloat16``: automatic mixed precision in the forward pass; gradients stay
+        float32, and what else is computed on CUDA is as with ``tf32``.
     compile : bool
         Compile the model with ``torch.compile``.
     deterministic : bool
@@ -104,7 +106,7 @@ class Protocol:
     pretrain_label_noise: Fraction = 1.0
     pretrain_label_noise_kind: NoiseKind = "permuted"
     gradient_clip: Positive | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = True
 

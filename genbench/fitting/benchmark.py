@@ -76,7 +76,7 @@ def benchmark(
     inputs = torch.randn(pictures, *TASK.input_shape, generator=generator).to(place)
     targets = torch.randint(TASK.outputs, (pictures,), generator=generator).to(place)
     found = {}
-    for precision in ("float32", "bfloat16"):
+    for precision in ("tf32", "bfloat16"):
         protocol = Protocol(
             learning_rate=0.01, batch_size=batch, max_epochs=warm_up + epochs, precision=precision
         )
@@ -95,6 +95,4 @@ def benchmark(
         found[precision] = operations(pictures, max(1, done)) / max(1e-9, over - began)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return Card(
-        name=name, date=today, at_once=at_once, flops=found["float32"], flops_bfloat16=found["bfloat16"]
-    )
+    return Card(name=name, date=today, at_once=at_once, flops=found["tf32"], flops_bfloat16=found["bfloat16"])

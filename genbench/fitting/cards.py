@@ -25,7 +25,8 @@ class Card:
     at_once : int
         Trainings side by side, in one process.
     flops, flops_bfloat16 : float
-        Arithmetic a second of all of them together, steps captured where the device captures them.
+        Arithmetic a second of all of them together, steps captured where the device captures them; the first
+        in TF32 on CUDA.
     """
 
     name: str

@@ -12,8 +12,9 @@ __all__ = ["GlobalStream", "cuda_algorithms", "global_stream"]
 
 
 @contextmanager
-def cuda_algorithms(device: torch.device, deterministic: bool) -> Iterator[None]:
-    """On CUDA, use deterministic algorithms only, or else let cuDNN choose the fastest.
+def cuda_algorithms(device: torch.device, deterministic: bool, precision: str = "float32") -> Iterator[None]:
+    """On CUDA, use deterministic algorithms only, or else let cuDNN choose the fastest; and TF32 in the
+    precisions below float32, as a protocol names them, whatever torch's defaults are.
 
     Does nothing on the CPU: its algorithms give the same bits for the same number of threads.
     """
@@ -25,11 +26,16 @@ def cuda_algorithms(device: torch.device, deterministic: bool) -> Iterator[None]
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cudnn.benchmark,
         torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
     )
     # cuBLAS reads this when its handle is made; without it torch refuses its deterministic mode.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.benchmark = not deterministic
+    if precision is not None:
+        # What mixed precision leaves in float32, such as evaluations, need not be more exact than the rest.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
     # Guards against reading uninitialized memory, at the price of writing it; nothing here reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
@@ -38,6 +44,7 @@ def cuda_algorithms(device: torch.device, deterministic: bool) -> Iterator[None]
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = before[2]
         torch.utils.deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined]
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before[4:]
 
 
 def global_stream(device: torch.device, seed: int) -> AbstractContextManager[None]:

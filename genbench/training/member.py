@@ -207,7 +207,8 @@ class Member:
             if self._stream is not None:
                 settings.enter_context(torch.cuda.device(self._device))
                 settings.enter_context(torch.cuda.stream(self._stream))
-            settings.enter_context(cuda_algorithms(self._device, self.given.protocol.deterministic))
+            protocol = self.given.protocol
+            settings.enter_context(cuda_algorithms(self._device, protocol.deterministic, protocol.precision))
             settings.enter_context(self._global_stream.in_place())
             yield
 

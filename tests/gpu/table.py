@@ -30,7 +30,7 @@ MODELS = {
 ROWS = [
     (model, precision, at_once)
     for model in MODELS
-    for precision in ("float32", "bfloat16")
+    for precision in ("tf32", "bfloat16")
     for at_once in (0, 1, 4, 16)
 ]
 """At once 0: the loop as it was."""

@@ -39,3 +39,14 @@ def test_cuda_settings_are_put_back(deterministic, monkeypatch):
         assert torch.backends.cudnn.benchmark is not deterministic
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark is before
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("tf32", True), ("bfloat16", True)])
+def test_tf32_is_used_in_the_precisions_below_float32_only(precision, allowed):
+    def flags():
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    before = flags()
+    with cuda_algorithms(torch.device("cuda"), True, precision):
+        assert flags() == (allowed, allowed)
+    assert flags() == before

@@ -96,6 +96,7 @@ CASES = {
     "crops": Case(build=normalized, protocol={"augmentation": "crop-flip"}),
     "flips": Case(protocol={"augmentation": "flip"}),
     "bfloat16": Case(build=normalized, protocol={"precision": "bfloat16"}),
+    "tf32": Case(protocol={"precision": "tf32"}),
     "early": Case(protocol={"target_loss": 1.0, "max_epochs": 40}),
     "closest": Case(protocol={"target_loss": 1.0, "target_rule": "closest"}),
     "pretrained": Case(build=normalized, protocol={"pretrain_epochs": 3}),
