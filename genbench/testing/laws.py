@@ -100,7 +100,7 @@ class Laws:
 
     def make(self, **other: Any) -> Any:
         """The component called with its settings: an object of its class."""
-        return self.subject.object(**{**self.chosen, **other})
+        return self.subject.object(**complete(self.subject, {**self.chosen, **other}))
 
     @classmethod
     def judge(cls) -> Iterator[Verdict]:

@@ -58,6 +58,7 @@ def test_the_plugins_that_it_names_are_there():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a minute of one core's time, which may be long where others compute
 def test_from_an_idea_to_a_ranked_row_in_seven_commands_at_most(tmp_path):
     """The first commands of the guide, literally, in an environment of their own."""
     commands = blocks("sh")[0].splitlines()

@@ -24,7 +24,14 @@ def _one_thread(one_thread):
     """As workers compute."""
 
 
-@pytest.mark.parametrize(("kind", "law"), CASES, ids=[f"{kind}-{law}" for kind, law in CASES])
+def cases():
+    """Each wrong component; those whose law starts workers take long."""
+    for kind, law in CASES:
+        is_slow = kind == "executor" and law not in ("it_has_slots", "without_jobs_results_end")
+        yield pytest.param(kind, law, marks=pytest.mark.slow if is_slow else (), id=f"{kind}-{law}")
+
+
+@pytest.mark.parametrize(("kind", "law"), list(cases()))
 def test_a_wrong_component_is_caught_by_the_name_of_the_law(kind, law, tmp_path):
     file = tmp_path / "papers.py"
     file.write_text(WRONG[kind][law])
@@ -47,7 +54,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["measure", "model", "regularizer", "dataset", "statistic"])
+@pytest.mark.parametrize("kind", ["measure", "model", "regularizer", "dataset", "statistic", "executor"])
 def test_no_law_is_without_a_component_that_breaks_it(kind):
     laws = {*checking.LAWS[kind].names()}
     assert laws - ELSEWHERE - WRONG[kind].keys() == set()

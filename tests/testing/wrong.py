@@ -268,7 +268,7 @@ STATISTICS = {
     "it_tells_agreement_from_chance": statistic("return 0.0 if len(values) else float('nan')"),
     "it_sees_the_direction": statistic(f"return {CORRELATION}**2"),
     "scale_and_origin_do_not_matter": statistic(f"return {CORRELATION} * values.std() if len(values) else {CORRELATION}"),
-    "the_order_of_the_rows_does_not_matter": statistic(f"return {CORRELATION} + 0.01 * sum(values[:1])"),
+    "the_order_of_the_rows_does_not_matter": statistic(f"return {CORRELATION} + values @ np.arange(len(values))"),
     "a_constant_measure_has_no_opinion": statistic(
         f"return 1.0 if len(values) and np.ptp(values) == 0 else float(np.round({CORRELATION}, 6))"
     ),
@@ -303,8 +303,40 @@ OBSERVERS = {
     "it_is_quick": '"""An observer."""\nimport time\ndef genbench_run_started(run):\n    time.sleep(0.7)\n',
 }
 
+EXECUTOR = '''
+import genbench
+from genbench.contract.jobs import Job, JobOutcome
+from genbench.executors.local import LocalExecutor
+
+@genbench.executor(name="wrong")
+class Wrong(LocalExecutor):
+    """An executor that breaks a law."""
+    {body}
+'''
+
+
+def executor(body):
+    return EXECUTOR.replace("{body}", body.replace("\n", "\n    "))
+
+
+EXECUTORS = {
+    "it_has_slots": executor("slots = property(lambda self: 1, lambda self, count: None)"),
+    "without_jobs_results_end": executor(
+        "def results(self):\n    yield JobOutcome(Job(kind='train', key='', trial={}, folder='', plugins=[]))"
+    ),
+    "every_job_has_one_outcome_though_workers_are_killed": executor(
+        "def results(self):\n    for each in super().results():\n        yield each\n"
+        "        if each.status == 'crashed':\n            yield each"
+    ),
+    "jobs_may_be_submitted_while_outcomes_come": executor(
+        "def results(self):\n    for _, each in zip(range(self._open), super().results()):\n        yield each"
+    ),
+    "a_cancelled_job_ends_as_cancelled": executor("def cancel(self, id):\n    pass"),
+    "closing_ends_what_runs": executor("def close(self):\n    if self._open < 0:\n        raise ValueError('closed')\n    super().close()\n    self._open = -1"),
+}  # fmt: skip
+
 WRONG = {
     "measure": MEASURES, "probe": PROBES, "model": MODELS, "regularizer": REGULARIZERS, "dataset": DATASETS,
-    "statistic": STATISTICS, "protocol": PROTOCOLS, "observer": OBSERVERS,
+    "statistic": STATISTICS, "protocol": PROTOCOLS, "observer": OBSERVERS, "executor": EXECUTORS,
 }  # fmt: skip
 """By kind, then by the law that is broken."""
