@@ -158,23 +158,29 @@ class Held:
 
     def _values(self) -> Iterator[str]:
         for key, fit in self._entry.fits.items():
-            values = self._entry.values.get(key, {})
             for name in ("train_loss", "train_error"):
-                value = values.get(name, {}).get("value")
+                value = self._value(key, name)
                 if value is not None and fit[name] is not None and not _close(value, fit[name]):
                     yield f"values.jsonl: {name} of {key}: is {value:.6g}, {fit[name]:.6g} in fits.jsonl"
         due = dict(zip(sorted(self._trials), self._known["random"], strict=True))
         for key, number in due.items():
-            value = self._entry.values.get(key, {}).get("random", {}).get("value")
+            value = self._value(key, "random")
             # Another kind of device has another generator.
             if value is not None and self._entry.fits[key]["device"] == "cpu" and value != number:
                 yield f"values.jsonl: random of {key}: is {value:.6g}; of this fit it is {number:.6g}"
         for keys, network in zip(self._by_architecture.values(), self._known["networks"], strict=True):
             for key, (name, number) in ((key, each) for key in keys for each in network.items()):
-                value = self._entry.values.get(key, {}).get(name, {}).get("value")
+                value = self._value(key, name)
                 if value is not None and not math.isclose(value, number, rel_tol=1e-9):
                     yield f"values.jsonl: {name} of {key}: is {value:.6g}; of this network it is {number:.6g}"
         yield from self._excuses()
+
+    def _value(self, key: str, name: str) -> float | None:
+        """The number that a measure of the core has, in the version that is installed."""
+        line, known = self._core.get(name), self._known["measures"].get(name)
+        if line is None or known is None or line["version"] != known["version"]:
+            return None
+        return self._entry.values.get(key, {}).get(name, {}).get("value")
 
     def _excuses(self) -> Iterator[str]:
         """Values that are said not to apply, for a reason that no measure of the core gives."""

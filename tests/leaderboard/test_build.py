@@ -189,6 +189,24 @@ def test_a_measure_that_one_entry_adds_joins_the_table_with_its_plugin(root):
     assert "mine 2.1" in (root / "index.html").read_text()
 
 
+@pytest.fixture(autouse=True)
+def later_core(asked_here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed has later versions of two measures, so that entries may have them or not yet."""
+    from genbench.leaderboard import core_faults
+
+    ask = core_faults.ask
+
+    def later(question: Any) -> Any:
+        answer = ask(question)
+        for name, version in (("param_norm", 2), ("random", 3)):
+            known = answer["measures"].get(name)
+            if known is not None:
+                known["version"] = known["identity"]["measure"]["version"] = version
+        return answer
+
+    monkeypatch.setattr(core_faults, "ask", later)
+
+
 def newer(entry: Path, measure: str) -> None:
     """Raise the version of a measure, with all keys that depend on it, and change its values."""
     identity = {}
