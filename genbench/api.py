@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import os
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.durations import parse_duration
 from genbench.base.errors import InvalidInput, MissingResult, UsageError, nearest
 from genbench.base.files import write_atomically
-from genbench.base.machine import cores
 from genbench.base.toml import as_toml
 from genbench.contract.components import Kind
+from genbench.execution.places import devices
 from genbench.fitting.factories import find_factory
 from genbench.fitting.manifest import read_manifest
 from genbench.fitting.preflight import _check, _prepare, plan_suite
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["budget_seconds", "devices", "expected", "import_networks", "resume", "run"]
 
 
-MOST_WORKERS = 1024
-"""Beyond what one machine can do at a time; each is a thread here and a process."""
-
 FITS_TIMED = 50
 """So many fits tell what measuring one takes."""
 
@@ -49,45 +44,6 @@ NOT_SETTINGS = {"devices", "device", "workers", "address", "options", "per_devic
 
 SECONDS_BESIDE_TRAINING = 0.5
 """What a fit takes beside its arithmetic: data opened, a network built, weights and record written."""
-
-
-MEASURING_PER_GPU = 4
-"""Batteries of measures at a time on each GPU, each in a process, beside the one that trains: a single one
-leaves the device idle most of the time."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the jobs of a run are executed."""
-
-    devices: tuple[str, ...]
-
-    @classmethod
-    def of(cls, device: str, workers: int | None, per_device: int | None = None) -> _Place:
-        import torch
-
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if device == "auto":
-            device = "cuda" if found else "cpu"
-        name, _, number = device.partition(":")
-        if name not in ("cpu", "cuda") or (number and not number.isdigit()):
-            raise UsageError(f"no such device '{device}'; there are auto, cpu and cuda")
-        if name == "cuda" and not found:
-            raise UsageError(f"no such device '{device}': {_why_no_cuda()}")
-        if name == "cuda" and number and int(number) >= found:
-            last = f"cuda:0 to cuda:{found - 1}" if found > 1 else "cuda:0"
-            raise UsageError(f"no such device '{device}': torch finds {last} here")
-        if workers is not None and workers < 1:
-            raise UsageError(f"--workers {workers}: must be at least 1")
-        if workers is not None and workers > MOST_WORKERS:
-            raise UsageError(f"--workers {workers}: must be at most {MOST_WORKERS}")
-        if per_device is not None and not 1 <= per_device <= MOST_WORKERS:
-            raise UsageError(f"--per-device {per_device}: must be from 1 to {MOST_WORKERS}")
-        if name == "cpu":
-            return cls(("cpu",) * (workers or cores()))
-        names = [device] if number else [f"cuda:{each}" for each in range(found)]
-        count = workers or len(names) * max(1, min(MEASURING_PER_GPU, cores() // (2 * len(names))))
-        return cls(tuple(names[each % len(names)] for each in range(count)))
 
 
 def run(
@@ -264,30 +220,6 @@ def import_networks(
         out, workers=workers, device=device, data=data, plugins=[*plugins, str(out / PLUGIN)],
         without=without, progress=progress,
     )  # fmt: skip
-
-
-def _why_no_cuda() -> str:
-    import torch
-
-    if torch.version.cuda is None:
-        return "this torch was built without CUDA"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return "torch finds no CUDA devices here"
-    if visible.strip() in ("", "-1"):
-        return f"CUDA_VISIBLE_DEVICES={visible!r} hides all of them"
-    return f"torch finds none of what CUDA_VISIBLE_DEVICES={visible!r} names"
-
-
-def devices(device: str, workers: int | None, per_device: int | None = None) -> tuple[str, ...]:
-    """The device of each trial that runs at a time on this machine.
-
-    Raises
-    ------
-    UsageError
-        There is no such device, or a number of workers that cannot be.
-    """
-    return _Place.of(device, workers, per_device).devices
 
 
 def budget_seconds(

@@ -18,6 +18,7 @@ from genbench.execution.fits import Fits
 from genbench.execution.loading import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
+from genbench.execution.progress import Progress
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
@@ -30,28 +31,6 @@ __all__ = ["Progress", "Runner"]
 
 # A component that killed or stalled its worker on so many fits in a row is not started again in this run.
 CRASHES_BEFORE_SKIPPING = 3
-
-
-class Progress:
-    """What the runner tells while it works; this one keeps silent."""
-
-    def started(self, total: int, done: int) -> None:
-        """The run begins; `done` of `total` trials need nothing."""
-
-    def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
-        """A fit is on disk."""
-
-    def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
-        """Values of a fit are on disk; for those that compare it with its siblings there is a second call."""
-
-    def busy(self, key: str, component: str, seconds: float) -> None:
-        """A probe or measure of a fit has been at work for so long; called from a thread of its own."""
-
-    def say(self, line: str) -> None:
-        """Something that the user should know."""
-
-    def finished(self) -> None:
-        """Nothing is left to do."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ CREATE TABLE complete (key TEXT PRIMARY KEY, signature TEXT NOT NULL, battery TE
 
 
 def signature(folder: Path, parts: Sequence[str] = ("", "values")) -> str:
-    """What tells the files of a fit from others, contents unread: name, size, time and inode of each.
+    """What tells the files of a fit from others, contents unread: name, size, times and inode of each.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def signature(folder: Path, parts: Sequence[str] = ("", "values")) -> str:
                 for each in entries:
                     if each.name[0] != "." and each.is_file():
                         about = each.stat()
-                        found.append((part, each.name, about.st_size, about.st_mtime_ns, about.st_ino))
+                        times = (about.st_mtime_ns, about.st_ctime_ns)  # the second tells of permissions too
+                        found.append((part, each.name, about.st_size, *times, about.st_ino))
         except FileNotFoundError:
             continue
         except OSError:

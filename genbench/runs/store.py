@@ -5,29 +5,24 @@ Readers take the union of what is there, so merging two machines' work is copyin
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from genbench.base.canonical import canonical_json, digest
+from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import as_json, read_plain, sweep, unwritable, write_atomically
+from genbench.base.files import read_plain, sweep, unwritable, write_atomically
 from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
 from genbench.planning.suite import Suite
+from genbench.runs.records import Records, plain, unsealed
 from genbench.runs.weights import read_states, states_as_bytes, weights_fault
 
 __all__ = ["Folder", "Measured", "StoredFit"]
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class Measured:
     times: Mapping[str, str] = field(default_factory=dict)
 
 
-class Folder:
+class Folder(Records):
     """One run folder.
 
     Parameters
@@ -73,24 +68,6 @@ class Folder:
         Whether a record that may not be read ends the command, as it must where what is not there is made:
         what nobody can look into may be whole. Otherwise it is told and left out.
     """
-
-    def __init__(
-        self,
-        path: Path | str,
-        warn: Callable[[str], None] = lambda line: None,
-        *,
-        refuse_unreadable: bool = False,
-    ):
-        self.path = Path(path)
-        self._refuse_unreadable = refuse_unreadable
-        self._warn = warn
-        self._warned: set[str] = set()
-        self._spoiled: set[Path] = set()
-
-    @property
-    def lines_told(self) -> int:
-        """How many lines about damaged records were told so far."""
-        return len(self._warned)
 
     # --- the suite ---------------------------------------------------------------------------------
 
@@ -230,8 +207,8 @@ class Folder:
     def write_failure(self, key: str, record: Mapping[str, Any]) -> None:
         """Record that training a trial failed; `retry` trains it again."""
         folder = self.fit_folder(key) / "failures"
-        plain = _plain(record)
-        self._write(folder / f"{digest(plain)}.json", {**plain, "key": key})
+        content = plain(record)
+        self._write(folder / f"{digest(content)}.json", {**content, "key": key})
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """The last failure of a trial."""
@@ -248,8 +225,8 @@ class Folder:
     def write_values(self, key: str, content: Mapping[str, Any]) -> None:
         """Write one pass of measuring a fit."""
         folder = self.fit_folder(key) / "values"
-        plain = _plain(content)
-        self._write(folder / f"{digest(plain)}.json", plain)
+        content = plain(content)
+        self._write(folder / f"{digest(content)}.json", content)
 
     def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
         """The values of a fit by the measure's spelling.
@@ -319,45 +296,11 @@ class Folder:
                 continue
             removed += len(content["values"]) - len(left)
             if left:  # written before the old record goes, so that nothing is lost if this is cut short
-                self.write_values(key, {**_unsealed(content), "values": left})
+                self.write_values(key, {**unsealed(content), "values": left})
             path.unlink()
         return removed
 
-    # --- reading and writing -----------------------------------------------------------------------
-
-    def _write(self, path: Path, content: Mapping[str, Any]) -> None:
-        body = _plain({**content, "format": FORMAT})
-        body["sha256"] = _seal(body)
-        self._write_bytes(path, as_json(body))
-
-    def _write_bytes(self, path: Path, content: bytes) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
-        except OSError as fault:
-            raise unwritable(path, fault) from None
-
-    def _read(self, path: Path) -> dict[str, Any] | None:
-        try:
-            content = json.loads(read_plain(path))
-            whole = isinstance(content, dict) and content.get("sha256") == _seal(content)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as fault:
-            self._unreadable(path, fault)
-            return None
-        except (ValueError, RecursionError) as fault:
-            self._damaged(path, str(fault))
-            return None
-        if not whole:
-            self._damaged(path, "its content does not match its checksum")
-            return None
-        if content["format"] != FORMAT:
-            self._say(
-                f"{path.relative_to(self.path)} has format {content['format']}, this version reads {FORMAT}"
-            )
-            return None
-        return content
+    # --- leftovers ----------------------------------------------------------------------------------
 
     def sweep(self) -> None:
         """Remove what writers that were killed left half written."""
@@ -368,65 +311,6 @@ class Folder:
         for key in self.fit_keys():
             folder = self.fit_folder(key)
             yield from (folder, folder / "values", folder / "failures")
-
-    def clear_damaged(self) -> None:
-        """Remove the files that were found damaged and have been made again under other names."""
-        for path in self._spoiled:
-            with contextlib.suppress(OSError):
-                path.unlink()
-        self._spoiled.clear()
-
-    def _records(self, folder: Path) -> list[Path]:
-        """The records in a folder; what other systems lay beside them, such as ``._a.json``, is none."""
-        try:
-            names = os.listdir(folder)  # noqa: PTH208 - glob takes a folder that may not be read for empty
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as fault:
-            self._unreadable(folder, fault)
-            return []
-        return [folder / each for each in sorted(names) if each.endswith(".json") and each[0] != "."]
-
-    def _unreadable(self, path: Path, fault: OSError) -> None:
-        if self._refuse_unreadable:
-            raise InvalidInput(
-                f"'{path}': cannot be read: {fault.strerror}; it is kept as it is: "
-                "make it readable, or remove it to have it made again"
-            )
-        self._say(f"{path.relative_to(self.path)} cannot be read: {fault.strerror}; it is left out")
-
-    def _damaged(self, path: Path, why: str) -> None:
-        if path.parent.name in ("values", "failures"):  # a fit's own files are replaced by name
-            self._spoiled.add(path)
-        self._say(f"{path.relative_to(self.path)} is damaged ({why}); it will be made again")
-
-    def _say(self, line: str) -> None:
-        if line not in self._warned:
-            self._warned.add(line)
-            self._warn(line)
-
-
-def _unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: each for name, each in content.items() if name not in ("sha256", "format")}
-
-
-def _seal(content: Mapping[str, Any]) -> str:
-    body = {key: value for key, value in content.items() if key != "sha256"}
-    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
-
-
-def _plain(content: Any) -> Any:
-    """What comes back when it is written and read."""
-    kind = type(content)
-    if kind is str or kind is int or kind is bool or content is None:
-        return content
-    if isinstance(content, float):
-        return float(content) if math.isfinite(content) else None
-    if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(each) for each in content]
-    return json.loads(json.dumps(content))
 
 
 def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -68,7 +68,7 @@ def test_a_system_that_does_not_tell_its_memory_has_none(system, monkeypatch):
 
 
 def test_the_cores_are_the_workers_of_a_run_that_names_none(system):
-    from genbench.api import _Place
+    from genbench.execution.places import devices
 
     system(cpu_max="300000 100000")
-    assert _Place.of("cpu", None).devices == ("cpu",) * 3
+    assert devices("cpu", None) == ("cpu",) * 3

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from genbench.base.errors import DiskFull
 from genbench.execution.locks import Locks
-from genbench.runs import store
+from genbench.runs import records
 
 ADVICE = "what is there is whole: make room and run the same command again"
 
@@ -52,7 +52,7 @@ def failures(run: Path) -> list[Path]:
 def test_a_disk_that_fills_up_stops_the_run_and_the_same_command_goes_on(
     inline, suite, monkeypatch, whole, code, what
 ):
-    write, written = store.write_atomically, []
+    write, written = records.write_atomically, []
 
     def filling(path: Path, content: bytes) -> None:
         if len(written) == whole:
@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_the_same_command_goes_on(
         written.append(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_atomically", filling)
+        patch.setattr(records, "write_atomically", filling)
         ended = run(suite)
     assert ended.code == 3
     line = the_line(ended)

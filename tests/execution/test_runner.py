@@ -386,7 +386,7 @@ def test_a_full_disk_is_one_clear_error(stage, monkeypatch):
 
     def script(job: Job) -> JobOutcome:
         if job.kind == "measure":
-            monkeypatch.setattr("genbench.runs.store.write_atomically", full)
+            monkeypatch.setattr("genbench.runs.records.write_atomically", full)
         return all_goes_well(job)
 
     with pytest.raises(

@@ -12,7 +12,7 @@ import pytest
 from running import TINY, Ended, command, results
 
 from genbench.base.files import as_json
-from genbench.runs import merging, store
+from genbench.runs import merging, records
 from genbench.runs.store import Folder
 
 
@@ -45,7 +45,7 @@ def change(file: Path, how: Callable[[dict], object]) -> None:
     """Change a record so that its checksum holds."""
     content = json.loads(file.read_bytes())
     how(content)
-    content["sha256"] = store._seal(content)
+    content["sha256"] = records.seal(content)
     file.unlink()  # it may be linked to another run
     file.write_bytes(as_json(content))
 

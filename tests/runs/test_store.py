@@ -175,7 +175,7 @@ def test_a_fit_begins_to_exist_with_its_record_which_is_written_last(run, tmp_pa
     written = []
     atomically = files.write_atomically
     monkeypatch.setattr(
-        "genbench.runs.store.write_atomically",
+        "genbench.runs.records.write_atomically",
         lambda path, content: (written.append(path.name), atomically(path, content)),
     )
     Folder(tmp_path / "other").write_fit(KEY, RECORD, states())

@@ -31,8 +31,10 @@ def forbid(monkeypatch: pytest.MonkeyPatch):
 
             return call
 
+        path.chmod(path.stat().st_mode)  # who forbids it leaves this trace
         monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
-        monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+        for name in ("open", "listdir", "scandir"):
+            monkeypatch.setattr(os, name, refusing(getattr(os, name)))
 
     return of
 
