@@ -243,7 +243,9 @@ def _measure(built: BuiltTrial) -> _Network:
     try:
         model = _network(built, "meta")
         # Without values torch imports its compiler for a pass, for longer than that of a small network takes.
-        if _weights(model) > _SMALL or math.prod(built.trial.task.input_shape) > _SMALL:
+        # A plugin's network runs with values in workers only, which it may kill.
+        foreign = ":" in built.trial.model.name
+        if foreign or _weights(model) > _SMALL or math.prod(built.trial.task.input_shape) > _SMALL:
             return _arithmetic(built, model, "meta")
     except RuntimeError:
         # Some networks look at their values, which a shape-only one does not have; the others fail again.
