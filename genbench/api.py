@@ -166,6 +166,7 @@ def import_networks(
     axes: Sequence[str] | None = None,
     measures: Sequence[str] = ("cost:A-C",),
     workers: int | None = None,
+    per_device: int | None = None,
     device: str = "auto",
     data: Path | str | None = None,
     plugins: Sequence[str] = (),
@@ -217,8 +218,8 @@ def import_networks(
         left = f"{count} networks are in '{out}'; the same command goes on when the others are mended"
         raise InvalidInput([*problems, left])
     return resume(
-        out, workers=workers, device=device, data=data, plugins=[*plugins, str(out / PLUGIN)],
-        without=without, progress=progress,
+        out, workers=workers, per_device=per_device, device=device, data=data,
+        plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,
     )  # fmt: skip
 
 

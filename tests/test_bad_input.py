@@ -283,7 +283,8 @@ def test_a_disk_that_is_full_from_the_start_is_one_clear_line(tmp_path, monkeypa
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genbench.runs.records.write_atomically", full)
+    for module in ("store", "records"):
+        monkeypatch.setattr(f"genbench.runs.{module}.write_atomically", full)
     ended = run_suite(tmp_path, TINY)
     assert ended.code == 3
     assert lines(ended) == [

@@ -31,6 +31,7 @@ MODULES = {
     "genbench.auditing.invariance",
     "genbench.auditing.transformations",
     "genbench.fitting.benchmark",
+    "genbench.leaderboard.answering",
     "genbench.fitting.building",
     "genbench.fitting.fit",
     "genbench.fitting.prediction",

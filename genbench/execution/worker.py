@@ -195,7 +195,7 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
         Says events by `emit`; does not return.
     """
     _die_with_parent()
-    emit = Speaker(_channel())
+    emit = Speaker(answers())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -220,8 +220,8 @@ def main() -> None:
     serve(one_by_one)
 
 
-def _channel() -> IO[str]:
-    """Where to answer; standard output is no longer it, and the components' own processes do not get it."""
+def answers() -> IO[str]:
+    """Where a process answers; standard output is no longer it, and processes of components do not get it."""
     given = os.environ.pop(CHANNEL, "")
     spoken = int(given) if given else os.dup(1)
     os.set_inheritable(spoken, False)

@@ -42,7 +42,7 @@ def log_params(layers=_RAW_LAYERS, *, biases: bool = False) -> Tensor:
 
 
 @genbench.measure(
-    family="capacity", direction="?", formula="max_l or mean_l of rows(W_l), l hidden", cost="B", version=2
+    family="capacity", direction="?", formula="max_l or mean_l of rows(W_l), l hidden", cost="B", version=3
 )
 def width(
     inputs, model=_RAW_MODEL, layers=_RAW_LAYERS, *, aggregate: Literal["max", "mean"] = "max"

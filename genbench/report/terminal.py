@@ -123,7 +123,7 @@ def escaped(text: str) -> str:
     """Names may hold brackets, which rich would read as markup, and signs that a terminal would obey."""
     from rich.markup import escape
 
-    return escape(printable(text))
+    return escape("\n".join(map(printable, text.split("\n"))))
 
 
 def print_alternatives(found: Alternatives, title: str) -> None:

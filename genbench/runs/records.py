@@ -135,7 +135,9 @@ def seal(content: Mapping[str, Any]) -> str:
 def plain(content: Any) -> Any:
     """What comes back when it is written and read."""
     kind = type(content)
-    if kind is str or kind is int or kind is bool or content is None:
+    if kind is str:
+        return content if content.isascii() else content.encode(errors="replace").decode()
+    if kind is int or kind is bool or content is None:
         return content
     if isinstance(content, float):
         return float(content) if math.isfinite(content) else None

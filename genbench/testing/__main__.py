@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from genbench.base.errors import GenbenchError, UsageError, nearest
+from genbench.execution.worker import answers
 from genbench.host import Host
 from genbench.testing.checking import given_for, plugin_of, subjects
 
@@ -17,18 +16,17 @@ from genbench.testing.checking import given_for, plugin_of, subjects
 def main() -> None:
     """Read the job, do it, and write an event a line; what the plugin prints goes to standard error."""
     job = json.loads(sys.stdin.readline())
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    events = answers()
 
     def emit(event: str, **content: Any) -> None:
         events.write(json.dumps({"event": event, **content}) + "\n")
         events.flush()
 
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            _check(job, emit)
-        except GenbenchError as fault:
-            emit("fault", text=str(fault), exit_code=fault.exit_code)
-        emit("end")
+    try:
+        _check(job, emit)
+    except GenbenchError as fault:
+        emit("fault", text=str(fault), exit_code=fault.exit_code)
+    emit("end")
 
 
 def _check(job: Mapping[str, Any], emit: Any) -> None:

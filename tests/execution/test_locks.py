@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -234,8 +235,12 @@ def test_where_folders_cannot_be_locked_dead_locks_are_taken_over_too(
 ):
     monkeypatch.setattr(locks, "fcntl", None)  # as on Windows
 
-    def refused(path, *flags):
-        raise PermissionError(path)
+    opened = os.open
+
+    def refused(path, *flags, **named):
+        if Path(path).is_dir():
+            raise PermissionError(path)
+        return opened(path, *flags, **named)
 
     monkeypatch.setattr(locks.os, "open", refused)
     lock.parent.mkdir()

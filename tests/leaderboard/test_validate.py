@@ -132,7 +132,7 @@ def test_what_is_missing_is_said_and_may_pass(entry, file, said):
             MEASURES: lambda line: line["measure"] != gone["measure"]}  # fmt: skip
     if file in same:
         edit(entry / VALUES, same[file])
-    assert refused(entry) == [said]
+    assert said in refused(entry)
     ended = command("leaderboard", "validate", entry, "--allow-incomplete")
     assert ended.code == 0
     assert "sound and incomplete" in ended.out

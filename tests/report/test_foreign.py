@@ -43,7 +43,9 @@ def test_its_json_says_what_the_table_holds(table):
     assert found["fits"]["seed"][:2] == [0, 1]
     assert found["measures"]["poor"]["statuses"] == {"ok": 11, "missing": 1}
     assert found["standings"]["gap"]["rows"][0]["measure"] == "good"
-    ranked = command("rank", table, "--axes", "width,rate", "--bootstrap", 20, "--json").json
+    ranked = command(
+        "rank", table, "--axes", "width,rate", "--bootstrap", 20, "--direction", "+", "--json"
+    ).json
     assert found["standings"]["gap"]["rows"][0]["score"] == pytest.approx(ranked["rows"][0]["psi"], abs=1e-3)
 
 
