@@ -215,7 +215,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching or event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
         return
     path = os.fsdecode(arguments[0])
-    if Path(path).suffix not in _CODE and not path.startswith(_SYSTEM):
+    # An archive on the path is looked into, and compiled code lies in folders of its own.
+    is_code = Path(path).suffix in _CODE or path in sys.path or "__pycache__" in Path(path).parts
+    if not is_code and not path.startswith(_SYSTEM):
         _watching[-1].append(path)
 
 
