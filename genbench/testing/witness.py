@@ -215,8 +215,11 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching or event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
         return
     path = os.fsdecode(arguments[0])
-    # An archive on the path is looked into, and compiled code lies in folders of its own.
-    is_code = Path(path).suffix in _CODE or path in sys.path or "__pycache__" in Path(path).parts
+    # An archive on the path is looked into, compiled code lies in folders of its own, and what numba loads
+    # when it first compiles is told by the packages' own descriptions.
+    folders = Path(path).parts
+    described = any(each.endswith((".dist-info", ".egg-info")) for each in folders)
+    is_code = Path(path).suffix in _CODE or path in sys.path or "__pycache__" in folders or described
     if not is_code and not path.startswith(_SYSTEM):
         _watching[-1].append(path)
 
