@@ -90,6 +90,8 @@ def subjects(plugin: Plugin, host: Host, given: tuple[str, ...], only: str = "")
     for component in sorted(plugin.components, key=lambda each: (list(Kind).index(each.kind), each.name)):
         if only in ("", component.name, component.full_name):
             required = [name for name, each in component.settings.items() if each.required]
+            if component.kind is Kind.EXECUTOR and getattr(component.object, "remote", False):
+                required = ["address"]  # of a cluster, which its own tests have or imitate
             laws = _for(LAWS[component.kind], component=component.full_name, plugins=given)
             yield Subject(str(component.kind), component.full_name, laws, *required[:1])
     if only:
