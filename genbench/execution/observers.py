@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from genbench.base.children import child_environment, kill_group
 from genbench.execution.channel import CHANNEL, ChannelBroken, Lines
 from genbench.host import Host
 from genbench.host.plugin import Plugin, PluginSource
@@ -75,11 +74,7 @@ class _Listener:
             (sys.executable, "-P", "-m", "genbench.execution.observing"),
             stdin=subprocess.PIPE,
             stdout=2,  # what an observer prints must not end up among the results
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                CHANNEL: str(spoken),
-            },
+            env=child_environment(**{CHANNEL: str(spoken)}),
             pass_fds=(spoken,),
             start_new_session=True,
         )
@@ -97,12 +92,7 @@ class _Listener:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        with contextlib.suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        kill_group(self._process)
 
     def _send(self, content: Any) -> str:
         assert self._process.stdin is not None

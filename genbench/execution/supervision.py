@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from genbench.base.children import child_environment, kill_group
 from genbench.base.machine import is_stopped
 from genbench.base.values import Status
 from genbench.contract.jobs import Job, JobOutcome
@@ -65,13 +66,9 @@ class WorkerProcess:
 
     def __init__(self, threads: int, command: Sequence[str] = COMMAND):
         self.threads = threads
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "OMP_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        }
+        environment = child_environment(
+            OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), CUBLAS_WORKSPACE_CONFIG=":4096:8"
+        )
         heard, spoken = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -172,12 +169,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        with contextlib.suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        kill_group(self._process)
 
 
 class Slot:

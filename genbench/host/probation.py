@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from genbench.base.canonical import digest
+from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError
 from genbench.base.files import cache_folder, file_hash, write_atomically
 from genbench.host.plugin import PluginSource
@@ -64,7 +65,7 @@ class _Trial:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=child_environment(),
             pass_fds=(spoken,),
             start_new_session=True,
         )
@@ -89,9 +90,7 @@ class _Trial:
         return self._end(f"importing it ends the process with code {code}")
 
     def _end(self, verdict: str) -> str:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        kill_group(self._process)
         os.close(self._heard)
         return verdict
 

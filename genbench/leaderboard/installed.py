@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.canonical import digest
+from genbench.base.children import child_environment
 from genbench.base.errors import GenbenchError, MissingResult
 from genbench.base.files import cache_folder, write_atomically
 
@@ -47,7 +47,7 @@ def ask(question: Mapping[str, Any]) -> dict[str, Any]:
             input=json.dumps(question).encode(),
             capture_output=True,
             timeout=PATIENCE_SECONDS,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=child_environment(),
         )
         found = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):

@@ -15,12 +15,12 @@ from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, read_plain, unwritable, write_atomically
 
-__all__ = ["Records", "plain", "seal", "unsealed"]
+__all__ = ["RecordFiles", "plain", "seal", "unsealed"]
 
 FORMAT = 1
 
 
-class Records:
+class RecordFiles:
     """The records below a folder.
 
     Parameters

@@ -19,7 +19,7 @@ from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
 from genbench.planning.suite import Suite
-from genbench.runs.records import Records, plain, unsealed
+from genbench.runs.records import RecordFiles, plain, unsealed
 from genbench.runs.weights import read_states, states_as_bytes, weights_fault
 
 __all__ = ["Folder", "Measured", "StoredFit"]
@@ -56,7 +56,7 @@ class Measured:
     times: Mapping[str, str] = field(default_factory=dict)
 
 
-class Folder(Records):
+class Folder(RecordFiles):
     """One run folder.
 
     Parameters
