@@ -13,11 +13,11 @@ import genbench
 from genbench.host import Host
 from genbench.host.settings import parse_variant
 
-GUIDE = (Path(genbench.__file__).parent / "guide" / "clusters.md").read_text(encoding="utf-8")
+GUIDE = (Path(genbench.__file__).parent / "report/guide/texts/clusters.md").read_text(encoding="utf-8")
 
 
 def commands() -> list[list[str]]:
-    blocks = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE, flags=re.DOTALL)
     lines = [line.partition(" > ")[0] for block in blocks for line in block.splitlines()]
     return [shlex.split(line)[1:] for line in lines if line.startswith("genbench ")]
 
