@@ -24,7 +24,7 @@ from genbench.testing import ObserverLaws
 
 INSTALLED = {each.value: each.name for each in importlib.metadata.entry_points(group="genbench")}
 NAME = INSTALLED.get("genbench_mlflow", "genbench_mlflow")
-PLUGINS = [] if "genbench_mlflow" in INSTALLED else ["genbench_mlflow"]
+PLUGINS = () if "genbench_mlflow" in INSTALLED else ("genbench_mlflow",)
 SUITE = """\
 title = "Two widths on a hundred digits"
 dataset = { name = "digits", train_size = 100 }
@@ -79,7 +79,13 @@ def test_the_observer_logs_every_fit_with_axes_results_and_measures(place):
     for key, run in runs.items():
         row = table.loc[key]
         assert run.data.params == {"seed": str(row["seed"]), "model.width": str(row["model.width"])}
-        for name in ("gap", "test_error", "train_loss", "param_norm", "weight_tail_kurtosis[aggregate=pooled]"):
+        for name in (
+            "gap",
+            "test_error",
+            "train_loss",
+            "param_norm",
+            "weight_tail_kurtosis[aggregate=pooled]",
+        ):
             assert run.data.metrics[metric_name(name)] == pytest.approx(row[name], rel=1e-12)
         assert run.data.tags["genbench.model"] == "mlp"
         assert run.info.status == "FINISHED"
@@ -126,7 +132,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_a_store_that_does_not_exist_is_one_line(place):
-    with pytest.raises(genbench.GenbenchError, match="MLflow refuses: .*nowhere") as fault:
+    with pytest.raises(genbench.GenbenchError, match=r"MLflow refuses: .*nowhere") as fault:
         log_run(place / "run", tracking_uri="nowhere://there")
     assert "\n" not in str(fault.value)
 

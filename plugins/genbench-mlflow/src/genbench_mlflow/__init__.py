@@ -1,7 +1,7 @@
 """An observer that has every fit of a run logged to MLflow.
 
-The hooks hand a run to `genbench_mlflow.__main__`, a process that may take its time: MLflow is slow to import, and a
-server may be slow to answer. It reads the run folder, so that the hooks have nothing to pass on but that there is more.
+The hooks hand a run to `genbench_mlflow.__main__`, a process that may take its time: MLflow is slow to
+import, and a server may be slow to answer. It reads the run folder; all it is told is that there is more.
 """
 
 from __future__ import annotations

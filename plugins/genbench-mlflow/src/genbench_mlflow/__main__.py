@@ -1,6 +1,7 @@
-"""The process that logs one run while it goes on: a line of its input says that there is more, the end that that is all.
+"""The process that logs one run while it goes on.
 
-Its input also ends when the run is interrupted or killed; what is on disk by then is logged.
+A line of its input says that there is more, the end of its input that this is all. It also ends when the
+run is interrupted or killed; what is on disk by then is logged.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from genbench_mlflow.logbook import log_run
-
 from genbench.base.errors import GenbenchError
+from genbench_mlflow.logbook import log_run
 
 REST = 10.0
 """Seconds between two looks at least, and as many times as long as the last one took."""
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
             _log(folder)
             due = time.monotonic() + max(REST, REST * (time.monotonic() - began))
     if fault := _log(folder):
-        print(f"genbench-mlflow: {fault}; 'genbench mlflow {folder}' logs the run", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"genbench-mlflow: {fault}; 'genbench mlflow {folder}' logs the run\n")
 
 
 def _log(folder: Path) -> str:
