@@ -38,7 +38,7 @@ _ODD_SEED = 740_291_683
 
 # Code, and what loading code reads.
 _CODE = {".py", ".pyc", ".pyi", ".so", ".pth", ".nbi", ".nbc", ".dll", ".dylib"}
-_SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/")
+_SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/")
 
 
 class Witness:

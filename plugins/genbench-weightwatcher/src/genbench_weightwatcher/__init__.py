@@ -12,11 +12,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from annotated_types import Ge
 
 import genbench
+from genbench.measuring.guard import isolated_random_state
 
 __all__ = ["COLUMNS", "RANDOM_COLUMNS", "analysis", "genbench_components"]
 
@@ -73,7 +73,8 @@ def analysis(
         No layer is left, or the library cannot analyse the network.
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
-    with _quietly(), _numpy_seeded(seed):
+    # It draws from NumPy's global generator, and importing it from Python's.
+    with _quietly(), isolated_random_state(seed, torch.device("cpu")):
         from weightwatcher import WeightWatcher  # which greets
 
         try:
@@ -117,14 +118,3 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-
-
-@contextlib.contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed the global generator of NumPy, which the library draws from, and put it back."""
-    state = np.random.get_state()  # noqa: NPY002, the generator that the library draws from
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
