@@ -186,8 +186,20 @@ def _table(table: Mapping[str, Any]) -> str:
 
 
 def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
-    header = ["entry", "submitter", "fits", "failed", "measures", "checked", "by", "machine", "genbench"]
-    return _grid(
+    header = [
+        "entry",
+        "submitter",
+        "fits",
+        "failed",
+        "measures",
+        "checked",
+        "rerun",
+        "by",
+        "machine",
+        "genbench",
+    ]
+    warnings = [f"- {escaped(each['name'])}: {escaped(why)}" for each in entries for why in each["warnings"]]
+    table = _grid(
         header,
         [
             [
@@ -197,6 +209,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
                 str(each["failures"]),
                 str(each["computed"]),
                 each["badge"],
+                f"{each['rerun']} of {each['fits']} fits" if each["rerun"] else "none",
                 escaped(", ".join(each["attesters"])),
                 escaped("; ".join(each["machines"])),
                 escaped(each["genbench"]),
@@ -204,6 +217,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
             for each in entries
         ],
     )
+    return "\n".join([table, *warnings, ""]) if warnings else table
 
 
 def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, is_open: bool) -> list[str]:
