@@ -31,6 +31,10 @@ class BadSignature(Exception):
     """A signature that says nothing, and why, in words that follow the name of what is signed."""
 
 
+class _Unable(Exception):
+    """There is no ``ssh-keygen``, or it does not end."""
+
+
 def sign(content: bytes, key: Path) -> str:
     """The signature of a key under some bytes, in its armour of letters.
 
@@ -87,19 +91,13 @@ def _verified(content: bytes, signature: str, allowed: Path) -> str:
     return names[0]
 
 
-class _Unable(Exception):
-    """There is no ``ssh-keygen``, or it does not end."""
-
-
 def _run(words: Sequence[str], content: bytes, seconds: float) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run((PROGRAM, "-Y", *words), input=content, capture_output=True, timeout=seconds)
     except FileNotFoundError:
-        raise BadSignature(f"cannot be verified: {MISSING}") from None
+        raise _Unable(MISSING) from None
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise BadSignature(
-            f"cannot be verified: {PROGRAM} does not answer ({type(fault).__name__})"
-        ) from None
+        raise _Unable(f"{PROGRAM} does not answer ({type(fault).__name__})") from None
 
 
 def _last_line(said: bytes) -> str:

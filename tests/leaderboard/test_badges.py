@@ -92,11 +92,15 @@ def test_of_an_entry_that_nobody_reran_its_own_word_is_all(root):
 @pytest.mark.parametrize(("sample", "word"), [(3, "spot-checked"), (4, "reproduced"), (99, "reproduced")])
 def test_what_somebody_else_signed_earns_a_badge(root, keys, sample, word):
     assert attest(root, keys["carol"], sample) == Badge(word, min(sample, 4), ("carol",))
+
+
+def test_badge_number_and_name_stand_in_the_tables(root, keys):
+    attest(root, keys["carol"], 3)
     assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
     for file in ("README.md", "index.html"):
         head = (root / file).read_text().partition("How to read")[0]
-        assert word in head
-        assert f"{min(sample, 4)} of 4 fits" in head
+        assert "spot-checked" in head
+        assert "3 of 4 fits" in head
         assert "carol" in head
 
 
@@ -145,9 +149,14 @@ def test_whoever_claims_a_badge_without_having_earned_it_is_told_why(root, keys,
     found = attest(root, by and keys[by], 3, change, drawn_by=drawn_by and keys[drawn_by])
     assert (found.word, found.fits, found.by) == ("self-reported", 0, ())
     assert said in found.lines[0]
-    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
+
+
+def test_the_tables_say_why_a_claim_counts_for_nothing(root):
+    attest(root, None, 4)
+    ended = command("leaderboard", "build", root, "--bootstrap", 100)
+    assert "tiny-alice: attestation-000000000001.json counts for nothing: it is not signed" in ended.err
     for file in ("README.md", "index.html"):
-        assert "counts for nothing" in (root / file).read_text()
+        assert "counts for nothing: it is not signed" in (root / file).read_text()
 
 
 def test_a_signed_attestation_that_was_changed_counts_for_nothing(root, keys):
