@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genbench.cli import options
 from genbench.cli.waiting import Waiting
+
+if TYPE_CHECKING:
+    from genbench.leaderboard.reproduce import Reproduced
 
 # Without intervals everything would seem to be told apart.
 bootstrap = click.option(
@@ -100,6 +103,9 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
         options.echo_json(content)
         return
     for table in content["tables"]:
+        for each in (*table["entries"], *table["below"]):
+            for why in each["warnings"]:
+                options.warn(f"{each['name']}: {why}")
         click.echo(
             f"{table['suite']} {table['version']}: {len(table['entries'])} entries, "
             f"{len(table['below'])} incomplete ones below the line"
@@ -137,34 +143,54 @@ def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:
 @command.command("reproduce")
 @click.argument("entry", type=options.PATH)
 @click.option("--sample", default=3, show_default=True, metavar="N", help="How many fits to rerun.")
-@click.option("--seed", default=0, show_default=True, help="Chooses which fits.")
+@click.option(
+    "--key", type=options.PATH, metavar="FILE", help="SSH key to sign with: without, it earns nothing."
+)
+@click.option(
+    "--leaderboard",
+    "root",
+    type=options.PATH,
+    metavar="ROOT",
+    help="The entry's leaderboard; where left out, by where the entry stands.",
+)
 @click.option("--attester", default="", metavar="NAME", help="Who answers for it; will be published.")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @options.plugins
 @options.as_json
 def reproduce(
-    entry: Path, sample: int, seed: int, attester: str, data: Path | None, device: str,
-    plugins: tuple[str, ...], without: tuple[str, ...], json_: bool,
+    entry: Path, sample: int, key: Path | None, root: Path | None, attester: str, data: Path | None,
+    device: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool,
 ) -> int:  # fmt: skip
-    """Rerun a few fits of an entry, compare errors and measures, and write an attestation into its folder."""
+    """Rerun a few fits of an entry, compare errors and measures, and write an attestation into its folder.
+
+    Nobody chooses which fits: they are drawn by a hash of the entry, of the leaderboard's other entries and
+    of the key's signature. A badge needs the signature of a key that ROOT/keys/allowed_signers lists.
+    """
     from genbench.cli.progress import progress
     from genbench.host import Host
     from genbench.leaderboard.reproduce import reproduce as rerun
 
     with options.interruptible(), Waiting("loading plugins, reading the entry") as still:
-        found, path = rerun(
-            entry, Host.load(plugins, without), sample=sample, seed=seed, data=data, device=device,
+        done = rerun(
+            entry, Host.load(plugins, without), sample=sample, key=key, root=root, data=data, device=device,
             attester=attester, progress=progress(still),
         )  # fmt: skip
     if json_:
-        options.echo_json(found)
+        options.echo_json(
+            {**done.attestation, "file": str(done.path), "badge": done.badge, "lines": done.lines}
+        )
     else:
-        _print_attestation(found, path)
-    return 0 if found["agrees"] else 1
+        _print_attestation(done)
+    return 0 if done.attestation["agrees"] else 1
 
 
-def _print_attestation(found: dict[str, Any], path: Path) -> None:
+def _print_attestation(done: Reproduced) -> None:
+    found = done.attestation
+    click.echo(
+        f"seed {found['seed']}, of the entry's records {found['records'][:12]}, the leaderboard's state "
+        f"{found['state'][:12]} and {'the signature of your key' if found['draw'] else 'no signature'}"
+    )
     kind = "equal bits are expected" if found["same_machine_class"] else f"within {found['tolerance']}"
     click.echo(f"{len(found['fits'])} fits rerun, on {_machine(found)}: {kind}")
     for fit in found["fits"]:
@@ -175,9 +201,12 @@ def _print_attestation(found: dict[str, Any], path: Path) -> None:
                 )
     values = [each["agrees"] for fit in found["fits"] for each in fit["values"]]
     click.echo(f"{sum(values)} of {len(values)} values of measures agree")
-    if found["left_out"]:
-        click.echo(f"{len(found['left_out'])} measures cannot be compared here")
-    click.echo(f"{'agrees' if found['agrees'] else 'does NOT agree'}; written to {path}")
+    if left := found["left_out"]:
+        click.echo(f"{len(left)} measures could not be compared: {', '.join(left)}")
+    click.echo(f"{'agrees' if found['agrees'] else 'does NOT agree'}; written to {done.path}")
+    for line in done.lines:
+        options.warn(line)
+    click.echo(f"with this alone the entry is {done.badge}")
 
 
 def _machine(found: dict[str, Any]) -> str:

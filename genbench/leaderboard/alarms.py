@@ -14,7 +14,10 @@ from genbench.base.values import Status
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 
-__all__ = ["alarms"]
+__all__ = ["ALARM", "alarms"]
+
+ALARM = "alarm: "
+"""How the line of an alarm begins."""
 
 FEWEST = 16
 """Fits below which no statement is made."""
@@ -32,7 +35,7 @@ TARGETS = ("gap", "test_error", "loss_gap", "test_loss")
 def alarms(entry: Entry) -> list[str]:
     """A line for each reason to reproduce an entry before anybody relies on it."""
     found = [*_targets_in_disguise(entry), *_outcomes(entry), *_losses(entry), *_selective(entry)]
-    return [f"alarm: {each}; reproduce it before relying on it" for each in found]
+    return [f"{ALARM}{each}; reproduce it before relying on it" for each in found]
 
 
 def _targets_in_disguise(entry: Entry) -> Iterator[str]:

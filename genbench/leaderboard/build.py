@@ -16,6 +16,8 @@ from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
 from genbench.base.names import CORE
 from genbench.leaderboard.across import Ranked, across
+from genbench.leaderboard.alarms import ALARM
+from genbench.leaderboard.badges import Badge, badge, trust
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.pool import Pooled, pool
@@ -28,12 +30,10 @@ if TYPE_CHECKING:
 
     from genbench.ranking import Board
 
-__all__ = ["FORMAT", "badge", "build", "read_leaderboard"]
+__all__ = ["FORMAT", "build", "read_leaderboard"]
 
 FORMAT = 1
 """Raised when a key of ``leaderboard.json`` changes its meaning."""
-
-"""What is known of an entry beyond its own word, from worst to best."""
 
 ENTRY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MOST_ENTRIES = 1_000
@@ -85,7 +85,8 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
     for each in checked:
         assert each.entry is not None
         groups.setdefault(_group(each.entry), []).append(each)
-    found = [_table(each, bootstrap) for each in groups.values()]
+    badges = {each.entry.name: badge(each.entry, root) for each in checked if each.entry is not None}
+    found = [_table(each, badges, bootstrap) for each in groups.values()]
     found.sort(key=lambda each: tuple(each[0][key] for key in ("suite", "version", "own", "identity")))
     tables = sorted(
         (table for table, _ in found),
@@ -124,13 +125,16 @@ def _group(entry: Entry) -> tuple[Any, ...]:
     return entry.header["suite"]["name"], entry.header["suite"]["version"], identity
 
 
-def _table(group: Sequence[Checked], bootstrap: int) -> tuple[dict[str, Any], list[Ranked]]:
+def _table(
+    group: Sequence[Checked], badges: Mapping[str, Badge], bootstrap: int
+) -> tuple[dict[str, Any], list[Ranked]]:
     """The table of one suite in plain data, and its rankings for the summary over suites."""
     entries = [each.entry for each in group if each.entry is not None]
     complete = [each for each, of in zip(entries, group, strict=True) if not of.missing]
     first = entries[0]
     name, version, identity = _group(first)
-    board = _Boards(pool(complete), first, bootstrap) if complete else None
+    trusted = {each.name: trust(badges[each.name].word) for each in entries}
+    board = _Boards(pool(complete, trusted), first, bootstrap) if complete else None
     installed = installed_suite(name)
     table = {
         "suite": name,
@@ -139,11 +143,15 @@ def _table(group: Sequence[Checked], bootstrap: int) -> tuple[dict[str, Any], li
         "title": str(first.suite.get("title") or name),
         "own": installed is None,
         "superseded": next((each.outdated for each in group if each.outdated), ""),
-        "entries": [_described(each, of) for each, of in zip(entries, group, strict=True) if not of.missing],
+        "entries": [
+            _described(each, of, badges[each.name])
+            for each, of in zip(entries, group, strict=True)
+            if not of.missing
+        ],
         **(board.as_dict() if board else _NOTHING),
         "below": [
             {
-                **_described(each, of),
+                **_described(each, of, badges[each.name]),
                 "reasons": of.missing,
                 **(_Boards(pool([each]), each, bootstrap).as_dict() if each.fits else _NOTHING),
             }
@@ -215,7 +223,7 @@ class _Boards:
         }
 
 
-def _described(entry: Entry, checked: Checked) -> dict[str, Any]:
+def _described(entry: Entry, checked: Checked, earned: Badge) -> dict[str, Any]:
     machines = {
         ", ".join(str(each.get(part, "")) for part in ("processor", "device") if each.get(part))
         for each in entry.environments.values()
@@ -228,21 +236,13 @@ def _described(entry: Entry, checked: Checked) -> dict[str, Any]:
         "computed": len({name for values in entry.values.values() for name in values}),
         "genbench": entry.header["genbench"],
         "machines": sorted(machines),
-        "badge": badge(entry),
-        "attesters": sorted({each["attester"] or "anonymous" for each in entry.attestations}),
+        "badge": earned.word,
+        "rerun": earned.fits,
+        "attesters": list(earned.by),
+        "warnings": [*earned.lines, *(each for each in checked.notes if each.startswith(ALARM))],
         "records": entry.digest,
         "notes": checked.notes,
     }
-
-
-def badge(entry: Entry) -> str:
-    """What reruns say of an entry: nothing, that a sample agrees, that all fits do, or that one does not."""
-    if not entry.attestations:
-        return "self-reported"
-    if not all(each["agrees"] for each in entry.attestations):
-        return "not reproduced"
-    rerun = {fit["key"] for each in entry.attestations for fit in each["fits"]}
-    return "reproduced" if rerun >= entry.fits.keys() else "spot-checked"
 
 
 COLUMNS = (

@@ -16,7 +16,29 @@ from genbench.leaderboard.files import parse, read_files, read_lines, unsafe_tex
 from genbench.leaderboard.schema import FORMAT, check_line
 from genbench.runs.store import Measured, StoredFit
 
-__all__ = ["Entry", "EntryFolder", "read_entry", "records_digest"]
+__all__ = ["Attested", "Entry", "EntryFolder", "read_entry", "records_digest"]
+
+
+@dataclass(frozen=True)
+class Attested:
+    """What somebody says that a rerun found.
+
+    Attributes
+    ----------
+    name : str
+        Of its file.
+    content : dict
+        See `genbench.leaderboard.schema.Attestation`.
+    text : bytes
+        The file, which is what a signature is of.
+    signature : str
+        In its armour; empty where there is none.
+    """
+
+    name: str
+    content: Mapping[str, Any]
+    text: bytes = b""
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,8 +57,8 @@ class Entry:
         By key of the trial.
     values : dict
         By key of the fit, then by spelling of the measure.
-    attestations : tuple of dict
-        What reruns found, see `genbench.leaderboard.reproduce`.
+    attestations : tuple of Attested
+        What reruns found; `genbench.leaderboard.badges` tells which of them count.
     digest : str
         SHA-256 of the records; attestations are of these records and do not enter.
     """
@@ -49,7 +71,7 @@ class Entry:
     fits: Mapping[str, Mapping[str, Any]]
     failures: Mapping[str, Mapping[str, Any]]
     values: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    attestations: tuple[Mapping[str, Any], ...] = ()
+    attestations: tuple[Attested, ...] = ()
     digest: str = ""
 
     @property
@@ -91,6 +113,17 @@ class _Reading:
         self.problems += [f"{name}: {each}" for each in faults]
         return None if faults else parsed
 
+    def attested(self, files: Mapping[str, bytes]) -> list[Attested]:
+        """The attestations beside an entry, each with its signature."""
+        found = []
+        for name, text in sorted(files.items()):
+            if name.startswith("attestation-") and name.endswith(".json"):
+                content = self.document(name, "attestation", text)
+                signature = files.get(f"{name}.sig", b"").decode("ascii", "replace")
+                if content is not None:
+                    found.append(Attested(name, content, text, signature))
+        return found
+
 
 def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
     """Read an entry.
@@ -118,11 +151,7 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
     fits = reading.lines("fits.jsonl", files["fits.jsonl"], ["key"])
     failures = reading.lines("failures.jsonl", files.get("failures.jsonl", b""), ["key"])
     listed = reading.lines("values.jsonl", files["values.jsonl"], ["measure", "fit"])
-    attested = {
-        name: reading.document(name, "attestation", content)
-        for name, content in sorted(files.items())
-        if name.startswith("attestation-")
-    }
+    attested = reading.attested(files)
     if reading.problems or header is None:
         return None, reading.problems
     values: dict[str, dict[str, Any]] = {}
@@ -137,7 +166,7 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
         fits={each["key"]: each for each in fits},
         failures={each["key"]: each for each in failures},
         values=values,
-        attestations=tuple(each for each in attested.values() if each is not None),
+        attestations=tuple(attested),
         digest=records_digest(files),
     ), []
 

@@ -66,7 +66,7 @@ class _Check:
             yield from (f"{self._where(key)}: {each}" for each in self._fit(fit))
         yield from self._measures()
         yield from self._values()
-        for each in entry.attestations:
+        for each in (attested.content for attested in entry.attestations):
             if each["records"] != entry.digest:
                 yield "an attestation is of other records than these; remove it, or run 'reproduce' again"
             else:
@@ -76,7 +76,13 @@ class _Check:
         for fit in attestation["fits"]:
             there = self._entry.fits.get(fit["key"])
             compared = {each["name"]: each["recorded"] for each in fit["outcome"]}
-            if there is None or any(there.get(name) != value for name, value in compared.items()):
+            values = self._entry.values.get(fit["key"], {})
+            measured = {each["name"]: each["recorded"] for each in fit["values"]}
+            if (
+                there is None
+                or any(there.get(name) != value for name, value in compared.items())
+                or any(values.get(name, {}).get("value") != value for name, value in measured.items())
+            ):
                 yield f"an attestation says of fit {fit['key']} what the entry does not"
         words = [each["agrees"] for fit in attestation["fits"] for each in fit["outcome"]]
         if attestation["agrees"] and not (words and all(words)):

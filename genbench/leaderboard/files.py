@@ -48,7 +48,8 @@ LIMITS: Mapping[str, Limit] = {
 }
 """The files of an entry; records may also be compressed, with ``.gz`` behind the name."""
 
-ATTESTATION = Limit(MEBIBYTE, MEBIBYTE, 50_000)
+ATTESTATION = Limit(16 * MEBIBYTE, 16 * MEBIBYTE, 1_000_000)
+SIGNATURE = Limit(8_000, 8_000, 200)
 PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 MOST_FILES = 100
 LONGEST_LINE = MEBIBYTE
@@ -126,8 +127,8 @@ def _limit(name: str) -> Limit | None:
     plain = name.removesuffix(".gz")
     if plain != name and not plain.endswith(".jsonl"):
         return None
-    if plain.startswith("attestation-") and plain.endswith(".json"):
-        return ATTESTATION
+    if plain.startswith("attestation-"):
+        return ATTESTATION if plain.endswith(".json") else SIGNATURE if plain.endswith(".json.sig") else None
     return LIMITS.get(plain)
 
 

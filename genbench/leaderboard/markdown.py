@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genbench.base.names import CORE
@@ -40,40 +41,6 @@ the entries in [`entries/`](entries). The same tables: [page](index.html), [CSV]
 [JSON](leaderboard.json).
 """
 
-LEGEND = """\
-## How to read the tables
-
-**Score** is ψ times the direction that a measure claims: Kendall's τ among networks that differ in one
-hyperparameter alone, averaged over the hyperparameters; 1 is always right, 0 chance, below 0 the wrong way
-round. Beside it its 95 % interval, of what the table says: the same grid trained again with new seeds, unless
-there is one seed only. **Rerun** is the score to expect then, drawn in toward the mean of the field by its
-noise, for the best of many noisy scores are partly lucky; **top 5** is how probably the measure is one of the
-best five. **Rank** is the range of ranks that a measure may hold: one is ahead of
-another only where the 95 % interval of the difference of their scores excludes 0. A table in which fewer than
-a tenth of the pairs of measures are told apart so is *too small to rank*.
-
-**Half as wide**: how many pairs would be told apart if the interval of each difference were half as wide
-around the same difference, as four times as many seeds (or configurations) would make it. It is an
-extrapolation: the differences themselves would move too.
-
-**Controls** are rows that no measure should lose to. **Held-out** measures see data that were not trained on,
-and are ranked apart. An entry is **self-reported** until somebody reran some of its fits (**spot-checked**)
-or all of them (**reproduced**) with `genbench leaderboard reproduce` and got what it says. **Incomplete**
-entries stand below the line: their ranks are those of their own fits and enter no table. Tables never mix
-versions of a suite.
-
-## How to submit
-
-```
-genbench run --suite digits --out runs/digits
-genbench leaderboard pack runs/digits --out leaderboard/entries/digits-YOURNAME --submitter YOURNAME
-genbench leaderboard validate leaderboard/entries/digits-YOURNAME
-```
-
-Then open a pull request with that folder alone. [`validate-submission.yml`](validate-submission.yml) is the
-workflow that checks it and shows which ranks it moves. A changed suite needs a name of its own.
-"""
-
 
 def as_markdown(content: Mapping[str, Any]) -> str:
     """The tables of a leaderboard, an overview first."""
@@ -82,7 +49,8 @@ def as_markdown(content: Mapping[str, Any]) -> str:
         parts.append(_across(content["across"]))
     parts.append(_overview(content["tables"]))
     parts += [_table(each) for each in content["tables"]]
-    return "\n".join([*parts, LEGEND])
+    legend = Path(__file__).parent / "templates" / "legend.md"
+    return "\n".join([*parts, legend.read_text(encoding="utf-8")])
 
 
 def _across(found: Mapping[str, Any]) -> str:
@@ -186,8 +154,20 @@ def _table(table: Mapping[str, Any]) -> str:
 
 
 def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
-    header = ["entry", "submitter", "fits", "failed", "measures", "checked", "by", "machine", "genbench"]
-    return _grid(
+    header = [
+        "entry",
+        "submitter",
+        "fits",
+        "failed",
+        "measures",
+        "checked",
+        "rerun",
+        "by",
+        "machine",
+        "genbench",
+    ]
+    warnings = [f"- {escaped(each['name'])}: {escaped(why)}" for each in entries for why in each["warnings"]]
+    table = _grid(
         header,
         [
             [
@@ -197,6 +177,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
                 str(each["failures"]),
                 str(each["computed"]),
                 each["badge"],
+                f"{each['rerun']} of {each['fits']} fits" if each["rerun"] else "none",
                 escaped(", ".join(each["attesters"])),
                 escaped("; ".join(each["machines"])),
                 escaped(each["genbench"]),
@@ -204,6 +185,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
             for each in entries
         ],
     )
+    return "\n".join([table, *warnings, ""]) if warnings else table
 
 
 def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, is_open: bool) -> list[str]:

@@ -50,10 +50,9 @@ class Pooled:
     Attributes
     ----------
     frame : DataFrame
-        As `genbench.runs.results.RunTable` has it. Fits that two entries trained with equal results are one
-        row.
-        An entry whose fits came out otherwise, on another machine, has rows of its own, compared with
-        each other alone: its name is part of their seed.
+        As `genbench.runs.results.RunTable` has it. Fits that two entries trained and measured with equal
+        results are one row. An entry whose fits or values came out otherwise, on another machine, has rows
+        of its own, compared with each other alone: its name is part of their seed.
     data : str
         Hash of the fits' errors and losses.
     """
@@ -87,20 +86,26 @@ class Pooled:
         )
 
 
-def pool(entries: Sequence[Entry]) -> Pooled:
-    """Pool entries of one suite and version, in the order of their names.
+def pool(entries: Sequence[Entry], trust: Mapping[str, int] | None = None) -> Pooled:
+    """Pool entries of one suite and version: those that others vouch for first, then by name.
 
-    Of a measure in several versions, or with several versions of the probes below it, the newest counts.
+    Of a measure in several versions, or with several versions of the probes below it, the one that most is
+    known of counts, and of equals the newest.
+
+    Parameters
+    ----------
+    trust : dict, optional
+        By the name of an entry how far others vouch for it, see `genbench.leaderboard.badges.trust`.
     """
     import pandas as pd
 
-    entries = sorted(entries, key=lambda each: each.name)
+    trust = trust or {}
+    entries = sorted(entries, key=lambda each: (-trust.get(each.name, 0), each.name))
     read = {each.name: read_table(EntryFolder(each)) for each in entries}
-    chosen, notes = _chosen(entries)
+    chosen, notes = _chosen(entries, trust)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     cells: dict[str, list[tuple[str, str, str]]] = {}
-    conflicts: dict[str, int] = {}
-    worlds = _worlds(entries)
+    worlds = _worlds(entries, chosen)
     for entry in entries:
         world, table = worlds[entry.name], read[entry.name]
         used = [name for name in table.measures if entry.name in chosen[name]]
@@ -110,22 +115,24 @@ def pool(entries: Sequence[Entry]) -> Pooled:
             row = rows.setdefault((world, record["key"]), {**_without_measures(record, table), "seed": seed})
             for name in used:
                 value = record[name]
-                if name in row and not _same(row[name], value):
-                    conflicts[name] = conflicts.get(name, 0) + 1
-                row.setdefault(name, value)
+                if row.get(name) is None or row[name] != row[name]:  # a missing number hides no other
+                    row[name] = value
                 cells.setdefault(name, []).append((record["key"], str(seed), repr(float(row[name]))))
-    notes += [
-        f"{name}: {count} values differ between entries with equal fits; the first entry's are used"
-        for name, count in sorted(conflicts.items())
-    ]
+    directions, unclear = _directions(entries, chosen, trust)
+    notes += unclear
     axes = tuple(dict.fromkeys(axis for table in read.values() for axis in table.axes))
     frame = pd.DataFrame([rows[each] for each in sorted(rows)])
-    by_name = {each.name: each for each in entries}
     return Pooled(
         frame=frame,
         axes=axes,
         measures={
-            name: _measure(name, [by_name[each] for each in sorted(chosen[name])], read, cells.get(name, []))
+            name: _measure(
+                name,
+                [each for each in entries if each.name in chosen[name]],
+                read,
+                cells.get(name, []),
+                directions,
+            )
             for name in sorted(chosen)
         },
         test_examples=tuple(sorted({fit["test_examples"] for each in entries for fit in each.fits.values()})),
@@ -138,15 +145,19 @@ def _outcome(record: Mapping[str, Any]) -> list[str]:
     return [repr(None if record[name] != record[name] else record[name]) for name in RESULTS]
 
 
-def _worlds(entries: Sequence[Entry]) -> dict[str, str]:
-    """For each entry the first one whose fits came out equal, wherever both have them: often itself."""
+def _worlds(entries: Sequence[Entry], chosen: Mapping[str, set[str]]) -> dict[str, str]:
+    """For each entry the first one that came out equal, wherever both have something: often itself."""
     worlds: dict[str, str] = {}
-    known: dict[str, dict[str, list[str]]] = {}
+    known: dict[str, dict[tuple[str, ...], Any]] = {}
     for entry in entries:
-        ours = {key: _outcome(fit) for key, fit in entry.fits.items()}
+        ours: dict[tuple[str, ...], Any] = {(key,): _outcome(fit) for key, fit in entry.fits.items()}
+        for key, values in entry.values.items():
+            for name, value in values.items():
+                if entry.name in chosen[name] and value["value"] is not None:
+                    ours[key, name] = value["value"]
         for world, theirs in known.items():
             shared = ours.keys() & theirs.keys()
-            if shared and all(ours[key] == theirs[key] for key in shared):
+            if any(len(each) == 1 for each in shared) and all(ours[each] == theirs[each] for each in shared):
                 worlds[entry.name] = world
                 theirs.update(ours)
                 break
@@ -156,7 +167,7 @@ def _worlds(entries: Sequence[Entry]) -> dict[str, str]:
     return worlds
 
 
-def _chosen(entries: Sequence[Entry]) -> tuple[dict[str, set[str]], list[str]]:
+def _chosen(entries: Sequence[Entry], trust: Mapping[str, int]) -> tuple[dict[str, set[str]], list[str]]:
     """For each measure the entries that have the version that counts; a note where others are left out."""
     offered: dict[str, dict[tuple[Any, ...], set[str]]] = {}
     for entry in entries:
@@ -166,12 +177,32 @@ def _chosen(entries: Sequence[Entry]) -> tuple[dict[str, set[str]], list[str]]:
             offered.setdefault(name, {}).setdefault(age, set()).add(entry.name)
     chosen, notes = {}, []
     for name, versions in sorted(offered.items()):
-        newest = max(versions)
-        chosen[name] = versions[newest]
-        others = sorted(each for age, names in versions.items() if age != newest for each in names)
+        # A plugin's version is its own word, and must not hide what somebody else has checked.
+        trusted = {age: max(trust.get(each, 0) for each in names) for age, names in versions.items()}
+        best = max((trusted[age], age) for age in versions)[1]
+        chosen[name] = versions[best]
+        others = sorted(each for age, names in versions.items() if age != best for each in names)
         if others:
             notes.append(f"{name}: values of other versions are left out, those of {', '.join(others)}")
     return chosen, notes
+
+
+def _directions(
+    entries: Sequence[Entry], chosen: Mapping[str, set[str]], trust: Mapping[str, int]
+) -> tuple[dict[str, str], list[str]]:
+    """By measure the direction that those claim who are trusted most: none where they do not agree."""
+    found, notes = {}, []
+    for name, names in chosen.items():
+        claims = [
+            (trust.get(each.name, 0), each.measures[name]["direction"])
+            for each in entries
+            if each.name in names
+        ]
+        claimed = {direction for trusted, direction in claims if trusted == max(claims)[0]}
+        found[name] = claimed.pop() if len(claimed) == 1 else "?"
+        if claimed:
+            notes.append(f"{name}: has no rank, for entries claim different directions of it")
+    return found, notes
 
 
 def _without_measures(record: Mapping[str, Any], table: RunTable) -> dict[str, Any]:
@@ -179,12 +210,12 @@ def _without_measures(record: Mapping[str, Any], table: RunTable) -> dict[str, A
     return {name: value for name, value in record.items() if name not in table.measures or name in outcome}
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)
-
-
 def _measure(
-    name: str, entries: Sequence[Entry], read: Mapping[str, RunTable], cells: Sequence[tuple[str, str, str]]
+    name: str,
+    entries: Sequence[Entry],
+    read: Mapping[str, RunTable],
+    cells: Sequence[tuple[str, str, str]],
+    directions: Mapping[str, str],
 ) -> PooledMeasure:
     line = entries[0].measures[name]
     tables = [read[each.name].measures[name] for each in entries if name in read[each.name].measures]
@@ -196,7 +227,7 @@ def _measure(
     info = MeasureInfo(
         name=name,
         family=line["family"],
-        direction=line["direction"],
+        direction=directions[name],
         cost_class=line["cost_class"],
         version=line["version"],
         plugin=line["plugin"],
@@ -209,6 +240,6 @@ def _measure(
         info=info,
         plugin_version=line["plugin_version"],
         summary=line["summary"],
-        entries=tuple(each.name for each in entries),
+        entries=tuple(sorted(each.name for each in entries)),
         data=digest(sorted(set(cells))),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,12 @@ from genbench.base.outcomes import RESULTS
 from genbench.contract.components import Kind
 from genbench.host.identity import identity_digest, identity_of
 from genbench.host.settings import parse_variant
+from genbench.leaderboard.agreement import EXACT, LOOSE, Tolerance
+from genbench.leaderboard.badges import badge, shortcomings
+from genbench.leaderboard.draws import chosen_fits, drawn_seed, leaderboard_of, leaderboard_state, to_sign
+from genbench.leaderboard.entry import Attested
 from genbench.leaderboard.schema import FORMAT
+from genbench.leaderboard.signing import sign
 from genbench.leaderboard.validate import check_entry
 from genbench.runs.results import value_number
 from genbench.runs.store import Folder, StoredFit
@@ -28,44 +33,50 @@ if TYPE_CHECKING:
     from genbench.planning.plan import Plan, Trial
     from genbench.planning.suite import Suite
 
-__all__ = ["EXACT", "LOOSE", "Tolerance", "attest", "chosen_fits", "reproduce"]
+__all__ = ["Draw", "Reproduced", "attest", "reproduce"]
 
 MACHINE = ("system", "processor", "device", "packages")
 """What two environments share that belong to one class of machines, on which results are the same bits."""
 
 
 @dataclass(frozen=True)
-class Tolerance:
-    """How far a rerun may be from what an entry says.
+class Draw:
+    """Which fits are rerun, and why these; see `genbench.leaderboard.draws`.
 
     Attributes
     ----------
-    error : float
-        Difference of error rates.
-    relative : float
-        Difference of losses and of values of measures, as a share of the larger.
-    share : float
-        Share of the values of measures that must agree; all errors and losses must.
+    state : str
+        Hash of the leaderboard's other entries.
+    signature : str
+        Of the key that draws; empty where nobody signs.
     """
 
-    error: float
-    relative: float
-    share: float
-
-    def agrees(self, name: str, recorded: float, found: float) -> bool:
-        """Whether two numbers agree; NaN agrees with NaN."""
-        if recorded == found or (recorded != recorded and found != found):
-            return True
-        if name.endswith("_error"):
-            return abs(recorded - found) <= self.error
-        return abs(recorded - found) <= self.relative * max(abs(recorded), abs(found))
+    state: str
+    signature: str
+    seed: int
+    sample: int
 
 
-EXACT = Tolerance(0.0, 0.0, 1.0)
-"""On the same class of machine."""
+@dataclass(frozen=True)
+class Reproduced:
+    """What a rerun left behind.
 
-LOOSE = Tolerance(0.03, 0.25, 0.9)
-"""Elsewhere: training multiplies the last bit, so that other weights are reached that are as good."""
+    Attributes
+    ----------
+    attestation : dict
+        See `genbench.leaderboard.schema.Attestation`.
+    path : Path
+        Where it was written; its signature is beside it.
+    badge : str
+        What the entry has with it, by the keys that the leaderboard lists.
+    lines : list of str
+        Why it is no better one.
+    """
+
+    attestation: dict[str, Any]
+    path: Path
+    badge: str
+    lines: list[str]
 
 
 def reproduce(
@@ -73,12 +84,13 @@ def reproduce(
     host: Host,
     *,
     sample: int = 3,
-    seed: int = 0,
+    key: Path | None = None,
+    root: Path | None = None,
     data: Path | None = None,
     device: str = "cpu",
     attester: str = "",
     progress: Progress | None = None,
-) -> tuple[dict[str, Any], Path]:
+) -> Reproduced:
     """Train and measure some trials of an entry anew, compare, and write an attestation into its folder.
 
     Parameters
@@ -89,22 +101,17 @@ def reproduce(
         With the plugins whose components the entry used.
     sample : int
         How many fits; all of them where there are fewer.
-    seed : int
-        Chooses which: the same seed, the same fits. Whoever checks had better choose his own.
+    key : Path, optional
+        The SSH key of whoever answers for it. Without one the attestation counts for nothing.
+    root : Path, optional
+        The leaderboard; where left out, the one in whose ``entries`` the entry stands.
     attester : str
-        Who answers for the attestation.
-
-    Returns
-    -------
-    attestation : dict
-        See `genbench.leaderboard.schema.Attestation`.
-    path : Path
-        Where it was written.
+        A name to be published; tables name the key's owner.
 
     Raises
     ------
     InvalidInput
-        The entry has faults, or cannot be rerun with what is installed here.
+        The entry has faults, or cannot be rerun with what is installed here; the key cannot sign.
     MissingResult
         A trial could not be trained.
     """
@@ -114,22 +121,33 @@ def reproduce(
     entry = checked.entry
     if entry is None:
         raise InvalidInput(checked.faults)
+    root = root or leaderboard_of(folder)
+    draw = _draw(entry, folder, root, sample, key)
     suite = _suite(folder, entry, host)
-    keys = chosen_fits(entry, sample, seed)
+    keys = chosen_fits(entry.fits, sample, draw.seed)
     battery, left_out = _battery(entry, host)
     plan = _plan(entry, suite, host, keys, data)
     with tempfile.TemporaryDirectory(prefix="genbench-reproduce-") as scratch:
         rerun = Folder(Path(scratch) / "run")
         _run(plan, rerun, host, battery, data, device, progress)
-        attestation = attest(entry, rerun, keys, battery, left_out, seed=seed, attester=attester)
+        attestation = attest(entry, rerun, keys, battery, left_out, draw=draw, attester=attester)
     path = folder / f"attestation-{digest(attestation)[:12]}.json"
-    write_atomically(path, as_json(attestation))
-    return attestation, path
+    text = as_json(attestation)
+    write_atomically(path, text)
+    signature = ""
+    if key is not None:
+        signature = sign(text, key)
+        write_atomically(path.with_name(f"{path.name}.sig"), signature.encode())
+    alone = replace(entry, attestations=(Attested(path.name, attestation, text, signature),))
+    found = badge(alone, root)
+    short = [f"it earns no badge: {each}" for each in shortcomings(entry, attestation)]
+    return Reproduced(attestation, path, found.word, [*found.lines, *(short if not key else [])])
 
 
-def chosen_fits(entry: Entry, sample: int, seed: int) -> list[str]:
-    """The fits to rerun: by the hash of their key with the seed, which nobody can steer."""
-    return sorted(sorted(entry.fits, key=lambda key: digest([seed, key]))[:sample])
+def _draw(entry: Entry, folder: Path, root: Path | None, sample: int, key: Path | None) -> Draw:
+    state = leaderboard_state(root, folder)
+    signature = "" if key is None else sign(to_sign(entry.digest, state), key)
+    return Draw(state, signature, drawn_seed(entry.digest, state, signature), sample)
 
 
 def _suite(folder: Path, entry: Entry, host: Host) -> Suite:
@@ -206,7 +224,7 @@ def attest(
     battery: Battery,
     left_out: Sequence[str],
     *,
-    seed: int,
+    draw: Draw,
     attester: str,
 ) -> dict[str, Any]:
     """Compare the fits of a run folder with those of an entry."""
@@ -229,7 +247,10 @@ def attest(
         "format": FORMAT,
         "records": entry.digest,
         "attester": attester,
-        "seed": seed,
+        "state": draw.state,
+        "draw": draw.signature,
+        "seed": draw.seed,
+        "sample": draw.sample,
         "same_machine_class": same,
         "tolerance": {
             "error": tolerance.error,

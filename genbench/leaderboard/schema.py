@@ -173,6 +173,10 @@ class Attestation(_Strict):
     fits: list[Rerun]
     left_out: list[Name]
     agrees: bool
+    # Those made before draws were signed have none of these.
+    state: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] = ""
+    sample: Counted = 0
+    draw: Annotated[str, StringConstraints(max_length=8000)] = ""
 
 
 LINES: Mapping[str, type[BaseModel]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +45,26 @@ def root(packed: Path, tmp_path: Path) -> Path:
     """A leaderboard of one entry."""
     shutil.copytree(packed, tmp_path / "leaderboard" / "entries" / "tiny-alice")
     return tmp_path / "leaderboard"
+
+
+@pytest.fixture(scope="session")
+def made_keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """SSH keys by their owners; skips where OpenSSH is not installed."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    folder = tmp_path_factory.mktemp("keys")
+    made = {name: folder / name for name in ("alice", "carol", "dave", "mallory")}
+    for path in made.values():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return made
+
+
+@pytest.fixture
+def keys(made_keys: dict[str, Path], root: Path) -> dict[str, Path]:
+    """The same keys; the leaderboard lists all but mallory's."""
+    listed = [(name, path.with_suffix(".pub").read_text().split()) for name, path in made_keys.items()]
+    (root / "keys").mkdir()
+    (root / "keys" / "allowed_signers").write_text(
+        "".join(f"{name} {' '.join(words[:2])}\n" for name, words in listed if name != "mallory")
+    )
+    return made_keys

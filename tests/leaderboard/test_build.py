@@ -17,7 +17,7 @@ from running import command, strict_json
 
 from genbench.host.identity import identity_digest, value_key
 from genbench.leaderboard import diff, markdown
-from genbench.leaderboard.build import badge, read_leaderboard
+from genbench.leaderboard.build import read_leaderboard
 from genbench.leaderboard.diff import read_state
 from genbench.leaderboard.entry import read_entry
 from genbench.leaderboard.pool import pool
@@ -352,74 +352,3 @@ def test_what_is_no_leaderboard_cannot_be_compared(root, tmp_path, text):
     ended = command("leaderboard", "diff", tmp_path / "other.json", root)
     assert ended.code == 3
     assert len(ended.err.splitlines()) == 1
-
-
-# --- reruns ------------------------------------------------------------------------------------------------
-
-
-def attestation(entry: Path, keys: list[str], *, agrees: bool = True) -> dict[str, Any]:
-    found = read_entry(entry)[0]
-    assert found is not None
-    return {
-        "format": 1, "records": found.digest, "attester": "carol", "seed": 0, "same_machine_class": True,
-        "tolerance": {"error": 0.0}, "environment": {}, "left_out": [], "agrees": agrees,
-        "fits": [
-            {
-                "key": key,
-                "outcome": [{"name": "test_error", "recorded": found.fits[key]["test_error"],
-                             "found": found.fits[key]["test_error"] if agrees else 0.5, "agrees": agrees}],
-                "values": [],
-            }
-            for key in keys
-        ],
-    }  # fmt: skip
-
-
-def attest(entry: Path, content: dict[str, Any]) -> None:
-    (entry / "attestation-0123456789ab.json").write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize(
-    ("count", "agrees", "said"),
-    [
-        (0, True, "self-reported"),
-        (2, True, "spot-checked"),
-        (4, True, "reproduced"),
-        (1, False, "not reproduced"),
-    ],
-)
-def test_the_badge_says_how_far_an_entry_was_checked(root, count, agrees, said):
-    entry = entries(root) / NAME
-    keys = [each["key"] for each in read(entry / "fits.jsonl")]
-    if count:
-        attest(entry, attestation(entry, keys[:count], agrees=agrees))
-    found = read_entry(entry)[0]
-    assert found is not None
-    assert badge(found) == said
-    assert command("leaderboard", "build", root, "--bootstrap", 100).code == 0
-    for file in ("README.md", "index.html"):
-        assert said in (root / file).read_text().partition("How to read")[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda content: content.update(records="0" * 64), "an attestation is of other records than these"),
-        (
-            lambda content: content["fits"][0].update(key="0" * 32),
-            "says of fit 00000000000000000000000000000000",
-        ),
-        (lambda content: content["fits"][0]["outcome"][0].update(recorded=0.5), "what the entry does not"),
-        (lambda content: content["fits"][0]["outcome"][0].update(agrees=False), "its comparisons do not"),
-        (lambda content: content.update(fits=[]), "its comparisons do not"),
-        (lambda content: content.update(agrees="yes"), "'agrees': should be a valid boolean"),
-    ],
-)
-def test_an_attestation_that_does_not_fit_is_a_fault(root, change, said):
-    entry = entries(root) / NAME
-    content = attestation(entry, [read(entry / "fits.jsonl")[0]["key"]])
-    change(content)
-    attest(entry, content)
-    ended = command("leaderboard", "validate", entry)
-    assert ended.code == 3
-    assert said in ended.err

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 
 import pytest
 from leaderboard.lines import edit
 from running import command
 
 from genbench.base.canonical import digest
+from genbench.leaderboard.agreement import EXACT, LOOSE
+from genbench.leaderboard.build import read_leaderboard
+from genbench.leaderboard.draws import chosen_fits, drawn_seed, leaderboard_of, leaderboard_state
 from genbench.leaderboard.entry import read_entry
-from genbench.leaderboard.reproduce import EXACT, LOOSE, chosen_fits
 
 pytestmark = pytest.mark.usefixtures("inline")
 
 
-def test_a_rerun_agrees_bit_for_bit_and_is_attested(entry):
-    ended = command("leaderboard", "reproduce", entry, "--sample", 2, "--seed", 5, "--attester", "carol")
+def test_a_rerun_agrees_bit_for_bit_and_is_attested_and_signed(root, keys):
+    entry = root / "entries" / "tiny-alice"
+    ended = command(
+        "leaderboard", "reproduce", entry, "--sample", 3, "--key", keys["carol"], "--attester", "Carol"
+    )
     assert ended.code == 0, ended.err
     assert "on the same class of machine: equal bits are expected" in ended.out
-    assert "6 of 6 values of measures agree" in ended.out
+    assert "9 of 9 values of measures agree" in ended.out
+    assert ended.out.endswith("with this alone the entry is spot-checked\n")
     (path,) = entry.glob("attestation-*.json")
     written = json.loads(path.read_text())
-    assert (written["attester"], written["agrees"], len(written["fits"])) == ("carol", True, 2)
+    assert f"seed {written['seed']}, of the entry's records {written['records'][:12]}" in ended.out
+    assert (written["attester"], written["agrees"], len(written["fits"])) == ("Carol", True, 3)
     assert all(each["recorded"] == each["found"] for fit in written["fits"] for each in fit["outcome"])
-    ended = command("leaderboard", "validate", entry)
+    assert written["seed"] == drawn_seed(written["records"], written["state"], written["draw"])
+    assert command("leaderboard", "validate", entry).code == 0
+    (described,) = read_leaderboard(root, bootstrap=0)["tables"][0]["entries"]
+    assert (described["badge"], described["rerun"], described["attesters"]) == ("spot-checked", 3, ["carol"])
+
+
+def test_a_rerun_that_nobody_signs_says_so(entry):
+    ended = command("leaderboard", "reproduce", entry, "--sample", 4)
     assert ended.code == 0, ended.err
+    assert "counts for nothing: it is not signed" in ended.err
+    assert ended.out.endswith("with this alone the entry is self-reported\n")
+
+
+@pytest.mark.parametrize("kind", ["no file", "no key", "no program"])
+def test_a_key_that_cannot_sign_is_told_before_anything_is_trained(entry, keys, tmp_path, monkeypatch, kind):
+    key = {"no file": tmp_path / "nowhere", "no key": entry / "suite.toml"}.get(kind, keys["carol"])
+    if kind == "no program":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    ended = command("leaderboard", "reproduce", entry, "--key", key)
+    assert ended.code == 3
+    assert ended.err.startswith(f"genbench: --key {key}: ")
+    assert len(ended.err.splitlines()) == 1
+    assert not list(entry.glob("attestation-*"))
 
 
 def test_a_number_that_was_made_up_is_found(entry):
@@ -37,6 +67,7 @@ def test_a_number_that_was_made_up_is_found(entry):
     assert command("leaderboard", "validate", entry).code == 0  # nothing that can be seen without a rerun
     ended = command("leaderboard", "reproduce", entry, "--sample", 1, "--json")
     assert ended.code == 1
+    assert ended.json["badge"] == "self-reported"  # nobody signed it
     differing = [each["name"] for each in ended.json["fits"][0]["values"] if not each["agrees"]]
     assert differing == ["param_norm"]
 
@@ -68,9 +99,23 @@ def test_an_entry_with_a_fault_is_not_rerun(entry):
 def test_which_fits_are_rerun_depends_on_the_seed_alone(packed):
     found = read_entry(packed)[0]
     assert found is not None
-    assert chosen_fits(found, 2, 7) == chosen_fits(found, 2, 7)
-    assert {tuple(chosen_fits(found, 1, seed)) for seed in range(40)} == {(key,) for key in found.fits}
-    assert chosen_fits(found, 99, 0) == sorted(found.fits)
+    assert chosen_fits(found.fits, 2, 7) == chosen_fits(found.fits, 2, 7)
+    assert {tuple(chosen_fits(found.fits, 1, seed)) for seed in range(40)} == {(key,) for key in found.fits}
+    assert chosen_fits(found.fits, 99, 0) == sorted(found.fits)
+
+
+def test_the_seed_depends_on_the_entry_on_the_others_and_on_who_draws(root, packed):
+    entry = root / "entries" / "tiny-alice"
+    alone = leaderboard_state(root, entry)
+    assert leaderboard_state(None, entry) == alone  # nothing beside it either
+    shutil.copytree(packed, root / "entries" / "tiny-bob")
+    beside = leaderboard_state(root, entry)
+    (root / "entries" / "no-entry").mkdir()
+    assert leaderboard_state(root, entry) == beside != alone
+    assert leaderboard_of(entry) == root
+    assert leaderboard_of(packed) is None
+    seeds = {drawn_seed(*each) for each in itertools.product(["a", "b"], [alone, beside], ["", "signature"])}
+    assert len(seeds) == 8
 
 
 @pytest.mark.parametrize(
