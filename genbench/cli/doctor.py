@@ -71,7 +71,8 @@ def _benchmark() -> list[str]:
         card = benchmark(device, **sizes[device.partition(":")[0]])
         keep_card(card)
         lines.append(
-            f"{card.name}, {card.at_once} trainings side by side: {card.flops:.3g} operations a second in "
-            f"tf32, {card.flops_bfloat16:.3g} in bfloat16"
+            f"{card.name}, {card.at_once} trainings side by side: {card.numbers:.3g} outputs of layers a "
+            f"second in tf32, {card.numbers_bfloat16:.3g} in bfloat16, {card.layer_seconds:.2g} s for each "
+            "layer of a step"
         )
     return lines

@@ -56,6 +56,7 @@ def command(
 ) -> None:  # fmt: skip
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
+    from genbench.auditing.battery_time import battery_hours
     from genbench.fitting.prediction import predict
     from genbench.host import Host
     from genbench.planning.suite import read_suite
@@ -78,6 +79,8 @@ def command(
         left = [each for each in plan.trials if folder.fit(each.key) is None]
         card = _card(device)
         prediction = predict(left, host, read.keep, card=card)
+        names = [each.component.full_name for each in battery.requests]
+        measuring = battery_hours(card, names, prediction.layers, workers) if card else 0.0
     if slurm:
         gpu = (device or "").startswith("cuda")  # of the cluster, which this machine need not have
         count = workers or 1
@@ -104,7 +107,11 @@ def command(
         "measures": [each.spelling for each in battery.requests],
         "gpu_hours": prediction.gpu_hours,
         "core_hours": prediction.core_hours,
-        **({"card": asdict(card), "card_hours": prediction.card_hours} if card else {}),
+        **(
+            {"card": asdict(card), "card_hours": prediction.card_hours, "card_measuring_hours": measuring}
+            if card
+            else {}
+        ),
         "memory_bytes": prediction.memory_bytes,
         "disk_bytes": prediction.disk_bytes,
         "predicted_gpu_hours": read.predicted_gpu_hours,
@@ -180,7 +187,8 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
         card = content["card"]
         click.echo(
             f"on one {card['name']} (measured {card['date']}), {card['at_once']} trainings side by side: "
-            f"about {_duration(content['card_hours'])}, measures not counted"
+            f"about {_duration(content['card_hours'])}, and measuring about "
+            f"{_duration(content['card_measuring_hours'])}, which overlap"
         )
     print_paragraph(
         f"memory of a worker: about {content['memory_bytes'] / 1e6 + 400:,.0f} MB; "

@@ -5,33 +5,39 @@ from __future__ import annotations
 import datetime
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from genbench.base.data import Task
 from genbench.contract.protocol import Protocol
-from genbench.fitting.cards import Card
+from genbench.fitting.cards import EVALUATION, Card
 from genbench.models.resnet import resnet
 from genbench.training.conductor import Conductor
 from genbench.training.member import Assignment, Member
 
-__all__ = ["benchmark", "operations"]
+__all__ = ["LAYERS", "NUMBERS", "benchmark", "constants"]
 
 TASK = Task("classification", (3, 32, 32), 10)
 DEPTH = 20
-FORWARD = 8.1e7
-"""Operations of one picture's way through the network."""
+NUMBERS, LAYERS = 6.51e5, 69
+"""What the layers of the network put out for one picture, and how many there are."""
 
-PASSES = 4
-"""Of an epoch, in forward passes: forward and backward are three, the evaluation is the fourth."""
+LARGER = 4
+"""So many times as large batches tell what a step takes whatever its batch."""
 
 SEEDS = {"order": 0, "augmentation": 0, "dropout": 0, "regularizer": 0}
 
 
-def operations(pictures: int, epochs: int) -> float:
-    """Arithmetic of training the benchmark's network."""
-    return FORWARD * PASSES * pictures * epochs
+def constants(small: float, large: float, *, pictures: int, batch: int) -> tuple[float, float]:
+    """Numbers a second, and seconds for each layer and step, from those of epochs with two sizes of batches.
+
+    Where the larger batches, `LARGER` times the smaller, are no faster, steps are said to cost nothing.
+    """
+    steps, fewer = -(-pictures // batch), -(-pictures // (LARGER * batch))
+    step = max(0.0, (small - large) / max(1, steps - fewer))
+    moving = max(0.1 * small, small - steps * step)
+    return pictures * NUMBERS * (1 + EVALUATION) / moving, step / LAYERS
 
 
 @dataclass
@@ -62,7 +68,7 @@ class _Timed:
 def benchmark(
     device: str, *, at_once: int, pictures: int, epochs: int = 3, batch: int = 128, warm_up: int = 2
 ) -> Card:
-    """Measure the arithmetic a second of so many trainings side by side.
+    """Measure so many trainings side by side, in TF32 with batches of two sizes, and in bfloat16.
 
     Parameters
     ----------
@@ -75,24 +81,41 @@ def benchmark(
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(pictures, *TASK.input_shape, generator=generator).to(place)
     targets = torch.randint(TASK.outputs, (pictures,), generator=generator).to(place)
-    found = {}
-    for precision in ("tf32", "bfloat16"):
+
+    def seconds(precision: Literal["tf32", "bfloat16"], size: int) -> float:
         protocol = Protocol(
-            learning_rate=0.01, batch_size=batch, max_epochs=warm_up + epochs, precision=precision
+            learning_rate=0.01, batch_size=size, max_epochs=warm_up + epochs, precision=precision
         )
         works = [_Timed(str(each), place, inputs, targets, protocol, []) for each in range(at_once)]
-        conductor = Conductor(place, at_once)
-        for each in works:
-            conductor.admit(each)
-        while conductor.works:
-            for ended in conductor.round():
-                if ended.fault is not None:
-                    raise ended.fault
-        # From when all have warmed up until the first is done: all run side by side.
-        began = max(each.stamps[warm_up] for each in works)
-        over = min(each.stamps[-1] for each in works)
-        done = sum(sum(began < stamp <= over for stamp in each.stamps) for each in works)
-        found[precision] = operations(pictures, max(1, done)) / max(1e-9, over - began)
+        return _seconds(works, place, warm_up)
+
+    small = seconds("tf32", batch)
+    numbers, layer = constants(small, seconds("tf32", LARGER * batch), pictures=pictures, batch=batch)
+    steps = -(-pictures // batch)
+    moving = seconds("bfloat16", batch) - steps * LAYERS * layer
+    bfloat16 = pictures * NUMBERS * (1 + EVALUATION) / max(0.1 * small, moving)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return Card(name=name, date=today, at_once=at_once, flops=found["tf32"], flops_bfloat16=found["bfloat16"])
+    return Card(
+        name=name,
+        date=today,
+        at_once=at_once,
+        numbers=numbers,
+        numbers_bfloat16=bfloat16,
+        layer_seconds=layer,
+    )
+
+
+def _seconds(works: list[_Timed], place: torch.device, warm_up: int) -> float:
+    """Of an epoch and training, while all run side by side: all have warmed up, and none is done."""
+    conductor = Conductor(place, len(works))
+    for each in works:
+        conductor.admit(each)
+    while conductor.works:
+        for ended in conductor.round():
+            if ended.fault is not None:
+                raise ended.fault
+    began = max(each.stamps[warm_up] for each in works)
+    over = min(each.stamps[-1] for each in works)
+    done = sum(sum(began < stamp <= over for stamp in each.stamps) for each in works)
+    return max(1e-9, over - began) / max(1, done)

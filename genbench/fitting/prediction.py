@@ -83,6 +83,8 @@ class Prediction:
         Of all the weights that are kept.
     gpu_seconds, core_seconds : tuple of float
         Of each trial, in the order in which they were given.
+    layers : tuple of int
+        Of each trial's network, in the same order.
     """
 
     gpu_hours: float = 0.0
@@ -92,6 +94,7 @@ class Prediction:
     gpu_seconds: tuple[float, ...] = ()
     core_seconds: tuple[float, ...] = ()
     card_hours: float = 0.0
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def predict(
     checked: set[str] = set()
     gpu: list[float] = []
     core: list[float] = []
+    layers: list[int] = []
     memory = disk = on_card = 0.0
     for trial in trials:
         regularizers = [[each.name, each.settings] for each in trial.regularizers]
@@ -166,6 +170,7 @@ def predict(
         step_cost = math.prod(each.step_cost for each in stack)
         gpu.append(_seconds(network, protocol, examples, GPU, step_cost))
         core.append(_seconds(network, protocol, examples, CPU_CORE, step_cost))
+        layers.append(network.layers)
         on_card += _seconds_on(card, network, protocol, examples, step_cost) if card else 0.0
         batch = min(protocol.batch_size, examples)
         gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
@@ -175,8 +180,9 @@ def predict(
     if problems:
         raise InvalidInput(problems)
     return Prediction(
-        sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core), card_hours=on_card / 3600
-    )
+        sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core),
+        card_hours=on_card / 3600, layers=tuple(layers),
+    )  # fmt: skip
 
 
 def _check_size(network: _Network, memory_here: float | None) -> None:
@@ -230,8 +236,11 @@ def _seconds(
 
 def _seconds_on(card: Card, network: _Network, protocol: Protocol, examples: int, step_cost: float) -> float:
     """Share of a card's time, where other trainings run beside and steps are captured."""
-    flops = card.flops_bfloat16 if protocol.precision == "bfloat16" else card.flops
-    return (3 * step_cost + 1) * network.flops * examples * protocol.expected_epochs / flops
+    return card.training_seconds(
+        flops=network.flops, numbers=network.activations, layers=network.layers, examples=examples,
+        steps=math.ceil(examples / protocol.batch_size), epochs=protocol.expected_epochs,
+        step_cost=step_cost, precision=protocol.precision,
+    )  # fmt: skip
 
 
 def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int, gradients: float) -> float:

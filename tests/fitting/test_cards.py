@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from running import command
-from torch.utils.flop_counter import FlopCounterMode
 
+from genbench.auditing.battery_time import battery_hours, share_of_all
+from genbench.auditing.stored import stored
 from genbench.fitting import benchmark
-from genbench.fitting.cards import MEASURED, Card, card_called, keep_card
+from genbench.fitting.cards import ARITHMETIC, EVALUATION, MEASURED, Card, card_called, keep_card
 from genbench.models.resnet import resnet
 
 
@@ -16,7 +17,9 @@ def test_what_is_measured_here_comes_before_the_table():
     first = MEASURED[0]
     assert card_called(first.name) == first
     assert card_called("a card that nobody has") is None
-    mine = Card(name=first.name, date="2027-01-01", at_once=8, flops=1e12, flops_bfloat16=2e12)
+    mine = Card(
+        name=first.name, date="2027-01-01", at_once=8, numbers=1e10, numbers_bfloat16=2e10, layer_seconds=1e-6
+    )
     path = keep_card(mine)
     try:
         assert card_called(first.name) == mine
@@ -26,22 +29,64 @@ def test_what_is_measured_here_comes_before_the_table():
         path.unlink()
 
 
-def test_the_benchmark_counts_the_operations_of_its_network():
-    with torch.device("meta"):
-        model = resnet(benchmark.TASK, depth=benchmark.DEPTH).eval()
-        counter = FlopCounterMode(display=False)
-        with counter:
-            model(torch.zeros(2, *benchmark.TASK.input_shape))
-    assert pytest.approx(counter.get_total_flops() / 2, rel=0.01) == benchmark.FORWARD
-    assert benchmark.operations(10, 3) == 4 * 3 * 10 * benchmark.FORWARD
+RESNET_20 = {"flops": 8.1e7, "numbers": benchmark.NUMBERS, "layers": benchmark.LAYERS, "examples": 50_000}
+
+
+@pytest.mark.parametrize(
+    ("precision", "batch", "measured"),
+    [("bfloat16", 128, 0.35), ("bfloat16", 512, 0.30), ("tf32", 128, 0.75)],
+)
+def test_the_table_gives_the_epochs_that_it_was_made_from(precision, batch, measured):
+    """They were measured without evaluations, which the constants count as a third of the passes."""
+    times = {"steps": -(-50_000 // batch), "epochs": 1, "precision": precision}
+    evaluation = 50_000 * benchmark.NUMBERS * EVALUATION / (
+        MEASURED[0].numbers_bfloat16 if precision == "bfloat16" else MEASURED[0].numbers
+    )  # fmt: skip
+    found = MEASURED[0].training_seconds(**RESNET_20, **times)
+    assert found - evaluation == pytest.approx(measured, rel=0.02)
+
+
+def test_wide_layers_are_bound_by_arithmetic():
+    wide = {"numbers": 1.0, "layers": 1, "examples": 1000, "steps": 0, "epochs": 2}
+    found = MEASURED[0].training_seconds(flops=1e10, precision="float32", **wide)
+    assert found == pytest.approx(2 * 1000 * (3 + 1) * 1e10 / ARITHMETIC["float32"])
+
+
+def test_the_benchmark_tells_what_a_step_takes_from_what_an_example_takes():
+    pictures, batch, step, example = 12_800, 128, 1e-3, 1e-5
+    small, large = (pictures * example + pictures / each * step for each in (batch, 4 * batch))
+    numbers, layer = benchmark.constants(small, large, pictures=pictures, batch=batch)
+    assert numbers == pytest.approx(benchmark.NUMBERS * (1 + EVALUATION) / example)
+    assert layer == pytest.approx(step / benchmark.LAYERS)
+    assert benchmark.constants(large, small, pictures=pictures, batch=batch)[1] == 0
+
+
+def test_the_benchmark_knows_its_network(one_thread):
+    model = resnet(benchmark.TASK, depth=benchmark.DEPTH).eval()
+    found: list[int] = []
+    leaves = [each for each in model.modules() if not list(each.children())]
+    for each in leaves:
+        each.register_forward_hook(lambda module, given, output: found.append(output.numel()))
+    model(torch.zeros(1, *benchmark.TASK.input_shape))
+    assert (sum(found), len(leaves)) == (pytest.approx(benchmark.NUMBERS, rel=0.01), benchmark.LAYERS)
+
+
+def test_a_battery_takes_its_share_of_all_measures():
+    audited = stored("cost")["measures"]
+    assert share_of_all(audited) == pytest.approx(1)
+    assert share_of_all([]) == 0
+    assert share_of_all(["core:unheard-of"]) == pytest.approx(1 / len(audited))
+    card = MEASURED[0]
+    seconds = 3600 * battery_hours(card, audited, [10, 20], workers=2)
+    assert seconds == pytest.approx((2 * card.battery_seconds + 30 * card.battery_layer_seconds) / 2)
 
 
 def test_the_benchmark_measures_side_by_side(monkeypatch, one_thread):
     monkeypatch.setattr(benchmark, "DEPTH", 8)
     card = benchmark.benchmark("cpu", at_once=2, pictures=16, epochs=2, batch=8, warm_up=1)
     assert (card.name, card.at_once) == ("cpu", 2)
-    assert card.flops > 0
-    assert card.flops_bfloat16 > 0
+    assert card.numbers > 0
+    assert card.numbers_bfloat16 > 0
 
 
 def test_a_plan_for_a_gpu_names_the_card_and_its_hours(tiny_suite, tmp_path):
@@ -52,6 +97,7 @@ def test_a_plan_for_a_gpu_names_the_card_and_its_hours(tiny_suite, tmp_path):
         "plan", "--suite", tiny_suite, "--out", tmp_path / "run", "--device", "cuda", "--json"
     ).json  # fmt: skip
     assert content["card_hours"] > 0
+    assert content["card_measuring_hours"] > 0
     assert content["card"]["name"]
     refused = command("plan", "--suite", tiny_suite, "--device", "tpu")
     assert (refused.code, refused.err.count("no such device 'tpu'; there are cpu and cuda")) == (2, 1)

@@ -23,8 +23,8 @@ if [ ! -f "$out/table.done" ]; then
     PYTHONPATH=tests timeout 220 python -m gpu.table "$out/gpu.json" && touch "$out/table.done"
 fi
 
-suite=${SUITE:-cifar10-jpeg-quick}
-timeout -s INT -k 20 75 genbench run --suite "$suite" --device cuda ${DATA:+--data "$DATA"} --out "$out/run"
+suite=${SUITE:-cifar10-jpeg-gpu}
+timeout -s INT -k 20 75 genbench run --suite "$suite" --device cuda --workers 8 ${DATA:+--data "$DATA"} --out "$out/run"
 genbench leaderboard pack "$out/run" --out "$out/entry"
 [ -f "$out/tests.done" ] && [ -f "$out/table.done" ] || {
     echo "not all parts are done: run it again"

@@ -1,5 +1,6 @@
 """The built-in suites: each plans without data, trains two steps, and is what its quick twin stands for."""
 
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import pytest
 import torch
 
 from genbench import api
+from genbench.auditing.battery_time import battery_hours
 from genbench.base.data import Split
 from genbench.contract.components import Kind
 from genbench.fitting.building import build
+from genbench.fitting.cards import MEASURED
 from genbench.fitting.prediction import predict
 from genbench.host import Host
 from genbench.planning.plan import Plan, Trial
@@ -22,6 +25,10 @@ SUITES = sorted(name for name, path in HOST.suites().items() if path.parent.name
 QUICK_FIRST = [
     pytest.param(each, marks=() if each.endswith("-quick") else pytest.mark.slow) for each in SUITES
 ]
+# Their figures are those of published entries, of trainings alone and one at a time.
+PUBLISHED = ("digits", "digits-quick", "mnist-cpu", "cifar10-jpeg-cpu")
+IN_TEN_MINUTES = ("cifar10-jpeg-gpu", "paper-gld-cifar10-gpu", "paper-jacobian-gpu")
+NOT_IN_SEVEN_HOURS = ("fantastic", "robust")
 NEED_FULL_GRIDS = ("cifar10", "cifar100", "cifar10-jpeg")
 
 
@@ -39,9 +46,42 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_suite_plans_without_data_and_its_predicted_time_is_the_one_written_in_it(name):
     plan = plan_of(name)
 
-    predicted = predict(plan.trials, HOST).gpu_hours
+    if name in PUBLISHED:
+        predicted = predict(plan.trials, HOST).gpu_hours
+    else:
+        predicted = sum(hours_on_a_card(plan))
 
     assert plan.suite.predicted_gpu_hours == pytest.approx(predicted, rel=0.06)
+
+
+def hours_on_a_card(plan: Plan, workers: int | None = None) -> tuple[float, float]:
+    """Of training side by side, and of the whole battery, on the first card of the table."""
+    found = predict(plan.trials, HOST, plan.suite.keep, card=MEASURED[0])
+    battery = [each.component.full_name for each in api.select(plan.suite.measures, HOST).requests]
+    return found.card_hours, battery_hours(MEASURED[0], battery, found.layers, workers)
+
+
+def test_suites_fit_a_card_and_a_day():
+    files = {name: HOST.suites()[name].read_text(encoding="utf-8") for name in SUITES}
+    hours = {name: tomllib.loads(text)["predicted_gpu_hours"] for name, text in files.items()}
+
+    assert {name for name, each in hours.items() if each > 7} == set(NOT_IN_SEVEN_HOURS)
+    assert sum(each > 3 for each in hours.values()) < 0.1 * len(hours)
+
+
+@pytest.mark.parametrize("name", IN_TEN_MINUTES)
+def test_suites_of_ten_minutes_are_predicted_to_take_less(name):
+    training, measuring = hours_on_a_card(plan_of(name), workers=8)
+
+    assert 60 * (training + measuring) < 8.5
+
+
+def test_the_suite_for_a_gpu_has_fits_families_and_measures_enough():
+    plan = plan_of("cifar10-jpeg-gpu")
+
+    assert len(plan.trials) >= 256
+    assert len({trial.model.name for trial in plan.trials}) == 2
+    assert plan.suite.measures == ("cost:A-C", "cost:F")
 
 
 def what_differs(trial: Trial) -> tuple[object, ...]:
@@ -79,7 +119,7 @@ def test_every_model_and_protocol_of_a_suite_trains_two_steps_on_made_up_example
         assert (outcome.steps, outcome.stop_reason) == (2, "max_epochs"), trial.model
 
 
-@pytest.mark.parametrize("name", [each for each in SUITES if not each.endswith(("-quick", "-cpu"))])
+@pytest.mark.parametrize("name", [each for each in SUITES if not each.endswith(("-quick", "-cpu", "-gpu"))])
 def test_a_suite_has_a_quick_twin_with_the_same_axes(name):
     quick = plan_of(f"{name}-quick")
 
