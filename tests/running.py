@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.cli import main
+from genbench.execution.apart import Scratch
 from genbench.execution.worker import Worker
 from genbench.runs.store import Folder
 
@@ -135,8 +136,9 @@ class InlineProcess:
     # Jobs seed random streams that belong to the whole process.
     _alone = threading.Lock()
 
-    def __init__(self, threads: int):
+    def __init__(self, threads: int, scratch: Scratch | None = None):
         self.threads = threads
+        self.scratch = scratch
         self._events: list[str] = []
         self._worker = Worker(lambda event: self._events.append(json.dumps(event)))
 
@@ -147,4 +149,6 @@ class InlineProcess:
     def receive(self, seconds: float) -> dict[str, Any]:
         return json.loads(self._events.pop(0))
 
-    def kill(self) -> None: ...
+    def kill(self) -> None:
+        if self.scratch is not None:
+            self.scratch.remove()

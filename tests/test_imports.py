@@ -37,6 +37,7 @@ MODULES = {
     "genbench.fitting.prediction",
     "genbench.fitting.prepared",
     "genbench.fitting.record",
+    "genbench.fitting.handing",
     "genbench.fitting.roots",
     "genbench.fitting.splits",
     "genbench.fitting.work",

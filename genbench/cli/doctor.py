@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def command(
         "cache": str(cache_folder()),
         "data": str(given) if given else "none given (--data DIR or $GENBENCH_DATA)",
         "found": sorted(each.name for each in given.iterdir()) if given and given.is_dir() else [],
+        "plugins": _bounds(),
         "problems": host.problems(),
     }
     if benchmark:
@@ -55,6 +57,26 @@ def command(
                 value = "; ".join(value) or "none"
             click.echo(f"{key:<12}{value}")
     return 1 if host.problems() else 0
+
+
+def _bounds() -> str:
+    """What keeps measures of plugins from test data on this machine, tried in a process that enters it."""
+    import subprocess
+    import sys
+
+    from genbench.base.children import child_environment
+    from genbench.execution.apart import SWITCH
+
+    if os.environ.get(SWITCH) == "off":
+        return f"their measures can reach any file and the network: {SWITCH} is off"
+    program = "import json; from genbench.base.confinement import confine; print(json.dumps(confine([], [])))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], env=child_environment(), capture_output=True, text=True
+    )
+    held = json.loads(done.stdout) if done.returncode == 0 else {"files": "", "network": ""}
+    files = f"no files but their own ({held['files']})" if held["files"] else "any file (no Landlock here)"
+    network = f"no network ({held['network']})" if held["network"] else "the network"
+    return f"their measures can reach {files} and {network}"
 
 
 def _benchmark() -> list[str]:

@@ -11,12 +11,13 @@ __all__ = ["Executor", "Job", "JobOutcome"]
 
 @dataclass(frozen=True)
 class Job:
-    """Train one trial, or measure one fit.
+    """Train one trial, measure one fit, or hand over what measures of it start from.
 
     Attributes
     ----------
-    kind : {"train", "measure"}
-        Each is done by a process of its own: one that measures never holds the test split.
+    kind : {"train", "measure", "hand"}
+        Each is done by a process of its own: one that measures never holds the test split. Executors get
+        jobs to train and to measure; the third kind comes before what code of plugins measures.
     key, trial : str, mapping
     folder : str
         The run folder, where a trained fit is written.
@@ -34,9 +35,11 @@ class Job:
         Keys of the fits of the same configuration, for measures that compare seeds.
     skip : mapping
         Component that is not to be started, to the status and reason of what needs it.
+    handed : str
+        The folder of what was handed over, for a process that sees neither run folder nor data.
     """
 
-    kind: Literal["train", "measure"]
+    kind: Literal["train", "measure", "hand"]
     key: str
     trial: Mapping[str, Any]
     folder: str
@@ -48,6 +51,7 @@ class Job:
     measures: Sequence[str] = ()
     siblings: Sequence[str] = ()
     skip: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    handed: str = ""
 
     @property
     def id(self) -> str:
@@ -59,6 +63,11 @@ class Job:
     def company(self) -> tuple[str, ...]:
         """Names of the plugins, besides the core's, whose code runs in the job's process."""
         return tuple(each["name"] for each in self.plugins if each.get("distribution") != "genbench")
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether code of plugins measures, which is done where no test data are."""
+        return self.kind == "measure" and bool(self.company)
 
     @property
     def threads(self) -> int:

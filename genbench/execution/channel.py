@@ -34,6 +34,7 @@ _PARTS: Mapping[str, Mapping[str, type]] = {
     "spent": {"probe": str, "cost": dict},
     "value": {"value": dict},
     "spoilt": {"component": str, "kind": str, "reason": str},
+    "described": {"description": dict},
     "failed": {"reason": str, "detail": str},
 }
 """What events of a kind must hold."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import queue
 import signal
@@ -19,13 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genbench.base.children import child_environment, kill_group
 from genbench.base.machine import is_stopped
-from genbench.base.values import Status
 from genbench.contract.jobs import Job, JobOutcome
+from genbench.execution.apart import HandingFailed, Scratch, handing, without_the_run
 from genbench.execution.channel import CHANNEL, ChannelBroken, Expected, Lines, Overheard
+from genbench.execution.outcomes import give_up, sound, take
+from genbench.runs.store import Folder
 
 __all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "supervise"]
 
@@ -59,20 +61,26 @@ class WorkerProcess:
         For each of its libraries that has threads.
     command : sequence of str
         The program and its arguments.
+    scratch : Scratch, optional
+        The folder of a process that measures for plugins, which ends with it.
     """
 
     # -P and the driver's own path: the worker imports what the driver imports, from wherever it runs.
     COMMAND = (sys.executable, "-P", "-m", "genbench.execution.worker")
 
-    def __init__(self, threads: int, command: Sequence[str] = COMMAND):
+    def __init__(self, threads: int, command: Sequence[str] = COMMAND, scratch: Scratch | None = None):
         self.threads = threads
+        self.scratch = scratch
         environment = child_environment(
             OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), CUBLAS_WORKSPACE_CONFIG=":4096:8"
         )
+        if scratch is not None:
+            command, environment = (*command, scratch.argument), scratch.environment(environment)
         heard, spoken = os.pipe()
         try:
             self._process = subprocess.Popen(
                 command,
+                cwd=None if scratch is None else scratch.own,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -170,6 +178,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process and all that it started."""
         kill_group(self._process)
+        if self.scratch is not None:
+            self.scratch.remove()
 
 
 class Slot:
@@ -183,10 +193,11 @@ class Slot:
     Parameters
     ----------
     spawn : callable
-        ``spawn(threads)`` starts a worker: a `WorkerProcess`, or what behaves as one.
+        ``spawn(threads)`` starts a worker: a `WorkerProcess`, or what behaves as one; with the argument
+        ``scratch`` one that measures for plugins.
     """
 
-    def __init__(self, spawn: Callable[[int], WorkerProcess] = WorkerProcess) -> None:
+    def __init__(self, spawn: Callable[..., WorkerProcess] = WorkerProcess) -> None:
         self._spawn = spawn
         self._processes: dict[tuple[str, ...], WorkerProcess] = {}
         self._guard = threading.Lock()
@@ -197,12 +208,13 @@ class Slot:
         with self._guard:
             if self._closed:
                 raise WorkerDied
-            key = (job.kind, *job.company)
+            key = _place(job)
             process = self._processes.pop(key, None)
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                process = self._spawn(job.threads)
+                bounds = {"scratch": Scratch(job)} if job.is_apart else {}
+                process = self._spawn(job.threads, **bounds)
             self._processes[key] = process  # as the one used last
             with_plugins = [each for each in self._processes if len(each) > 1]
             for oldest in with_plugins[:-MOST_WITH_PLUGINS]:
@@ -212,7 +224,7 @@ class Slot:
     def kill(self, job: Job) -> None:
         """Kill the worker for jobs like this one, if there is one."""
         with self._guard:
-            process = self._processes.pop((job.kind, *job.company), None)
+            process = self._processes.pop(_place(job), None)
         if process is not None:
             process.kill()
 
@@ -288,6 +300,8 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
         try:
             process = slot.process(job)
             part = dataclasses.replace(job, measures=list(left), skip=dict(skip))
+            if job.is_apart:
+                part = _handed(part, slot, process)
             deadline = time.monotonic() + STARTING_SECONDS
             for event in _events(process, part, lambda: deadline):  # noqa: B023  (consumed within the loop)
                 watch(event)
@@ -296,15 +310,17 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
                     deadline = time.monotonic() + job.limits["component_seconds"]
                 elif event["event"] == "spent":
                     outcome.probes[event["probe"]] = event["cost"]
+                elif event["event"] == "described":
+                    outcome.environment = Folder(Path(job.folder)).add_environment(event["description"])
                 elif event["event"] == "value":
-                    _take(_sound(event["value"], left), outcome, left)
+                    take(sound(event["value"], left), outcome, left)
                 elif event["event"] == "spoilt":
                     skip[event["component"]] = {"status": "error", "reason": event["reason"]}
                     spoilt = True
                 elif event.get("disk_full"):
                     outcome.status, outcome.reason, outcome.detail = "full", event["reason"], event["detail"]
                 elif event["event"] == "failed":
-                    _give_up(left, outcome, "error", event["reason"], event["detail"])
+                    give_up(left, outcome, "error", event["reason"], event["detail"])
                 outcome.environment = event.get("environment", outcome.environment)
                 if spoilt:
                     break
@@ -314,11 +330,17 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
             if left and outcome.status != "full":
                 raise ChannelBroken("it ended its job without a word on " + left[0])
             return
+        except HandingFailed as fault:
+            if fault.event.get("disk_full"):
+                outcome.status, outcome.reason, outcome.detail = "full", fault.reason, fault.detail
+            else:
+                give_up(left, outcome, "error", fault.reason, fault.detail)
+            return
         except WorkerStalled:
             status, why = "timeout", f"passed the time limit of {job.limits['component_seconds']:g} s"
         except WorkerDied:
             if process is None:
-                return _give_up(left, outcome, "crashed", "the executor was closed", "")
+                return give_up(left, outcome, "crashed", "the executor was closed", "")
             status, why = "crashed", process.how_it_ended
         except ChannelBroken as fault:
             status, why = "crashed", f"the worker was killed: {fault}"
@@ -329,12 +351,42 @@ def _supervise_measuring(job: Job, slot: Slot, outcome: JobOutcome, watch: Calla
         if current is None:
             silent_deaths += 1
             if silent_deaths == 2:
-                return _give_up(left, outcome, status, f"before the first probe: {why}", "")
+                return give_up(left, outcome, status, f"before the first probe: {why}", "")
             continue
         component, kind = current
         outcome.culprits[component] = status
         # Whatever needs the culprit comes back from the next worker with this status and reason.
         skip[component] = {"status": status, "reason": f"{kind} {component}: {why}"}
+
+
+def _place(job: Job) -> tuple[str, ...]:
+    """Jobs of one place share a worker: the core's own hands over what it could measure."""
+    return ("measure" if job.kind == "hand" and not job.company else job.kind, *job.company)
+
+
+def _handed(job: Job, slot: Slot, process: WorkerProcess) -> Job:
+    """The job as it is sent to a process that is to see nothing of the run, which is handed what it needs.
+
+    Raises
+    ------
+    HandingFailed
+        It cannot be read, for a reason that is told.
+    ChannelBroken
+        The process that reads it died or stalled.
+    """
+    scratch = process.scratch
+    assert scratch is not None
+    asked = handing(job, scratch)
+    reader = slot.process(asked)
+    deadline = time.monotonic() + STARTING_SECONDS
+    try:
+        for event in _events(reader, asked, lambda: deadline):
+            if event["event"] == "failed":
+                raise HandingFailed(event)
+    except (WorkerDied, WorkerStalled):
+        slot.kill(asked)
+        raise ChannelBroken(f"the fit could not be handed to it: {reader.how_it_ended}") from None
+    return without_the_run(job, scratch)
 
 
 def _events(process: WorkerProcess, job: Job, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:
@@ -349,34 +401,3 @@ def _events(process: WorkerProcess, job: Job, deadline: Callable[[], float]) -> 
         yield event
         if event["event"] in ("done", "failed"):
             return
-
-
-def _sound(value: Any, left: Sequence[str]) -> dict[str, Any]:
-    """A value as it came, if it is one of those that are still due; else `ChannelBroken`."""
-    number = value.get("value")
-    finite = number is None or (type(number) in (int, float) and math.isfinite(number))
-    if value.get("measure") not in left or value.get("status") not in list(Status) or not finite:
-        raise ChannelBroken("it gave a value that it was not asked for")
-    return value
-
-
-def _take(value: dict[str, Any], outcome: JobOutcome, left: list[str]) -> None:
-    outcome.values.append(value)
-    left.remove(value["measure"])
-
-
-def _give_up(left: list[str], outcome: JobOutcome, status: str, reason: str, detail: str) -> None:
-    for measure in list(left):
-        _take({**_missing(measure, status, reason), **({"detail": detail} if detail else {})}, outcome, left)
-
-
-def _missing(measure: str, status: str, reason: str) -> dict[str, Any]:
-    return {
-        "measure": measure,
-        "value": None,
-        "status": status,
-        "reason": reason,
-        "seconds": 0.0,
-        "own_seconds": 0.0,
-        "peak_memory": 0,
-    }

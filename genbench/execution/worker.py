@@ -2,7 +2,8 @@
 
 It reads jobs from standard input, one JSON text a line, and answers on the descriptor that the environment
 names (see `genbench.execution.channel`), or, started by hand, on what was its standard output; whatever
-components print goes to standard error. When its input ends it ends at once, so that no
+components print goes to standard error. Started with an argument it first goes behind the bounds that this
+describes (see `genbench.execution.apart`). When its input ends it ends at once, so that no
 worker outlives the command that started it. On Linux it also dies with the thread that started it, because a
 component that hangs in native code may keep the interpreter from seeing that its input ended.
 """
@@ -27,14 +28,16 @@ from genbench.base.errors import first_line
 from genbench.base.files import disk_full
 from genbench.base.values import Status
 from genbench.contract.components import Kind
+from genbench.execution.apart import enter
 from genbench.execution.channel import CHANNEL, Speaker, stamped
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
-from genbench.runs.environment import describe_environment, now
+from genbench.runs.environment import describe_environment, describe_plugins, now
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
+    from genbench.fitting.roots import Start
     from genbench.host.battery import Battery
 
 Emit = Callable[[Mapping[str, Any]], None]
@@ -44,11 +47,21 @@ LONGEST_DETAIL = 20_000
 
 
 class Worker:
-    """Does one job after the other; plugins are loaded once for each list of them."""
+    """Does one job after the other; plugins are loaded once for each list of them.
 
-    def __init__(self, emit: Emit):
+    Parameters
+    ----------
+    emit : callable
+        Says an event.
+    bounds : mapping, optional
+        What keeps this process from files and from the network.
+    """
+
+    def __init__(self, emit: Emit, bounds: Mapping[str, str] | None = None):
         self._say = emit
+        self._bounds = dict(bounds or {})
         self._job: Mapping[str, Any] = {}
+        self._environment: dict[str, str] = {}
         self._said = 0
         self._hosts: dict[str, Host] = {}
         self._batteries: dict[tuple[int, tuple[str, ...]], Battery] = {}
@@ -59,18 +72,21 @@ class Worker:
 
         from genbench.networks.compiler import leave_out_compiler
 
-        self._job, self._said = job, 0
+        self._job, self._said, self._environment = job, 0, {}
         leave_out_compiler()
         torch.set_num_threads(job["trial"]["threads"])
         began = time.perf_counter()
         try:
             host = self._host(job["plugins"])
-            folder = Folder(job["folder"])
-            environment = folder.add_environment(describe_environment(host, job["device"]))
             if job["kind"] == "train":
-                self._train(job, host, folder, environment)
+                self._train(job, host, self._open(job, host))
+            elif job["kind"] == "hand":
+                self._hand_over(job, host)
+            elif job.get("handed"):
+                self._measure_what_was_handed(job, host)
             else:
-                self._measure(job, host, folder, environment)
+                self._open(job, host)
+                self._measure_stored(job, host)
         except MemoryError:
             raise
         except Exception as fault:
@@ -80,7 +96,7 @@ class Worker:
             self._emit({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
         else:
             seconds = time.perf_counter() - began
-            self._emit({"event": "done", "seconds": seconds, "environment": environment})
+            self._emit({"event": "done", "seconds": seconds, **self._environment})
 
     def _emit(self, message: Mapping[str, Any]) -> None:
         """Say something of the job that is being done."""
@@ -93,7 +109,14 @@ class Worker:
             self._hosts[known] = Host.of([PluginSource(**each) for each in plugins])
         return self._hosts[known]
 
-    def _train(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
+    def _open(self, job: Mapping[str, Any], host: Host) -> Folder:
+        """The run folder, where it stands what the job is done with."""
+        folder = Folder(job["folder"])
+        name = folder.add_environment(describe_environment(host, job["device"]))
+        self._environment = {"environment": name}
+        return folder
+
+    def _train(self, job: Mapping[str, Any], host: Host, folder: Folder) -> None:
         from genbench.fitting.fit import fit
         from genbench.planning.plan import Trial
         from genbench.planning.suite import Limits
@@ -108,31 +131,44 @@ class Worker:
             limits=Limits(**job["limits"]),
             on_epoch=lambda epoch: self._emit({"event": "epoch", **epoch}),
         )
-        made = {"environment": environment, "device": job["device"], "time": now()}
+        made = {**self._environment, "device": job["device"], "time": now()}
         folder.write_fit(job["key"], {**record, **made}, states)
 
-    def _measure(self, job: Mapping[str, Any], host: Host, folder: Folder, environment: str) -> None:
-        from genbench.fitting.roots import roots
+    def _measure_stored(self, job: Mapping[str, Any], host: Host) -> None:
+        battery = self._battery(host, tuple(job["measures"]))
+        needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
+        self._measure(job, host, battery, needed, _start(job, host, needed))
+
+    def _hand_over(self, job: Mapping[str, Any], host: Host) -> None:
+        """Write what the measures of a fit start from into a folder, for another process."""
+        from genbench.fitting.handing import hand_over
+        from genbench.fitting.roots import OF_A_FIT
+
+        needed = OF_A_FIT | ({"siblings"} if job["siblings"] else frozenset())
+        hand_over(_start(job, host, needed), describe_environment(host, job["device"]), Path(job["handed"]))
+
+    def _measure_what_was_handed(self, job: Mapping[str, Any], host: Host) -> None:
+        from genbench.fitting.handing import handed
+
+        start, described = handed(Path(job["handed"]))
+        # Whoever supervises writes it down: the run folder is out of reach.
+        own = {"plugins": describe_plugins(host), "plugins_confined_by": self._bounds}
+        self._emit({"event": "described", "description": {**described, **own}})
+        battery = self._battery(host, tuple(job["measures"]))
+        needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
+        self._measure(job, host, battery, needed, start)
+
+    def _measure(
+        self, job: Mapping[str, Any], host: Host, battery: Battery, needed: frozenset[str], start: Start
+    ) -> None:
+        from genbench.fitting.roots import roots_from
         from genbench.host.battery import Failure
         from genbench.host.identity import seed_for
         from genbench.measuring import compute
 
-        battery = self._battery(host, tuple(job["measures"]))
-        stored = folder.fit(job["key"], check_weights=True)
-        if stored is None:
-            raise ValueError("the fit is damaged; start the run again to train it anew")
-        siblings = [folder.fit(key) for key in job["siblings"]]
-        given = roots(
-            stored,
-            host,
-            root=Path(job["data"]) if job["data"] else None,
-            device=job["device"],
-            needed=frozenset().union(*(battery.roots_needed(each) for each in battery.requests)),
-            siblings=[each for each in siblings if each is not None],
-        )
         for value in compute(
             battery,
-            given,
+            roots_from(start, host, device=job["device"], needed=needed),
             seed_for(job["key"], job["trial"]["seed"]),
             note=lambda spelling, kind: self._emit({"event": "note", "component": spelling, "kind": kind}),
             spent=self._spent,
@@ -146,7 +182,7 @@ class Worker:
                     "component": spelling,
                     "kind": kind,
                     "reason": reason,
-                    "environment": environment,
+                    **self._environment,
                 }
             ),
         ):
@@ -167,6 +203,24 @@ class Worker:
         if kind == Kind.PROBE:
             cost = {"seconds": seconds, "peak_memory": peak_memory}
             self._emit({"event": "spent", "probe": spelling, "cost": cost})
+
+
+def _start(job: Mapping[str, Any], host: Host, needed: frozenset[str]) -> Start:
+    """What the measures of a job's fit start from, read from the run folder and the data."""
+    from genbench.fitting.roots import start_of
+
+    folder = Folder(job["folder"])
+    stored = folder.fit(job["key"], check_weights=True)
+    if stored is None:
+        raise ValueError("the fit is damaged; start the run again to train it anew")
+    siblings = [folder.fit(key) for key in job["siblings"]]
+    return start_of(
+        stored,
+        host,
+        root=Path(job["data"]) if job["data"] else None,
+        needed=needed,
+        siblings=[each for each in siblings if each is not None],
+    )
 
 
 def plain_value(value: Any) -> dict[str, Any]:
@@ -211,9 +265,10 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
 
 def main() -> None:
     """Do one job after the other."""
+    bounds = enter(sys.argv[1]) if sys.argv[1:] else {}
 
     def one_by_one(emit: Emit, jobs: queue.SimpleQueue[Mapping[str, Any]]) -> None:
-        worker = Worker(emit)
+        worker = Worker(emit, bounds)
         while True:
             worker.do(jobs.get())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genbench.contract.protocol import Protocol
     from genbench.contract.regularizer import Regularizer
 
-__all__ = ["BuiltTrial", "build"]
+__all__ = ["BuiltTrial", "build", "training_data"]
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,7 @@ class BuiltTrial:
         self, root: Path | None, *, opened: Collection[splits.SplitName]
     ) -> tuple[splits.PreparedData, splits.TrainingData]:
         """The prepared data, of which the files `opened` are opened, and the training set."""
-        prepared = splits.prepare(
-            self.dataset, _settings(self.trial.dataset), root, checksum=self.trial.checksum, splits=opened
-        )
-        data = splits.load_training(
-            prepared,
-            seed_index=self.trial.data_seed,
-            train_size=self.trial.splits["train_size"],
-            validation_size=self.trial.splits["validation_size"],
-            label_noise=self.protocol.label_noise,
-            label_noise_kind=self.protocol.label_noise_kind,
-            normalize=self.trial.splits["normalize"],
-        )
-        return prepared, data
+        return _training_data(self.trial, self.dataset, self.protocol, root, opened)
 
     @property
     def train_examples(self) -> int | None:
@@ -100,6 +88,40 @@ def build(trial: Trial, host: Host) -> BuiltTrial:
         model=host.find(Kind.MODEL, trial.model.name),
         dataset=host.find(Kind.DATASET, trial.dataset.name),
     )
+
+
+def training_data(
+    trial: Trial, host: Host, root: Path | None, *, opened: Collection[splits.SplitName]
+) -> tuple[splits.PreparedData, splits.TrainingData]:
+    """As `BuiltTrial.training_data`, where neither the model's code nor the regularizers' is to be had.
+
+    Raises
+    ------
+    InvalidInput
+        The data set or the protocol is not there.
+    """
+    protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**_settings(trial.protocol))
+    return _training_data(trial, host.find(Kind.DATASET, trial.dataset.name), protocol, root, opened)
+
+
+def _training_data(
+    trial: Trial,
+    dataset: Component,
+    protocol: Protocol,
+    root: Path | None,
+    opened: Collection[splits.SplitName],
+) -> tuple[splits.PreparedData, splits.TrainingData]:
+    prepared = splits.prepare(dataset, _settings(trial.dataset), root, checksum=trial.checksum, splits=opened)
+    data = splits.load_training(
+        prepared,
+        seed_index=trial.data_seed,
+        train_size=trial.splits["train_size"],
+        validation_size=trial.splits["validation_size"],
+        label_noise=protocol.label_noise,
+        label_noise_kind=protocol.label_noise_kind,
+        normalize=trial.splits["normalize"],
+    )
+    return prepared, data
 
 
 def _settings(chosen: Chosen) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import genbench
 from genbench.host import Host
 
-__all__ = ["describe_environment", "now"]
+__all__ = ["describe_environment", "describe_plugins", "now"]
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pandas")
 
@@ -30,20 +30,24 @@ def describe_environment(host: Host, device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "device": _device_name(device),
         "packages": {name: _version(name) for name in PACKAGES},
-        "plugins": [
-            {
-                "name": each.name,
-                "origin": each.source.origin,
-                "version": each.source.version,
-                "components": {
-                    f"{component.kind} {component.name}": component.source_hash
-                    for component in each.components
-                },
-            }
-            for each in host.plugins
-            if each.status == "ok"
-        ],
+        "plugins": describe_plugins(host),
     }
+
+
+def describe_plugins(host: Host) -> list[dict[str, Any]]:
+    """The plugins that are loaded, with the hash of the source of each component."""
+    return [
+        {
+            "name": each.name,
+            "origin": each.source.origin,
+            "version": each.source.version,
+            "components": {
+                f"{component.kind} {component.name}": component.source_hash for component in each.components
+            },
+        }
+        for each in host.plugins
+        if each.status == "ok"
+    ]
 
 
 def now() -> str:

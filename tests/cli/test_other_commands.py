@@ -415,6 +415,7 @@ def test_doctor_shows_versions_devices_and_data(tmp_path):
     assert content["devices"][0] == "cpu"
     assert content["packages"]["torch"]
     assert content["problems"] == []
+    assert content["plugins"].startswith("their measures can reach ")
     text = command("doctor", "--data", tmp_path)
     assert text.code == 0
     assert "MNIST" in text.out

@@ -1,0 +1,137 @@
+"""What Linux offers to shut a process in: Landlock for its files, a network of its own without an outside.
+
+Called through the C library, because no library for it is kept well enough to be depended on. Whoever is shut
+in stays so, with all that it starts; nothing here needs any right. See landlock(7) and user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import stat
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+__all__ = ["confine", "offered"]
+
+# System calls have these numbers on every architecture that has them.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_TELL_VERSION = 1
+_PATH_BENEATH = 1
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
+_TRUNCATE = 1 << 14
+_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+# What each version knows of files: linking across folders came with the second, truncating with the third.
+_KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
+_ALL_OF_TCP = 3  # since the fourth
+_SOCKETS_AND_SIGNALS = 3  # since the sixth
+
+_SET_NO_NEW_PRIVILEGES = 38
+_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
+
+
+def offered() -> int:
+    """The version of Landlock that this system has; 0 where it has none."""
+    if sys.platform != "linux":
+        return 0
+    return max(0, _library().syscall(_CREATE_RULESET, None, 0, _TELL_VERSION))
+
+
+def confine(
+    readable: Iterable[Path], writable: Iterable[Path], denied: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Leave this process these files alone, and no network; to be called before it has a second thread.
+
+    Parameters
+    ----------
+    readable, writable : iterable of Path
+        Files and folders with all that is in them; what is not there is passed over.
+    denied : sequence of Path
+        What is not to be opened although a readable folder holds it. Its name can still be seen there.
+
+    Returns
+    -------
+    dict
+        ``files`` and ``network``, each to what keeps them; empty where this system has no means.
+    """
+    held = {"files": "", "network": ""}
+    version = offered()
+    if not version:
+        return held
+    held["files"] = f"Landlock {version}"
+    held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
+    rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
+    given = struct.pack("QQQ", rights, _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
+    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < 6 else 24, 0)
+    try:
+        shut = [each.resolve() for each in denied]
+        for path in readable:
+            _allow_reading(ruleset, path, shut, rights)
+        for path in writable:
+            _allow(ruleset, path, rights)
+        if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+        _called(_RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+    return held
+
+
+def _allow_reading(ruleset: int, path: Path, denied: Sequence[Path], rights: int) -> None:
+    """All below a path but what is denied: Landlock can only allow, so its neighbours are, one by one."""
+    try:
+        path = path.resolve()
+        if any(path.is_relative_to(each) for each in denied):
+            return
+        if not any(each.is_relative_to(path) for each in denied):
+            _allow(ruleset, path, _READ & rights)
+            return
+        _allow(ruleset, path, _READ_DIR)
+        for each in path.iterdir():
+            if not each.is_symlink():
+                _allow_reading(ruleset, each, denied, rights)
+    except OSError:
+        return
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISDIR(os.fstat(opened).st_mode):
+                rights &= _OF_FILES
+            _called(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, opened), 0)
+        finally:
+            os.close(opened)
+
+
+def _leave_network() -> str:
+    """Go where there is no network, as the same user; empty where the system does not let one."""
+    user, group = os.getuid(), os.getgid()
+    if _library().unshare(_NEW_USER | _NEW_NETWORK):
+        return ""
+    for name, text in (
+        ("setgroups", "deny"),
+        ("gid_map", f"{group} {group} 1"),
+        ("uid_map", f"{user} {user} 1"),
+    ):
+        with contextlib.suppress(OSError):  # its own files stay its own without
+            Path(f"/proc/self/{name}").write_text(text)
+    return "network namespace"
+
+
+def _called(number: int, *arguments: object) -> int:
+    found = _library().syscall(number, *arguments)
+    if found < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(found)
+
+
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
