@@ -37,6 +37,8 @@ class Entry:
         By key of the fit, then by spelling of the measure.
     attestations : tuple of dict
         What reruns found, see `genbench.leaderboard.reproduce`.
+    weights : dict or None
+        Which archive holds the weights of the fits; None where the entry was packed without.
     digest : str
         SHA-256 of the records; attestations are of these records and do not enter.
     """
@@ -51,6 +53,12 @@ class Entry:
     values: Mapping[str, Mapping[str, Mapping[str, Any]]]
     attestations: tuple[Mapping[str, Any], ...] = ()
     digest: str = ""
+    weights: Mapping[str, Any] | None = None
+
+    @property
+    def joins(self) -> str:
+        """The name of the entry over whose fits this one has a few measures; empty where it has its own."""
+        return self.header.get("joins", "")
 
     @property
     def submitter(self) -> str:
@@ -118,6 +126,9 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
     fits = reading.lines("fits.jsonl", files["fits.jsonl"], ["key"])
     failures = reading.lines("failures.jsonl", files.get("failures.jsonl", b""), ["key"])
     listed = reading.lines("values.jsonl", files["values.jsonl"], ["measure", "fit"])
+    weights = None
+    if "weights.json" in files:
+        weights = reading.document("weights.json", "weights.json", files["weights.json"])
     attested = {
         name: reading.document(name, "attestation", content)
         for name, content in sorted(files.items())
@@ -139,6 +150,7 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
         values=values,
         attestations=tuple(each for each in attested.values() if each is not None),
         digest=records_digest(files),
+        weights=weights,
     ), []
 
 

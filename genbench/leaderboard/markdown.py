@@ -72,6 +72,22 @@ genbench leaderboard validate leaderboard/entries/digits-YOURNAME
 
 Then open a pull request with that folder alone. [`validate-submission.yml`](validate-submission.yml) is the
 workflow that checks it and shows which ranks it moves. A changed suite needs a name of its own.
+
+## How to add a measure to a table
+
+A new measure needs no new training where an entry was packed with its weights: `pack --weights` writes
+`NAME.weights.tar` beside it, and the entry keeps its hash. `measure` fetches the fits of such an entry, and
+`pack --joins` packs the new measures alone:
+
+```
+genbench measure entries/digits --measures mine:NAME --plugin mine.py
+genbench leaderboard pack runs/digits --out entries/digits-mine --joins entries/digits --plugin mine.py
+genbench leaderboard validate entries/digits-mine
+```
+
+Such an entry joins the table of the one that it names. Its fits must be those of that entry by key and
+outcome, and a measure may not have the name and version of another one; otherwise `validate` and `build`
+refuse it.
 """
 
 
@@ -191,7 +207,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
         header,
         [
             [
-                escaped(each["name"]),
+                escaped(_name(each)),
                 escaped(each["submitter"]),
                 str(each["fits"]),
                 str(each["failures"]),
@@ -204,6 +220,10 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
             for each in entries
         ],
     )
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return f"{entry['name']} (joins {entry['joins']})" if entry.get("joins") else entry["name"]
 
 
 def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, is_open: bool) -> list[str]:

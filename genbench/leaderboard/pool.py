@@ -88,13 +88,13 @@ class Pooled:
 
 
 def pool(entries: Sequence[Entry]) -> Pooled:
-    """Pool entries of one suite and version, in the order of their names.
+    """Pool entries of one suite and version, in the order of their names, those last that join others.
 
     Of a measure in several versions, or with several versions of the probes below it, the newest counts.
     """
     import pandas as pd
 
-    entries = sorted(entries, key=lambda each: each.name)
+    entries = sorted(entries, key=lambda each: (bool(each.joins), each.name))
     read = {each.name: read_table(EntryFolder(each)) for each in entries}
     chosen, notes = _chosen(entries)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
