@@ -333,7 +333,7 @@ def offline(monkeypatch):
     def refuse(*given, **named):
         raise OSError("no network")
 
-    monkeypatch.setattr("genbench.datasets.remote.urlopen", refuse)
+    monkeypatch.setattr("genbench.base.downloads.get", refuse)
 
 
 def test_missing_data_without_a_network_says_what_to_put_where(tmp_path, offline):

@@ -32,34 +32,86 @@ def command() -> None:
 @click.argument("run", type=options.PATH)
 @click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Folder of the entry.")
 @click.option("--submitter", default="", metavar="NAME", help="Who answers for it; will be published.")
+@click.option(
+    "--weights", is_flag=True, help="Write DIR.weights.tar too, so that others can measure the fits."
+)
+@click.option("--weights-url", default="", metavar="URL", help="Where that archive will be published.")
+@click.option(
+    "--joins",
+    type=options.PATH,
+    metavar="ENTRY",
+    help="A published entry of these fits; leave out what it has.",
+)
 @options.plugins
 @options.as_json
 def pack(
-    run: Path, out: Path, submitter: str, plugins: tuple[str, ...], without: tuple[str, ...], json_: bool
-) -> None:
-    """Write a run as an entry: a small folder of plain files, without weights, paths, host or user names."""
+    run: Path, out: Path, submitter: str, weights: bool, weights_url: str, joins: Path | None,
+    plugins: tuple[str, ...], without: tuple[str, ...], json_: bool,
+) -> None:  # fmt: skip
+    """Write a run as an entry: a small folder of plain files, without weights, paths, host or user names.
+
+    With --joins the entry has the new measures alone, and joins the table of the entry that it names.
+    """
+    from genbench.base.downloads import check_url
     from genbench.host import Host
     from genbench.leaderboard.pack import pack as write
+    from genbench.leaderboard.validate import sound_entry
+    from genbench.leaderboard.weights import archive_beside
 
+    if weights_url:
+        check_url(weights_url)
     with Waiting(f"packing {run}"):
-        sizes = write(run, out, Host.load(plugins, without), submitter=submitter, warn=options.warn)
+        sizes = write(
+            run, out, Host.load(plugins, without), submitter=submitter, weights=weights or bool(weights_url),
+            url=weights_url, joins=sound_entry(joins) if joins else None, warn=options.warn,
+        )  # fmt: skip
+    archive = archive_beside(out) if "weights.json" in sizes else None
     if json_:
-        options.echo_json({"folder": str(out), "files": sizes})
+        beside = {"weights": {"file": str(archive), "bytes": archive.stat().st_size}} if archive else {}
+        options.echo_json({"folder": str(out), "files": sizes, **beside})
         return
     click.echo(f"{out}: {len(sizes)} files, {sum(sizes.values()):,} bytes")
+    if archive:
+        click.echo(f"{archive}: the weights, {archive.stat().st_size:,} bytes; publish it where it fits")
     click.echo(f"check it with 'genbench leaderboard validate {out}'")
+
+
+@command.command("fetch")
+@click.argument("source", metavar="ENTRY|FILE|URL")
+@click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
+@options.as_json
+def fetch(source: str, out: Path | None, json_: bool) -> None:
+    """Make a run folder of a published entry and its archive of weights, to compute measures on it.
+
+    ENTRY is the folder of an entry that was packed with --weights: its archive lies beside it, or is
+    downloaded from where the entry says. FILE or URL is such an archive alone. Every hash is checked before
+    anything is written.
+    """
+    from genbench.leaderboard.fetch import fetch as bring
+
+    with options.interruptible(), Waiting(f"fetching {source}"):
+        found = bring(source, out, options.warn)
+    if json_:
+        options.echo_json(
+            {"folder": str(found.folder), "fits": found.fits, "values": found.values, "there": found.there}
+        )
+        return
+    before = f", {found.there} of them there before" if found.there else ""
+    click.echo(f"{found.folder}: {found.fits} fits with their weights{before}, {found.values:,} values")
+    click.echo(f"next: 'genbench measure {found.folder} --measures YOURS --plugin FILE'")
 
 
 @command.command("validate")
 @click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option("--allow-incomplete", is_flag=True, help="Let missing points and values pass.")
+@click.option("--entries", type=options.PATH, metavar="DIR", help="Where the entry is that it joins.")
 @options.as_json
-def validate(folder: Path, allow_incomplete: bool, json_: bool) -> None:
+def validate(folder: Path, allow_incomplete: bool, entries: Path | None, json_: bool) -> None:
     """Check an entry: keys, ranges, seeds, completeness. Executes nothing of it; every fault is a line."""
     from genbench.leaderboard.validate import validate as check
 
     with Waiting(f"recomputing the keys of {folder}"):
-        checked = check(folder, allow_incomplete=allow_incomplete)
+        checked = check(folder, allow_incomplete=allow_incomplete, entries=entries)
     entry = checked.entry
     assert entry is not None
     if json_:

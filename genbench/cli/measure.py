@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genbench.cli import completing, options
+from genbench.cli.waiting import Waiting
 
 
 @click.command("measure")
@@ -21,12 +22,27 @@ from genbench.cli import completing, options
 @options.working
 @options.as_json
 def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
-    """Compute measures on the fits of a run folder; trains nothing."""
+    """Compute measures on the fits of a run folder; trains nothing.
+
+    RUN may be a published entry that was packed with its weights: it is fetched to runs/NAME first.
+    """
     from genbench import api
     from genbench.cli.outcome import conclude
     from genbench.cli.progress import progress
-    from genbench.cli.waiting import Waiting
 
+    run = _fetched(run)
     with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
         done = api.resume(run, measures=options.words(measures), progress=progress(still), **given)
     return conclude(done, json_=json_, plugins=given["plugins"])
+
+
+def _fetched(run: Path) -> Path:
+    """The run folder of an entry, fetched; any other folder as it is."""
+    from genbench.leaderboard.fetch import fetch, is_entry
+
+    if not is_entry(run):
+        return run
+    with options.interruptible(), Waiting(f"fetching {run}"):
+        found = fetch(str(run), None, options.warn)
+    options.warn(f"'{run}' is an entry; its {found.fits} fits are in '{found.folder}'")
+    return found.folder

@@ -21,13 +21,23 @@ __all__ = ["CIFAR10", "CIFAR100", "cifar10", "cifar100"]
 PUBLISHED_SIZE = 32
 
 
-def _publication(dataset: str, archive: str, md5: str) -> Publication:
-    url = f"https://www.cs.toronto.edu/~kriz/{archive}"
-    return Publication(dataset, (RemoteFile(archive, md5, (url,)),), folders=(".", dataset, dataset.upper()))
+def _publication(dataset: str, archive: str, md5: str, sha256: str) -> Publication:
+    file = RemoteFile(archive, md5, (f"https://www.cs.toronto.edu/~kriz/{archive}",), sha256)
+    return Publication(dataset, (file,), folders=(".", dataset, dataset.upper()))
 
 
-CIFAR10 = _publication("cifar10", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
-CIFAR100 = _publication("cifar100", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85")
+CIFAR10 = _publication(
+    "cifar10",
+    "cifar-10-python.tar.gz",
+    "c58f30108f718f92721af3b95e74349a",
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+)
+CIFAR100 = _publication(
+    "cifar100",
+    "cifar-100-python.tar.gz",
+    "eb9058c3a382ffc7106e4002c42a8d85",
+    "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+)
 
 
 def _task(classes: int) -> Callable[[int], genbench.Task]:

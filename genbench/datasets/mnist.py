@@ -23,11 +23,13 @@ TASK = genbench.Task("classification", (1, 28, 28), 10)
 MNIST_CHECKSUM = "sha256:1c322e5f061ee8d018c3f009204bdaf41960e782da1f710d2220e42fd184f9e4"
 
 
-def _files(md5s: tuple[str, str, str, str], mirrors: tuple[str, ...]) -> tuple[RemoteFile, ...]:
+def _files(
+    md5s: tuple[str, ...], sha256s: tuple[str, ...], mirrors: tuple[str, ...]
+) -> tuple[RemoteFile, ...]:
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     return tuple(
-        RemoteFile(f"{name}-ubyte.gz", md5, tuple(f"{mirror}{name}-ubyte.gz" for mirror in mirrors))
-        for name, md5 in zip(names, md5s, strict=True)
+        RemoteFile(f"{name}-ubyte.gz", md5, tuple(f"{mirror}{name}-ubyte.gz" for mirror in mirrors), sha256)
+        for name, md5, sha256 in zip(names, md5s, sha256s, strict=True)
     )
 
 
@@ -40,7 +42,16 @@ MNIST = Publication(
             "9fb629c4189551a2d022fa330f9573f3",
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+        (
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
     ),
     folders=("MNIST/raw", "mnist/MNIST/raw", "mnist/raw", "mnist", "MNIST", "raw", "."),
     accepts_unpacked=True,
@@ -55,7 +66,17 @@ FASHION_MNIST = Publication(
             "bef4ecab320f06d8554ea6380940ec79",
             "bb300cfdad3c16e7a12a480ee83cd310",
         ),
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+        # The bucket that torchvision names answers over plain http alone.
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
+        ),
     ),
     folders=(
         "FashionMNIST/raw",

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
-from urllib.request import urlopen
 
 from genbench.base.canonical import digest
+from genbench.base.downloads import HASHES, NotDownloaded, download
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, file_hash, replacing
+from genbench.base.files import cache_folder, file_hash
 
 __all__ = ["Publication", "RemoteFile"]
-
-SECONDS_WITHOUT_ANSWER = 30.0
-SECONDS_BETWEEN_LINES = 5.0
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file, the MD5 that its publishers and torchvision give for it, and where it lies."""
+    """A published file and where it lies.
+
+    Attributes
+    ----------
+    name : str
+    md5 : str
+        What its publishers and torchvision give for it. It stands for the file in keys, whatever is checked.
+    urls : tuple of str
+    sha256 : str
+        What is checked, where it is known.
+    """
 
     name: str
     md5: str
     urls: tuple[str, ...]
+    sha256: str = ""
+
+    @property
+    def known_hash(self) -> str:
+        """What the content must have: the kind of hash, a colon, and its digits."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
+
+    def fault(self, path: Path) -> str:
+        """How the content of a file differs from what was published; empty where it does not."""
+        kind, _, due = self.known_hash.partition(":")
+        actual = file_hash(path, kind)
+        return "" if actual == due else f"its {HASHES[kind]} is {actual}, the published one {due}"
 
     @property
     def unpacked(self) -> str:
@@ -98,10 +113,9 @@ class Publication:
 
     def _verify(self, found: Mapping[str, Path]) -> None:
         problems = [
-            f"dataset '{self.dataset}': {path} is damaged or belongs to another data set "
-            f"(its MD5 is {actual}, the published one {file.md5})"
+            f"dataset '{self.dataset}': {path} is damaged or belongs to another data set ({fault})"
             for file in self.files
-            if (path := found[file.name]).name == file.name and (actual := file_hash(path, "md5")) != file.md5
+            if (path := found[file.name]).name == file.name and (fault := file.fault(path))
         ]
         if problems:
             raise InvalidInput(problems)
@@ -111,7 +125,7 @@ class Publication:
         for place in self.places(root):
             path = place / file.name
             if path.is_file():
-                if file_hash(path, "md5") == file.md5:
+                if not file.fault(path):
                     return path
                 sys.stderr.write(f"genbench: {path} is damaged or belongs to another data set\n")
         target = self.own_folder / file.name
@@ -119,21 +133,12 @@ class Publication:
         for url in file.urls:
             sys.stderr.write(f"genbench: downloading {url} to {target}\n")
             try:
-                self._download(url, file, target)
-            except (OSError, HTTPException) as error:
-                failures.append(str(error))
+                download(url, target, file.known_hash)
+            except NotDownloaded as fault:
+                failures.append(str(fault))
             else:
                 return target
         raise InvalidInput(self._advice(root, failures))
-
-    @staticmethod
-    def _download(url: str, file: RemoteFile, target: Path) -> None:
-        with replacing(target) as temporary:
-            with urlopen(url, timeout=SECONDS_WITHOUT_ANSWER) as response, temporary.open("wb") as out:
-                _copy(response, out, file.name)
-            actual = file_hash(temporary, "md5")
-            if actual != file.md5:
-                raise OSError(f"what came has the MD5 {actual}, not {file.md5}")
 
     def _advice(self, root: Path | None, failures: list[str]) -> str:
         names = ", ".join(file.name for file in self.files)
@@ -149,16 +154,3 @@ class Publication:
             f"dataset '{self.dataset}': {searched} and downloading failed ({'; '.join(failures)}); "
             f"put {names} from {sources} into {advised}"
         )
-
-
-def _copy(response: Any, out: IO[bytes], name: str) -> None:
-    """What comes, into a file; every few seconds a line tells how much is there."""
-    length = response.headers.get("Content-Length")
-    whole = f" of {int(length) / 1e6:,.0f}" if length and length.isdigit() else ""
-    came, told = 0, time.monotonic()
-    while chunk := response.read(CHUNK):
-        out.write(chunk)
-        came += len(chunk)
-        if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
-            sys.stderr.write(f"genbench: {came / 1e6:,.0f}{whole} MB of {name}\n")

@@ -14,15 +14,23 @@ __all__ = ["SVHN", "svhn"]
 TASK = genbench.Task("classification", (3, 32, 32), 10)
 
 
-def _file(name: str, md5: str) -> RemoteFile:
-    return RemoteFile(name, md5, (f"http://ufldl.stanford.edu/housenumbers/{name}",))
+def _file(name: str, md5: str, sha256: str) -> RemoteFile:
+    return RemoteFile(name, md5, (f"https://ufldl.stanford.edu/housenumbers/{name}",), sha256)
 
 
 SVHN = Publication(
     "svhn",
     (
-        _file("train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"),
-        _file("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),
+        _file(
+            "train_32x32.mat",
+            "e26dedcc434d2e4c54c9b2d4a06d8373",
+            "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+        ),
+        _file(
+            "test_32x32.mat",
+            "eb5a983be6a315427106f1b164d9cef3",
+            "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+        ),
     ),
     folders=(".", "svhn", "SVHN"),
 )

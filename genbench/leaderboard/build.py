@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
 from genbench.base.names import CORE
@@ -20,10 +19,10 @@ from genbench.leaderboard.alarms import ALARM
 from genbench.leaderboard.badges import Badge, badge, trust
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
+from genbench.leaderboard.joining import group_of, joining_faults, rival_faults
 from genbench.leaderboard.pool import Pooled, pool
 from genbench.leaderboard.sources import sources
 from genbench.leaderboard.validate import Checked, check_entry, installed_suite
-from genbench.planning.sameness import suite_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +83,7 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
     groups: dict[tuple[Any, ...], list[Checked]] = {}
     for each in checked:
         assert each.entry is not None
-        groups.setdefault(_group(each.entry), []).append(each)
+        groups.setdefault(group_of(each.entry), []).append(each)
     badges = {each.entry.name: badge(each.entry, root) for each in checked if each.entry is not None}
     found = [_table(each, badges, bootstrap) for each in groups.values()]
     found.sort(key=lambda each: tuple(each[0][key] for key in ("suite", "version", "own", "identity")))
@@ -111,18 +110,18 @@ def _checked(root: Path) -> list[Checked]:
         result = check_entry(path)
         problems += [f"{path.name}: {each}" for each in result.faults]
         found.append(result)
+    problems += _joining_problems([each.entry for each in found if each.entry is not None])
     if problems:
         raise InvalidInput(problems)
     return found
 
 
-def _group(entry: Entry) -> tuple[Any, ...]:
-    """What entries share that are ranked together: suite, version and all that training depends on."""
-    trials = [line["trial"] for line in entry.fits.values()]
-    parts = [(each["kind"], each["name"], each["version"]) for each in entry.header["components"]]
-    checksums = sorted({(each["dataset"]["name"], each["checksum"]) for each in trials})
-    identity = digest([suite_digest(entry.suite), entry.header["trainer"], sorted(parts), checksums])
-    return entry.header["suite"]["name"], entry.header["suite"]["version"], identity
+def _joining_problems(entries: Sequence[Entry]) -> Iterable[str]:
+    others = {each.name: each for each in entries}
+    rivals = rival_faults(entries)
+    for each in entries:
+        lines = [*joining_faults(each, others), *rivals.get(each.name, ())]
+        yield from (f"{each.name}: {line}" for line in lines)
 
 
 def _table(
@@ -130,9 +129,10 @@ def _table(
 ) -> tuple[dict[str, Any], list[Ranked]]:
     """The table of one suite in plain data, and its rankings for the summary over suites."""
     entries = [each.entry for each in group if each.entry is not None]
-    complete = [each for each, of in zip(entries, group, strict=True) if not of.missing]
+    missing = _missing(entries, group)
+    complete = [each for each in entries if not missing[each.name]]
     first = entries[0]
-    name, version, identity = _group(first)
+    name, version, identity = group_of(first)
     trusted = {each.name: trust(badges[each.name].word) for each in entries}
     board = _Boards(pool(complete, trusted), first, bootstrap) if complete else None
     installed = installed_suite(name)
@@ -146,20 +146,30 @@ def _table(
         "entries": [
             _described(each, of, badges[each.name])
             for each, of in zip(entries, group, strict=True)
-            if not of.missing
+            if not missing[each.name]
         ],
         **(board.as_dict() if board else _NOTHING),
         "below": [
             {
                 **_described(each, of, badges[each.name]),
-                "reasons": of.missing,
+                "reasons": missing[each.name],
                 **(_Boards(pool([each]), each, bootstrap).as_dict() if each.fits else _NOTHING),
             }
             for each, of in zip(entries, group, strict=True)
-            if of.missing
+            if missing[each.name]
         ],
     }
     return table, [Ranked(name, board.data, *each) for each in board.ranked[0].items()] if board else []
+
+
+def _missing(entries: Sequence[Entry], group: Sequence[Checked]) -> dict[str, list[str]]:
+    """By name what entries lack; one that joins an incomplete entry lacks what that one does."""
+    own = {each.name: of.missing for each, of in zip(entries, group, strict=True)}
+    return {
+        each.name: own[each.name]
+        or ([f"entry '{each.joins}', which it joins, is incomplete"] if own.get(each.joins) else [])
+        for each in entries
+    }
 
 
 _NOTHING: Mapping[str, Any] = {"targets": {}, "refused": {}, "measures": {}, "data": "", "notes": []}
@@ -230,6 +240,7 @@ def _described(entry: Entry, checked: Checked, earned: Badge) -> dict[str, Any]:
     }
     return {
         "name": entry.name,
+        **({"joins": entry.joins} if entry.joins else {}),
         "submitter": entry.submitter,
         "fits": len(entry.fits),
         "failures": len(entry.failures),

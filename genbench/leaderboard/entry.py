@@ -59,6 +59,8 @@ class Entry:
         By key of the fit, then by spelling of the measure.
     attestations : tuple of Attested
         What reruns found; `genbench.leaderboard.badges` tells which of them count.
+    weights : dict or None
+        Which archive holds the weights of the fits; None where the entry was packed without.
     digest : str
         SHA-256 of the records; attestations are of these records and do not enter.
     """
@@ -73,6 +75,12 @@ class Entry:
     values: Mapping[str, Mapping[str, Mapping[str, Any]]]
     attestations: tuple[Attested, ...] = ()
     digest: str = ""
+    weights: Mapping[str, Any] | None = None
+
+    @property
+    def joins(self) -> str:
+        """The name of the entry over whose fits this one has a few measures; empty where it has its own."""
+        return self.header.get("joins", "")
 
     @property
     def submitter(self) -> str:
@@ -151,6 +159,9 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
     fits = reading.lines("fits.jsonl", files["fits.jsonl"], ["key"])
     failures = reading.lines("failures.jsonl", files.get("failures.jsonl", b""), ["key"])
     listed = reading.lines("values.jsonl", files["values.jsonl"], ["measure", "fit"])
+    weights = None
+    if "weights.json" in files:
+        weights = reading.document("weights.json", "weights.json", files["weights.json"])
     attested = reading.attested(files)
     if reading.problems or header is None:
         return None, reading.problems
@@ -168,6 +179,7 @@ def read_entry(folder: Path) -> tuple[Entry | None, list[str]]:
         values=values,
         attestations=tuple(attested),
         digest=records_digest(files),
+        weights=weights,
     ), []
 
 

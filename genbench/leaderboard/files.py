@@ -45,8 +45,11 @@ LIMITS: Mapping[str, Limit] = {
     "fits.jsonl": Limit(64 * MEBIBYTE, 64 * MEBIBYTE, 20_000),
     "failures.jsonl": Limit(64 * MEBIBYTE, 64 * MEBIBYTE, 20_000),
     "values.jsonl": Limit(64 * MEBIBYTE, 256 * MEBIBYTE, 800_000),
+    "weights.json": Limit(MEBIBYTE, MEBIBYTE, 1_000),
 }
 """The files of an entry; records may also be compressed, with ``.gz`` behind the name."""
+
+OPTIONAL = frozenset({"failures.jsonl", "weights.json"})
 
 ATTESTATION = Limit(16 * MEBIBYTE, 16 * MEBIBYTE, 1_000_000)
 SIGNATURE = Limit(8_000, 8_000, 200)
@@ -89,7 +92,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     finally:
         os.close(opened)
     problems += [
-        f"{name}: is missing" for name in LIMITS if name not in found and name != "failures.jsonl"
+        f"{name}: is missing" for name in LIMITS if name not in found and name not in OPTIONAL
     ] if not problems else []  # fmt: skip
     if problems:
         raise InvalidInput(problems)

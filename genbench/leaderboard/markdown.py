@@ -171,7 +171,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
         header,
         [
             [
-                escaped(each["name"]),
+                escaped(_name(each)),
                 escaped(each["submitter"]),
                 str(each["fits"]),
                 str(each["failures"]),
@@ -186,6 +186,10 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> str:
         ],
     )
     return "\n".join([table, *warnings, ""]) if warnings else table
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return f"{entry['name']} (joins {entry['joins']})" if entry.get("joins") else entry["name"]
 
 
 def _folded(target: str, board: Mapping[str, Any], table: Mapping[str, Any], *, is_open: bool) -> list[str]:

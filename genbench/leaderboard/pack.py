@@ -19,13 +19,17 @@ from genbench.contract.components import Component, Kind
 from genbench.contract.protocol import TRAINER_VERSION
 from genbench.host.identity import identity_digest, identity_of, value_key
 from genbench.host.settings import parse_variant
-from genbench.leaderboard.files import as_lines, compressed, is_entry_file, shown
+from genbench.leaderboard.files import as_lines, compressed, is_entry_file, read_lines, shown
+from genbench.leaderboard.joining import fit_differences
 from genbench.leaderboard.schema import FORMAT, FitLine
+from genbench.leaderboard.weights import DESCRIPTION, archive_beside, describe, write_archive
+from genbench.planning.sameness import suite_digest
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
     from genbench.host import Host
     from genbench.host.battery import Battery, Request
+    from genbench.leaderboard.entry import Entry
     from genbench.planning.plan import Trial
     from genbench.planning.suite import Suite
 
@@ -40,8 +44,9 @@ PATH = re.compile(r"(?<![\w.<])(?:[A-Za-z]:)?(?:[\\/][\w.+@~-]+){2,}[\\/]?")
 
 
 def pack(
-    run: Path, out: Path, host: Host, *, submitter: str = "", warn: Any = lambda line: None
-) -> dict[str, int]:
+    run: Path, out: Path, host: Host, *, submitter: str = "", weights: bool = False, url: str = "",
+    joins: Entry | None = None, warn: Any = lambda line: None,
+) -> dict[str, int]:  # fmt: skip
     """Write the entry of a run.
 
     Parameters
@@ -52,6 +57,12 @@ def pack(
         With the plugins whose components the run used.
     submitter : str
         Who answers for the entry: a name or a handle to be published.
+    weights : bool
+        Write an archive of the weights beside the entry too.
+    url : str
+        Where that archive will be published.
+    joins : Entry, optional
+        A published entry of the same fits: what it has is left out, and this one joins its table.
 
     Returns
     -------
@@ -70,7 +81,13 @@ def pack(
     there = sorted(each.name for each in out.iterdir()) if out.exists() else []
     if foreign := [name for name in there if not is_entry_file(name)]:
         raise UsageError(f"--out {out}: holds {shown(foreign[0])}, which no entry has; name another folder")
-    files = entry_files(Folder(run, warn), host, submitter, warn)
+    folder = Folder(run, warn)
+    files = entry_files(folder, host, submitter, warn, joins)
+    if weights:
+        archive = archive_beside(out)
+        fits = [each["key"] for _, each in read_lines("fits.jsonl", files["fits.jsonl"], [])]
+        write_archive(archive, files, folder, fits)
+        files[DESCRIPTION] = as_json(describe(archive, url))
     write_entry(out, files)
     return {each.name: each.stat().st_size for each in sorted(out.iterdir())}
 
@@ -89,7 +106,9 @@ def write_entry(out: Path, files: Mapping[str, bytes]) -> None:
             path.unlink()
 
 
-def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[str, bytes]:
+def entry_files(
+    folder: Folder, host: Host, submitter: str, warn: Any, joins: Entry | None = None
+) -> dict[str, bytes]:
     """The content of each file of a run's entry: the same bytes for the same run."""
     from genbench.planning.suite import load_suite
 
@@ -99,6 +118,8 @@ def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[s
     trials = _trials(folder, suite, host)
     battery = _battery(folder, suite, host, trials)
     fits = {key: fit.record for key in trials if (fit := folder.fit(key)) is not None}
+    if joins is not None:
+        fits = _joined_fits(fits, suite, joins)
     failures = {key: found for key in trials if key not in fits and (found := folder.failure(key))}
     values, held_out, left_out = _values(folder, battery, fits, trials)
     if left_out:
@@ -106,14 +127,19 @@ def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[s
             f"{left_out} values were made by other versions of their measures or probes and are left out; "
             f"'genbench measure {folder.path}' computes them anew"
         )
+    requests = _sorted(battery.requests)
+    if joins is not None:
+        requests = _new_measures(requests, battery, values, joins)
+        names = {each.spelling for each in requests}
+        values = [each for each in values if each["measure"] in names]
     used = {record["environment"] for record in fits.values()}
     environments = {name: each for name, each in folder.environments().items() if name in used}
     files = {
-        "entry.json": as_json(_header(suite, host, trials.values(), submitter)),
+        "entry.json": as_json(_header(suite, host, submitter, joins)),
         "suite.toml": as_toml({"name": suite.name, **suite.content}).encode(),
         "environments.jsonl": as_lines([_environment(environments[name]) for name in sorted(environments)]),
         "measures.jsonl": as_lines(
-            [_measure(host, battery, each, each.spelling in held_out) for each in _sorted(battery.requests)]
+            [_measure(host, battery, each, each.spelling in held_out) for each in requests]
         ),
         "fits.jsonl": as_lines([_fit(fits[key]) for key in sorted(fits)]),
         "values.jsonl": as_lines(values),
@@ -121,6 +147,39 @@ def entry_files(folder: Folder, host: Host, submitter: str, warn: Any) -> dict[s
     if failures:
         files["failures.jsonl"] = as_lines([_failure(failures[key]) for key in sorted(failures)])
     return files
+
+
+def _joined_fits(fits: Mapping[str, Any], suite: Suite, joins: Entry) -> dict[str, Any]:
+    """The fits of an entry among those of a run."""
+    if joins.joins:
+        raise InvalidInput(f"entry '{joins.name}' itself joins '{joins.joins}'; join that one")
+    if suite_digest(suite.content) != suite_digest(joins.suite):
+        raise InvalidInput(f"entry '{joins.name}' is of another suite than this run")
+    shared = {key: fits[key] for key in joins.fits if key in fits}
+    if differing := list(fit_differences(shared, joins)):
+        raise InvalidInput(
+            [*differing, f"'genbench leaderboard fetch' brings the fits of '{joins.name}' if it has weights"]
+        )
+    return shared
+
+
+def _new_measures(
+    requests: Sequence[Request], battery: Battery, values: Sequence[Mapping[str, Any]], joins: Entry
+) -> list[Request]:
+    """The measures that have values here and that an entry does not have, or has otherwise."""
+    computed = {each["measure"] for each in values}
+    there = {name: identity_digest(line["identity"]) for name, line in joins.measures.items()}
+    found = [
+        each
+        for each in requests
+        if each.spelling in computed
+        and there.get(each.spelling) != identity_digest(identity_of(battery, each))
+    ]
+    if not found:
+        raise InvalidInput(
+            f"entry '{joins.name}' has every measure of this run; there is nothing to join it with"
+        )
+    return found
 
 
 def _sorted(requests: Iterable[Request]) -> list[Request]:
@@ -239,7 +298,7 @@ def _plugin_version(host: Host, described: Mapping[str, Any]) -> str:
     return versions.get(described["plugin"]) or f"source {described['source'][:12]}"
 
 
-def _header(suite: Suite, host: Host, trials: Iterable[Trial], submitter: str) -> dict[str, Any]:
+def _header(suite: Suite, host: Host, submitter: str, joins: Entry | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "suite": {"name": suite.name, "version": suite.version},
@@ -247,6 +306,7 @@ def _header(suite: Suite, host: Host, trials: Iterable[Trial], submitter: str) -
         "genbench": genbench.__version__,
         "trainer": TRAINER_VERSION,
         "components": [_declared(*each) for each in _spellings(suite, host)],
+        **({"joins": joins.name} if joins is not None else {}),
     }
 
 

@@ -87,7 +87,7 @@ class Pooled:
 
 
 def pool(entries: Sequence[Entry], trust: Mapping[str, int] | None = None) -> Pooled:
-    """Pool entries of one suite and version: those that others vouch for first, then by name.
+    """Pool entries of one suite and version: those last that join others, before that by trust, then by name.
 
     Of a measure in several versions, or with several versions of the probes below it, the one that most is
     known of counts, and of equals the newest.
@@ -100,7 +100,7 @@ def pool(entries: Sequence[Entry], trust: Mapping[str, int] | None = None) -> Po
     import pandas as pd
 
     trust = trust or {}
-    entries = sorted(entries, key=lambda each: (-trust.get(each.name, 0), each.name))
+    entries = sorted(entries, key=lambda each: (bool(each.joins), -trust.get(each.name, 0), each.name))
     read = {each.name: read_table(EntryFolder(each)) for each in entries}
     chosen, notes = _chosen(entries, trust)
     rows: dict[tuple[str, str], dict[str, Any]] = {}

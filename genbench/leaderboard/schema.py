@@ -23,6 +23,8 @@ Counted = Annotated[int, Ge(0)]
 Number = float | None
 Seconds = Annotated[float, Ge(0)]
 OPEN_SETTINGS = dict[Name, Any]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class _Strict(BaseModel):
@@ -52,6 +54,32 @@ class Header(_Strict):
     genbench: Line
     trainer: Counted
     components: list[Declared]
+    joins: PlainName = ""
+
+
+class WeightsFile(_Strict):
+    """Which archive holds the weights of an entry's fits, and at which address, if at any."""
+
+    format: Literal[1]
+    file: PlainName
+    bytes: Counted
+    sha256: Sha256
+    url: Annotated[str, StringConstraints(pattern=r"^(https?://\S{1,2000})?$")]
+
+
+class Vouched(_Strict):
+    bytes: Counted
+    sha256: Sha256
+
+
+class KeptRecord(_Strict):
+    """What an archive of weights holds of a fit beside its weights."""
+
+    history: dict[Name, list[Any]] | None
+    test_history: dict[Name, list[Any]] = {}
+    states: list[Name]
+    weights: Vouched
+    time: Line
 
 
 class Environment(_Strict):
@@ -164,7 +192,7 @@ class Rerun(_Strict):
 
 class Attestation(_Strict):
     format: int
-    records: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    records: Sha256
     attester: Annotated[str, StringConstraints(max_length=100)]
     seed: Counted
     same_machine_class: bool
@@ -187,6 +215,8 @@ LINES: Mapping[str, type[BaseModel]] = {
     "failures.jsonl": FailureLine,
     "values.jsonl": ValueLine,
     "attestation": Attestation,
+    "weights.json": WeightsFile,
+    "fit.json": KeptRecord,
 }
 """The model of the lines of each file."""
 

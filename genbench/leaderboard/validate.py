@@ -25,12 +25,13 @@ from genbench.leaderboard.core_faults import Held
 from genbench.leaderboard.entry import Entry, read_entry
 from genbench.leaderboard.faults import faults
 from genbench.leaderboard.files import shown
+from genbench.leaderboard.joining import joining_faults
 from genbench.leaderboard.lookalikes import looks_like
 from genbench.leaderboard.points import point_of, points_of
 from genbench.planning.sameness import differences
 from genbench.suites import genbench_suites
 
-__all__ = ["Checked", "check_entry", "installed_suite", "validate"]
+__all__ = ["Checked", "check_entry", "installed_suite", "sound_entry", "validate"]
 
 MOST_LINES = 100
 
@@ -60,7 +61,7 @@ class Checked:
     outdated: str = ""
 
 
-def validate(folder: Path, *, allow_incomplete: bool = False) -> Checked:
+def validate(folder: Path, *, allow_incomplete: bool = False, entries: Path | None = None) -> Checked:
     """Check the entry in a folder.
 
     Parameters
@@ -68,6 +69,8 @@ def validate(folder: Path, *, allow_incomplete: bool = False) -> Checked:
     folder : Path
     allow_incomplete : bool
         Let missing points and values pass; the entry will stand below the line.
+    entries : Path, optional
+        The folder with the entry that it joins, if it joins one; that it lies in itself, where left out.
 
     Raises
     ------
@@ -76,11 +79,21 @@ def validate(folder: Path, *, allow_incomplete: bool = False) -> Checked:
     """
     checked = check_entry(folder)
     problems = [*checked.faults, *([checked.outdated] if checked.outdated else [])]
+    if checked.entry is not None and checked.entry.joins:
+        problems += joining_faults(checked.entry, _joined(checked.entry, entries or folder.resolve().parent))
     if not allow_incomplete:
         problems += [f"incomplete: {each}" for each in checked.missing]
     if problems:
         raise InvalidInput(problems)
     return checked
+
+
+def _joined(entry: Entry, entries: Path) -> dict[str, Entry]:
+    """The entry that one joins, by its name; nothing where there is none that is sound."""
+    if not (entries / entry.joins).is_dir():
+        return {}
+    found = check_entry(entries / entry.joins).entry
+    return {} if found is None else {entry.joins: found}
 
 
 def check_entry(folder: Path) -> Checked:
@@ -100,10 +113,24 @@ def check_entry(folder: Path) -> Checked:
         return Checked(None, problems[:MOST_LINES] + ([f"... and {more:,} faults more"] if more > 0 else []))
     return Checked(
         entry,
-        missing=[*_missing(entry), *held.missing],
+        missing=[*_missing(entry), *(() if entry.joins else held.missing)],
         notes=[*_notes(entry), *alarms(entry)],
         outdated=_outdated(entry),
     )
+
+
+def sound_entry(folder: Path) -> Entry:
+    """The entry in a folder, perhaps an incomplete one.
+
+    Raises
+    ------
+    InvalidInput
+        It has a fault, or is of another version of its suite or of the trainer than is installed here.
+    """
+    checked = check_entry(folder)
+    if checked.entry is None or checked.outdated:
+        raise InvalidInput(f"{folder}: {each}" for each in checked.faults or [checked.outdated])
+    return checked.entry
 
 
 @lru_cache(maxsize=1)
@@ -150,10 +177,20 @@ def _outdated(entry: Entry) -> str:
 def _missing(entry: Entry) -> list[str]:
     """What the suite asks for and the entry has neither as a value nor with a reason."""
     lines = [] if entry.fits else ["there is no fit at all"]
+    if entry.joins:  # the rest is asked of the entry that it joins
+        return lines + _without_values(entry)
     points = points_of(entry.suite, entry.header["components"])
     trials = [*entry.fits.values(), *entry.failures.values()]
     if absent := len(points - {point_of(line["trial"]) for line in trials}):
         lines.append(f"{absent:,} of {len(points):,} points of the grid have neither a fit nor a reason")
+    lines += _without_values(entry)
+    if unknown := _unknown_words(entry):
+        lines.append(f"measures that the suite names are not there: {_few(unknown)}")
+    return lines
+
+
+def _without_values(entry: Entry) -> list[str]:
+    lines = []
     lacking = {
         name: sum(name not in entry.values.get(key, {}) for key in entry.fits) for name in entry.measures
     }
@@ -164,8 +201,6 @@ def _missing(entry: Entry) -> list[str]:
     if partly:
         cells = sum(lacking[name] for name in partly)
         lines.append(f"{cells:,} values have neither a number nor a reason, of {_few(partly)}")
-    if unknown := _unknown_words(entry):
-        lines.append(f"measures that the suite names are not there: {_few(unknown)}")
     return lines
 
 

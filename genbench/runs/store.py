@@ -174,6 +174,12 @@ class Folder(RecordFiles):
         }
         self._write(folder / "fit.json", vouched)
 
+    def restore_fit(self, key: str, record: Mapping[str, Any], weights: bytes) -> None:
+        """Write a fit that another folder had: its weights, then the record that vouches for them."""
+        folder = self.fit_folder(key)
+        self._write_bytes(folder / "weights.safetensors", weights)
+        self._write(folder / "fit.json", {**record, "key": key})
+
     def fit(self, key: str, *, check_weights: bool = False) -> StoredFit | None:
         """The fit of a key, or None where there is none or it is damaged.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 
@@ -21,11 +20,11 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Refuse every connection; the addresses that were asked for."""
     asked: list[str] = []
 
-    def refuse(url: str, **_: Any) -> None:
+    def refuse(url: str, headers: Any) -> None:
         asked.append(url)
-        raise URLError("no network")
+        raise OSError("no network")
 
-    monkeypatch.setattr("genbench.datasets.remote.urlopen", refuse)
+    monkeypatch.setattr("genbench.base.downloads.get", refuse)
     return asked
 
 

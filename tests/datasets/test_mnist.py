@@ -8,7 +8,7 @@ import torch
 import torchvision.datasets
 
 import genbench
-from genbench.datasets import mnist
+from genbench.datasets import cifar, mnist, svhn
 from genbench.datasets.remote import RemoteFile
 
 
@@ -18,7 +18,14 @@ def test_files_are_those_of_torchvision():
         (mnist.FASHION_MNIST, torchvision.datasets.FashionMNIST),
     ):
         assert [(file.name, file.md5) for file in publication.files] == reader.resources
-        assert publication.files[0].urls[0].startswith(reader.mirrors[0])
+    assert mnist.MNIST.files[0].urls[0].startswith(torchvision.datasets.MNIST.mirrors[0])
+
+
+def test_published_files_come_over_https_and_are_known_by_sha256():
+    for publication in (mnist.MNIST, mnist.FASHION_MNIST, cifar.CIFAR10, cifar.CIFAR100, svhn.SVHN):
+        for file in publication.files:
+            assert all(url.startswith("https://") for url in file.urls)
+            assert len(file.sha256) == 64
 
 
 @pytest.mark.parametrize("below", ["", "mnist", "mnist/MNIST/raw"])

@@ -1,10 +1,13 @@
 import hashlib
-from urllib.request import urlopen
 
 import pytest
+from web import serving
 
+from genbench.base import downloads
 from genbench.base.errors import InvalidInput
 from genbench.datasets.remote import Publication, RemoteFile
+
+GET = downloads.get
 
 
 def md5(content: bytes) -> str:
@@ -12,16 +15,20 @@ def md5(content: bytes) -> str:
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
-    """Two files on a server that is a folder."""
-    monkeypatch.setattr("genbench.datasets.remote.urlopen", urlopen)
-    server = tmp_path / "server"
-    server.mkdir()
-    files = []
-    for name in ("one.bin", "two.bin"):
-        (server / name).write_bytes(name.encode())
-        urls = ((tmp_path / "mirror" / name).as_uri(), (server / name).as_uri())
-        files.append(RemoteFile(name, md5(name.encode()), urls))
+def site(monkeypatch):
+    """A server with two files; the first place that each is said to be at does not have it."""
+    monkeypatch.setattr(downloads, "get", GET)
+    with serving() as found:
+        found.files = {name: name.encode() for name in ("one.bin", "two.bin")}
+        yield found
+
+
+@pytest.fixture
+def published(site):
+    files = [
+        RemoteFile(name, md5(content), (f"{site.address}mirror/{name}", site.address + name))
+        for name, content in site.files.items()
+    ]
     return Publication("toy", tuple(files), ("Toy", "."))
 
 
@@ -65,8 +72,8 @@ def test_damaged_files_of_the_user_are_all_named(published, tmp_path):
     assert len(caught.value.problems) == 2
 
 
-def test_wrong_content_from_a_server_is_refused(published, tmp_path, cache):
-    (tmp_path / "server" / "one.bin").write_bytes(b"<html>sign in</html>")
+def test_wrong_content_from_a_server_is_refused(published, site, cache):
+    site.files["one.bin"] = b"<html>sign in</html>"
     with pytest.raises(InvalidInput, match="what came has the MD5"):
         published.fetch(None)
     assert not list((cache / "downloads" / "toy").iterdir())
@@ -78,9 +85,15 @@ def test_identity_needs_no_files(published):
     assert alone.checksum == f"md5:{md5(b'one.bin')}"
 
 
-def test_a_download_that_takes_long_tells_how_much_is_there(published, monkeypatch, capsys):
-    monkeypatch.setattr("genbench.datasets.remote.SECONDS_BETWEEN_LINES", 0.0)
-    monkeypatch.setattr("genbench.datasets.remote.CHUNK", 4)
-    published.fetch(None)
-    said = capsys.readouterr().err
-    assert said.count(" of 0 MB of one.bin") == 2  # seven bytes, four at a time
+def test_a_known_sha256_is_what_counts(published, site, cache):
+    content = site.files["one.bin"]
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = RemoteFile("one.bin", "0" * 32, (f"{site.address}one.bin",), sha256)
+    alone = Publication("toy", (file,), (".",))
+    assert alone.checksum == f"md5:{'0' * 32}", "keys stay as they were"
+    path = alone.fetch(None)["one.bin"]
+    path.write_bytes(b"torn")
+    assert file.fault(path) == (
+        f"its SHA-256 is {hashlib.sha256(b'torn').hexdigest()}, the published one {sha256}"
+    )
+    assert alone.fetch(None)["one.bin"].read_bytes() == content

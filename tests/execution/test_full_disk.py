@@ -115,7 +115,7 @@ def test_a_download_for_which_there_is_no_room_is_told_as_such(tmp_path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setenv("GENBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("genbench.datasets.remote.urlopen", full)
+    monkeypatch.setattr("genbench.base.downloads.get", full)
     ended = run(suite, "--set", "dataset=mnist")
     assert ended.code == 3
     assert str(tmp_path / "cache" / "downloads") in the_line(ended)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.error import URLError
-
 import pytest
 from regularizers.test_strength_zero import OFF
 
@@ -32,10 +30,10 @@ QUICK = {"param_norm", "inverse_margin", "random", "mlp", "digits", "jacobian", 
 def _one_thread(one_thread, monkeypatch):
     """As workers compute; nothing is downloaded, so that the laws of data sets that are not here are left out."""
 
-    def refuse(url, **_):
-        raise URLError("no network")
+    def refuse(url, headers):
+        raise OSError("no network")
 
-    monkeypatch.setattr("genbench.datasets.remote.urlopen", refuse)
+    monkeypatch.setattr("genbench.base.downloads.get", refuse)
 
 
 @pytest.mark.parametrize(
