@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from genbench.ranking.answer import answer_across
 if TYPE_CHECKING:
     from genbench.ranking import Board
 
-__all__ = ["Ranked", "across"]
+__all__ = ["Ranked", "across", "newest"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,36 @@ class Ranked:
     board: Board
 
 
-def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
+def newest(tables: Iterable[tuple[Mapping[str, Any], Sequence[Ranked]]]) -> tuple[list[Ranked], list[str]]:
+    """The rankings of genbench's own suites, each in the newest version that has entries.
+
+    Parameters
+    ----------
+    tables : iterable of (dict, sequence of Ranked)
+        Tables of `genbench.leaderboard.build.read_leaderboard` with their rankings, later versions later.
+
+    Returns
+    -------
+    list of Ranked, list of str
+        The rankings, and a line for each suite that is installed in a newer version than that.
+    """
+    found: dict[str, tuple[str, Sequence[Ranked]]] = {}
+    for table, ranked in tables:
+        suite, superseded = table["suite"], table["superseded"]
+        is_older = suite in found and superseded and not found[suite][0]
+        if ranked and not table["own"] and not is_older:
+            found[suite] = (superseded, ranked)
+    lines = [f"{suite}: {why}, which has no entry yet" for suite, (why, _) in found.items() if why]
+    return [each for _, ranked in found.values() for each in ranked], lines
+
+
+def across(ranked: Sequence[Ranked], notes: Iterable[str] = ()) -> dict[str, Any] | None:
     """The summary over suites by the target that most of them have; None for fewer than two of them.
+
+    Parameters
+    ----------
+    notes : iterable of str
+        What else is to be said of the rankings.
 
     Returns
     -------
@@ -58,7 +86,7 @@ def across(ranked: Sequence[Ranked]) -> dict[str, Any] | None:
         "suites": list(found.suites),
         "rows": [_without_nan(row) for row in found.rows],
         "pairs": found.pairs,
-        "notes": found.notes,
+        "notes": [*found.notes, *notes],
         "weighed_as_one": found.weighed_as_one,
         "answer": answer_across(found),
         "judges": _judges(boards.values()),

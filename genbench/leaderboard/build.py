@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, write_atomically
 from genbench.base.names import CORE
-from genbench.leaderboard.across import Ranked, across
+from genbench.leaderboard.across import Ranked, across, newest
 from genbench.leaderboard.alarms import ALARM
 from genbench.leaderboard.badges import Badge, badge, trust
 from genbench.leaderboard.entry import Entry
@@ -71,11 +71,11 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``format``; ``across``, what `genbench.leaderboard.across` finds over the newest versions of
-        genbench's own suites, None where there is one at most; ``tables``, one for each suite and version,
-        suites by name, the newest version first: with ``suite, version, title, own, superseded, entries``
-        (the complete ones), ``targets`` (for each the
-        standing of `genbench.report.standing.standing`, or why there is none),
+        ``format``; ``across``, what `genbench.leaderboard.across` finds over genbench's own suites, each in
+        the newest version that has entries, None where there is one at most; ``tables``, one for each suite
+        and version, suites by name, the newest version first: with ``suite, version, title, own, superseded,
+        entries`` (the complete ones), ``targets`` (for each the standing of
+        `genbench.report.standing.standing`, or why there is none),
         ``measures``, ``data``, ``notes``, and ``below``, the incomplete entries, each with its reasons and a
         standing by its own fits alone.
     """
@@ -91,8 +91,7 @@ def read_leaderboard(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
         (table for table, _ in found),
         key=lambda each: (each["suite"], -each["version"], each["own"], each["identity"]),
     )
-    current = [ranked for table, ranked in found if not table["own"] and not table["superseded"]]
-    return {"format": FORMAT, "across": across([each for some in current for each in some]), "tables": tables}
+    return {"format": FORMAT, "across": across(*newest(found)), "tables": tables}
 
 
 def _checked(root: Path) -> list[Checked]:

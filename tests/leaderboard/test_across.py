@@ -3,7 +3,7 @@
 from ranking.tables import planted
 
 from genbench import ranking
-from genbench.leaderboard.across import Ranked, across
+from genbench.leaderboard.across import Ranked, across, newest
 from genbench.leaderboard.markdown import as_markdown
 from genbench.leaderboard.page import as_page
 
@@ -19,6 +19,24 @@ def ranked(suite, data, seed=0, target="gap", measures=("perfect", "signal", "pr
 def test_one_suite_has_no_summary():
     assert across([]) is None
     assert across([ranked("one", ("a",))]) is None
+
+
+def test_each_suite_counts_in_the_newest_version_that_has_entries():
+    def table(suite, superseded="", own=False):
+        return {"suite": suite, "superseded": superseded, "own": own}
+
+    older = "suite.toml: is version 1 of suite 'two'; installed is version 2"
+    one, old, new, mine = (
+        ranked("one", ("a",)),
+        ranked("two", ("b",)),
+        ranked("two", ("b",), 1),
+        ranked("m", ()),
+    )
+    tables = [(table("mine", own=True), [mine]), (table("one"), [one]), (table("two", older), [old])]
+    assert newest(tables) == ([one, old], [f"two: {older}, which has no entry yet"])
+    assert newest([*tables, (table("two"), [new])]) == ([one, new], [])
+    assert newest([*tables, (table("two"), [])]) == ([one, old], [f"two: {older}, which has no entry yet"])
+    assert newest([(table("two"), [new]), (table("two", older), [old])]) == ([new], [])
 
 
 def test_the_target_that_most_suites_have_is_summarized():
