@@ -5,11 +5,13 @@ Knows torch only where it is loaded already.
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from operator import is_
 from types import ModuleType
 from typing import Any
 
@@ -51,7 +53,16 @@ class Surroundings:
     """Functions of shared modules and classes, and the global state of NumPy and torch, at one moment."""
 
     def __init__(self) -> None:
-        self._functions = {space: _callables(space) for space in _namespaces()}
+        self._modules = -1
+        self._functions: dict[Any, _Namespace] = {}
+        self._flags: list[tuple[Flag, Any]] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Be of this moment: what was changed by those who may is right now."""
+        if len(sys.modules) != self._modules or not all(map(_Namespace.is_whole, self._functions.values())):
+            self._functions = {space: _Namespace(space) for space in dict.fromkeys(_namespaces())}
+            self._modules = len(sys.modules)
         self._flags = [(flag, flag[1]()) for flag in _flags()]
 
     def put_back(self) -> list[str]:
@@ -65,8 +76,10 @@ class Surroundings:
         return changed
 
     def _put_back_functions(self) -> Iterator[str]:
-        for space, saved in self._functions.items():
-            current = vars(space)
+        for space, whole in self._functions.items():
+            if whole.is_whole():
+                continue
+            current, saved = vars(space), whole.functions
             for name, function in saved.items():
                 there = current.get(name)
                 if there is function or (there is not None and _of_the_same_library(there, space)):
@@ -85,9 +98,32 @@ class Surroundings:
                 yield name
 
 
+class _Namespace:
+    """A module or class as it was: whether it still is the same is seen at a glance, and mostly so."""
+
+    def __init__(self, space: Any):
+        held = vars(space)
+        self._space, self._names, self._values = space, list(held), list(held.values())
+
+    def is_whole(self) -> bool:
+        """Whether every name stands where it stood, for the very object."""
+        held = vars(self._space)
+        return (
+            len(held) == len(self._names)
+            and all(map(is_, held.values(), self._values))
+            and list(held) == self._names
+        )
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What could be called."""
+        pairs = zip(self._names, self._values, strict=True)
+        return {name: each for name, each in pairs if _is_function(each)}
+
+
 def _namespaces() -> Iterator[Any]:
     """Modules, and classes within them, whose functions everybody calls."""
-    yield from (json, math)
+    yield from (builtins, json, math)
     for name, module in list(sys.modules.items()):
         if module is None or not (name in _SHARED_MODULES or name.partition(".")[0] == "genbench"):
             continue
@@ -101,12 +137,8 @@ def _namespaces() -> Iterator[Any]:
         yield from {each for each in vars(torch.nn).values() if isinstance(each, type)}
 
 
-def _callables(space: Any) -> dict[str, Any]:
-    return {
-        name: each
-        for name, each in vars(space).items()
-        if callable(each) or isinstance(each, staticmethod | classmethod | property)
-    }
+def _is_function(content: Any) -> bool:
+    return callable(content) or isinstance(content, staticmethod | classmethod | property)
 
 
 def _hiding_inherited(space: type, saved: Mapping[str, Any]) -> list[str]:
@@ -141,11 +173,18 @@ def _torch_flags(torch: Any) -> Iterator[Flag]:
     yield "torch's default device", torch.get_default_device, _put_device
     yield "torch's number of threads", torch.get_num_threads, torch.set_num_threads
     yield "torch's gradient mode", torch.is_grad_enabled, torch._C._set_grad_enabled
+    yield "torch's inference mode", torch.is_inference_mode_enabled, _put_inference_mode
+    yield from _stacks(torch)
     for device in ("cpu", "cuda"):
         yield (
             f"autocast on {device}",
             partial(torch.is_autocast_enabled, device),
             partial(torch.set_autocast_enabled, device),
+        )
+        yield (
+            f"autocast's dtype on {device}",
+            partial(torch.get_autocast_dtype, device),
+            partial(torch.set_autocast_dtype, device),
         )
     yield (
         "torch's deterministic mode",
@@ -170,6 +209,39 @@ def _torch_flags(torch: Any) -> Iterator[Flag]:
         table = getattr(torch.nn.modules.module, name, None)
         if table is not None:
             yield _hooks(name, table)
+
+
+def _stacks(torch: Any) -> Iterator[Flag]:
+    """What has been entered and is not left again: what is new on top goes."""
+    from torch.utils import _python_dispatch
+
+    for name, size, pop in (
+        ("function modes", torch._C._len_torch_function_stack, torch._C._pop_torch_function_stack),
+        ("dispatch modes", torch._C._len_torch_dispatch_stack, _python_dispatch._pop_mode),
+    ):
+        yield f"torch's {name}", size, partial(_pop_down_to, size, pop)
+    hooks = torch._C._autograd
+    yield (
+        "torch's hooks of saved tensors",
+        lambda: hooks._top_saved_tensors_default_hooks(False),
+        lambda before: hooks._pop_saved_tensors_default_hooks(),
+    )
+
+
+def _pop_down_to(size: Callable[[], int], pop: Callable[[], Any], before: int) -> None:
+    while size() > before:
+        pop()
+
+
+_KEPT_MODES: list[Any] = []
+
+
+def _put_inference_mode(before: bool) -> None:
+    """Another layer of the mode, which ends with the process: whoever entered the last cannot be asked."""
+    import torch
+
+    _KEPT_MODES.append(torch.inference_mode(before))
+    _KEPT_MODES[-1].__enter__()
 
 
 def _put_device(before: Any) -> None:

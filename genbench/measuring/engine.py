@@ -7,6 +7,7 @@ import numbers
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,7 @@ class _Engine:
         self._spoilt = spoilt
         self._spoiling: tuple[str, str, str] | None = None
         self._guards: list[tuple[str, ModelGuard]] = []
+        self._close_look: Watch | None = None
         self._reached: dict[tuple[str, str], frozenset[str]] = {}
 
     def run(self) -> Iterator[Value]:
@@ -224,7 +226,8 @@ class _Engine:
             for parameter, source in node.arguments.items():
                 if source == "generator":
                     arguments[parameter] = torch.Generator().manual_seed(seed)
-        watch = self._watch(node, arguments)
+        watch = self._watch(node)
+        changes: list[str] = []
         outcome: Any
         try:
             with (
@@ -234,6 +237,8 @@ class _Engine:
                 drawn_on_cpu(self._device),
                 full_precision(self._device),
                 torch.no_grad(),
+                # Within all that, which puts much back without a word.
+                _watched(watch, self._given(node, arguments), changes),
                 metered(self._device) as cost,
             ):
                 self._costs[cost_key] = cost
@@ -249,14 +254,22 @@ class _Engine:
             outcome = Failure(Status.ERROR, text, traceback.format_exc())
         if self._spent is not None and cost_key in self._costs:
             self._spent(node.spelling, kind, self._costs[cost_key].seconds, self._costs[cost_key].memory)
-        return self._changed(node, watch) or outcome
+        return self._changed(node, watch, changes) or outcome
 
-    def _watch(self, node: Node, arguments: Mapping[str, Any]) -> Watch | None:
-        """A close look at what a component of a plugin's could change; the core's are tested for it."""
+    def _watch(self, node: Node) -> Watch | None:
+        """For a close look at what a component of a plugin's could change; the core's are tested for it."""
         if node.component.plugin == CORE:
             return None
-        given = {source: arguments[name] for name, source in node.arguments.items() if source != "generator"}
-        return Watch({name: each for name, each in {**self._roots, **given}.items() if name not in _MODELS})
+        if self._close_look is None:
+            self._close_look = Watch(
+                {name: each for name, each in self._roots.items() if name not in _MODELS}
+            )
+        return self._close_look
+
+    def _given(self, node: Node, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What probes returned and the component is given."""
+        sources = node.arguments.items()
+        return {source: arguments[name] for name, source in sources if source in self._battery.probes}
 
     def _arguments(self, node: Node) -> dict[str, Any] | Failure:
         arguments: dict[str, Any] = {}
@@ -276,9 +289,8 @@ class _Engine:
                 arguments[parameter] = self._roots[source]
         return arguments
 
-    def _changed(self, node: Node, watch: Watch | None) -> Failure | None:
-        """Put right what the component changed; the failure says what it was."""
-        changed = [] if watch is None else watch.changed_surroundings()
+    def _changed(self, node: Node, watch: Watch | None, changed: list[str]) -> Failure | None:
+        """Put right what the component changed beside its surroundings; the failure says what it was."""
         # What is not built in may have kept a network that it was given before.
         reached = self._reach(node) if node.component.plugin == CORE else _MODELS
         restored = [guard.restore() for name, guard in self._guards if name in reached]
@@ -347,6 +359,19 @@ class _Engine:
             self._uses[below] += 1
             if below not in self._results and below not in self._failures:
                 self._forget(below)
+
+
+@contextmanager
+def _watched(watch: Watch | None, given: Mapping[str, Any], changes: list[str]) -> Iterator[None]:
+    """Around a component: what it changed of its surroundings is put back, and added to `changes`."""
+    if watch is None:
+        yield
+        return
+    watch.look(given)
+    try:
+        yield
+    finally:
+        changes += watch.changed_surroundings()
 
 
 def as_number(outcome: Any) -> float:

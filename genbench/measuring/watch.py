@@ -21,23 +21,47 @@ __all__ = ["Watch", "checksum"]
 
 
 class Watch:
-    """Shared objects by name, and everything around them, as they are now.
+    """Shared objects by name, and everything around them, looked at before and behind each component.
 
     Networks are left out: `ModelGuard` compares and restores them.
+
+    Parameters
+    ----------
+    lasting : mapping
+        Objects that are there for all of the components. What was seen of them behind one counts before the
+        next.
     """
 
-    def __init__(self, shared: Mapping[str, Any]):
-        self._shared = shared
-        self._before = {name: checksum(each) for name, each in shared.items()}
-        self._surroundings = Surroundings()
+    def __init__(self, lasting: Mapping[str, Any]):
+        self._lasting = lasting
+        self._seen: dict[str, int] = {}
+        self._passing: dict[str, tuple[Any, int]] = {}
+        self._surroundings: Surroundings | None = None
+
+    def look(self, passing: Mapping[str, Any]) -> None:
+        """See how everything is now, these objects that the next component is given included."""
+        for name, each in self._lasting.items():
+            if name not in self._seen:
+                self._seen[name] = checksum(each)
+        self._passing = {name: (each, checksum(each)) for name, each in passing.items()}
+        if self._surroundings is None:
+            self._surroundings = Surroundings()
+        else:
+            self._surroundings.refresh()
 
     def changed_objects(self) -> list[str]:
         """Names of those whose content is another one now."""
-        return [name for name, each in self._shared.items() if checksum(each) != self._before[name]]
+        changed = [name for name, (each, before) in self._passing.items() if checksum(each) != before]
+        self._passing = {}  # others may have the memory
+        for name, each in self._lasting.items():
+            before, self._seen[name] = self._seen[name], checksum(each)
+            if self._seen[name] != before:
+                changed.append(name)
+        return changed
 
     def changed_surroundings(self) -> list[str]:
         """Functions, flags and modes that were changed; they are put back."""
-        return self._surroundings.put_back()
+        return [] if self._surroundings is None else self._surroundings.put_back()
 
 
 def checksum(content: Any) -> int:

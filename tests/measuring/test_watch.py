@@ -102,6 +102,75 @@ def determinism(model, inputs, targets):
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
+def default_dtype(model, inputs, targets):
+    torch.set_default_dtype(torch.float64)
+
+
+def autocast(model, inputs, targets):
+    torch.autocast("cpu", dtype=torch.bfloat16).__enter__()
+
+
+def autocast_dtype(model, inputs, targets):
+    torch.set_autocast_dtype("cpu", torch.float16)
+
+
+def threads(model, inputs, targets):
+    torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+def inference_mode(model, inputs, targets):
+    KEPT.append(torch.inference_mode())
+    KEPT[-1].__enter__()
+
+
+def a_mode_of_functions(model, inputs, targets):
+    from torch.overrides import TorchFunctionMode
+
+    class Twice(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            return function(*args, **(kwargs or {}))
+
+    Twice().__enter__()
+
+
+def a_mode_of_operators(model, inputs, targets):
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Own(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            return function(*args, **(kwargs or {}))
+
+    Own().__enter__()
+
+
+def hooks_of_saved_tensors(model, inputs, targets):
+    torch.autograd.graph.saved_tensors_hooks(lambda x: x * 0, lambda x: x).__enter__()
+
+
+def a_global_backward_hook(model, inputs, targets):
+    nn.modules.module.register_module_full_backward_hook(lambda *_: None)
+
+
+def a_function_of_python(model, inputs, targets):
+    import builtins
+
+    builtins.sum = lambda *_: 0
+
+
+def a_hook_of_a_layer(model, inputs, targets):
+    model[0].register_forward_hook(lambda module, given, found: found * 0)
+
+
+def the_mode_of_the_network(model, inputs, targets):
+    model.train()
+
+
+def a_layer(model, inputs, targets):
+    model[2] = nn.Tanh()
+
+
+KEPT = []
+
 HARM = {
     through_numpy: "inputs",
     through_data: "targets",
@@ -123,7 +192,21 @@ HARM = {
     denormals: "flushing of denormal numbers",
     default_device: "torch's default device",
     determinism: "torch's deterministic mode",
+    default_dtype: "torch's default dtype",
+    autocast: "autocast on cpu",
+    autocast_dtype: "autocast's dtype on cpu",
+    threads: "torch's number of threads",
+    inference_mode: "torch's inference mode",
+    a_mode_of_functions: "torch's function modes",
+    a_mode_of_operators: "torch's dispatch modes",
+    hooks_of_saved_tensors: "torch's hooks of saved tensors",
+    a_global_backward_hook: "torch's global backward hooks",
+    a_function_of_python: "builtins.sum",
+    a_layer: "the network",
 }
+
+SILENT = (a_hook_of_a_layer, the_mode_of_the_network)
+"""Put back without a word: the next component sees nothing of it."""
 
 
 def roots():
@@ -169,6 +252,14 @@ def test_where_the_pass_goes_on_what_was_changed_is_put_back_or_not_used(plugin,
         assert later.value == expected.value
     assert json.loads(json.dumps({"a": 1})) == {"a": 1}
     assert not math.isnan(expected.value)
+
+
+@pytest.mark.parametrize("harm", SILENT, ids=lambda harm: harm.__name__)
+def test_hooks_and_the_mode_of_the_network_are_put_back_without_a_word(plugin, harm):
+    expected = made(plugin, lambda *_: None).compute(roots())["stranger:later"].value
+    values = made(plugin, harm).compute(roots())
+    assert values["stranger:bad"].value == 1.0
+    assert values["stranger:later"].value == expected
 
 
 def test_what_the_core_computed_before_is_not_handed_on_once_it_was_written_to(plugin):
@@ -224,6 +315,7 @@ def test_the_core_is_not_watched(plugin, monkeypatch):
 
 def test_a_well_behaved_component_leaves_nothing_to_name():
     watch = Watch({"inputs": torch.randn(4, 3)})
+    watch.look({"outputs": torch.randn(4, 3)})
     with torch.enable_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         F.relu(torch.randn(3))
     assert watch.changed_objects() == watch.changed_surroundings() == []
