@@ -26,19 +26,42 @@ STATES = {"final": {"weight": torch.zeros(8, 8)}}
 EPOCHS = 30
 
 
+AXES = {
+    "learning_rate": lambda place: round(0.01 * 1.1**place, 6),
+    "batch_size": lambda place: 8 + 8 * place,
+    "width": lambda place: 8 + place,
+    "depth": lambda place: 1 + place,
+}
+
+
 def suite_of(configurations: int, seeds: int) -> str:
-    """A suite of so many configurations of small networks on digits."""
-    rates = [round(0.01 * 1.01**each, 6) for each in range(configurations)]
+    """A suite of so many configurations of small networks on digits, a grid of four axes as even as can be."""
+    levels = dict(zip(AXES, factors(configurations, len(AXES)), strict=True))
+    on = {axis: [AXES[axis](place) for place in range(count)] for axis, count in levels.items()}
     return f"""\
 title = "Many fits"
 version = 1
 dataset = {{ name = "digits", train_size = 100 }}
-model = {{ name = "mlp", width = 8, depth = 1 }}
-protocol = {{ name = "interpolate", learning_rate = {rates}, batch_size = 32, max_epochs = {EPOCHS} }}
+model = {{ name = "mlp", width = {on["width"]}, depth = {on["depth"]} }}
+protocol = {{ name = "interpolate", learning_rate = {on["learning_rate"]}, batch_size = {on["batch_size"]}, max_epochs = {EPOCHS} }}
 seeds = {seeds}
 measures = "all"
 targets = ["gap", "test_error"]
 """
+
+
+def factors(number: int, count: int) -> list[int]:
+    """So many factors of a number, none much larger than the others where its primes allow it."""
+    primes, prime = [], 2
+    while number > 1:
+        while number % prime == 0:
+            primes.append(prime)
+            number //= prime
+        prime += 1
+    found = [1] * count
+    for each in reversed(primes):
+        found[found.index(min(found))] *= each
+    return found
 
 
 def made_run(path: Path, configurations: int, seeds: int, *, measures: str | Sequence[str] = "all") -> Plan:

@@ -21,8 +21,12 @@ __all__ = [
 MOST_CELLS = 512
 """A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
 
-CACHED, MOST_LANES = 4_096, 32
-"""Numbers of a table, over all its sets of weights, that are near at hand; and sets of weights at most."""
+CACHED, MOST_LANES = 65_536, 32
+"""Numbers of a table, over all its sets of weights, that are near at hand; and sets of weights at most.
+
+Half a megabyte is in a processor's second cache. In the first one lanes would be few, and what is done for a
+row whatever their number would cost more than what is done for each.
+"""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,10 @@ class Resampling:
             of_configurations=self.of_configurations[:, :count],
         )
 
+    def spared(self, count: int) -> Resampling:
+        """As `few`, of a table so large that there are fewer draws than degrees of freedom: theirs count."""
+        return replace(self.few(count), freedom=min(self.freedom, count - 1.0))
+
     def uncertainty(self, replicates: np.ndarray) -> Uncertainty | None:
         """The uncertainty of statistics whose values under every set of weights, (M, L), are given."""
         last = self.within + self.left_out

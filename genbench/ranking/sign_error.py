@@ -16,7 +16,6 @@ __all__ = [
     "environment_losses",
     "mean_covariance",
     "resampled_quantile",
-    "reweighted_losses",
     "upper_quantile",
 ]
 
@@ -104,30 +103,6 @@ def environment_losses(
     loss, nodes, sample = _losses(values, target, design, slices, test_size, effective, np.ones(len(target)))
     axis = np.repeat(np.arange(len(slices)), [int(rows.level_pairs.sum()) for rows in slices])
     return Environments(loss, nodes, axis, sample)
-
-
-def reweighted_losses(
-    environments: Environments,
-    values: np.ndarray,
-    target: np.ndarray,
-    design: Design,
-    test_size: np.ndarray | None,
-    weights: np.ndarray,
-) -> list[Environments]:
-    """The same environments once for every column of `weights` (n, B): a pair of fits counts with theirs.
-
-    Environments that had no loss have none; the effective sample is not asked for again. O(B) times the cost
-    of `environment_losses`.
-    """
-    from genbench.ranking.jit import in_threads
-
-    slices = [design.slices(axis, within_seed=False) for axis in range(len(design.names))]
-
-    def one(lane: np.ndarray) -> Environments:
-        loss, nodes, sample = _losses(values, target, design, slices, test_size, 0.0, lane.astype(float))
-        return Environments(np.where(environments.known, loss, np.nan), nodes, environments.axis, sample)
-
-    return in_threads(one, weights.T, values.size)
 
 
 def _losses(

@@ -31,9 +31,9 @@ from genbench.ranking.sign_error import (
     environment_losses,
     mean_covariance,
     resampled_quantile,
-    reweighted_losses,
     upper_quantile,
 )
+from genbench.ranking.sign_error_draws import ReweightedLosses, reweighted_losses
 from genbench.ranking.uncertainty import Uncertainty
 
 __all__ = ["BY_DEFAULT", "STATISTICS", "Filler", "custom"]
@@ -44,6 +44,13 @@ Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 FEW_DRAWS = 200
 """Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
+
+FULLY_DRAWN, LEAST_DRAWS = 1_000, 25
+"""Fits up to which the first two have all these draws, and how few they come to in larger tables.
+
+What a draw costs grows with the fits; 25 draws tell a standard error to a seventh, and whole seeds left out,
+which is what most of it comes from, have fewer degrees of freedom than that.
+"""
 
 DETERMINED = 0.99
 """Share of a measure's rank variance predicted by the axes from which on nothing is left to correlate."""
@@ -152,10 +159,22 @@ def _regression(panel: Panel, resampling: Resampling, scores: Scores) -> None:
         scores.add_interval("r2_adjusted", 1 - (1 - smallest) * factor, 1 - (1 - largest) * factor)
 
 
+def _few(panel: Panel, resampling: Resampling, scores: Scores) -> Resampling:
+    """The draws for what is too dear for all of them; a note says where a large table has fewer still."""
+    fits = len(panel.target)
+    draws = max(FEW_DRAWS * FULLY_DRAWN // max(fits, 1), LEAST_DRAWS)
+    if draws >= FEW_DRAWS or draws >= max(resampling.within, resampling.configurations):
+        return resampling.few(FEW_DRAWS)
+    note = f"Intervals of the information and of sign-errors are from {draws} draws, with {fits} fits."
+    if note not in scores.notes:
+        scores.notes.append(note)
+    return resampling.spared(draws)
+
+
 def _information(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     from genbench.ranking.jit import in_threads
 
-    few = resampling.few(FEW_DRAWS)
+    few = _few(panel, resampling, scores)
     signed = np.full((len(panel.names), 1 + few.sets), np.nan)
     minimum = np.full_like(signed, np.nan)
     attained = [""] * len(panel.names)
@@ -196,28 +215,29 @@ def _sign_error(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
     weighted = environment_losses(oriented, panel.target, panel.design, panel.test_size)
     plain = environment_losses(oriented, panel.target, panel.design, None, 0.0)
-    few = resampling.few(FEW_DRAWS)
+    few = _few(panel, resampling, scores)
     redrawn = reweighted_losses(weighted, oriented, panel.target, panel.design, panel.test_size, few.of_seeds)
     scores.add("sign_error_mean", weighted.mean, _mean_loss_spread(panel, few, weighted, redrawn), (0.0, 1.0))
-    upper = [upper_quantile(each) for each in redrawn]
+    upper = redrawn.quantile, redrawn.maximum
     drawn = resampled_quantile(weighted, few.of_configurations)
     for place, name in enumerate(("sign_error_p90", "sign_error_max")):
-        seeds = np.array([each[place] for each in upper]).T.reshape(len(panel.names), -1)
-        spread = few.uncertainty(np.hstack([seeds, drawn[place]]))
+        spread = few.uncertainty(np.hstack([upper[place], drawn[place]]))
         scores.add(name, upper_quantile(weighted)[place], spread, (0.0, 1.0))
     scores.add("sign_error_environments", weighted.count.astype(float))
-    redrawn = reweighted_losses(plain, oriented, panel.target, panel.design, None, few.of_seeds)
+    redrawn = reweighted_losses(
+        plain, oriented, panel.target, panel.design, None, few.of_seeds, quantiles=False
+    )
     spread = _mean_loss_spread(panel, few, plain, redrawn)
     scores.add("sign_error_unweighted", plain.mean, spread, (0.0, 1.0))
     _explain_sign_error(panel, weighted, plain, scores)
 
 
 def _mean_loss_spread(
-    panel: Panel, resampling: Resampling, environments: Environments, redrawn: Sequence[Environments]
+    panel: Panel, resampling: Resampling, environments: Environments, redrawn: ReweightedLosses
 ) -> Uncertainty | None:
     if not panel.design.names:
         return None
-    means = np.array([each.mean for each in redrawn]).T.reshape(len(panel.names), -1)
+    means = redrawn.mean
     return resampling.assembled(
         resampling.drawn(means[:, : resampling.within]),
         means[:, resampling.within :],
