@@ -42,6 +42,7 @@ COMMANDS = {
     "leaderboard": "Pack, check and publish runs: entries and tables.",
     "completion": "Print what completes words in bash, zsh or fish.",
     "doctor": "Show versions, devices and the data that are found.",
+    "docs": "Open the whole documentation as one page.",
     "help": "Show a topic of the guide, or write it as a page.",
 }
 

@@ -38,7 +38,7 @@ _ODD_SEED = 740_291_683
 
 # Code, and what loading code reads.
 _CODE = {".py", ".pyc", ".pyi", ".so", ".pth", ".nbi", ".nbc", ".dll", ".dylib"}
-_SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/", "/usr/share/zoneinfo/")
+_SYSTEM = ("/proc/", "/dev/", "/sys/", "/etc/")
 
 
 class Witness:
@@ -220,8 +220,18 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     folders = Path(path).parts
     described = any(each.endswith((".dist-info", ".egg-info")) for each in folders)
     is_code = Path(path).suffix in _CODE or path in sys.path or "__pycache__" in folders or described
-    if not is_code and not path.startswith(_SYSTEM):
+    if not is_code and not path.startswith(_SYSTEM) and not _is_importing():
         _watching[-1].append(path)
+
+
+def _is_importing() -> bool:
+    """Whether a module is being imported: what libraries read then are settings of their own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The page of the guide in a real browser."""
+"""The page of the guide, and that of the whole documentation, in a real browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from genbench.cli.reference import every_topic
+from genbench.report.catalog_cache import host_for_cards
+from genbench.report.guide import reference
 from genbench.report.guide.page import as_page
 
 pytestmark = pytest.mark.browser
@@ -32,3 +34,18 @@ def test_topics_are_found_and_pictures_are_there(visit, file):
     assert page.url.endswith("#plots")
     assert page.get_by_role("heading", name="Gallery of plots").is_visible()
     assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 300)")
+
+
+def test_the_documentation_keeps_nobody_out_and_leads_from_a_measure_to_its_probes(
+    visit, axe, tmp_path_factory
+):
+    host = host_for_cards()
+    parts = [*reference.components(host), reference.suites(host), reference.public_names()]
+    file = tmp_path_factory.mktemp("docs") / "docs.html"
+    file.write_text(as_page(every_topic(), parts), encoding="utf-8")
+    page = visit(file, width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert axe(page) == []
+    page.locator("#measure-path_norm").get_by_role("link", name="squared_paths").click()
+    assert page.url.endswith("#probe-squared_paths")
+    assert page.get_by_role("heading", name="squared_paths", exact=True).is_visible()

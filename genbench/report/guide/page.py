@@ -1,4 +1,7 @@
-"""The guide as one HTML file that needs nothing but itself; it wears the clothes of the report."""
+"""The guide as one HTML file that needs nothing but itself; it wears the clothes of the report.
+
+With the reference behind it, it is the whole documentation.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,37 @@ import base64
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genbench import report
 from genbench.report.guide.topics import PLOTS, Topic
 from genbench.report.page import templates
+
+if TYPE_CHECKING:
+    from genbench.report.guide.reference import Part
 
 __all__ = ["as_page"]
 
 HERE = Path(__file__).parent
 
 
-def as_page(topics: Sequence[Topic]) -> str:
-    """The page of the guide: every topic a section, pictures inside; the same topics give the same text."""
+def as_page(topics: Sequence[Topic], parts: Sequence[Part] = ()) -> str:
+    """The page of the guide: every topic a section, pictures inside; the same topics give the same text.
+
+    Parameters
+    ----------
+    parts
+        Of the reference, which follow the topics.
+    """
     from markdown_it import MarkdownIt
     from markupsafe import Markup
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     sections = [(each, Markup(_section(markdown.render(each.text), each))) for each in topics]
     styles = (Path(report.__file__).parent / "assets" / "page.css", HERE / "assets" / "guide.css")
-    return (
-        templates(HERE / "templates")
-        .get_template("guide.html.j2")
-        .render(sections=sections, style="".join(each.read_text(encoding="utf-8") for each in styles))
-    )
+    style = "".join(each.read_text(encoding="utf-8") for each in styles)
+    template = templates(HERE / "templates").get_template("guide.html.j2")
+    return template.render(sections=sections, parts=parts, style=style)
 
 
 def _section(html: str, topic: Topic) -> str:
