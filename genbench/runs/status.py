@@ -23,8 +23,8 @@ def read_status(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``folder, suite, planned`` (trials of the whole grid, None where not known)``, fits, stop_reasons, failures, measures, faults, damaged, conflicts, warnings``;
-        plain data.
+        ``folder, suite, planned`` (trials of the whole grid, None where that is not known)``, fits,
+        stop_reasons, failures, measures, faults, damaged, conflicts, warnings``; plain data.
 
     Raises
     ------
