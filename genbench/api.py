@@ -80,7 +80,8 @@ def run(
     per_device : int, optional
         Trainings side by side in one process for each GPU; found out where left out. On the CPU they share a
         process only where it is given.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "mps"}
+        On Apple's GPUs networks are trained, and measured on the CPU beside them: they have no float64.
     data : path, optional
         Folder with the data sets' files; ``$GENBENCH_DATA`` where left out.
     plugins, without : sequence of str

@@ -362,7 +362,7 @@ def test_a_data_folder_that_does_not_exist_is_named(tmp_path, offline):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--device", "tpu"), "no such device 'tpu'; there are auto, cpu and cuda"),
+        (("--device", "tpu"), "no such device 'tpu'; there are auto, cpu, cuda and mps"),
         (("--device", "cuda:99"), "no such device 'cuda:99'"),
         (("--workers", "0"), "--workers 0: must be at least 1"),
         (("--workers", "1000000000000"), "--workers 1000000000000: must be at most 1024"),

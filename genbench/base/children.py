@@ -20,7 +20,10 @@ def child_environment(**more: str) -> dict[str, str]:
 def kill_group(process: subprocess.Popen[Any]) -> None:
     """End a process that began a session of its own, and all that it started in it; waits for its end."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows knows no groups
+            process.kill()
     process.wait()
     with contextlib.suppress(OSError):
         if process.stdin is not None:

@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 import stat
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+PLAIN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""To open a file as it is, without waiting for a pipe; the one is of Unix, the other of Windows."""
 _NATIVE_CODE = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust tell the system's code: in words."""
 
@@ -53,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as written:
+        with temporary.open("r+b" if sys.platform == "win32" else "rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
     except Exception as fault:
@@ -96,7 +99,7 @@ def _is_left_behind(path: Path, machine: str, process: int) -> bool:
 
 def read_plain(path: Path) -> bytes:
     """The bytes of a plain file; a pipe or a device, which might never end, is an `OSError`."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with os.fdopen(os.open(path, PLAIN), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no plain file")
         return file.read()

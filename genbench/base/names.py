@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CORE", "fold", "not_a_file_name"]
+__all__ = ["CORE", "fold", "is_path", "not_a_file_name"]
 
 CORE = "core"
 """The namespace of the components that come with genbench; their names need no prefix."""
@@ -11,6 +11,11 @@ CORE = "core"
 def fold(name: str) -> str:
     """A name as it is looked up: hyphens and underscores are one, and so are capitals and small letters."""
     return name.lower().replace("_", "-")
+
+
+def is_path(word: str) -> bool:
+    """Whether a word can only be a path: it has a separator of this or of another system."""
+    return "/" in word or "\\" in word
 
 
 # Names of devices on Windows, in any spelling and with any ending.

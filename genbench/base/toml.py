@@ -18,6 +18,8 @@ _DEEP_KEY = re.compile(
     r"""(?:(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
     f"{{{DEEPEST_KEY}}}"
 )
+# What is said of a path of Windows in double quotes, where a backslash begins a sign that has no key.
+_ESCAPED = re.compile(r"Unescaped '\\|Invalid hex value")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -37,6 +39,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    except tomllib.TOMLDecodeError as fault:
+        if _ESCAPED.match(str(fault)):
+            hint = "a path with backslashes stands in single quotes, or is written with /"
+            raise ValueError(f"{fault}; {hint}") from None
+        raise
 
 
 def as_toml(content: Mapping[str, Any]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from genbench.base.errors import InvalidInput, UsageError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ASK", "Directions", "as_note", "check_columns", "read_directions", "recognize"]
+__all__ = ["Directions", "as_note", "asking", "check_columns", "options", "read_directions", "recognize"]
 
 SIGNS = ("+", "-", "?")
 
@@ -35,6 +38,30 @@ class Directions:
     named: Mapping[str, str]
     others: str | None = None
     words: tuple[str, ...] = ()
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--direction`` and ``--directions``, as ``words`` and ``signs``."""
+    from genbench.cli.options import PATH
+
+    command = click.option(
+        "--directions", "signs", type=PATH, metavar="FILE", help="Lines of measure,direction."
+    )(command)
+    return click.option(
+        "--direction", "words", multiple=True, metavar="NAME=SIGN",
+        help="Of a table's measure: +, - or ?; a sign alone is for all others.",
+    )(command)  # fmt: skip
+
+
+@contextmanager
+def asking(file: str) -> Iterator[None]:
+    """Where a table's measures have no direction, say how to give them one."""
+    from genbench.ranking.errors import NoDirection
+
+    try:
+        yield
+    except NoDirection as fault:
+        raise UsageError(f"{file}: {fault}; {ASK}") from None
 
 
 def read_directions(words: Sequence[str], file: Path | None) -> Directions:

@@ -116,6 +116,8 @@ def _device(word: str) -> str:
         found = torch.device(name).type
     except RuntimeError:
         found = ""
+    if found == "mps":
+        raise UsageError("--device mps: measures are computed in float64, which Apple's GPUs do not have")
     if found not in ("cpu", "cuda"):
         raise UsageError(f"no such device '{word}'; there are auto, cpu and cuda")
     if found == "cuda" and not torch.cuda.is_available():

@@ -108,7 +108,7 @@ def working(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Show where plugins' own code raised.",
         ),
         click.option("--data", type=PATH, metavar="DIR", help="Folder with the data."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."),
         click.option("--workers", type=int, metavar="N", help="Trials at a time."),
         click.option(
             "--per-device",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ import click
 
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
-from genbench.cli import completing, options
-from genbench.cli.directions import ASK, Directions, as_note, check_columns, read_directions, recognize
+from genbench.cli import completing, directions, options
+from genbench.cli.directions import Directions, as_note, asking, check_columns, read_directions, recognize
 from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--measures", metavar="A,B", shell_complete=completing.measures, help="Rank these only.")
-@click.option(
-    "--direction", "words", multiple=True, metavar="NAME=SIGN",
-    help="Of a table's measure: +, - or ?; a sign alone is for all others.",
-)  # fmt: skip
-@click.option("--directions", "signs", type=options.PATH, metavar="FILE", help="Lines of measure,direction.")
+@directions.options
 @click.option("--seed-column", default="seed", show_default=True, help="Column that tells repeats apart.")
 @click.option("--test-size", help="Size of the test set, or the column that holds it.")
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
@@ -76,7 +71,7 @@ def command(
     if regularizers:
         _print_regularizers(source, form)
         return
-    directions = read_directions(words, signs)
+    said = read_directions(words, signs)
     given |= {
         "axes": options.words(axes),
         "measures": options.words(measures),
@@ -85,7 +80,7 @@ def command(
     }
     given = {name: value for name, value in given.items() if value is not None}
     with Waiting(f"reading {', '.join(map(str, sources))}"):
-        opened = _opened(distinct(sources), converged_only, _named(target, given), directions)
+        opened = _opened(distinct(sources), converged_only, _named(target, given), said)
     if len(opened) > 1:
         from genbench.cli.rank_across import print_across
         from genbench.report.ranking import TOP
@@ -273,7 +268,7 @@ class _Table:
     def rank(self, target: str, **given: Any) -> Board:
         from genbench import ranking
 
-        with self._asking():
+        with asking(self._frame.attrs["file"]):
             board = ranking.rank(self._frame, target=target, **self._directed(given))
         ranked = {row["measure"] for row in board.rows}
         return replace(board, notes=[*board.notes, *as_note(self._recognized & ranked)])
@@ -281,22 +276,13 @@ class _Table:
     def rank_flips(self, targets: Sequence[str], **given: Any) -> Flips:
         from genbench import ranking
 
-        with self._asking():
+        with asking(self._frame.attrs["file"]):
             return ranking.rank_flips(self._frame, targets, **self._directed(given))
 
     def _directed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         said = self._directions
         here = {name: sign for name, sign in said.named.items() if name in self.columns}
         return {**given, "directions": here, "undirected": said.others}
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        from genbench.ranking.errors import NoDirection
-
-        try:
-            yield
-        except NoDirection as fault:
-            raise UsageError(f"{self._frame.attrs['file']}: {fault}; {ASK}") from None
 
 
 def _print_flips(flips: Flips, form: str | None) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.errors import UsageError
-from genbench.cli import options
+from genbench.cli import directions, options
 from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from genbench.report.content import Content
 
 
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 @click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets; gap]")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
 @click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@directions.options
 @options.plugins
 @click.option("--json", "json_", is_flag=True, help="Print what the report says as JSON.")
 def command(
     run: Path, out: Path | None, targets: str | None, axes: str | None, bootstrap: int,
-    plugins: tuple[str, ...], without: tuple[str, ...], json_: bool,
+    words: tuple[str, ...], signs: Path | None, plugins: tuple[str, ...], without: tuple[str, ...],
+    json_: bool,
 ) -> None:  # fmt: skip
     """Write a page with the ranking, plots of every measure and where the numbers come from.
 
@@ -40,10 +44,12 @@ def command(
         raise UsageError(f"'{out}': the ending must be .html")
     asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
     with Waiting(f"reading {run}") as at:
+        said = directions.read_directions(words, signs)
         if run.is_dir() or not (run.exists() or run.suffix):
+            directions.check_columns(said, [])
             content, file = _of_run(run, asked, plugins, without, at), run / "report.html"
         else:
-            content, file = _of_table(run, asked), run.with_suffix(".html")
+            content, file = _of_table(run, asked, said), run.with_suffix(".html")
     for target, reason in content.refused.items():
         options.warn(f"no ranking for {target}: {reason}")
     if json_:
@@ -74,7 +80,7 @@ def _of_run(
     )  # fmt: skip
 
 
-def _of_table(path: Path, asked: Mapping[str, Any]) -> Content:
+def _of_table(path: Path, asked: Mapping[str, Any], said: directions.Directions) -> Content:
     from genbench.ranking.files import FORMATS
     from genbench.report.foreign import read_table_content
 
@@ -82,4 +88,13 @@ def _of_table(path: Path, asked: Mapping[str, Any]) -> Content:
         raise UsageError(f"'{path}' is neither a run folder nor a table file")
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"'{path}': a table is a {', '.join(FORMATS)} file")
-    return read_table_content(path, **asked)
+    with directions.asking(path.name):
+        return read_table_content(path, prepare=lambda frame: _directed(frame, said), **asked)
+
+
+def _directed(frame: pd.DataFrame, said: directions.Directions) -> tuple[dict[str, str], str | None]:
+    """The directions of the columns of a table, and that of all others; its known measures bring theirs."""
+    columns = [str(name) for name in frame.columns]
+    directions.check_columns(said, [columns])
+    directions.recognize(frame, said)
+    return {name: sign for name, sign in said.named.items() if name in columns}, said.others

@@ -33,19 +33,25 @@ def command(run: Path, whole: bool, json_: bool) -> None:
 def _print(content: dict[str, Any], whole: bool) -> None:
     from genbench.report.terminal import print_rows
 
-    click.echo(f"{content['folder']}: suite {content['suite']}, {content['fits']} fits")
+    planned = content["planned"]
+    of = f" of {planned:,}" if planned is not None and planned >= content["fits"] else ""
+    click.echo(f"{content['folder']}: suite {content['suite']}, {content['fits']:,}{of} fits")
     for reason, count in sorted(content["stop_reasons"].items()):
         click.echo(f"  {count} ended with {reason}")
     if content["failures"]:
         counts = collections.Counter(each["reason"] for each in content["failures"])
         for reason, count in counts.most_common():
             click.echo(f"  {count} without a fit: {reason}")
+    if (begun := content["fits"] + len(content["failures"])) < (planned or 0):
+        click.echo(f"  {planned - begun:,} not trained yet: the same 'genbench run' goes on")
     totals: collections.Counter[str] = collections.Counter()
     for each in content["measures"].values():
         totals.update(each["statuses"])
     if totals:
         parts = ", ".join(f"{count:,} {status}" for status, count in totals.most_common())
-        click.echo(f"{len(content['measures'])} measures, {totals.total():,} values: {parts}")
+        due = len(content["measures"]) * max(planned or 0, content["fits"])
+        whole_table = f" of {due:,}" if due > totals.total() else ""
+        click.echo(f"{len(content['measures'])} measures, {totals.total():,}{whole_table} values: {parts}")
     if whole:
         _print_all(content["measures"], sorted(totals))
     rows = _without_values(content)

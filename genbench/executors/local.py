@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import genbench
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.crew import Crew
+from genbench.execution.places import measuring_device
 from genbench.execution.supervision import Slot, WorkerProcess, supervise
 
 __all__ = ["LocalExecutor"]
@@ -111,7 +112,8 @@ class LocalExecutor:
             if job.id in self._cancelled:
                 outcome = JobOutcome(job, status="cancelled")
             else:
-                placed = dataclasses.replace(job, device=job.device or device)
+                here = measuring_device(device) if job.kind == "measure" else device
+                placed = dataclasses.replace(job, device=job.device or here)
                 try:
                     outcome = supervise(placed, slot, partial(self._watch, placed))
                 except Exception as fault:  # a job must have an outcome, or the run would wait for ever

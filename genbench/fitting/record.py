@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from genbench.base.errors import NotApplicable
+from genbench.networks.copying import copy_of
 from genbench.networks.folding import folded_copy
 from genbench.networks.homogeneity import log_product_of_norms
 from genbench.networks.layers import weight_layers
 from genbench.networks.passes import forward, outputs_of
 from genbench.networks.precision import widen_where_needed
-from genbench.training.evaluation import evaluate
+from genbench.training.evaluation import evaluate, where_doubles_are
 from genbench.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def normalized_losses(
     found: dict[str, float | None] = {name.format(split): None for name in names for split in examples}
     if task.kind != "classification":
         return found
+    if where_doubles_are(device) != device:
+        model, device = copy_of(model).cpu(), where_doubles_are(device)
+        examples = {name: (inputs.cpu(), targets.cpu()) for name, (inputs, targets) in examples.items()}
     reference = examples["train"][0]
     with torch.no_grad():
         divisors = [

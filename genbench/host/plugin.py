@@ -22,7 +22,7 @@ import pluggy
 
 from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
 from genbench.base.files import read_text
-from genbench.base.names import CORE, fold
+from genbench.base.names import CORE, fold, is_path
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
 from genbench.host.signatures import describe
@@ -93,7 +93,7 @@ class PluginSource:
             A file that does not exist or cannot be read.
         """
         path = Path(argument)
-        if path.suffix != ".py" and "/" not in argument:
+        if path.suffix != ".py" and not is_path(argument):
             return cls(name=argument, module=argument, asked_for=True)
         try:
             text = read_text(path)

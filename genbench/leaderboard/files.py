@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import InvalidInput
+from genbench.base.files import PLAIN
 
 __all__ = [
     "LIMITS",
@@ -72,7 +74,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
         entry has, a file beyond its limit, a file that does not unpack.
     """
     try:
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        opened = _opened(folder)
     except OSError as fault:
         raise InvalidInput(f"'{folder}': is no folder, or a link to one ({fault.strerror})") from None
     problems, found = [], {}
@@ -90,7 +92,8 @@ def read_files(folder: Path) -> dict[str, bytes]:
                 plain = name if PLAIN_NAME.fullmatch(name) else shown(name)
                 problems += [f"{plain}: {each}" for each in fault.problems]
     finally:
-        os.close(opened)
+        if isinstance(opened, int):
+            os.close(opened)
     problems += [
         f"{name}: is missing" for name in LIMITS if name not in found and name not in OPTIONAL
     ] if not problems else []  # fmt: skip
@@ -99,16 +102,31 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def _read(folder: int, name: str) -> tuple[str, bytes]:
+def _opened(folder: Path) -> int | Path:
+    """A folder that cannot become another one meanwhile; its path where the system opens no folders."""
+    if os.open in os.supports_dir_fd:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if folder.is_symlink() or not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return folder
+
+
+def _within(folder: int | Path, name: str) -> tuple[str | Path, dict[str, int]]:
+    """A file of a folder, as functions of `os` take it."""
+    return (name, {"dir_fd": folder}) if isinstance(folder, int) else (folder / name, {})
+
+
+def _read(folder: int | Path, name: str) -> tuple[str, bytes]:
     plain = name.removesuffix(".gz")
     packed = plain != name
     limit = _limit(name)
     if limit is None:
         raise InvalidInput(f"no file of an entry, which are {', '.join(LIMITS)} (.jsonl perhaps with .gz)")
-    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+    place, within = _within(folder, name)
+    if not stat.S_ISREG(os.lstat(place, **within).st_mode):
         raise InvalidInput("is a link, a folder or a device; an entry has plain files only")
     # Between the look and the opening it could have become another; the flags refuse that too.
-    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
+    with os.fdopen(os.open(place, PLAIN | getattr(os, "O_NOFOLLOW", 0), **within), "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit.stored:
             raise InvalidInput(f"has {size:,} bytes; the limit is {limit.stored:,}")

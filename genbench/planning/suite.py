@@ -15,7 +15,7 @@ from genbench.base.constraints import Count, NonNegative, Threads
 from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput, Remark, UsageError, nearest
 from genbench.base.files import read_text
-from genbench.base.names import not_a_file_name
+from genbench.base.names import is_path, not_a_file_name
 from genbench.base.toml import parse_toml
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
@@ -85,7 +85,7 @@ def read_suite(name: str, host: Host, overrides: Sequence[str] = (), *, check_me
         The file is not a valid suite; one line for each fault.
     """
     path = Path(name)
-    if path.suffix == ".toml" or "/" in name:
+    if path.suffix == ".toml" or is_path(name):
         if path.is_dir():
             raise UsageError(
                 f"'{name}' is a folder; a suite is a TOML file{_nearest_file(path / 'suite.toml')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ def read_table_content(
     targets: Sequence[str] | None = None,
     axes: Sequence[str] | None = None,
     bootstrap: int = 1000,
+    prepare: Callable[[pd.DataFrame], tuple[Mapping[str, str], str | None]] = lambda frame: ({}, "+"),
 ) -> Content:
     """Read a table, one row for each network, and rank its columns.
 
@@ -40,6 +41,9 @@ def read_table_content(
         ``gap`` where left out.
     axes : sequence of str, optional
         Columns of the grid, where they are not named like a grid's keys.
+    prepare : callable
+        Takes the table as read, on whose ``attrs`` it may write what it knows of the columns; returns the
+        directions of measures by name, and that of all others, None where each must have one.
 
     Raises
     ------
@@ -48,16 +52,19 @@ def read_table_content(
     RankingError
         The table, or none of its targets, can be ranked.
     """
-    from genbench.ranking.errors import RankingError
+    from genbench.ranking.errors import NoDirection, RankingError
     from genbench.ranking.files import read_file
 
     wanted = list(targets or ["gap"])
     frame = read_file(path, [*wanted, *(axes or [])])
+    directions, others = prepare(frame)
     boards: dict[str, Board] = {}
     refused: dict[str, str] = {}
     for target in wanted:
         try:
-            boards[target] = _board(frame, target, axes, bootstrap)
+            boards[target] = _board(frame, target, axes, bootstrap, directions, others)
+        except NoDirection:
+            raise
         except RankingError as fault:
             refused[target] = str(fault)
     if not boards:
@@ -66,7 +73,7 @@ def read_table_content(
         if target not in frame.columns and target not in _derived():
             raise UsageError(f"unknown target '{target}'{nearest(target, map(str, frame.columns))}")
     first = next(iter(boards.values()))
-    names = [row["measure"] for row in first.rows]
+    rows = {row["measure"]: row for row in first.rows}
     levels = {axis: list(frame[axis]) for axis in _axes(frame, first, axes)}
     return Content(
         title=path.stem,
@@ -77,9 +84,11 @@ def read_table_content(
         axes=axis_columns({axis: [_level(each) for each in found] for axis, found in levels.items()}),
         fits={"key": _rows(frame), "seed": _seeds(frame)}
         | {target: column(_target(frame, target)) for target in boards},
-        measures={name: _measure(frame, name) for name in names},
+        measures={name: _measure(frame, name, row) for name, row in rows.items()},
         standings={target: standing(board) for target, board in boards.items()},
-        correlation=correlation(_numbers(frame, names), dict.fromkeys(names, "+")),
+        correlation=correlation(
+            _numbers(frame, list(rows)), {name: row["direction"] for name, row in rows.items()}
+        ),
         curves={"epoch": [], "train_loss": [], "train_error": []},
         endings=_endings(frame, levels),
         provenance={
@@ -94,11 +103,17 @@ def read_table_content(
     )
 
 
-def _board(frame: pd.DataFrame, target: str, axes: Sequence[str] | None, bootstrap: int) -> Board:
+def _board(
+    frame: pd.DataFrame, target: str, axes: Sequence[str] | None, bootstrap: int,
+    directions: Mapping[str, str], undirected: str | None,
+) -> Board:  # fmt: skip
     from genbench import ranking
 
     size = TEST_SIZE if TEST_SIZE in frame.columns else None
-    return ranking.rank(frame, target=target, axes=axes, bootstrap=bootstrap, test_size=size)
+    return ranking.rank(
+        frame, target=target, axes=axes, bootstrap=bootstrap, test_size=size, directions=directions,
+        undirected=undirected,
+    )  # fmt: skip
 
 
 def _derived() -> Any:
@@ -144,17 +159,17 @@ def _numbers(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: numeric_column(frame, name) for name in names})
 
 
-def _measure(frame: pd.DataFrame, name: str) -> dict[str, Any]:
-    """What is known of a column of a table: its values, and that nobody has said more."""
+def _measure(frame: pd.DataFrame, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a column of a table: its values, and what the ranking knows of it."""
     values = _numbers(frame, [name])[name]
     there = int(values.notna().sum())
     statuses = {"ok": there} | ({"missing": len(values) - there} if there < len(values) else {})
     return {
-        "family": "",
-        "direction": "+",
+        "family": row.get("family") or "",
+        "direction": row["direction"],
         "cost_class": "",
         "seconds": None,
-        "held_out": False,
+        "held_out": bool(row.get("held_out")),
         "plugin": "",
         "version": None,
         "statuses": statuses,

@@ -38,7 +38,7 @@ ARXIV = {
     "Martin, Peng & Mahoney 2021": "2002.06716",
     "McCandlish et al. 2018": "1812.06162",
     "Mingard et al. 2021": "2006.15191",
-    "Nagarajan & Kolter 2019": "1902.04742",
+    "Nagarajan & Kolter 2019": "1905.13344",
     "Nakkiran & Bansal 2020": "2009.08092",
     "Natekar & Sharma 2020": "2012.02775",
     "Nixon et al. 2019": "1904.01685",

@@ -65,7 +65,7 @@ def _version(package: str) -> str:
 
 def _device_name(device: str) -> str:
     if not device.startswith("cuda"):
-        return "cpu"
+        return "mps" if device == "mps" else "cpu"
     import torch
 
     return torch.cuda.get_device_name(device)

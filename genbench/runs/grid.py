@@ -15,7 +15,7 @@ from genbench.base.files import as_json, unwritable, write_atomically
 from genbench.planning.balance import level_counts
 from genbench.planning.plan import Trial
 
-__all__ = ["GRID_FILE", "partial_notes", "write_grid"]
+__all__ = ["GRID_FILE", "partial_notes", "planned_trials", "write_grid"]
 
 GRID_FILE = "grid.json"
 
@@ -37,6 +37,15 @@ def write_grid(run: Path, trials: Sequence[Trial]) -> None:
             write_atomically(path, content)
     except OSError as fault:
         raise unwritable(path, fault) from None
+
+
+def planned_trials(run: Path) -> int | None:
+    """How many trials the whole grid of a run has; None where that was not written down."""
+    try:
+        found = json.loads((run / GRID_FILE).read_bytes())["trials"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) else None
 
 
 def partial_notes(run: Path, records: Sequence[Mapping[str, Any]], failures: int) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from genbench.base.errors import UsageError
 from genbench.base.values import Status
-from genbench.runs.grid import partial_notes
+from genbench.runs.grid import partial_notes, planned_trials
 from genbench.runs.standing import read_standing
 from genbench.runs.store import Folder
 
@@ -23,8 +23,8 @@ def read_status(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``folder, suite, fits, stop_reasons, failures, measures, faults, damaged, conflicts, warnings``;
-        plain data.
+        ``folder, suite, planned`` (trials of the whole grid, None where that is not known)``, fits,
+        stop_reasons, failures, measures, faults, damaged, conflicts, warnings``; plain data.
 
     Raises
     ------
@@ -61,6 +61,7 @@ def read_status(path: Path) -> dict[str, Any]:
     return {
         "folder": str(path),
         "suite": suite.get("name", ""),
+        "planned": planned_trials(path),
         "fits": len(standing.everything),
         "stop_reasons": dict(collections.Counter(each.record["stop_reason"] for each in standing.everything)),
         "failures": [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genbench.base.errors import UsageError, nearest
-from genbench.base.names import CORE
+from genbench.base.names import CORE, is_path
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.plugin import Plugin, installed
@@ -116,7 +116,7 @@ def given_for(argument: str) -> tuple[str, ...]:
     """What a host is to be loaded with for a word: nothing where it names an installed plugin, or nothing."""
     if any(each.name == argument for each in installed()):
         return ()
-    is_file = argument.endswith(".py") or "/" in argument
+    is_file = argument.endswith(".py") or is_path(argument)
     return (argument,) if is_file or _is_module(argument) else ()
 
 

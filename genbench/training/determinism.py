@@ -64,6 +64,7 @@ class GlobalStream:
     def __init__(self, device: torch.device, seed: int):
         self._cpu = torch.Generator().manual_seed(seed).get_state()
         self._index = -1
+        self._apple: int | torch.Tensor | None = seed if device.type == "mps" else None
         if device.type == "cuda":
             torch.cuda.init()
             self._index = torch.cuda.current_device() if device.index is None else device.index
@@ -87,9 +88,15 @@ class GlobalStream:
         torch.random.default_generator.manual_seed(seed)
         if self._index >= 0:
             torch.cuda.default_generators[self._index].manual_seed(seed)
+        if self._apple is not None:
+            torch.mps.manual_seed(seed)
 
     @contextmanager
     def _on_device(self) -> Iterator[None]:
+        if self._apple is not None:
+            with self._on_apple():
+                yield
+            return
         if self._index < 0:
             yield
             return
@@ -102,3 +109,16 @@ class GlobalStream:
         finally:
             self._own = general.graphsafe_get_state()
             general.graphsafe_set_state(before)
+
+    @contextmanager
+    def _on_apple(self) -> Iterator[None]:
+        before = torch.mps.get_rng_state()
+        if isinstance(self._apple, int):
+            torch.mps.manual_seed(self._apple)
+        elif self._apple is not None:
+            torch.mps.set_rng_state(self._apple)
+        try:
+            yield
+        finally:
+            self._apple = torch.mps.get_rng_state()
+            torch.mps.set_rng_state(before)

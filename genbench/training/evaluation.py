@@ -65,8 +65,9 @@ def evaluation_totals(
         mean.
     """
     device = torch.device(device)
-    total_loss = torch.zeros((), dtype=torch.float64, device=device)
-    total_error = torch.zeros((), dtype=torch.float64, device=device)
+    sums = where_doubles_are(device)
+    total_loss = torch.zeros((), dtype=torch.float64, device=sums)
+    total_error = torch.zeros((), dtype=torch.float64, device=sums)
     numbers = CHUNK * (CHUNKS_ON_CUDA if device.type == "cuda" else 1)
     chunk = max(1, numbers // max(1, math.prod(inputs.shape[1:])))
     was_training = model.training
@@ -78,16 +79,22 @@ def evaluation_totals(
                 outputs = model(some_inputs.to(device, copy=True)).float()
                 wanted = some_targets.to(device)
                 if task.kind == "regression":
-                    total_loss += (outputs - wanted).double().square().sum()
+                    total_loss += (outputs - wanted).to(sums).double().square().sum()
                 else:
-                    total_loss += F.cross_entropy(outputs, wanted, reduction="none").double().sum()
-                    total_error += (outputs.argmax(1) != wanted).sum()
+                    losses = F.cross_entropy(outputs, wanted, reduction="none")
+                    total_loss += losses.to(sums).double().sum()
+                    total_error += (outputs.argmax(1) != wanted).sum().to(sums)
     finally:
         model.train(was_training)
     if task.kind == "regression":
-        wanted = targets.double()
-        total_error = (wanted - wanted.mean(0)).square().sum().to(device)
+        wanted = targets.to(where_doubles_are(targets.device)).double()
+        total_error = (wanted - wanted.mean(0)).square().sum().to(sums)
     return torch.stack([total_loss, total_error])
+
+
+def where_doubles_are(device: torch.device) -> torch.device:
+    """The device to sum up in float64 on: the same, or the CPU for Apple's, which has no such numbers."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def loss_and_error(totals: Sequence[float], targets: Tensor, task: Task) -> tuple[float, float]:

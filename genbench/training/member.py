@@ -273,7 +273,7 @@ class Member:
         return Phase(training, regularizers, seeds, keepers, self._deadline, self._steps, compiled)
 
     def _steps(self, mover: Mover) -> Steps:
-        if self._device.type == "cpu" and self._capture is None:
+        if self._device.type in ("cpu", "mps") and self._capture is None:
             return PlainSteps(mover)
         return DeviceSteps(mover, self._capture, self._why_eager)
 

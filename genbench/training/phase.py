@@ -169,7 +169,7 @@ class Phase:
         totals = evaluation_totals(
             training.model, training.inputs, training.targets, training.task, device=training.device
         )
-        losses = torch.as_tensor(self.steps.loss_sum, dtype=torch.float64, device=training.device)
+        losses = torch.as_tensor(self.steps.loss_sum, dtype=torch.float64, device=totals.device)
         self._figures = _Figures(torch.cat([totals, losses.reshape(1)]))
 
     @property

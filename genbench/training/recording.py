@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.networks.walk import Walk, distances_between
+from genbench.training.evaluation import where_doubles_are
 from genbench.training.outcome import MILESTONES, Milestone
 
 __all__ = ["ClosestKeeper", "HistoryKeeper", "MilestoneKeeper", "SnapshotKeeper", "WalkKeeper", "cpu_state"]
@@ -191,7 +192,8 @@ class WalkKeeper:
         """What was followed; None where nothing was."""
         if not self._points:
             return None
-        lengths = torch.stack(self._lengths).double().cpu() if self._lengths else torch.zeros(0).double()
-        distance = torch.linalg.vector_norm(self._points[-1].double() - self._points[0].double())
-        last = distances_between(torch.stack(self._points[-self._last :]))
+        lengths = torch.stack(self._lengths).cpu().double() if self._lengths else torch.zeros(0).double()
+        points = [each.to(where_doubles_are(each.device)) for each in self._points]
+        distance = torch.linalg.vector_norm(points[-1].double() - points[0].double())
+        last = distances_between(torch.stack(points[-self._last :]))
         return Walk(torch.arange(len(lengths) + 1), lengths, float(distance), last.cpu())

@@ -264,7 +264,22 @@ def test_status_counts_fits_and_values(finished):
     assert content["failures"] == content["faults"] == content["damaged"] == content["conflicts"] == []
     text = command("status", finished)
     assert (text.code, text.err) == (0, "")
+    assert text.out.splitlines()[0].endswith(": suite tiny, 4 of 4 fits")
     assert "4 ended with max_epochs" in text.out
+    assert "12 values: 12 ok" in text.out
+
+
+def test_status_tells_how_much_of_what_was_planned_is_there(run):
+    first, *_ = (run / "fits").iterdir()
+    shutil.rmtree(first)
+    content = command("status", run, "--json").json
+    assert (content["planned"], content["fits"]) == (4, 3)
+    lines = command("status", run).out.splitlines()
+    assert lines[0].endswith(": suite tiny, 3 of 4 fits")
+    assert "  1 not trained yet: the same 'genbench run' goes on" in lines
+    assert any(line.startswith("3 measures, 9 of 12 values: 9 ok") for line in lines)
+    (run / "grid.json").unlink()
+    assert command("status", run).out.splitlines()[0].endswith(": suite tiny, 3 fits")
 
 
 def test_status_reports_merged_values_that_disagree(run, tmp_path):

@@ -25,7 +25,7 @@ def table(tmp_path):
 
 
 def test_a_table_has_a_page_with_its_ranking(table):
-    ended = command("report", table, "--axes", "width,rate", "--bootstrap", 20)
+    ended = command("report", table, "--axes", "width,rate", "--bootstrap", 20, "--direction", "+")
     assert (ended.code, ended.out.strip()) == (0, str(table.with_suffix(".html")))
     page = table.with_suffix(".html").read_text()
     assert "genbench · table theirs.csv" in page
@@ -35,7 +35,19 @@ def test_a_table_has_a_page_with_its_ranking(table):
 
 
 def test_its_json_says_what_the_table_holds(table):
-    words = ("--axes", "width,rate", "--targets", "gap,test_error", "--bootstrap", 20, "--json")
+    words = (
+        "--axes",
+        "width,rate",
+        "--targets",
+        "gap,test_error",
+        "--bootstrap",
+        20,
+        "--json",
+        "--direction",
+        "poor=-",
+        "--direction",
+        "+",
+    )
     found = command("report", table, *words).json
     assert found["targets"] == ["gap", "test_error"]
     assert [each["axis"] for each in found["axes"]] == ["width", "rate"]
@@ -43,6 +55,7 @@ def test_its_json_says_what_the_table_holds(table):
     assert found["fits"]["seed"][:2] == [0, 1]
     assert found["measures"]["poor"]["statuses"] == {"ok": 11, "missing": 1}
     assert found["standings"]["gap"]["rows"][0]["measure"] == "good"
+    assert {name: each["direction"] for name, each in found["measures"].items()} == {"good": "+", "poor": "-"}
     ranked = command(
         "rank", table, "--axes", "width,rate", "--bootstrap", 20, "--direction", "+", "--json"
     ).json
@@ -55,11 +68,17 @@ def test_its_json_says_what_the_table_holds(table):
         (["--axes", "wdth"], 3, "the table has no axis column 'wdth'; did you mean 'width'?"),
         ([], 3, "cannot tell axes from measures: name the columns of the grid"),
         (
-            ["--axes", "width", "--targets", "gp"],
+            ["--axes", "width", "--targets", "gp", "--direction", "+"],
             3,
             "the table has no target column 'gp'; did you mean 'gap'?",
         ),
-        (["--axes", "width", "--targets", "gap,gp"], 2, "unknown target 'gp'; did you mean 'gap'?"),
+        (
+            ["--axes", "width", "--targets", "gap,gp", "--direction", "+"],
+            2,
+            "unknown target 'gp'; did you mean 'gap'?",
+        ),
+        (["--axes", "width,rate"], 2, "theirs.csv: no direction is known of good, poor"),
+        (["--axes", "width,rate", "--direction", "god=-"], 2, "no column 'god' to give a direction to"),
         (["--axes", "width", "--out", "page.pdf"], 2, "'page.pdf': the ending must be .html"),
     ],
 )
@@ -75,3 +94,21 @@ def test_what_is_no_table(tmp_path):
     assert "is not a run folder" in command("report", tmp_path / "nothing").err
     (tmp_path / "notes.txt").touch()
     assert "a table is a .csv" in command("report", tmp_path / "notes.txt").err
+
+
+def test_known_measures_bring_their_direction_and_family(table):
+    frame = pd.read_csv(table).rename(columns={"good": "path_norm"}).drop(columns="poor")
+    frame["inverse_margin"] = -frame["path_norm"]
+    frame.to_csv(table, index=False)
+    found = command("report", table, "--axes", "width,rate", "--bootstrap", 20, "--json")
+    assert found.code == 0, found.err
+    shown = command("show", "path_norm", "--json").json
+    assert found.json["measures"]["path_norm"]["direction"] == shown["direction"]
+    assert found.json["measures"]["path_norm"]["family"] == shown["family"]
+
+
+def test_directions_are_not_for_runs(finished):
+    ended = command("report", finished, "--direction", "path_norm=-")
+    assert (ended.code, ended.err) == (
+        2, "genbench: directions are for tables; the measures of a run have theirs\n",
+    )  # fmt: skip
