@@ -61,9 +61,11 @@ class StackingConductor(Conductor):
 
     def _make_step(self, stack: Stack, going: list[Pair], ended: list[Ended]) -> list[Pair]:
         """One step of those that are still there; returns those that are after it."""
-        ready = [pair for pair in going if pair[1].phase.ready()]
+        ready: list[Pair] = []
         for pair in going:
-            if pair not in ready:  # its time is over
+            if pair[1].phase.ready():
+                ready.append(pair)
+            else:  # its time is over
                 stack.silence(stack.rows.index(_steps(pair)))
                 self._close_epoch(pair, ended)
         if ready:
