@@ -21,6 +21,7 @@ It stands here, because plans and leaderboards read it without torch."""
 
 NEUTRAL: Mapping[str, Any] = {
     "target_rule": "reached",
+    "stacked": False,
     "label_noise_kind": "other",
     "initialization_std": None,
     "pretrain_epochs": 0,
@@ -82,6 +83,10 @@ class Protocol:
         Compile the model with ``torch.compile``.
     deterministic : bool
         On CUDA, use deterministic algorithms only.
+    stacked : bool
+        On the CPU, perceptrons of equal shapes may make their steps together, which is several times as fast
+        where they are small. Their numbers are those of training alone but for rounding; records tell whether
+        they had company.
     """
 
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
@@ -109,6 +114,7 @@ class Protocol:
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = True
+    stacked: bool = False
 
     def __post_init__(self) -> None:
         if self.target_rule == "closest" and self.target_loss is None:

@@ -38,6 +38,9 @@ ALIVE_SECONDS = 5.0
 MOST_AT_ONCE = 32
 """Of trainings whose number is found out."""
 
+MOST_STACKED = 64
+"""Of trainings on the CPU that make their steps together."""
+
 SHARE_OF_MEMORY = 0.9
 """Of the device's free memory that predictions may fill."""
 
@@ -65,12 +68,13 @@ class Company:
         Says an event.
     device : str
     per_device : int or None
-        Trainings at once; found out where None.
+        Trainings at once; found out where None. On the CPU None is for those that are stacked.
     """
 
     def __init__(self, emit: Emit, device: str, per_device: int | None):
         self._emit = emit
         self._device = device
+        self._stacks = device == "cpu" and per_device is None
         self._plugins = Worker(emit)
         self._voices: dict[str, tuple[Voice, Mapping[str, Any], str]] = {}
         self._data: dict[str | None, SharedData] = {}
@@ -112,8 +116,11 @@ class Company:
 
         from genbench.training.conductor import Conductor
         from genbench.training.pace import Pace
+        from genbench.training.stacking import StackingConductor
 
         device = torch.device(self._device)
+        if self._stacks:
+            return StackingConductor(device, MOST_STACKED), None
         if per_device is not None:
             return Conductor(device, per_device), None
         pace = Pace(MOST_AT_ONCE)
@@ -137,7 +144,7 @@ class Company:
             trial, host, data, device=device, keep=job["keep"], limits=Limits(**job["limits"]),
             on_epoch=lambda row: voice({"event": "epoch", **row}), name=job["id"],
             memory=predict([trial], host, job["keep"]).memory_bytes,
-            on_begin=lambda: voice({"event": "begun"}),
+            on_begin=lambda: voice({"event": "begun"}), stacks=self._stacks,
         )  # fmt: skip
 
     def _end(self, ended: Ended) -> None:

@@ -22,7 +22,7 @@ from genbench.execution.progress import Progress
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
-from genbench.planning.plan import Plan, Trial, sees_other_examples
+from genbench.planning.plan import Plan, Trial, alike_together, sees_other_examples
 from genbench.runs.environment import now
 from genbench.runs.run import Summary
 from genbench.runs.store import Folder
@@ -135,8 +135,7 @@ class Runner:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
             self._observers.tell("genbench_run_started", run=run)
-            if self._budget:
-                waiting = self._budget.ordered(waiting)
+            waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
             self._work(locks, self._first, waiting)
             if self._second.measures:
                 left = [each for each in self._fits.unfinished if self._job(each, self._second) is not None]

@@ -17,6 +17,9 @@ from genbench.execution.supervision import Slot, WorkerProcess, supervise
 
 __all__ = ["LocalExecutor"]
 
+STACKED_AT_HAND = 32
+"""Trainings to have at hand for the process that stacks them; as many again are handed over ahead."""
+
 AT_ONCE = 16
 """Trainings to have at hand for a process that finds out how many it does at once."""
 
@@ -31,7 +34,7 @@ class LocalExecutor:
         One slot for each entry; an entry may repeat, so that several slots share a GPU.
     per_device : int, optional
         Trainings at once in the process of each device; found out on CUDA where left out. On the CPU
-        trainings share a process only where it is given.
+        trainings share a process only where it is given, or where their protocol is ``stacked``.
     watch : callable, optional
         Is given each event of each job, from the slots' threads; the last one is ``over``.
 
@@ -60,6 +63,8 @@ class LocalExecutor:
         self._cancelled: set[str] = set()
         self._open = 0
         self._crews = self._crews_for(devices, per_device)
+        self._stacking: Crew | None = None
+        self._stacks = per_device is None and "cpu" in devices
         self.slots = len(devices) + len(self._crews) * (per_device or AT_ONCE)
         self._places = [Slot(self.worker) for _ in devices]
         for slot, device in zip(self._places, devices, strict=True):
@@ -74,11 +79,24 @@ class LocalExecutor:
     def submit(self, job: Job) -> str:
         """Queue a job; returns its id."""
         self._open += 1
-        if job.kind == "train" and self._crews and not job.device:
-            min(self._crews, key=lambda crew: crew.jobs).submit(job)
+        crew = self._crew_for(job) if job.kind == "train" and not job.device else None
+        if crew is not None:
+            crew.submit(job)
         else:
             self._waiting.put(job)
         return job.id
+
+    def _crew_for(self, job: Job) -> Crew | None:
+        if self._crews:
+            return min(self._crews, key=lambda crew: crew.jobs)
+        asks = job.trial.get("protocol", {}).get("settings", {}).get("stacked", False)
+        if not (self._stacks and asks):
+            return None
+        if self._stacking is None:
+            self._stacking = Crew("cpu", None, self._outcomes.put, self._watch, self.crew_worker)
+            threading.Thread(target=self._stacking.serve, daemon=True).start()
+            self.slots += STACKED_AT_HAND
+        return self._stacking
 
     def results(self) -> Iterator[JobOutcome]:
         """Yield outcomes as they come, until no submitted job is left.
@@ -104,7 +122,7 @@ class LocalExecutor:
             self._waiting.put(None)
         for slot in self._places:
             slot.close()
-        for crew in self._crews:
+        for crew in filter(None, (*self._crews, self._stacking)):
             crew.close()
 
     def _serve(self, slot: Slot, device: str) -> None:

@@ -23,6 +23,7 @@ from genbench.planning.suite import Limits
 from genbench.training.capturable import why_not_capturable
 from genbench.training.evaluation import evaluate
 from genbench.training.member import Assignment, Member
+from genbench.training.stack import StackedSteps, why_not_stackable
 
 __all__ = ["FitWork", "SharedData", "why_not_captured"]
 
@@ -102,18 +103,20 @@ class FitWork:
         Bytes that it is predicted to take on the device.
     on_begin : callable, optional
         Called when its member is about to be made, the first time and again.
+    stacks : bool
+        Whether it is for a `StackingConductor`.
     """
 
     def __init__(
         self, trial: Trial, host: Host, data: SharedData, *, device: torch.device, keep: Sequence[Any],
         limits: Limits, on_epoch: Callable[[Mapping[str, Any]], None] | None = None, name: str = "",
-        memory: float = 0.0, on_begin: Callable[[], None] | None = None,
+        memory: float = 0.0, on_begin: Callable[[], None] | None = None, stacks: bool = False,
     ):  # fmt: skip
         self.name = name
         self.memory = memory
         self._trial, self._host, self._data, self._device = trial, host, data, device
         self._keep, self._limits = keep, limits
-        self._on_epoch, self._on_begin = on_epoch, on_begin
+        self._on_epoch, self._on_begin, self._stacks = on_epoch, on_begin, stacks
 
     def begin(self) -> Member:
         """Build network and data anew, and the member that trains them."""
@@ -147,7 +150,9 @@ class FitWork:
             on_epoch=on_epoch,
         )
         why_eager = self._why_eager(given, built) if self._device.type == "cuda" else ""
-        return Member(given, self._device, why_eager=why_eager)
+        self._why_not_stacked = why_not_stackable(given) if self._stacks else "it was trained alone"
+        make_steps = None if self._why_not_stacked else StackedSteps
+        return Member(given, self._device, why_eager=why_eager, make_steps=make_steps)
 
     def end(self, member: Member) -> Found:
         """The record and the states of the fit, as `genbench.fitting.fit.fit` returns them."""
@@ -158,6 +163,8 @@ class FitWork:
         train, test, watched = examples.train, examples.test, member.given.on_epoch
         test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
         both = {"train": (train.inputs, train.targets), "test": (test.inputs, test.targets)}
+        asked = member.given.protocol.stacked
+        stacked = {"why_not_stacked": self._why_not_stacked} if asked else {}
         on_cuda = {"why_not_captured": member.why_not_captured} if device.type == "cuda" else {}
         record = {
             "trial": trial.as_dict(),
@@ -177,6 +184,7 @@ class FitWork:
             "test_examples": len(test.targets),
             "seconds": time.perf_counter() - self._began,
             **on_cuda,
+            **stacked,
             **({"test_history": watched.columns} if isinstance(watched, TestHistory) else {}),
         }
         return record, kept_states(outcome, self._keep)

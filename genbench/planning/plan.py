@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property, partial
 from typing import Any
@@ -17,7 +17,7 @@ from genbench.planning.axes import axis_values, rounding_faults
 from genbench.planning.grid import Alternative, Grid
 from genbench.planning.suite import Suite
 
-__all__ = ["Chosen", "DataFacts", "Plan", "Trial", "make_plan", "sees_other_examples"]
+__all__ = ["Chosen", "DataFacts", "Plan", "Trial", "alike_together", "make_plan", "sees_other_examples"]
 
 
 LARGEST_GRID = 1_000_000
@@ -318,6 +318,19 @@ def _product(*parts: Callable[[], Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
     for first in parts[0]():
         for rest in _product(*parts[1:]):
             yield (first, *rest)
+
+
+def alike_together(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials whose steps may be made together, one behind the other; no others change places."""
+    if not any(each.protocol.settings.get("stacked") for each in trials):
+        return list(trials)
+    places: dict[str, int] = {}
+
+    def place(trial: Trial) -> int:
+        sizes = [trial.dataset.as_dict(), trial.splits["train_size"], trial.protocol.settings["batch_size"]]
+        return places.setdefault(canonical_json([trial.model.as_dict(), sizes]), len(places))
+
+    return sorted(trials, key=place)
 
 
 def sees_other_examples(trial: Trial) -> bool:

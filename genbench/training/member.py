@@ -84,6 +84,8 @@ class Member:
         Captures the steps; CUDA graphs where left out on CUDA. On the CPU steps are calls without it.
     why_eager : str
         Why steps are not to be captured; empty where they may be.
+    make_steps : callable, optional
+        Makes the steps; those of the device where left out.
 
     Attributes
     ----------
@@ -98,13 +100,15 @@ class Member:
     """
 
     def __init__(
-        self, given: Assignment, device: torch.device, *, capture: Capture | None = None, why_eager: str = ""
-    ):
+        self, given: Assignment, device: torch.device, *, capture: Capture | None = None, why_eager: str = "",
+        make_steps: Callable[[Mover], Steps] | None = None,
+    ):  # fmt: skip
         if device.type == "cuda" and device.index is None:
             device = torch.device("cuda", torch.cuda.current_device())
         self.given = given
         self._device = device
         self._why_eager = why_eager
+        self._make_steps = make_steps or self._steps
         self._stream = _new_stream(device)
         if capture is None and self._stream is not None and not why_eager:
             capture = CudaCapture(self._stream)
@@ -129,8 +133,7 @@ class Member:
             step = self._phase.step
             while made < steps:
                 if not step():
-                    self._phase.measure()
-                    self.stage = Stage.JUDGE
+                    self.end_epoch()
                     return made
                 made += 1
             self._mark()
@@ -144,6 +147,16 @@ class Member:
         else:
             self.stage = Stage.OVER
         return made
+
+    def end_epoch(self) -> None:
+        """Have the weights measured where they are; `advance` judges what comes out."""
+        self._phase.measure()
+        self.stage = Stage.JUDGE
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is."""
+        return self._phase
 
     @property
     def waiting(self) -> bool:
@@ -270,7 +283,7 @@ class Member:
             and Split(validation.inputs.to(self._device), validation.targets.to(self._device)),
         )
         compiled = torch.compile(self._model, dynamic=False) if protocol.compile else None
-        return Phase(training, regularizers, seeds, keepers, self._deadline, self._steps, compiled)
+        return Phase(training, regularizers, seeds, keepers, self._deadline, self._make_steps, compiled)
 
     def _steps(self, mover: Mover) -> Steps:
         if self._device.type in ("cpu", "mps") and self._capture is None:

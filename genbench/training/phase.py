@@ -146,11 +146,19 @@ class Phase:
 
     def step(self) -> bool:
         """Make the next update; False where there is none, as the epoch is over or must not go on."""
+        return self.ready() and self.move()
+
+    def ready(self) -> bool:
+        """Whether there is a next update, and time for it."""
         if not self.steps.more():
             return False
         if time.monotonic() >= self._deadline:
             self.stop = Stop(StopReason.TIMEOUT)
             return False
+        return True
+
+    def move(self) -> bool:
+        """Make the update for which it is ready; False where its loss is not finite."""
         if not self.steps.take(self.epoch, self.index):
             self.stop = Stop(StopReason.DIVERGED, "the loss of a batch was not finite")
             return False
@@ -166,9 +174,11 @@ class Phase:
         if not self._begun:
             self._keepers.snapshots.offer(0)
             self._keepers.walk.offer()
-        totals = evaluation_totals(
-            training.model, training.inputs, training.targets, training.task, device=training.device
-        )
+        totals = self.steps.totals()
+        if totals is None:
+            totals = evaluation_totals(
+                training.model, training.inputs, training.targets, training.task, device=training.device
+            )
         losses = torch.as_tensor(self.steps.loss_sum, dtype=torch.float64, device=totals.device)
         self._figures = _Figures(torch.cat([totals, losses.reshape(1)]))
 

@@ -91,6 +91,10 @@ class Steps(ABC):
     def more(self) -> bool:
         """Whether the epoch has another batch; it is asked for once before each `take`."""
 
+    def totals(self) -> Tensor | None:
+        """What `evaluation_totals` would find of the present weights, where it is known already."""
+        return None
+
     @abstractmethod
     def take(self, epoch: int, index: int) -> bool:
         """Make the step; False where its loss was seen not to be finite, and no update was made."""
