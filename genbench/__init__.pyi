@@ -29,3 +29,4 @@ from genbench.ranking import rank as rank
 from genbench.runs.run import Run as Run
 
 __version__: str
+__all__: list[str]
