@@ -17,6 +17,7 @@ from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import GenbenchError
 from genbench.base.names import CORE
 from genbench.base.values import Status, StopReason
+from genbench.contract.protocol import NEUTRAL
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.installed import ask
@@ -131,7 +132,7 @@ class Held:
                 yield f"{where}: the core has none of that name"
             elif line["version"] > known["version"]:
                 yield f"{where}: is version {line['version']}; installed is {known['version']}"
-            elif line["version"] == known["version"] and not _same(line["defaults"], known["defaults"]):
+            elif line["version"] == known["version"] and not _same(_defaults(line), known["defaults"]):
                 yield f"{where}: its defaults are not those of the installed one"
 
     # --- data sets and their sizes -----------------------------------------------------------------
@@ -214,6 +215,12 @@ def _is_part(part: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Whether a part of an identity is the installed one, perhaps from before it had all of its settings."""
     there = {name: known["settings"].get(name) for name in part["settings"]}
     return _same([part["settings"], part["source"]], [there, known["source"]])
+
+
+def _defaults(component: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With those that a protocol has since its fits were published, and that change nothing."""
+    unsaid = NEUTRAL if component["kind"] == "protocol" else {}
+    return {**unsaid, **component["defaults"]}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genbench.base.errors import InvalidInput
+from genbench.contract.protocol import NEUTRAL
 from genbench.fitting.preflight import plan_suite
 from genbench.host import Host
 from genbench.leaderboard.pack import _declared, _spellings
@@ -42,6 +43,27 @@ def expanded(file: Path, host: Host) -> tuple[set, set, int]:
     plan = plan_suite(suite, host)
     trials = [json.loads(json.dumps(each.as_dict())) for each in plan.trials]
     return points_of(suite.content, declared), {point_of(each) for each in trials}, len(trials)
+
+
+def test_fits_that_are_older_than_a_setting_are_points_all_the_same(tmp_path, host):
+    file = tmp_path / "union.toml"
+    file.write_text(UNION)
+    suite = load_suite(file, host)
+    declared = [_declared(*each) for each in _spellings(suite, host)]
+    trials = [each.as_dict() for each in plan_suite(suite, host).trials]
+    for settings in [each["defaults"] for each in declared if each["kind"] == "protocol"]:
+        assert NEUTRAL.items() <= settings.items()
+        for name in NEUTRAL:
+            del settings[name]
+    trials = [
+        {**each, "protocol": {**each["protocol"], "settings": _older(each["protocol"]["settings"])}}
+        for each in trials
+    ]
+    assert {point_of(each) for each in trials} == points_of(suite.content, declared)
+
+
+def _older(settings: dict) -> dict:
+    return {name: value for name, value in settings.items() if name not in NEUTRAL}
 
 
 @pytest.mark.parametrize(
