@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from leaderboard.forging import forged
 from leaderboard.lines import edit, read
-from running import InlineProcess, command
+from running import InlineProcess, command, fit_files
 
 from genbench.executors.local import LocalExecutor
 from genbench.leaderboard.build import read_leaderboard
@@ -93,6 +93,26 @@ def test_the_others_rank_as_they_did_without_it(joined, root):
         for each in (alone, both)
     ]
     assert scores[0].items() <= scores[1].items()
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_suite_run_where_its_fits_were_fetched_trains_nothing_and_ranks_the_new_beside_the_old(
+    joined, tiny_suite, tmp_path
+):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    run = tmp_path / "run"
+    assert command("leaderboard", "fetch", joined / "entries" / BASE, "--out", run).code == 0
+    before = fit_files(run)
+    ended = command(
+        "run", "--suite", tiny_suite, "--out", run, "--measures", "mine:widest",
+        "--plugin", tmp_path / "mine.py", "--workers", 1, "--json",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert fit_files(run) == before
+    ranked = command("rank", run, "--bootstrap", 0, "--json").json["rows"]
+    assert {row["measure"]: row["n"] for row in ranked} == {
+        "mine:widest": 4, "param_norm": 4, "train_loss": 4,
+    }  # fmt: skip
 
 
 def refused(root: Path) -> list[str]:
