@@ -85,8 +85,8 @@ class Protocol:
         On CUDA, use deterministic algorithms only.
     stacked : bool
         On the CPU, perceptrons of equal shapes may make their steps together, which is several times as fast
-        where they are small. Their numbers are those of training alone but for rounding; records tell whether
-        they had company.
+        where they are small. Their numbers are those of training alone but for rounding, which long trainings
+        may amplify; records tell whether they had company.
     """
 
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"

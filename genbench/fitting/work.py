@@ -150,7 +150,8 @@ class FitWork:
             on_epoch=on_epoch,
         )
         why_eager = self._why_eager(given, built) if self._device.type == "cuda" else ""
-        self._why_not_stacked = why_not_stackable(given) if self._stacks else "it was trained alone"
+        stacks = self._stacks and built.protocol.stacked
+        self._why_not_stacked = why_not_stackable(given) if stacks else "it was trained alone"
         make_steps = None if self._why_not_stacked else StackedSteps
         return Member(given, self._device, why_eager=why_eager, make_steps=make_steps)
 

@@ -17,9 +17,13 @@ from genbench.planning.plan import alike_together
 from genbench.planning.suite import read_suite
 from genbench.runs.store import Folder
 
-STACKED = TINY.replace("max_epochs = 3", "max_epochs = 3, stacked = [true, false]").replace(
-    'model = { name = "mlp", width = 8, depth = 1 }',
-    'model = { name = "mlp", width = 8, depth = 1, normalization = ["none", "batch"] }',
+STACKED = (
+    TINY.replace("max_epochs = 3", "max_epochs = 3, stacked = [true, false]")
+    .replace("seeds = 2", "seeds = 1")
+    .replace(
+        'model = { name = "mlp", width = 8, depth = 1 }',
+        'model = { name = "mlp", width = 8, depth = 1, normalization = ["none", "batch"] }',
+    )
 )
 ALONE = "it was trained alone"
 
@@ -91,7 +95,7 @@ def test_fits_of_a_stack_are_those_of_a_worker_but_for_rounding(plan, host, tmp_
 @pytest.mark.slow
 def test_a_run_stacks_what_asks_for_it(tmp_path, cache):
     file = tmp_path / "stacked.toml"
-    file.write_text(STACKED.replace("seeds = 2", "seeds = 1"))
+    file.write_text(STACKED)
     ran = command("run", "--suite", file, "--out", tmp_path / "run", "--workers", "1")
     assert ran.code == 0, ran.err
     folder = Folder(tmp_path / "run")

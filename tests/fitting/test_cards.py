@@ -83,7 +83,7 @@ def test_a_battery_takes_its_share_of_all_measures():
 
 def test_the_benchmark_measures_side_by_side(monkeypatch, one_thread):
     monkeypatch.setattr(benchmark, "DEPTH", 8)
-    card = benchmark.benchmark("cpu", at_once=2, pictures=16, epochs=2, batch=8, warm_up=1)
+    card = benchmark.benchmark("cpu", at_once=2, pictures=8, epochs=1, batch=4, warm_up=1)
     assert (card.name, card.at_once) == ("cpu", 2)
     assert card.numbers > 0
     assert card.numbers_bfloat16 > 0

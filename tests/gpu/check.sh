@@ -24,7 +24,7 @@ if [ ! -f "$out/table.done" ]; then
 fi
 
 suite=${SUITE:-cifar10-jpeg-gpu}
-timeout -s INT -k 20 75 genbench run --suite "$suite" --device cuda --workers 8 ${DATA:+--data "$DATA"} --out "$out/run"
+timeout -s INT -k 20 75 genbench run --suite "$suite" --device cuda --workers 8 --budget 60s ${DATA:+--data "$DATA"} --out "$out/run"
 genbench leaderboard pack "$out/run" --out "$out/entry"
 [ -f "$out/tests.done" ] && [ -f "$out/table.done" ] || {
     echo "not all parts are done: run it again"

@@ -257,9 +257,7 @@ def test_settings_that_came_later_enter_the_key_where_they_change_something(plan
     (before,) = plan(text % "").trials
     (neutral,) = plan(
         text
-        % "".join(
-            f", {key} = {json.dumps(value or 0)}" for key, value in NEUTRAL.items() if value is not None
-        )
+        % "".join(f", {key} = {json.dumps(value)}" for key, value in NEUTRAL.items() if value is not None)
     ).trials
     assert neutral.key == before.key
     recorded = before.as_dict()
