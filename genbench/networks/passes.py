@@ -26,6 +26,9 @@ __all__ = [
 # Input numbers per chunk. Activations take some hundred times the memory of the inputs in a convolutional
 # network; these sizes keep a chunk near the processor's caches, and near one gigabyte on an accelerator.
 _CHUNK = {"cpu": 2**20, "cuda": 2**23}
+# A pass over fewer examples takes a processor as long as reading the weights does: so many small ones are
+# taken together, for up to four times the memory.
+_TOGETHER = 32
 _LIMIT: ContextVar[int | None] = ContextVar("_LIMIT", default=None)
 
 
@@ -99,7 +102,11 @@ def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: i
         Each slice begins at a multiple of this, so that groups of so many examples are not cut.
     """
     numbers = max(1, inputs[:1].numel() * copies)
-    size = max(1, _CHUNK.get(device.type, _CHUNK["cpu"]) // numbers)
+    chunk = _CHUNK.get(device.type, _CHUNK["cpu"])
+    size = max(1, chunk // numbers)
+    if device.type == "cpu":
+        small = chunk // 8 // max(1, inputs[:1].numel())
+        size = max(size, min(_TOGETHER, small, 4 * chunk // numbers))
     size = min(size, _LIMIT.get() or size)
     size = max(together, size - size % together)
     for start in range(0, len(inputs), size):

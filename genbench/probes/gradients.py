@@ -236,20 +236,27 @@ def _in_batches(
         some = inputs[padded.to(inputs.device)]
         moments = _moments(model, some, derivatives, device, together=longest)
         return moments.squared_norms, moments.mean
-    norms, total = [], torch.zeros((), dtype=torch.float64, device=device)
+    parameters = list(trained_parameters(model).values())
+    sizes = [each.numel() for each in parameters]
+    total = torch.zeros(sum(sizes), dtype=torch.float64, device=device)
+    norms = []
     for some in divided:
-        entries, scale = _gradient_of_batch(model, inputs, targets, some, task, device)
-        gradient = entries * scale
-        norms.append(gradient.square().sum())
-        total = total + gradient
+        entries, scale = _gradient_of_batch(model, parameters, inputs, targets, some, task, device)
+        norm = torch.zeros((), dtype=torch.float64, device=device)
+        # A parameter at a time: several passes over all gradients at once would be as slow as memory is.
+        for sum_of_part, part in zip(total.split(sizes), entries, strict=True):
+            gradient = part.flatten().double() * scale
+            norm += torch.dot(gradient, gradient)
+            sum_of_part += gradient
+        norms.append(norm)
     return torch.stack(norms), total / len(norms)
 
 
 def _gradient_of_batch(
-    model, inputs: Tensor, targets: Tensor, chosen: Tensor, task, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Gradient of the chosen examples' summed losses over a scale, shape (parameters,), and that scale."""
-    parameters = list(trained_parameters(model).values())
+    model, parameters: Sequence[Tensor], inputs: Tensor, targets: Tensor, chosen: Tensor, task,
+    device: torch.device,
+) -> tuple[tuple[Tensor, ...], Tensor]:  # fmt: skip
+    """Gradient of the chosen examples' summed losses over a scale, by each parameter, and that scale."""
     with torch.enable_grad():
         outputs = forward(model, inputs[chosen.to(inputs.device)].to(device))
     wanted = targets[chosen.to(targets.device)]
@@ -257,7 +264,7 @@ def _gradient_of_batch(
     entries = torch.autograd.grad(
         outputs, parameters, cotangents.to(outputs.dtype), allow_unused=True, materialize_grads=True
     )
-    return torch.cat([each.flatten() for each in entries]).double(), scale
+    return entries, scale
 
 
 def loss_derivatives(outputs: Tensor, targets: Tensor, task) -> Tensor:

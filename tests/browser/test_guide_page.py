@@ -36,6 +36,7 @@ def test_topics_are_found_and_pictures_are_there(visit, file):
     assert page.locator("img").evaluate_all("all => all.every((each) => each.naturalWidth > 300)")
 
 
+@pytest.mark.slow
 def test_the_documentation_keeps_nobody_out_and_leads_from_a_measure_to_its_probes(
     visit, axe, tmp_path_factory
 ):
