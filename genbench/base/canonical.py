@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-__all__ = ["canonical_json", "digest", "stream_seed"]
+__all__ = ["canonical_json", "digest", "joined", "stream_seed"]
 
 
 def canonical_json(content: Any) -> str:
@@ -22,21 +22,33 @@ def canonical_json(content: Any) -> str:
     return json.dumps(_normal(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def joined(texts: Mapping[str, str]) -> str:
+    """The canonical JSON of a mapping, from that of each of its values."""
+    return "{" + ",".join(f"{json.dumps(name)}:{texts[name]}" for name in sorted(texts)) + "}"
+
+
+_AS_THEY_ARE = frozenset((str, int, bool, type(None)))
+
+
 def _normal(content: Any) -> Any:
-    kind = type(content)  # the plain types first: records are large, and each is sealed by this
-    if kind is str or kind is int or kind is bool or content is None:
+    # The plain types first, and without a call for each: records are large, and each is sealed by this.
+    kind = type(content)
+    if kind in _AS_THEY_ARE:
         return content
     if kind is float:
         return int(content) if content.is_integer() else content
     if kind is dict:
-        return {str(key): _normal(value) for key, value in content.items()}
+        return {
+            str(key): value if type(value) in _AS_THEY_ARE else _normal(value)
+            for key, value in content.items()
+        }
     if kind is list:
-        return [_normal(each) for each in content]
+        return [each if type(each) in _AS_THEY_ARE else _normal(each) for each in content]
     if isinstance(content, Enum):
         return content.value
     if isinstance(content, float) and content.is_integer():
         return int(content)
-    if kind is dict or isinstance(content, Mapping):
+    if isinstance(content, Mapping):
         return {str(key): _normal(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_normal(each) for each in content]

@@ -71,7 +71,8 @@ def rank(
     statistics : names and functions, optional
         Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
     bootstrap : int
-        Draws that intervals are computed from; 0 for no intervals.
+        Draws that intervals are computed from; 0 for no intervals. For what is dear, the information and the
+        sign-errors, at most 200, and fewer where there are more than 1,000 fits, which a note then says.
     test_size : number or column name, optional
         Number of test examples, for the weights of the sign-error.
     converged : column name or bools, optional

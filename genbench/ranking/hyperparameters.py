@@ -150,15 +150,19 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         train, test = rows & (model.folds != fold), rows & (model.folds == fold)
         if train.sum() < 3 or not test.any():
             return
-        among = np.column_stack([_midranks(rank, train[rows]) for rank in ranks])
-        inside, outside = among[train[rows]], among[test[rows]]
-        mean, middle = target[train].mean(), inside.mean(axis=0)
-        shaped, shaped_outside = _as_target(inside, outside, target[train] - mean)
+        fitted, mean = train[rows], target[train].mean()
+        shares = [_midranks(rank, fitted) for rank in ranks]
+        inside, outside = _of_rows(shares, ranks, fitted, test[rows])
+        middle = inside.mean(axis=0)
+        quantiles = _as_target(shares, inside - middle, target[train] - mean)
+        shaped, shaped_outside = _of_rows(quantiles, ranks, fitted, test[rows])
+        shaped_outside -= shaped.mean(axis=0)
+        shaped -= shaped.mean(axis=0)
         sides = np.column_stack([target[train] - mean, shaped, inside - middle])
         ridge = AxesRidge(_moments_without(model, fold, rows), model.features.main)
-        fitted = model.features.matrix[train]
-        slopes = _fit(ridge, fitted, sides)
-        left = sides - ridge.predict(fitted, slopes)
+        features = model.features.matrix[train]
+        slopes = _fit(ridge, features, sides)
+        left = sides - ridge.predict(features, slopes)
         predicted = ridge.predict(model.features.matrix[test], slopes)
         ours = left[:, 1 : 1 + len(columns)]
         rest = (ours * ours).sum(axis=0)
@@ -188,22 +192,36 @@ def _moments_without(model: AxesModel, fold: int, rows: np.ndarray) -> Moments:
 
 
 def _midranks(ranks: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """Share of the fitted rows below each row plus half the share tied with it, (n,), from dense ranks."""
+    """For each dense rank the share of the fitted rows below it plus half the share tied at it."""
     count = np.bincount(ranks[fitted], minlength=int(ranks.max(initial=0)) + 1)
     passed = np.cumsum(count)
-    return ((passed - count / 2) / passed[-1])[ranks]
+    return (passed - count / 2) / passed[-1]
 
 
-def _as_target(fitted: np.ndarray, unseen: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks in [0, 1] as quantiles of the fitted rows' target (of mean 0), reversed where they oppose it."""
+def _of_rows(
+    tables: list[np.ndarray], ranks: list[np.ndarray], fitted: np.ndarray, unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the tables of M measures hold for the ranks of the fitted and of the unseen rows, (rows, M)."""
+    inside, outside = (
+        np.column_stack([table[rank[rows]] for table, rank in zip(tables, ranks, strict=True)])
+        for rows in (fitted, unseen)
+    )
+    return inside, outside
+
+
+def _as_target(shares: list[np.ndarray], centred: np.ndarray, target: np.ndarray) -> list[np.ndarray]:
+    """Shares in [0, 1] as quantiles of the fitted rows' target (of mean 0), reversed where they oppose it.
+
+    Looked up rank by rank, in order, which is quicker than row by row; `centred` (fitted rows, M) are the
+    rows' own shares.
+    """
     ordered = np.sort(target)
     places = (np.arange(len(target)) + 0.5) / len(target)
-    against = (fitted - fitted.mean(axis=0)).T @ target < 0
-    inside, outside = (
-        np.interp(np.where(against, 1 - ranks, ranks), places, ordered) for ranks in (fitted, unseen)
-    )
-    mean = inside.mean(axis=0)
-    return inside - mean, outside - mean
+    against = centred.T @ target < 0
+    return [
+        np.interp(1 - share if reverse else share, places, ordered)
+        for share, reverse in zip(shares, against, strict=True)
+    ]
 
 
 def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
@@ -217,7 +235,8 @@ def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
         if not rows.any():
             continue
         everyone = np.ones(int(rows.sum()), dtype=bool)
-        rank = _midranks(dense_rank(values[rows, column]), everyone) - 0.5
+        place = dense_rank(values[rows, column])
+        rank = _midranks(place, everyone)[place] - 0.5
         total = rank @ rank
         for axis in range(len(design.names)):
             codes = design.codes[rows, axis]

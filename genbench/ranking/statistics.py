@@ -40,7 +40,7 @@ __all__ = ["BY_DEFAULT", "STATISTICS", "Filler", "custom"]
 
 Filler = Callable[[Panel, Resampling, Scores], None]
 Statistic = Callable[..., float]
-Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 
 FEW_DRAWS = 200
 """Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
@@ -65,7 +65,7 @@ def _by_measure(
     """`function` of every measure on the rows where it has a value, (columns, M, 1 + B); NaN below two rows.
 
     `weights` are (n, B). `function` gets values, target and weights (rows, 1 + B), the first set of weights
-    all one, and returns (columns, 1 + B).
+    all one, or None for that alone, and returns (columns, 1 + B).
     """
     from genbench.ranking.jit import in_threads
 
@@ -73,7 +73,9 @@ def _by_measure(
         rows = ~np.isnan(values[:, measure])
         if rows.sum() < 2:
             return np.full((columns, 1 + weights.shape[1]), np.nan)
-        lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), weights[rows]])
+        lanes = None  # which is counted faster than one set of weights
+        if weights.shape[1]:
+            lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), weights[rows]])
         return function(values[rows, measure], target[rows], lanes)
 
     size = weights.size + len(target)
@@ -81,7 +83,7 @@ def _by_measure(
 
 
 def _kendall(panel: Panel, resampling: Resampling, scores: Scores) -> None:
-    def taus(values: np.ndarray, target: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    def taus(values: np.ndarray, target: np.ndarray, lanes: np.ndarray | None) -> np.ndarray:
         counts = pair_counts(values, target, lanes)
         pairs = np.maximum(counts.total, 1e-300)
         return np.stack([counts.tau_a, counts.tau_b, counts.tied_values / pairs, counts.tied_target / pairs])

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.contract.components import COST_CLASSES
 from genbench.report.glance import glance, scale_of
+from genbench.report.numbers import thinned
 from genbench.report.standing import SMALL_SHARE
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ COLUMNS = (
     "measure", "group", "direction", "rank_low", "rank_high", "score", "expected", "p_top5", "tau", "cmi",
     "r2", "seconds", "reason", "pareto",
 )  # fmt: skip
+
+DRAWN_FITS = 2_000
+"""Networks whose points and curves a page holds at most: more hide each other, and make it slow to open."""
 
 MINUS, MISSING, INFINITY = "−", "–", "∞"
 DIGITS = frozenset("0123456789")
@@ -98,9 +103,10 @@ def drawn(content: Content) -> dict[str, Any]:
     """What the script draws, small: rows by column, and each text of an invariance once.
 
     ``standings`` have ``rows`` as a dictionary of columns, of those that are drawn; cells of an invariance
-    are places in ``words``.
+    are places in ``words``. Of more than `DRAWN_FITS` networks some are drawn, evenly spaced in the order of
+    their axes and seeds; ``left_out`` is how many are not.
     """
-    found = {name: value for name, value in content.as_dict().items() if name in DRAWN}
+    found = _of_some_fits({name: value for name, value in content.as_dict().items() if name in DRAWN})
     words: dict[str, int] = {}
 
     def placed(rows: list[list[str]]) -> list[list[int]]:
@@ -110,13 +116,34 @@ def drawn(content: Content) -> dict[str, Any]:
         name: {**each, "invariance": {**each["invariance"], "rows": placed(each["invariance"]["rows"])}}
         if each["invariance"]
         else each
-        for name, each in content.measures.items()
+        for name, each in found["measures"].items()
     }
     found["standings"] = {
         target: {**board, "rows": {name: [row[name] for row in board["rows"]] for name in COLUMNS}}
         for target, board in content.standings.items()
     }
     return {**found, "words": list(words)}
+
+
+def _of_some_fits(found: dict[str, Any]) -> dict[str, Any]:
+    count = len(found["fits"]["key"])
+    if count <= DRAWN_FITS:
+        return {**found, "left_out": 0}
+    places = thinned(count, DRAWN_FITS)
+
+    def some(columns: Mapping[str, Any], *names: str) -> dict[str, Any]:
+        """The mapping with the columns of these names, or all, cut to the fits that are drawn."""
+        cut = {name: [columns[name][place] for place in places] for name in names or columns}
+        return {**columns, **cut}
+
+    return {
+        **found,
+        "left_out": count - len(places),
+        "fits": some(found["fits"]),
+        "axes": [some(axis, "codes") for axis in found["axes"]],
+        "measures": {name: some(each, "values") for name, each in found["measures"].items()},
+        "curves": some(found["curves"]) if found["curves"]["epoch"] else found["curves"],
+    }
 
 
 def harmless_json(content: Any) -> str:

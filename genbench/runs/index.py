@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,10 @@ import numpy as np
 
 from genbench.base.errors import InvalidInput
 from genbench.base.files import cache_folder
-from genbench.runs.rows import LONG, FitRecord, Meanings, Row
+from genbench.runs.rows import LONG, SAID, FitRecord, Meanings, Row
 
 __all__ = ["Index", "signature"]
 
-# Of the tables below and of what the rows hold: another number, and the index is made anew.
-FORMAT = 1
 PATIENCE_SECONDS = 5.0
 TABLES = """
 CREATE TABLE about (folder TEXT NOT NULL);
@@ -39,6 +38,9 @@ CREATE TABLE fits (
 CREATE TABLE longer (key TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE complete (key TEXT PRIMARY KEY, signature TEXT NOT NULL, battery TEXT NOT NULL) WITHOUT ROWID;
 """
+# Of the tables, of what is said of a value and, by a number, of what else rows hold: another, and the index
+# is made anew.
+FORMAT = zlib.crc32(repr((1, TABLES, SAID, LONG)).encode()) >> 1
 
 
 def signature(folder: Path, parts: Sequence[str] = ("", "values")) -> str:
@@ -111,7 +113,7 @@ class Index:
             seconds=np.frombuffer(seconds, dtype=float),
             times=tuple(json.loads(times)),
             when=np.frombuffer(when, dtype=np.int32),
-            conflicts=tuple(json.loads(conflicts)),
+            conflicts=() if conflicts == "[]" else tuple(json.loads(conflicts)),
         )
 
     def _longer(self, key: str) -> Mapping[str, Any]:

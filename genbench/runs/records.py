@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.base.canonical import canonical_json
+from genbench.base.canonical import canonical_json, joined
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, read_plain, unwritable, write_atomically
 
@@ -54,6 +54,14 @@ class RecordFiles:
         body = plain({**content, "format": FORMAT})
         body["sha256"] = seal(body)
         self._write_bytes(path, as_json(body))
+
+    def _write_by_hash(self, folder: Path, content: Mapping[str, Any]) -> None:
+        """Write a record under the hash of its content, which is made canonical once for name and seal."""
+        body = plain(content)
+        texts = {name: canonical_json(each) for name, each in body.items()}
+        name = _hash(joined(texts))[:32]
+        sealed = {**body, "format": FORMAT, "sha256": _hash(joined({**texts, "format": str(FORMAT)}))}
+        self._write_bytes(folder / f"{name}.json", as_json(sealed))
 
     def _write_bytes(self, path: Path, content: bytes) -> None:
         try:
@@ -129,7 +137,14 @@ def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
 def seal(content: Mapping[str, Any]) -> str:
     """The hash that a record carries of the rest of itself."""
     body = {key: value for key, value in content.items() if key != "sha256"}
-    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
+    return _hash(canonical_json(body))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_AS_THEY_ARE = frozenset((int, bool, type(None)))
 
 
 def plain(content: Any) -> Any:
@@ -139,6 +154,10 @@ def plain(content: Any) -> Any:
         return content if content.isascii() else content.encode(errors="replace").decode()
     if kind is int or kind is bool or content is None:
         return content
+    if kind is dict:
+        return {
+            str(key): value if type(value) in _AS_THEY_ARE else plain(value) for key, value in content.items()
+        }
     if isinstance(content, float):
         return float(content) if math.isfinite(content) else None
     if isinstance(content, Mapping):

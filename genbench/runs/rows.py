@@ -17,7 +17,7 @@ from genbench.runs.ages import age
 if TYPE_CHECKING:
     from genbench.runs.store import Measured, StoredFit
 
-__all__ = ["LONG", "FitRecord", "Meanings", "Row", "point_of", "row_of", "value_number"]
+__all__ = ["LONG", "SAID", "FitRecord", "Meanings", "Row", "point_of", "row_of", "value_number"]
 
 # What a value's record says besides its numbers; the same for most fits, so that it is kept once.
 SAID = (

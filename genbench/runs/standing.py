@@ -105,7 +105,10 @@ class Standing:
     def measures(self) -> dict[str, MeasureInfo]:
         """What is known of each measure, by name, sorted."""
         found: dict[str, list[int]] = {}
-        said, first, counts = np.unique(self._said[~self._old], return_index=True, return_counts=True)
+        kept = self._said[~self._old]
+        said, first, counts = np.unique(kept, return_index=True, return_counts=True)
+        # What the values of each meaning cost, all found at once: there may be millions.
+        cost = np.split(self._seconds[~self._old][np.argsort(kept, kind="stable")], np.cumsum(counts)[:-1])
         for place in np.argsort(first):  # in the order in which they were said
             found.setdefault(self.meanings[said[place]]["measure"], []).append(int(place))
         described = {}
@@ -116,7 +119,7 @@ class Standing:
             for place, meaning in zip(places, meanings, strict=True):
                 statuses[meaning["status"]] = statuses.get(meaning["status"], 0) + int(counts[place])
             computed = [place for place in places if self.meanings[said[place]]["status"] == Status.OK]
-            seconds = self._seconds[~self._old & np.isin(self._said, said[computed])]
+            seconds = np.concatenate([np.zeros(0), *(cost[place] for place in computed)])
             described[name] = MeasureInfo(
                 name=name,
                 family=newest["family"],

@@ -230,9 +230,7 @@ class Folder(RecordFiles):
 
     def write_values(self, key: str, content: Mapping[str, Any]) -> None:
         """Write one pass of measuring a fit."""
-        folder = self.fit_folder(key) / "values"
-        content = plain(content)
-        self._write(folder / f"{digest(content)}.json", content)
+        self._write_by_hash(self.fit_folder(key) / "values", content)
 
     def measured(self, key: str, wanted: Mapping[str, str] | None = None) -> Measured:
         """The values of a fit by the measure's spelling.

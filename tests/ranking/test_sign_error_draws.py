@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ranking.tables import random_columns
+from ranking.tables import grid, random_columns
 
-from genbench.ranking import sign_error_draws
+from genbench.ranking import rank, sign_error_draws, statistics
 from genbench.ranking.design import design_from_codes
 from genbench.ranking.sign_error import environment_losses, upper_quantile
 from genbench.ranking.sign_error_draws import reweighted_losses
@@ -73,3 +73,27 @@ def test_environments_without_a_loss_have_none_under_any_weights():
     found = reweighted_losses(plain, values, target, design, None, np.ones((6, 2), dtype=np.int16))
     assert np.isnan(found.mean).all()
     assert np.isnan(found.maximum).all()
+
+
+def test_large_tables_have_fewer_draws_the_same_scores_and_a_note(monkeypatch):
+    table = grid([3, 3], 6)
+    random = np.random.default_rng(0)
+    table["gap"] = 0.1 * table["a0"] + 0.05 * table["a1"] + 0.02 * random.normal(size=len(table))
+    for place in range(4):
+        table[f"m{place}"] = table["gap"] + 0.02 * (1 + place) * random.normal(size=len(table))
+    asked = {
+        "axes": ["a0", "a1"],
+        "bootstrap": 200,
+        "statistics": ["sign_error"],
+        "rank_by": "sign_error_mean",
+    }
+    whole = rank(table, [f"m{place}" for place in range(4)], **asked)
+    assert not any("draws" in note for note in whole.notes)
+    monkeypatch.setattr(statistics, "FULLY_DRAWN", 10)
+    large = rank(table, [f"m{place}" for place in range(4)], **asked)
+    note = "Intervals of the information and of sign-errors are from 37 draws, with 54 fits."
+    assert note in large.notes
+    for name in ("m0", "m3"):
+        one, other = whole[name], large[name]
+        assert one["sign_error_mean"] == other["sign_error_mean"]
+        assert 0.6 < other["sign_error_mean_se"] / one["sign_error_mean_se"] < 1.6

@@ -7,9 +7,11 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from reports import DIRECTIONS, invented, report
 
+from genbench.report import page as page_module
 from genbench.report.glance import glance
 from genbench.report.page import (
     as_page,
@@ -194,6 +196,27 @@ def test_a_thousand_fits_and_a_hundred_measures_make_a_page_under_five_megabytes
     content = report(frame, names, levels, bootstrap=0)
     assert (len(content.fits["key"]), len(content.measures)) == (1000, 100)
     assert len(as_page(content).encode()) < 5_000_000
+
+
+def test_of_many_fits_some_are_drawn_evenly_spaced_and_the_page_says_how_many(monkeypatch):
+    content = report()
+    count = len(content.fits["key"])
+    whole = drawn(content)
+    assert whole["left_out"] == 0
+    assert whole["fits"] == content.fits
+    monkeypatch.setattr(page_module, "DRAWN_FITS", 5)
+    some = drawn(content)
+    assert some["left_out"] == count - 5
+    places = [content.fits["key"].index(key) for key in some["fits"]["key"]]
+    assert (places[0], places[-1], len(places)) == (0, count - 1, 5)
+    assert max(np.diff(places)) - min(np.diff(places)) <= 1
+    for place, gap in zip(places, some["fits"]["gap"], strict=True):
+        assert gap == content.fits["gap"][place]
+    for name, each in some["measures"].items():
+        assert each["values"] == [content.measures[name]["values"][place] for place in places]
+    assert some["axes"][0]["codes"] == [content.axes[0]["codes"][place] for place in places]
+    assert some["curves"]["epoch"] == [content.curves["epoch"][place] for place in places]
+    assert some["standings"] == whole["standings"]
 
 
 @pytest.mark.parametrize(

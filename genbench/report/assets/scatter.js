@@ -92,6 +92,9 @@ function scatter(name, how, width) {
       `${name} ${short(raw[place])}\n${plainly(chosen.target)} ${short(target[place])}\n${fitTitle(place)}`));
   }
   const absent = values.length - drawn.length;
-  return html("figure", {}, html("div", { class: "plot" }, drawing), legend(axis),
-    absent ? html("figcaption", {}, `${counted(absent, "network")} not drawn: no value here${how === LOGARITHM ? ", or none above 0" : ""}.`) : "");
+  const notes = [
+    absent ? `${counted(absent, "network")} not drawn: no value here${how === LOGARITHM ? ", or none above 0" : ""}.` : "",
+    data.left_out ? `Drawn are ${values.length} of ${counted(values.length + data.left_out, "network")}, evenly spaced over the grid.` : "",
+  ].filter(Boolean);
+  return html("figure", {}, html("div", { class: "plot" }, drawing), legend(axis), notes.length ? html("figcaption", {}, notes.join(" ")) : "");
 }
