@@ -113,7 +113,10 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 def _leave_network() -> str:
     """Go where there is no network, as the same user; empty where the system does not let one."""
     user, group = os.getuid(), os.getgid()
-    if _library().unshare(_NEW_USER | _NEW_NETWORK):
+    if not _library().unshare(_NEW_NETWORK):
+        return "network namespace"
+    # In a namespace of users root would lose its right to read what others own, such as a mounted project.
+    if not user or _library().unshare(_NEW_USER | _NEW_NETWORK):
         return ""
     for name, text in (
         ("setgroups", "deny"),

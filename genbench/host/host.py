@@ -17,6 +17,7 @@ from genbench.contract.components import Component, Kind
 from genbench.host.names import Names
 from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
 from genbench.host.probation import fatal
+from genbench.host.process import kept_environment
 from genbench.host.sharing import complete_shared
 
 __all__ = ["Host"]
@@ -104,7 +105,9 @@ class Host(Names):
                     f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}"
                 )
         strangers = [each for each in sources if each.namespace != CORE and each.name not in without]
-        return cls.of(sources, without, fatal(strangers) if strangers else {})
+        dead = fatal(strangers) if strangers else {}
+        with kept_environment():
+            return cls.of(sources, without, dead)
 
     @classmethod
     def of(

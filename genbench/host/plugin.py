@@ -15,6 +15,7 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from genbench.base.files import read_text
 from genbench.base.names import CORE, fold, is_path
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
+from genbench.host.process import kept_process, put_back_modules
 from genbench.host.signatures import describe
 from genbench.host.surroundings import Surroundings
 
@@ -73,6 +75,11 @@ class PluginSource:
     def namespace(self) -> str:
         """What stands before the colon in the names of its components; ``core`` for the built-in rooms."""
         return CORE if self.distribution == "genbench" else self.name
+
+    @property
+    def top(self) -> str:
+        """The top-level module that holds its code."""
+        return FILE_PREFIX + self.name if self.file else self.module.partition(".")[0]
 
     @property
     def origin(self) -> str:
@@ -151,16 +158,35 @@ def _editable(distribution: Any) -> bool:
 
 def load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     """Import a plugin's module, register its hooks, collect its components; faults stay with it."""
+    for step in (_import, partial(_register, manager=manager)):
+        # Put right at once, before code of ours goes on; what that did meanwhile may have failed for it.
+        try:
+            with _surroundings_kept(plugin):
+                step(plugin)
+        except Exception as fault:
+            plugin.broken(f"import failed: {type(fault).__name__}: {first_line(fault)}")
+        if plugin.status != "ok":
+            plugin.components = []
+            return
+
+
+@contextlib.contextmanager
+def _surroundings_kept(plugin: Plugin) -> Iterator[None]:
+    """Undo what code of a plugin changes of what all share, and break the plugin for it."""
     if plugin.source.namespace == CORE:
-        return _load(plugin, manager)
-    before = Surroundings()
-    _load(plugin, manager)
-    if changed := before.put_back_after_import():
-        plugin.broken(f"importing it changes {', '.join(changed)}, which all share")
-        plugin.components = []
+        yield
+        return
+    before, modules = Surroundings(), dict(sys.modules)
+    with kept_process([plugin.source.top]):
+        try:
+            yield
+        finally:
+            changed = before.put_back_after_import() + put_back_modules(modules, plugin.source.top)
+            if changed:
+                plugin.broken(f"importing it changes {', '.join(changed)}, which all share")
 
 
-def _load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
+def _import(plugin: Plugin) -> None:
     if plugin.name in RESERVED:
         plugin.broken("its name is reserved")
         return
@@ -173,7 +199,10 @@ def _load(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     except _Fault as fault:
         plugin.broken(f"import failed: {fault}")
         plugin.traceback = fault.traceback
-        return
+
+
+def _register(plugin: Plugin, manager: pluggy.PluginManager) -> None:
+    assert plugin.module is not None
     wrong = _wrong_hooks(plugin.module)
     if wrong:
         plugin.broken("; ".join(wrong))

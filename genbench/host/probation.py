@@ -23,6 +23,7 @@ from genbench.base.canonical import digest
 from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError
 from genbench.base.files import cache_folder, file_hash, write_atomically
+from genbench.base.machine import cores
 from genbench.host.plugin import PluginSource
 
 __all__ = ["PASSED", "fatal"]
@@ -31,26 +32,30 @@ PATIENCE_SECONDS = 60.0
 FAULT_IS_KEPT_SECONDS = 3600.0
 MOST_FILES = 5000
 PASSED = b"passed"
-"""What the process says that has imported the plugin, on the descriptor that it is given."""
+"""What the process says that has imported the plugin, on the descriptor that it is given, unless that leaves
+something behind: then it says what."""
 
 
 def fatal(sources: Iterable[PluginSource]) -> dict[str, str]:
     """Plugins whose import the process does not outlive, by name, with what becomes of it."""
     found: dict[str, str] = {}
-    trials: list[tuple[PluginSource, Path | None, _Trial]] = []
+    waiting: list[tuple[PluginSource, Path | None]] = []
     for source in sources:
         record = _record(source)
         verdict = _known(record)
         if verdict is None:
-            trials.append((source, record, _Trial(source)))
+            waiting.append((source, record))
         elif verdict:
             found[source.name] = verdict
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    for source, record, trial in trials:
-        verdict = trial.verdict(deadline)
-        if verdict:
-            found[source.name] = verdict
-        _keep(record, verdict)
+    at_once = max(2, cores())
+    for first in range(0, len(waiting), at_once):
+        turn = [(*each, _Trial(each[0])) for each in waiting[first : first + at_once]]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for source, record, trial in turn:
+            verdict = trial.verdict(deadline)
+            if verdict:
+                found[source.name] = verdict
+            _keep(record, verdict)
     return found
 
 
@@ -85,8 +90,9 @@ class _Trial:
                 return self._end(f"importing it kills the process ({signal.Signals(-code).name})")
         os.set_blocking(self._heard, False)
         with contextlib.suppress(BlockingIOError):  # children of its hold the other end
-            if code == 0 and os.read(self._heard, 100) == PASSED:
-                return self._end("")
+            said = os.read(self._heard, 100) if code == 0 else b""
+            if said:
+                return self._end("" if said == PASSED else f"importing it {said.decode(errors='replace')}")
         return self._end(f"importing it ends the process with code {code}")
 
     def _end(self, verdict: str) -> str:

@@ -6,8 +6,6 @@ Knows torch only where it is loaded already.
 from __future__ import annotations
 
 import builtins
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -32,7 +30,13 @@ _SHARED_PARTS = {
         "special",
     ),
 }
+# What the command itself, and whoever reads its files, calls.
+_STANDARD = (
+    "hashlib", "io", "json", "math", "os", "pathlib", "queue", "shutil", "subprocess", "tempfile",
+    "threading", "time",
+)  # fmt: skip
 _SHARED_MODULES = {
+    *_STANDARD,
     *_SHARED_PARTS,
     *(f"{name}.{part}" for name, parts in _SHARED_PARTS.items() for part in parts),
 }
@@ -56,6 +60,7 @@ class Surroundings:
         self._modules = -1
         self._functions: dict[Any, _Namespace] = {}
         self._flags: list[tuple[Flag, Any]] = []
+        self._python: dict[str, Any] = {}
         self.refresh()
 
     def refresh(self) -> None:
@@ -63,16 +68,26 @@ class Surroundings:
         if len(sys.modules) != self._modules or not all(map(_Namespace.is_whole, self._functions.values())):
             self._functions = {space: _Namespace(space) for space in dict.fromkeys(_namespaces())}
             self._modules = len(sys.modules)
+        self._python = dict(builtins.__dict__)
         self._flags = [(flag, flag[1]()) for flag in _flags()]
 
     def put_back(self) -> list[str]:
         """Undo every change since that moment; returns what had been changed, by name."""
-        return [*self._put_back_functions(), *self._put_back_flags()]
+        return [*self._put_back_python(), *self._put_back_functions(), *self._put_back_flags()]
 
     def put_back_after_import(self) -> list[str]:
         """The same, but flags are put back without a word: many a script sets some for itself."""
-        changed = list(self._put_back_functions())
+        changed = [*self._put_back_python(), *self._put_back_functions()]
         list(self._put_back_flags())
+        return changed
+
+    def _put_back_python(self) -> list[str]:
+        """First of all, and without the functions that it puts back: nothing can be trusted before."""
+        current, before = builtins.__dict__, self._python
+        changed = [
+            f"builtins.{name}" for name in before if name != "_" and current.get(name) is not before[name]
+        ]
+        current.update(before)
         return changed
 
     def _put_back_functions(self) -> Iterator[str]:
@@ -123,9 +138,9 @@ class _Namespace:
 
 def _namespaces() -> Iterator[Any]:
     """Modules, and classes within them, whose functions everybody calls."""
-    yield from (builtins, json, math)
     for name, module in list(sys.modules.items()):
-        if module is None or not (name in _SHARED_MODULES or name.partition(".")[0] == "genbench"):
+        shared = name in _SHARED_MODULES or name.partition(".")[0] == "genbench"
+        if not shared or not isinstance(module, ModuleType):
             continue
         yield module
         for each in list(vars(module).values()):

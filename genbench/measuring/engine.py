@@ -262,7 +262,8 @@ class _Engine:
             return None
         if self._close_look is None:
             self._close_look = Watch(
-                {name: each for name, each in self._roots.items() if name not in _MODELS}
+                {name: each for name, each in self._roots.items() if name not in _MODELS},
+                alone=self._spoilt is not None,
             )
         return self._close_look
 

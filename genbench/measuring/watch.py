@@ -7,6 +7,7 @@ or ``.data``, patch a function or set a flag, which nothing counts: here content
 from __future__ import annotations
 
 import dataclasses
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -30,10 +31,14 @@ class Watch:
     lasting : mapping
         Objects that are there for all of the components. What was seen of them behind one counts before the
         next.
+    alone : bool
+        Whether this process does nothing else, so that a thread that runs on is the component's.
     """
 
-    def __init__(self, lasting: Mapping[str, Any]):
+    def __init__(self, lasting: Mapping[str, Any], alone: bool = False):
         self._lasting = lasting
+        self._alone = alone
+        self._threads: frozenset[int | None] = frozenset()
         self._seen: dict[str, int] = {}
         self._passing: dict[str, tuple[Any, int]] = {}
         self._surroundings: Surroundings | None = None
@@ -44,6 +49,7 @@ class Watch:
             if name not in self._seen:
                 self._seen[name] = checksum(each)
         self._passing = {name: (each, checksum(each)) for name, each in passing.items()}
+        self._threads = _threads()
         if self._surroundings is None:
             self._surroundings = Surroundings()
         else:
@@ -61,7 +67,14 @@ class Watch:
 
     def changed_surroundings(self) -> list[str]:
         """Functions, flags and modes that were changed; they are put back."""
-        return [] if self._surroundings is None else self._surroundings.put_back()
+        changed = [] if self._surroundings is None else self._surroundings.put_back()
+        if self._alone and _threads() - self._threads:
+            changed.append("the threads: one runs on")
+        return changed
+
+
+def _threads() -> frozenset[int | None]:
+    return frozenset(each.ident for each in threading.enumerate())
 
 
 def checksum(content: Any) -> int:

@@ -109,6 +109,145 @@ def test_the_core_has_the_same_bits_beside_a_hostile_plugin(cache, tmp_path):
     assert "observer genbench_trial_finished of plugin 'hostile' ended its process" in beside.err
 
 
+OTHERS = """\
+import gc
+import os
+import threading
+import time
+
+import genbench
+import torch
+
+
+class Evil:
+    def __float__(self):
+        os._exit(0)
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __hash__ = None
+
+
+def bad(function):
+    return genbench.measure(family="bad", direction="+")(function)
+
+
+@genbench.probe
+def evil(model):
+    return {"a": Evil(), "b": [Evil()]}
+
+
+@bad
+def exits(model):
+    os._exit(0)
+
+
+@bad
+def is_evil(model):
+    return Evil()
+
+
+@bad
+def of_evil(evil):
+    return 1.0
+
+
+@bad
+def works_on(model):
+    def late():
+        time.sleep(0.2)
+        for each in model.parameters():
+            each.data.zero_()
+
+    threading.Thread(target=late, daemon=True).start()
+    return 1.0
+
+
+@bad
+def leaves_a_child(model):
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(5)
+        os._exit(0)
+    return 1.5
+
+
+@bad
+def recurses(model):
+    def deeper():
+        return deeper()
+
+    return deeper()
+
+
+@bad
+def tells_all(model):
+    raise ValueError("x" * 50_000_000)
+
+
+@bad
+def silences(model):
+    from genbench.execution.channel import Speaker
+
+    Speaker.__call__ = lambda self, message: None
+    return 1.0
+
+
+@bad
+def speaks(model):
+    from genbench.execution.channel import Speaker
+
+    (speaker,) = [each for each in gc.get_objects() if isinstance(each, Speaker)]
+    value = {"measure": "param_norm", "value": 1.0, "status": "ok"}
+    speaker({"event": "value", "value": value})
+    return 1.0
+
+
+@bad
+def is_of_its_own_kind(inputs):
+    class Own(torch.Tensor):
+        pass
+
+    return inputs.sum().as_subclass(Own)
+
+
+@bad
+def is_good(model):
+    return 2.0
+"""
+
+
+@pytest.mark.slow  # a run of real workers, of which four are replaced
+def test_others_are_named_too_and_cost_themselves_alone(cache, tmp_path):
+    (tmp_path / "one.toml").write_text(SUITE.replace("seeds = 2\n", ""))
+    (tmp_path / "others.py").write_text(OTHERS)
+    done = command(
+        "run", "--suite", tmp_path / "one.toml", "--workers", 1, "--out", tmp_path / "run",
+        "--measures", "family:bad,param_norm,random", "--plugin", tmp_path / "others.py",
+    )  # fmt: skip
+    assert done.code == 1, done.err
+    found = {each["measure"].partition(":")[2]: each for each in values(tmp_path / "run")}
+    for name, reason in {
+        "exits": "the worker exited with code 0",
+        "is_evil": "returned a Evil, expected one real number",
+        "works_on": "changed the threads: one runs on",
+        "recurses": "RecursionError",
+        "tells_all": "raised ValueError: xxx",
+        "silences": "changed genbench.execution.channel.Speaker.__call__",
+        "speaks": "it spoke of another job than the one that it was given",
+    }.items():
+        assert found[name]["value"] is None
+        assert reason in found[name]["reason"]
+        assert len(found[name]["reason"]) < 10_000
+    assert [found[name]["value"] for name in ("is_good", "leaves_a_child", "of_evil")] == [2.0, 1.5, 1.0]
+    assert found["is_of_its_own_kind"]["status"] == "ok"
+    assert {each["status"] for each in values(tmp_path / "run") if ":" not in each["measure"]} == {"ok"}
+
+
 @pytest.mark.slow  # whole commands, each in a process of its own
 @pytest.mark.parametrize(
     ("text", "said"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -260,6 +261,22 @@ def test_hooks_and_the_mode_of_the_network_are_put_back_without_a_word(plugin, h
     values = made(plugin, harm).compute(roots())
     assert values["stranger:bad"].value == 1.0
     assert values["stranger:later"].value == expected
+
+
+def test_a_thread_that_runs_on_is_named_where_the_process_does_nothing_else(plugin):
+    ended = threading.Event()
+
+    def starts_a_thread(model, inputs, targets):
+        threading.Thread(target=ended.wait, daemon=True).start()
+
+    spoilt = []
+    values = made(plugin, starts_a_thread).compute(roots(), spoilt=lambda *what: spoilt.append(what))
+    assert values["stranger:bad"].reason == (
+        "stranger:bad changed the threads: one runs on, which is read-only"
+    )
+    assert len(spoilt) == 1
+    assert made(plugin, starts_a_thread).compute(roots())["stranger:bad"].value == 1.0
+    ended.set()
 
 
 def test_what_the_core_computed_before_is_not_handed_on_once_it_was_written_to(plugin):
