@@ -14,6 +14,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, read_plain, unwritable, write_atomically
+from genbench.runs.shapes import misshapen
 
 __all__ = ["RecordFiles", "plain", "seal", "unsealed"]
 
@@ -77,10 +78,14 @@ class RecordFiles:
         if not whole:
             self._damaged(path, "its content does not match its checksum")
             return None
-        if content["format"] != FORMAT:
+        if content.get("format") != FORMAT:
             self._say(
-                f"{path.relative_to(self.path)} has format {content['format']}, this version reads {FORMAT}"
+                f"{path.relative_to(self.path)} has format {content.get('format')}, "
+                f"this version reads {FORMAT}"
             )
+            return None
+        if why := misshapen(path, content):
+            self._damaged(path, why)
             return None
         return content
 
