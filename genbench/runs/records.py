@@ -118,7 +118,10 @@ class RecordFiles:
     def _damaged(self, path: Path, why: str) -> None:
         if path.parent.name in ("values", "failures"):  # a fit's own files are replaced by name
             self._spoiled.add(path)
-        self._say(f"{path.relative_to(self.path)} is damaged ({why}); it will be made again")
+        then = "it will be made again"
+        if path.parent.name == "environments":
+            then = "it is made again where the same machine with the same versions does more work here"
+        self._say(f"{path.relative_to(self.path)} is damaged ({why}); {then}")
 
     def _say(self, line: str) -> None:
         if line not in self._warned:

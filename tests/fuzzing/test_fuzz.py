@@ -37,7 +37,7 @@ UNEXPECTED = "(--debug shows where)"
 LONG = os.environ.get("GENBENCH_FUZZ_EXAMPLES")
 
 few = settings(
-    max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 many = settings(few, max_examples=int(LONG or 25), derandomize=LONG is None)
 

@@ -66,7 +66,7 @@ def test_bytes_that_are_no_utf8_are_refused(entry):
 
 def test_a_million_lines_are_not_read(entry):
     (entry / "values.jsonl").write_bytes(b"{}\n" * 1_000_000)
-    assert refused(entry) == ["values.jsonl: has 1,000,000 lines; the limit is 800,000"]
+    assert refused(entry) == ["values.jsonl: has 1,000,000 lines; the limit is 500,000"]
 
 
 def test_a_line_without_end_is_refused(entry):
