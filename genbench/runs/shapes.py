@@ -15,8 +15,8 @@ NUMBER = (int, float)
 NUMBER_OR_NONE = (int, float, type(None))
 PART = {"name": str, "version": int, "settings": dict}
 TRIAL = {
-    "dataset": PART, "model": PART, "protocol": PART, "regularizers": [PART], "splits": dict, "seed": int,
-    "threads": int, "task": dict, "checksum": str,
+    "dataset": PART, "model": PART, "protocol": PART, "regularizers": [PART], "splits?": dict, "seed": int,
+    "threads": int, "task?": dict, "checksum?": str,
 }  # fmt: skip
 LOSSES = {
     f"{name}?": NUMBER_OR_NONE
@@ -26,8 +26,8 @@ LOSSES = {
     )
 }  # fmt: skip
 FIT = {
-    **LOSSES, "key": str, "trial": TRIAL, "environment": str, "device?": str, "epochs?": int, "steps?": int,
-    "seconds": NUMBER, "stop_reason": tuple(StopReason), "stop_note?": str, "history?": dict, "seeds?": dict,
+    **LOSSES, "key": str, "trial": TRIAL, "environment?": str, "device?": str, "epochs?": int, "steps?": int,
+    "seconds?": NUMBER, "stop_reason": tuple(StopReason), "stop_note?": str, "history?": dict, "seeds?": dict,
     "states": [str], "weights": {"bytes": int, "sha256": str}, "train_examples?": int, "test_examples?": int,
     "time?": str,
 }  # fmt: skip
@@ -41,7 +41,7 @@ PASS = {
     "values": [VALUE], "fit?": str, "time": str, "environment?": str, "seconds?": NUMBER_OR_NONE,
     "probes?": dict, "battery_seconds?": NUMBER_OR_NONE,
 }  # fmt: skip
-FAILURE = {"key?": str, "trial?": TRIAL, "status": str, "reason": str, "time?": str}
+FAILURE = {"key?": str, "trial?": TRIAL, "status?": str, "reason": str, "time?": str}
 PLUGIN = {"name": str, "version": (str, type(None))}
 ENVIRONMENT = {
     "plugins?": [PLUGIN], "packages?": dict, "genbench?": str, "commit?": (str, type(None)),
