@@ -26,8 +26,12 @@ TOO_CLOSE = 0.975
 """Spearman's coefficient with a target that no measure of a network reached; one that knew the gap up to
 noise of 0.01 would be at 0.97 on digits."""
 
-MOST_LOST = 0.02
-"""Share of the core's values that may be lost to crashes, errors and time limits without a word."""
+MOST_LOST = 0.005
+"""Share of the core's values that may be lost to crashes, errors and time limits without a word; that of one
+measure's values, and of trials without a fit, may be ten times as large."""
+
+FEW = 2
+"""Whatever share that is, so many are never too many."""
 
 TARGETS = ("gap", "test_error", "loss_gap", "test_loss")
 
@@ -80,37 +84,47 @@ def _outcomes(entry: Entry) -> Iterator[str]:
 
 
 def _losses(entry: Entry) -> Iterator[str]:
-    """Values of the core that are said to have been lost."""
+    """Trials and values of the core that are said to have been lost."""
+    trials = len(entry.fits) + len(entry.failures)
+    if len(entry.failures) > max(FEW, 10 * MOST_LOST * trials):
+        yield f"{len(entry.failures):,} of {trials:,} trials are said to have failed"
     core = {name for name, line in entry.measures.items() if line["plugin"] == CORE}
     lost = collections.Counter[str]()
     total = 0
     for values in entry.values.values():
         for name in core & values.keys():
             total += 1
-            lost[name] += Status(values[name]["status"]).is_fault
-    if total and lost.total() > MOST_LOST * total:
-        yield f"{lost.total():,} of {total:,} values of the core are said to be lost to faults"
+            status = Status(values[name]["status"])
+            lost[name] += status.is_fault or status == Status.NAN
+    if lost.total() > max(FEW, MOST_LOST * total):
+        yield f"{lost.total():,} of {total:,} values of the core are said to be lost to faults, or no number"
+        return
+    fits = len(entry.fits)
     for name, count in sorted(lost.items()):
-        if count > len(entry.fits) / 4 and lost.total() <= MOST_LOST * total:
-            yield f"{count} of {len(entry.fits)} values of {shown(name)} are said to be lost to faults"
+        if count > max(FEW, 10 * MOST_LOST * fits):
+            yield f"{count} of {fits} values of {shown(name)} are said to be lost to faults, or no number"
 
 
 def _selective(entry: Entry) -> Iterator[str]:
-    """Measures of the core that are said not to apply to some fits of a configuration alone."""
-    trials: dict[str, list[str]] = {}
+    """Measures of the core that are said not to apply to some fits of an architecture alone."""
+    alike: dict[str, list[str]] = {}
     for key, fit in sorted(entry.fits.items()):
-        trial = {name: each for name, each in fit["trial"].items() if name != "seed"}
-        trials.setdefault(canonical_json(trial), []).append(key)
+        trial = {name: each for name, each in fit["trial"].items() if name not in ("seed", "protocol")}
+        alike.setdefault(canonical_json(trial), []).append(key)
     for name, line in sorted(entry.measures.items()):
         # What follows from the weights or one pass over the data, and not from how training went.
         if line["plugin"] != CORE or line["cost_class"] not in "ABCD" or line["siblings"]:
             continue
-        split = 0
-        for keys in trials.values():
+        excused = 0
+        for keys in alike.values():
             statuses = [entry.values.get(key, {}).get(name, {}).get("status") for key in keys]
-            split += 0 < statuses.count(Status.NOT_APPLICABLE) < len(statuses)
-        if split > max(1, len(trials) / 20):
-            yield f"measure {shown(name)} is said not to apply to some seeds of {split} configurations"
+            count = statuses.count(Status.NOT_APPLICABLE)
+            excused += count if count < len(keys) else 0
+        if excused > max(FEW, MOST_LOST * len(entry.fits)):
+            yield (
+                f"measure {shown(name)} is said not to apply to {excused} fits of architectures "
+                "that it applies to"
+            )
 
 
 def _spearman(one: np.ndarray, other: np.ndarray) -> float:

@@ -106,6 +106,12 @@ class Held:
                 yield f"{where}: is version {line['version']}; installed is {known['version']}"
             elif line["version"] == known["version"]:
                 yield from (f"{where}: {each}" for each in self._described(line, known))
+            else:  # an older one, whose values nobody can check here, says no more of itself than its name
+                yield from (
+                    f"{where}: {each} is {line[each]!r}; of the installed version it is {known[each]!r}"
+                    for each in ("direction", "siblings")
+                    if line[each] != known[each]
+                )
 
     def _described(self, line: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
         # Fits of other seeds that saw other examples know more than the fit and its training data tell.

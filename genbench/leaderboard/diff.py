@@ -9,6 +9,7 @@ from typing import Any
 
 from genbench.base.errors import InvalidInput
 from genbench.base.names import CORE
+from genbench.base.shapes import misplaced
 from genbench.leaderboard.build import FORMAT, read_leaderboard
 from genbench.leaderboard.files import parse
 from genbench.leaderboard.markdown import escaped
@@ -16,7 +17,17 @@ from genbench.leaderboard.markdown import escaped
 __all__ = ["Move", "as_json", "as_markdown", "as_text", "diff", "entry_lines", "read_state"]
 
 LARGEST = 1 << 26
-KEYS = {"suite", "version", "identity", "own", "entries", "below", "targets", "measures", "data"}
+ENTRY = {"name": str, "records": str, "badge": str, "fits": int}
+RANK = (int, type(None))
+TABLE = {
+    "suite": str, "version": int, "identity": str, "own": bool, "data": str,
+    "entries": [ENTRY], "below": [{**ENTRY, "reasons": [str]}],
+    "targets": {"*": {"rows": [{"measure": str, "rank_low": RANK, "rank_high": RANK}]}},
+    "measures": {
+        "*": {"version": int, "plugin": str, "plugin_version": str, "data": str, "entries": [str]}
+    },
+}  # fmt: skip
+"""What is read of a table."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +69,11 @@ def read_state(source: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
         raise InvalidInput(f"'{source}': cannot be read: {fault.strerror}") from None
     except ValueError as fault:
         raise InvalidInput(f"'{source}': {fault}") from None
-    if not _is_leaderboard(content):
+    if misplaced(content, {"format": int, "tables": list}) or content["format"] != FORMAT:
         raise InvalidInput(f"'{source}': is no leaderboard.json of format {FORMAT}")
+    if where := misplaced(content, {"tables": [TABLE]}):
+        raise InvalidInput(f"'{source}': is no leaderboard.json: {where} is not what stands there")
     return content
-
-
-def _is_leaderboard(content: Any) -> bool:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        return False
-    tables = content.get("tables")
-    return isinstance(tables, list) and all(isinstance(each, dict) and each.keys() >= KEYS for each in tables)
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Move]:

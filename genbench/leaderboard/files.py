@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
 import re
 import stat
+import sys
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,10 +48,11 @@ LIMITS: Mapping[str, Limit] = {
     "measures.jsonl": Limit(32 * MEBIBYTE, 32 * MEBIBYTE, 5_000),
     "fits.jsonl": Limit(64 * MEBIBYTE, 64 * MEBIBYTE, 20_000),
     "failures.jsonl": Limit(64 * MEBIBYTE, 64 * MEBIBYTE, 20_000),
-    "values.jsonl": Limit(64 * MEBIBYTE, 256 * MEBIBYTE, 800_000),
+    "values.jsonl": Limit(64 * MEBIBYTE, 128 * MEBIBYTE, 500_000),
     "weights.json": Limit(MEBIBYTE, MEBIBYTE, 1_000),
 }
-"""The files of an entry; records may also be compressed, with ``.gz`` behind the name."""
+"""The files of an entry; records may also be compressed, with ``.gz`` behind the name. The largest within
+them is checked in less than 500 MB."""
 
 OPTIONAL = frozenset({"failures.jsonl", "weights.json"})
 
@@ -60,6 +63,7 @@ MOST_FILES = 100
 LONGEST_LINE = MEBIBYTE
 DEEPEST = 12
 LONGEST_TEXT = 20_000
+LONGEST_WORD = 100
 # What reverses or hides the text around it.
 REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
@@ -183,7 +187,8 @@ def as_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
 
 def read_lines(name: str, content: bytes, problems: list[str]) -> Iterator[tuple[str, Any]]:
     """Each record with the words that say where it stands; what cannot be parsed becomes a problem."""
-    for number, line in enumerate(content.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(content), start=1):
+        line = line.rstrip(b"\n")
         if not line:
             continue
         where = f"{name}: line {number}"
@@ -223,7 +228,11 @@ def parse(text: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
+    # Lines in hundreds of thousands have the same keys and many of the same words: each is kept once.
+    found = {
+        sys.intern(key): sys.intern(value) if type(value) is str and len(value) < LONGEST_WORD else value
+        for key, value in pairs
+    }
     if len(found) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:

@@ -14,6 +14,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json, joined
 from genbench.base.errors import InvalidInput
 from genbench.base.files import as_json, read_plain, unwritable, write_atomically
+from genbench.runs.shapes import misshapen
 
 __all__ = ["RecordFiles", "plain", "seal", "unsealed"]
 
@@ -85,10 +86,14 @@ class RecordFiles:
         if not whole:
             self._damaged(path, "its content does not match its checksum")
             return None
-        if content["format"] != FORMAT:
+        if content.get("format") != FORMAT:
             self._say(
-                f"{path.relative_to(self.path)} has format {content['format']}, this version reads {FORMAT}"
+                f"{path.relative_to(self.path)} has format {content.get('format')}, "
+                f"this version reads {FORMAT}"
             )
+            return None
+        if why := misshapen(path, content):
+            self._damaged(path, why)
             return None
         return content
 
@@ -121,7 +126,10 @@ class RecordFiles:
     def _damaged(self, path: Path, why: str) -> None:
         if path.parent.name in ("values", "failures"):  # a fit's own files are replaced by name
             self._spoiled.add(path)
-        self._say(f"{path.relative_to(self.path)} is damaged ({why}); it will be made again")
+        then = "it will be made again"
+        if path.parent.name == "environments":
+            then = "it is made again where the same machine with the same versions does more work here"
+        self._say(f"{path.relative_to(self.path)} is damaged ({why}); {then}")
 
     def _say(self, line: str) -> None:
         if line not in self._warned:

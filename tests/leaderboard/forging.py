@@ -36,9 +36,14 @@ class Forgery:
             fit["gap"] = fit["test_error"] - fit["train_error"]
             fit["loss_gap"] = fit["test_loss"] - fit["train_loss"]
         identities = {each["measure"]: identity_digest(each["identity"]) for each in self.measures}
+        related = {each["measure"] for each in self.measures if each["siblings"]}
+        configurations = {fit["key"]: Trial.from_dict(fit["trial"]).configuration for fit in self.fits}
         for value in self.values:
             value["fit"] = renamed.get(value["fit"], value["fit"])
-            value["key"] = value_key(value["fit"], identities[value["measure"]])
+            own = configurations[value["fit"]]
+            others = [key for key, each in configurations.items() if each == own and key != value["fit"]]
+            used = others if value["measure"] in related else ()
+            value["key"] = value_key(value["fit"], identities[value["measure"]], used)
         for name in FILES:
             write(self.folder / f"{name}.jsonl", getattr(self, name))
         (self.folder / "entry.json").write_text(json.dumps(self.header))

@@ -20,7 +20,7 @@ from genbench.leaderboard import diff, markdown
 from genbench.leaderboard.build import read_leaderboard
 from genbench.leaderboard.diff import read_state
 from genbench.leaderboard.entry import read_entry
-from genbench.leaderboard.pool import pool
+from genbench.leaderboard.pool import Pooled, pool
 from genbench.runs.run import Run
 
 NAME = "tiny-alice"
@@ -230,6 +230,63 @@ def test_of_two_versions_of_a_measure_the_newer_counts(root):
     assert built["measures"]["param_norm"]["version"] == 2
     assert built["measures"]["param_norm"]["entries"] == ["tiny-bob"]
     assert built["notes"] == [f"param_norm: values of other versions are left out, those of {NAME}"]
+
+
+def with_plugin(entry: Path, direction: str, version: int = 1) -> None:
+    """Add a plugin's measure whose values are those of a measure of the core."""
+    lines = read(entry / "measures.jsonl")
+    line = next(each for each in lines if each["measure"] == "param_norm")
+    part = {**line["identity"]["measure"], "name": "mine:norm", "version": version}
+    added = {**line, "measure": "mine:norm", "plugin": "mine", "direction": direction, "version": version,
+             "identity": {**line["identity"], "measure": part}}  # fmt: skip
+    write(entry / "measures.jsonl", [*lines, added])
+    values = read(entry / "values.jsonl")
+    key = identity_digest(added["identity"])
+    write(entry / "values.jsonl", [*values, *(
+        {**each, "measure": "mine:norm", "key": value_key(each["fit"], key)}
+        for each in values if each["measure"] == "param_norm"
+    )])  # fmt: skip
+
+
+def pooled_of(root: Path, **trust: int) -> Pooled:
+    found = [read_entry(each)[0] for each in sorted(entries(root).iterdir())]
+    return pool(
+        [each for each in found if each is not None], {f"tiny-{name}": each for name, each in trust.items()}
+    )
+
+
+def test_missing_values_of_an_entry_hide_nobodys(root):
+    before = pooled_of(root).frame["param_norm"].tolist()
+    aaa = copied(root, "tiny-aaa")
+    edit(aaa / "values.jsonl", lambda line: line.update(status="crashed", value=None, reason="it died"))
+    assert pooled_of(root).frame["param_norm"].tolist() == before
+
+
+def test_values_that_contradict_anothers_stand_in_rows_of_their_own(root):
+    aaa = copied(root, "tiny-aaa")
+    edit(aaa / "values.jsonl", lambda line: line.update(value=-line["value"]), which=0)
+    found = pooled_of(root)
+    assert len(found.frame) == 8
+    assert {str(each) for each in found.frame["seed"]} == {"0", "1", "0 of tiny-alice", "1 of tiny-alice"}
+    trusted = pooled_of(root, alice=3)
+    assert {str(each) for each in trusted.frame["seed"]} == {"0", "1", "0 of tiny-aaa", "1 of tiny-aaa"}
+
+
+def test_a_direction_that_entries_do_not_agree_on_is_that_of_who_is_trusted_or_none(root):
+    aaa = copied(root, "tiny-aaa")
+    with_plugin(entries(root) / NAME, "+")
+    with_plugin(aaa, "-")
+    unclear = pooled_of(root)
+    assert unclear.measures["mine:norm"].info.direction == "?"
+    assert "mine:norm: has no rank, for entries claim different directions of it" in unclear.notes
+    assert pooled_of(root, alice=4).measures["mine:norm"].info.direction == "+"
+
+
+def test_a_plugins_later_version_does_not_hide_what_somebody_checked(root):
+    with_plugin(copied(root, "tiny-aaa"), "+", version=99)
+    with_plugin(entries(root) / NAME, "+")
+    assert pooled_of(root).measures["mine:norm"].entries == ("tiny-aaa",)
+    assert pooled_of(root, alice=4).measures["mine:norm"].entries == (NAME,)
 
 
 def of_version(entry: Path, version: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from leaderboard.forging import Forgery, forged
 
+from genbench.leaderboard import markdown
 from genbench.leaderboard.alarms import alarms
 from genbench.leaderboard.core_faults import could_say
 from genbench.leaderboard.entry import Entry, read_entry
@@ -122,6 +123,63 @@ def not_applicable(forgery):
     forgery.value("param_norm").update(status="not_applicable", value=None, reason="it does not suit me")
 
 
+def of_siblings(forgery):
+    line(forgery, "param_norm")["siblings"] = True
+
+
+def by_another_name(forgery):
+    line(forgery, "param_norm")["aliases"] = ["my_norm"]
+
+
+def resting_on_a_later_probe(forgery):
+    probes = line(forgery, "train_loss")["identity"]["probes"]
+    probes[0]["version"] = 99
+
+
+def of_a_plugin_that_looks_like_the_core(forgery):
+    found = line(forgery, "param_norm")
+    found["measure"] = found["identity"]["measure"]["name"] = "с\u043ere:param_norm"
+    found["plugin"] = "с\u043ere"
+    for each in forgery.values:
+        each["measure"] = found["measure"] if each["measure"] == "param_norm" else each["measure"]
+
+
+def losses_without_their_measure(forgery):
+    forgery.fits[0]["train_loss"] *= 1.01
+
+
+def measured_as_another_error(forgery):
+    forgery.value("train_loss")["value"] *= 1.01
+
+
+def of_a_fraction_of_an_example(forgery):
+    forgery.fits[0]["test_error"] += 0.4 / forgery.fits[0]["test_examples"]
+
+
+def below_zero(forgery):
+    forgery.fits[0]["test_loss"] = -0.1
+
+
+def reached_its_target_without_one(forgery):
+    for fit in forgery.fits:
+        fit["stop_reason"] = "target"
+        fit["trial"]["protocol"]["settings"]["target_loss"] = None
+
+
+def off_the_grid(forgery):
+    forgery.fits[0]["trial"]["protocol"]["settings"]["learning_rate"] = 0.05
+
+
+def on_other_threads(forgery):
+    for fit in forgery.fits:
+        fit["trial"]["threads"] = 4
+
+
+def on_more_test_examples(forgery):
+    for fit in forgery.fits:
+        fit["test_examples"] *= 2
+
+
 def ended_without_a_target(forgery):
     forgery.fits[0]["stop_reason"] = "max_epochs"
     forgery.fits[0]["epochs"] = 1
@@ -147,6 +205,18 @@ FORGERIES = {
     two_outcomes_swapped: "train_loss of",
     values_of_another_fit: "random of",
     not_applicable: "is said not to apply because 'it does not suit me', which no measure says",
+    of_siblings: "siblings is True; of the installed measure it is False",
+    by_another_name: "aliases is ['my_norm']",
+    resting_on_a_later_probe: "99, which is not installed",
+    of_a_plugin_that_looks_like_the_core: "can be taken for the core",
+    losses_without_their_measure: "in fits.jsonl",
+    measured_as_another_error: "in fits.jsonl",
+    of_a_fraction_of_an_example: "is no whole number of 898 examples",
+    below_zero: "is -0.1; it is never below 0",
+    reached_its_target_without_one: "is no point of the suite's grid",
+    off_the_grid: "is no point of the suite's grid",
+    on_other_threads: "4 threads, 1 in the suite",
+    on_more_test_examples: "test_examples is 1,796; it must be 898",
     ended_without_a_target: "stop_reason: max_epochs after 1 epochs of 3",
 }
 
@@ -264,18 +334,121 @@ def test_seeds_that_change_nothing_are_an_alarm():
     assert "alarm: the seeds of every configuration have the same test error" in alarms(changed(fits=fits))[0]
 
 
-def test_unfavourable_values_that_are_called_crashed_or_not_applicable_are_an_alarm():
-    middle = sorted(fit["gap"] for fit in published().fits.values())[40]
+def unfavourable(entry: Entry) -> list[str]:
+    """The third of the fits with the largest gaps."""
+    return sorted(entry.fits, key=lambda key: entry.fits[key]["gap"])[-len(entry.fits) // 3 :]
 
-    def crashed(key, fit):
-        return {} if fit["gap"] < middle else {"status": "crashed", "value": None, "reason": "it died"}
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "crashed",
+        "not_applicable",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("error", "timeout", "skipped", "nan")),
+    ],
+)
+def test_unfavourable_values_that_are_called_missing_are_an_alarm(status):
+    hidden = set(unfavourable(published()))
+
+    def missing(key, fit):
+        return {"status": status, "value": None, "reason": "it died"} if key in hidden else {}
+
+    (line,) = alarms(with_values("path_norm", missing))
+    assert "'path_norm'" in line
+    assert ("not to apply" if status == "not_applicable" else "lost to faults, or no number") in line
+
+
+def test_a_few_values_of_many_measures_that_are_called_lost_are_an_alarm():
+    entry = published()
+    gone = {"status": "timeout", "value": None, "reason": "it took too long"}
+    values = {
+        key: {name: {**each, **gone} for name, each in entry.values[key].items()}
+        for key in unfavourable(entry)
+    }
+    assert any(
+        "values of the core are said to be lost" in each
+        for each in alarms(changed(values={**entry.values, **values}))
+    )
+
+
+def test_unfavourable_trials_that_are_said_to_have_failed_are_an_alarm():
+    entry = published()
+    gone = unfavourable(entry)
+    fits = {key: fit for key, fit in entry.fits.items() if key not in gone}
+    (line,) = alarms(changed(fits=fits, failures={key: {"reason": "out of memory"} for key in gone}))
+    assert f"{len(gone)} of {len(entry.fits)} trials are said to have failed" in line
+
+
+def test_whole_configurations_that_a_measure_is_said_not_to_apply_to_are_an_alarm():
+    rate = max(fit["trial"]["protocol"]["settings"]["learning_rate"] for fit in published().fits.values())
 
     def excused(key, fit):
-        return {} if fit["gap"] < middle else {"status": "not_applicable", "value": None, "reason": "no"}
+        hide = fit["trial"]["protocol"]["settings"]["learning_rate"] == rate
+        return {"status": "not_applicable", "value": None, "reason": "no"} if hide else {}
 
-    assert any(
-        "path_norm" in each and "lost to faults" in each for each in alarms(with_values("path_norm", crashed))
+    (line,) = alarms(with_values("path_norm", excused))
+    assert "'path_norm' is said not to apply to" in line
+
+
+def test_outcomes_exchanged_among_all_fits_are_an_alarm():
+    entry = published()
+    keys = sorted(entry.fits)
+    others = random.Random(1).sample(keys, len(keys))
+    fits = {
+        key: {**entry.fits[key], "test_error": entry.fits[other]["test_error"]}
+        for key, other in zip(keys, others, strict=True)
+    }
+    (line,) = alarms(changed(fits=fits))
+    assert "do not depend on the configuration" in line
+
+
+# --- what is left: each stands in the leaderboard's README ------------------------------------------
+
+
+def two_test_errors_exchanged() -> Entry:
+    fits = {key: dict(fit) for key, fit in published().fits.items()}
+    first, last = sorted(fits, key=lambda key: fits[key]["gap"])[0], unfavourable(published())[-1]
+    fits[first]["test_error"], fits[last]["test_error"] = fits[last]["test_error"], fits[first]["test_error"]
+    return changed(fits=fits)
+
+
+def an_oracle_in_a_haze() -> Entry:
+    draw = random.Random(0)
+    return with_values("path_norm", lambda key, fit: {"value": fit["gap"] + draw.gauss(0, 0.02)})
+
+
+def values_in_a_plausible_order() -> Entry:
+    entry = published()
+    gaps = {key: fit["gap"] for key, fit in entry.fits.items()}
+    return with_values(
+        "path_norm", lambda key, fit: {"value": entry.values[key]["path_norm"]["value"] * (1 + gaps[key])}
     )
-    assert any(
-        "path_norm" in each and "not to apply" in each for each in alarms(with_values("path_norm", excused))
-    )
+
+
+def a_core_measure_in_disguise() -> Entry:
+    entry = published()
+    line = {**entry.measures["path_norm"], "measure": "mine:path", "plugin": "mine", "direction": "-"}
+    return changed(measures={**entry.measures, "mine:path": line})
+
+
+def on_a_machine_that_nobody_has() -> Entry:
+    environments = {key: {**each, "processor": "Abacus"} for key, each in published().environments.items()}
+    return changed(environments=environments)
+
+
+REMAINING = {
+    "Few outcomes changed": two_test_errors_exchanged,
+    "A blurred oracle": an_oracle_in_a_haze,
+    "A plausible invention": values_in_a_plausible_order,
+    "A plugin's word for itself": a_core_measure_in_disguise,
+    "A machine that nobody has": on_a_machine_that_nobody_has,
+}
+
+
+@pytest.mark.parametrize("cheat", REMAINING)
+def test_a_cheat_that_raises_no_alarm_stands_in_the_readme(cheat):
+    assert alarms(REMAINING[cheat]()) == []
+    legend = (Path(markdown.__file__).parent / "templates" / "legend.md").read_text()
+    assert f"**{cheat}.**" in legend
+    assert legend.count("\n1. **") == 1
+    assert "\n6. **" not in legend

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -66,7 +67,24 @@ def test_bytes_that_are_no_utf8_are_refused(entry):
 
 def test_a_million_lines_are_not_read(entry):
     (entry / "values.jsonl").write_bytes(b"{}\n" * 1_000_000)
-    assert refused(entry) == ["values.jsonl: has 1,000,000 lines; the limit is 800,000"]
+    assert refused(entry) == ["values.jsonl: has 1,000,000 lines; the limit is 500,000"]
+
+
+def test_the_values_of_the_largest_entry_fit_into_memory(packed):
+    lines = (packed / "values.jsonl").read_bytes().splitlines(keepends=True)
+    count = 4000
+    content = b"".join(lines[each % len(lines)].replace(b'"value": ', b'"value": 1') for each in range(count))
+    tracemalloc.start()
+    try:
+        problems: list[str] = []
+        kept = [line for _, line in files.read_lines("values.jsonl", content, problems)]
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert problems == []
+    assert len(kept) == count
+    # Beside them stand the bytes of the file, at most 128 MiB, and 100 MB of the program.
+    assert size / count * files.LIMITS["values.jsonl"].lines < 260e6
 
 
 def test_a_line_without_end_is_refused(entry):
