@@ -1,6 +1,9 @@
 """What the commands on a run folder cost, from 100 to 10,000 fits with all measures: processor time and memory.
 
-RESULTS
+Result, as far as a machine shared by many has let it be measured: with 10,000 fits and 208 measures `status` takes
+72 s and 0.42 GB the first time, 7 ms a fit, and 3.7 s and 0.29 GB with an index; the ranking of such a table, 200
+draws, less than 91 s on all cores together and 0.94 GB. With 1,000 fits on one axis of 100 levels, where pairs are
+most, `rank` takes 56 s and 0.76 GB. Two busy cores of a virtual machine, Python 3.11, processor time of single runs.
 
 Each command is a process of its own on a folder that `tests/scale.py` makes, ten seeds of a grid of four axes.
 Run with ``pytest tests/benchmarks/test_scale_of_a_run.py -m "slow or not slow" -n 0 --benchmark-enable
@@ -22,8 +25,8 @@ SIZES = [100, 1_000, 10_000]
 COMMANDS = {
     "status, first": ("status", "RUN"),  # reads every record; the others find an index
     "status": ("status", "RUN"),
-    "export": ("export", "RUN", "--out", "RUN.csv"),
-    "run, nothing left": ("run", "RUN.toml", "--out", "RUN"),
+    "export": ("export", "RUN", "RUN.csv"),
+    "run, nothing left": ("run", "--suite", "RUN.toml", "--out", "RUN"),
     "rank": ("rank", "RUN", "--bootstrap", "200", "--json"),
     "report": ("report", "RUN", "--bootstrap", "200", "--out", "RUN.html"),
 }
