@@ -89,7 +89,7 @@ def suites(host: Host) -> Part:
 
 def public_names() -> Part:
     """What `genbench` has in Python, with signatures and docstrings."""
-    names = genbench.__all__ # of the module, which its stub leaves out
+    names = genbench.__all__  # of the module, which its stub leaves out
     entries = [entry for name in names for entry in _public(name, getattr(genbench, name))]
     about = "The names of the module genbench, which are promised to stay."
     return Part("python", "From Python", about, entries)
