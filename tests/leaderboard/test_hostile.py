@@ -73,7 +73,7 @@ def test_a_million_lines_are_not_read(entry):
 def test_the_values_of_the_largest_entry_fit_into_memory(packed):
     lines = (packed / "values.jsonl").read_bytes().splitlines(keepends=True)
     count = 4000
-    content = b"".join(lines[each % len(lines)].replace(b'"value": ', b'"value": 1') for each in range(count))
+    content = b"".join(lines[each % len(lines)] for each in range(count))
     tracemalloc.start()
     try:
         problems: list[str] = []
