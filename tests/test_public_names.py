@@ -28,7 +28,7 @@ def test_a_name_of_the_stub_is_the_object_that_the_package_gives(name):
     assert getattr(importlib.import_module(module), name) is getattr(genbench, name)
 
 
-def test_the_stub_holds_nothing_else_but_the_version():
+def test_the_stub_holds_nothing_else_but_the_version_and_the_list_of_names():
     others = [ast.unparse(node) for node in STUB.body if not isinstance(node, ast.ImportFrom)]
-    assert others == ["__version__: str"]
+    assert others == ["__version__: str", "__all__: list[str]"]
     assert isinstance(genbench.__version__, str)

@@ -52,7 +52,7 @@ def assert_only_whole_records(folder: Path) -> None:
 def test_an_interrupted_run_leaves_whole_records_and_no_worker_and_says_how_to_go_on(
     number, cache, tiny_suite, tmp_path
 ):
-    many = ("--set", "seeds=60")  # so many that they are not over before the signal arrives
+    many = ("--set", "seeds=200")  # so many that they are not over before the signal arrives
     process = start_and_wait_for_a_fit(tiny_suite, tmp_path / "run", mark := f"{tmp_path}", 1, *many)
     process.send_signal(number)
     run = ended(process)

@@ -137,6 +137,7 @@ def test_intervals_with_two_seeds(benchmark, n, interval):
 
 
 @pytest.mark.parametrize("n", [1_000, BIG])
+@pytest.mark.slow
 def test_incomplete_grids(benchmark, n):
     """A tenth of the fits missing, and in a second table a tenth of every measure's values, each its own tenth."""
     whole, ragged, holes = table_of(n), table_of(n, kept=0.9), table_of(n)

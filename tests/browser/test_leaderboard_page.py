@@ -174,6 +174,7 @@ def test_it_fits_narrow_screens_and_dark_rooms(visit, file, width, scheme):
     assert (sum(float(each) for each in light[:3]) < 384) == (scheme == "dark")
 
 
+@pytest.mark.slow
 def test_it_is_printed_on_few_pages(visit, tmp_path):
     built = Path(__file__).parents[2] / "leaderboard" / "index.html"
     paper = visit(built).pdf(format="A4")

@@ -96,6 +96,7 @@ def test_the_same_command_computes_nothing_twice(imported):
     assert "4 trials: 0 trained now, 0 measured now" in ended.err
 
 
+@pytest.mark.slow
 def test_rank_report_pack_and_measure_take_it(imported):
     folder, _, _ = imported
     run, plugin = folder / "run", folder / "run" / "imported.py"

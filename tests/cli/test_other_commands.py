@@ -111,6 +111,7 @@ def newest_values(run: Path) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_changed_code_of_an_installed_plugin_is_computed_anew_and_nothing_else(run, installed_plugin):
     words = ("measure", run, "--measures", "family:v", "--workers", 1)
     installed_plugin(probe=1, measure=1, value=1)
@@ -128,6 +129,7 @@ def test_changed_code_of_an_installed_plugin_is_computed_anew_and_nothing_else(r
     assert any("code changed" in line for line in command("status", run, "--json").json["warnings"])
 
 
+@pytest.mark.slow
 def test_values_of_an_older_version_are_left_out_of_tables_and_that_is_said(run, installed_plugin, tmp_path):
     installed_plugin(probe=1, measure=1, value=1)
     command("measure", run, "--measures", "family:v", "--workers", 1)
@@ -144,6 +146,7 @@ def test_values_of_an_older_version_are_left_out_of_tables_and_that_is_said(run,
     assert sorted(each["versioned:raised"] for each in rows) == ["", "2.0", "2.0", "2.0"]
 
 
+@pytest.mark.slow
 def test_values_of_other_code_never_mix_and_can_be_forgotten(run, installed_plugin, tmp_path):
     installed_plugin(probe=1, measure=1, value=1)
     words = ("measure", run, "--measures", "family:v,param_norm", "--workers", 1)

@@ -190,6 +190,7 @@ def test_results_are_told_by_their_words(name, is_one):
     assert looks_like_a_result(name) is is_one
 
 
+@pytest.mark.slow
 def test_measures_that_are_called_as_columns_are_do_not_shadow_them(tmp_path, tiny_suite, inline):
     """`width` beside the axis ``model.width``, `train_error` beside the outcome, `random` beside the control."""
     text = tiny_suite.read_text().replace("width = 8", "width = [8, 12]").replace("0.1]", "0.05]")

@@ -39,6 +39,7 @@ def test_several_tables_are_summarized(tables):
     assert "- Of " in ended.out
 
 
+@pytest.mark.slow
 def test_the_summary_has_forms_for_programs(tables):
     found = command("rank", *tables, *FEW, "--json").json
     assert found["suites"] == ["one", "two", "three"]

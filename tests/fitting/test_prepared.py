@@ -136,6 +136,7 @@ def test_unwritable_cache_is_named(tmp_path, monkeypatch):
         prepare(toy([]), {}, None)
 
 
+@pytest.mark.slow
 def test_processes_prepare_the_same_data_at_once(cache):
     script = (
         "from genbench.host.signatures import describe; from genbench.datasets.polynomial import polynomial;"

@@ -299,6 +299,7 @@ def with_values(measure: str, made: Any) -> Entry:
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10-jpeg"])
+@pytest.mark.slow
 def test_honest_entries_raise_no_alarm(name):
     assert alarms(published(name)) == []
     assert check_entry(ENTRIES / name).faults == []

@@ -175,6 +175,7 @@ def test_a_grid_that_is_too_large_is_not_expanded(entry, size):
     assert any("points, more than 1,000,000" in line for line in refused(entry))
 
 
+@pytest.mark.slow
 def test_thousands_of_tables_are_counted_before_they_are_expanded(entry):
     from genbench.leaderboard.points import points_of
 

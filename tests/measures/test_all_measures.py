@@ -201,6 +201,7 @@ def test_without_initial_network_and_history_only_their_measures_are_missing(val
     assert all(found[name].value == values[name].value for name in found if name not in missing)
 
 
+@pytest.mark.slow
 def test_hidden_units_may_be_permuted():
     given = roots()
     before = compute(given)

@@ -75,6 +75,7 @@ def test_the_ceiling_of_the_test_set_is_what_the_truth_scores():
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 def test_choice_agrees_with_sorting_repeated_rows(seed):
     random = np.random.default_rng(seed)
     values, target = random.integers(0, 4, 12).astype(float), random.random(12)

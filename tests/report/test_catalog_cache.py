@@ -176,6 +176,7 @@ def installation(tmp_path) -> Installation:
     return Installation(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_plugin_is_imported_again_when_its_files_or_those_it_uses_change(installation):
     assert installation.names() == (["pack:net"], True)
     assert installation.names() == (["pack:net"], False)

@@ -197,6 +197,7 @@ def test_a_run_in_which_nothing_is_missing_reads_nothing_again(run, reads):
     assert not reads
 
 
+@pytest.mark.slow
 def test_a_value_lost_after_a_complete_run_is_computed(run):
     resumed(run)
     key = Folder(run).fit_keys()[0]
@@ -206,6 +207,7 @@ def test_a_value_lost_after_a_complete_run_is_computed(run):
     assert not resumed(run).is_complete
 
 
+@pytest.mark.slow
 def test_other_measures_are_missing_in_a_run_that_was_complete(run):
     resumed(run)
     found = genbench.run(f"{run}.toml", out=run, workers=1, measures=[*MEASURES, "log_sum_of_fro"], limit=1)

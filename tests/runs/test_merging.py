@@ -91,6 +91,7 @@ def test_a_run_goes_on_in_the_merged_folder(halves, finished, tiny_suite, tmp_pa
     assert results(tmp_path / "out", tmp_path) == results(finished, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_compares_seeds_is_computed_when_the_shards_are_together(whole, tmp_path):
     suite, shards = whole / "suite.toml", [tmp_path / "1", tmp_path / "2"]
     for number, shard in enumerate(shards, start=1):

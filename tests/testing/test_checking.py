@@ -55,6 +55,7 @@ def test_a_law_at_which_the_process_dies_or_hangs_is_broken_and_the_next_is_trie
     assert not found.is_sound
 
 
+@pytest.mark.slow
 def test_the_command_names_what_is_broken_and_prints_cards(plugin):
     ended = command("plugin", "check", plugin, "--only", "wrong")
     assert ended.code == 1
@@ -69,6 +70,7 @@ def test_the_command_names_what_is_broken_and_prints_cards(plugin):
     assert sound.out.endswith("laws tried on 1 component of 'papers': none is broken\n")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tried_is_said(plugin):
     ended = command("plugin", "check", plugin, "--only", "needy", "--json")
     assert ended.code == 0

@@ -185,6 +185,7 @@ def test_the_global_random_state_stays(problem):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_process(problem):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
