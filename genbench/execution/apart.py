@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib.util
 import json
 import os
@@ -25,6 +24,11 @@ from genbench.base.confinement import confine
 from genbench.base.errors import GenbenchError
 from genbench.base.files import cache_folder
 from genbench.contract.jobs import Job
+
+try:
+    import fcntl
+except ImportError:  # Windows: no command measures there
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["SWITCH", "HandingFailed", "Scratch", "enter", "handing", "without_the_run"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +20,7 @@ from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
+from genbench.measuring.returned import as_number
 from genbench.measuring.watch import Watch
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
 from genbench.networks.draws import drawn_on_cpu
@@ -373,30 +372,6 @@ def _watched(watch: Watch | None, given: Mapping[str, Any], changes: list[str]) 
         yield
     finally:
         changes += watch.changed_surroundings()
-
-
-def as_number(outcome: Any) -> float:
-    """A measure's return value as a float.
-
-    Raises
-    ------
-    TypeError, ValueError, OverflowError
-        What it returned is not one real number; the text goes on after the measure's name.
-    """
-    if isinstance(outcome, Tensor):
-        if outcome.numel() != 1:
-            raise ValueError(f"returned a tensor of shape {tuple(outcome.shape)}, expected one number")
-        outcome = outcome.item()
-    elif isinstance(outcome, np.ndarray | np.generic):
-        if outcome.size != 1:
-            raise ValueError(f"returned an array of shape {outcome.shape}, expected one number")
-        outcome = outcome.item()
-    if isinstance(outcome, numbers.Real):
-        try:
-            return float(outcome)
-        except OverflowError:
-            raise OverflowError("returned a whole number too large for a float") from None
-    raise TypeError(f"returned a {type(outcome).__name__}, expected one real number")
 
 
 def device_of(model: nn.Module | None) -> torch.device:

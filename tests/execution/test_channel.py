@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from genbench.contract.jobs import Job
-from genbench.execution import channel, supervision
+from genbench.execution import channel, processes
 from genbench.execution.channel import ChannelBroken, Expected, Lines, Overheard
 from genbench.execution.supervision import Slot, WorkerDied, WorkerProcess, supervise
 
@@ -139,15 +139,15 @@ def test_words_of_the_job_before_are_not_taken_for_this_one(slot):
     ["os._exit(0)", "os.close(channel); time.sleep(1000)", "os.fork() or time.sleep(1000); os._exit(0)"],
 )
 def test_a_worker_that_leaves_quietly_has_a_reason_at_each_value(slot, exits, monkeypatch):
-    monkeypatch.setattr(supervision, "ENDING_SECONDS", 0.5)
+    monkeypatch.setattr(processes, "ENDING_SECONDS", 0.5)
     outcome = supervise(job("1"), slot(**{"1b": exits}))
     assert values(outcome)["a"] == values(outcome)["c"] == ("ok", 1.0)
     assert values(outcome)["b"][0] == "crashed"
 
 
 def test_a_worker_that_stands_still_is_noticed(slot, monkeypatch):
-    monkeypatch.setattr(supervision, "STOPPED_SECONDS", 0.5)
-    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "STOPPED_SECONDS", 0.5)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 0.1)
     outcome = supervise(job("1"), slot(**{"1b": "import signal; os.kill(os.getpid(), signal.SIGSTOP)"}))
     (reason,) = [each["reason"] for each in outcome.values if each["measure"] == "b"]
     assert reason == "measure b: the worker stood still for 0.5 s (SIGSTOP) and was killed"
