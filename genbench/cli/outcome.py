@@ -21,6 +21,9 @@ __all__ = ["conclude", "next_steps"]
 LARGER = {"digits": "mnist-cpu", "mnist-cpu": "cifar10-jpeg-cpu", "cifar10-jpeg-cpu": "cifar10-jpeg"}
 """What to run next; a suite NAME-quick is followed by NAME."""
 
+MANY_TRIALS = 2_000
+"""Above so many, ranking takes minutes: a command that had nothing to do leaves it to ``rank``."""
+
 
 def conclude(run: Run, *, json_: bool, plugins: Sequence[str] = ()) -> int:
     """Print the ranking of a run to standard output, the rest to standard error; returns the exit code.
@@ -36,7 +39,10 @@ def conclude(run: Run, *, json_: bool, plugins: Sequence[str] = ()) -> int:
         click.echo(line, err=True)
     if debugs_plugins():
         _print_tracebacks(run)
-    _print_tables(run, json_=json_)
+    if summary.trained == summary.measured == 0 and summary.trials > MANY_TRIALS and not json_:
+        click.echo(f"nothing was left to do; 'genbench rank {run.folder.path}' ranks the measures", err=True)
+    else:
+        _print_tables(run, json_=json_)
     return 0 if summary.is_complete else 1
 
 

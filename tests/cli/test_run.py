@@ -10,7 +10,7 @@ import pytest
 from running import TINY, command, fit_files, results, strict_json, values
 from terminals import Terminal, plain
 
-from genbench.cli import main
+from genbench.cli import main, outcome
 from genbench.cli.outcome import LARGER, next_steps
 from genbench.runs.store import Folder
 from genbench.suites import genbench_suites
@@ -44,6 +44,18 @@ def test_it_ends_with_the_ranking_on_standard_output_and_the_rest_on_standard_er
 def test_the_results_do_not_depend_on_the_process_that_computed_them(finished, tiny_suite, tmp_path):
     command("run", "--suite", tiny_suite, "--out", tmp_path / "run", "--workers", 1)
     assert results(tmp_path / "run", tmp_path) == results(finished, tmp_path)
+
+
+def test_a_large_run_with_nothing_left_to_do_is_not_ranked_again(finished, tiny_suite, tmp_path, monkeypatch):
+    shutil.copytree(finished, tmp_path / "run")
+    words = ("run", "--suite", tiny_suite, "--out", tmp_path / "run")
+    monkeypatch.setattr(outcome, "MANY_TRIALS", 3)
+    ended = command(*words)
+    assert (ended.code, ended.out) == (0, "")
+    assert f"nothing was left to do; 'genbench rank {tmp_path / 'run'}' ranks the measures" in ended.err
+    assert strict_json(command(*words, "--json").out)["rows"]
+    monkeypatch.setattr(outcome, "MANY_TRIALS", 4)
+    assert "which measure predicts the gap?" in command(*words).out
 
 
 def test_json_is_strict_and_alone_on_standard_output(finished, tiny_suite, tmp_path):
