@@ -89,7 +89,7 @@ class Runner:
         self._given_up: dict[str, dict[str, str]] = {}
         self._retried: set[str] = set()
         self._tried: set[tuple[str, str, str]] = set()
-        self._passed: set[tuple[str, str]] = set()
+        self._measured: set[str] = set()
         self._unmeasured: dict[str, str] = {}
         self._budget: Budget | None = None
         self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
@@ -332,8 +332,8 @@ class Runner:
             "values": values,
         }
         self._folder.write_values(trial.key, content)
-        self._passed.add((current.name, trial.key))
-        self._summary.measured = len(self._passed)
+        self._measured.add(trial.key)
+        self._summary.measured = len(self._measured)
         self._progress.measured(trial, values)
 
     def _count_crashes(self, outcome: JobOutcome) -> None:

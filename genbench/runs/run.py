@@ -31,7 +31,7 @@ class Summary:
     trials : int
         Of the plan.
     trained, measured : int
-        Fits and passes that this command made.
+        Fits that this command trained, and those that it computed values of, in one pass or several.
     failures : dict
         Key of a trial that has no fit to the reason.
     faults : dict
