@@ -70,8 +70,10 @@ def command(*words: object) -> Ended:
 
 def start(*words: object, mark: str = "", folder: Path | None = None) -> subprocess.Popen[str]:
     """``genbench WORDS`` as a process; it and its workers can be found by their mark."""
+    # Whoever runs the tests in the background of a shell has SIGINT ignored, which a process hands on.
+    begins = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from genbench.cli import main; main()", *map(str, words)],
+        [sys.executable, "-P", "-c", f"{begins}; from genbench.cli import main; main()", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -61,6 +61,7 @@ class RecordFiles:
         body = plain(content)
         texts = {name: canonical_json(each) for name, each in body.items()}
         name = _hash(joined(texts))[:32]
+        texts.pop("sha256", None)  # of a record that was read: the seal is of all else
         sealed = {**body, "format": FORMAT, "sha256": _hash(joined({**texts, "format": str(FORMAT)}))}
         self._write_bytes(folder / f"{name}.json", as_json(sealed))
 
