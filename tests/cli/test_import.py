@@ -120,6 +120,7 @@ def test_genbench_does_not_train_what_was_trained_elsewhere(imported, tmp_path):
     assert "trained elsewhere; 'genbench import' brings networks in" in ended.err
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_told_and_the_rest_kept(tmp_path):
     (tmp_path / "nets.py").write_text(NETS)
     torch.save(network(8, 0).state_dict(), tmp_path / "a.pt")

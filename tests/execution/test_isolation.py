@@ -11,6 +11,8 @@ from running import Ended, command, values
 
 from genbench.runs.store import Folder
 
+pytestmark = pytest.mark.slow
+
 KILLED_BY_9 = "the worker was killed by signal 9 (SIGKILL)"
 KILLED_BY_11 = "the worker was killed by signal 11 (SIGSEGV)"
 

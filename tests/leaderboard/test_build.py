@@ -68,6 +68,7 @@ def test_one_entry_is_ranked_as_its_run_is(root, finished):
         assert standing["apart_with_four_times"] == board.summary["pairs"]["apart_with_four_times"]
 
 
+@pytest.mark.slow
 def test_building_twice_gives_the_same_bytes_and_loads_no_torch(root):
     names = ("README.md", "index.html", "leaderboard.csv", "leaderboard.json")
     program = (

@@ -114,6 +114,7 @@ def test_alone_it_has_the_value_that_it_has_among_all(values, name):
     assert compute(roots(), only={name})[name].value == values[name].value
 
 
+@pytest.mark.slow
 def test_single_precision_agrees(values):
     single = compute(roots(torch.float32))
     for name, value in values.items():

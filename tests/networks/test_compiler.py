@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 TRAINED = """
 import sys, torch
 from genbench.networks.compiler import leave_out_compiler
@@ -31,6 +33,7 @@ torch.func.grad(lambda w: (w * w).sum())(weight)
 """
 
 
+@pytest.mark.slow
 def test_it_is_imported_when_something_is_compiled():
     ended = subprocess.run([sys.executable, "-c", TRAINED + COMPILED], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

@@ -69,6 +69,7 @@ def test_what_a_table_was_saved_as_changes_nothing(tmp_path, name):
 
 @settings(max_examples=8, deadline=None)
 @given(st.permutations(range(len(TABLE))), st.permutations(range(TABLE.shape[1])), st.sampled_from(["plain.csv", "index.csv", "by_id.json", "european.csv", "plain.parquet"]))  # fmt: skip
+@pytest.mark.slow
 def test_the_order_of_rows_and_columns_changes_nothing(tmp_path_factory, order, columns, name):
     table = TABLE.round(9)
     path = tmp_path_factory.mktemp("table") / name

@@ -372,6 +372,7 @@ def test_flips_take_no_target_for_a_measure():
 
 @given(random_columns(missing=True, fewest=4), st.booleans())
 @settings(max_examples=25, deadline=None)
+@pytest.mark.slow
 def test_every_statistic_of_a_random_table_agrees_with_loops(columns, with_seed):
     values, target, axes, seed = columns
     known = ~np.isnan(values)
