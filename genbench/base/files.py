@@ -16,8 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -172,41 +170,9 @@ def read_text(path: Path) -> str:
 
 def as_json(content: Any) -> bytes:
     """Strict, indented, key-sorted JSON; what is not finite becomes null, what is no text a question mark."""
-    # Half of a pair of surrogates, as file names and messages of plugins may hold, is nothing that UTF-8 has.
-    return (_indented(content, "\n") + "\n").encode(errors="replace")
-
-
-def _indented(content: Any, line: str) -> str:
-    """What ``json.dumps`` writes with indents and sorted keys, but slowly; `line` is what begins a line."""
-    kind = type(content)
-    if kind is str:
-        return encode_basestring(content)
-    if kind is float:
-        return float.__repr__(content) if math.isfinite(content) else "null"
-    if kind is int:
-        return int.__repr__(content)
-    if content is None or kind is bool:
-        return {None: "null", True: "true", False: "false"}[content]
-    within = line + " "
-    if kind is dict and (named := _named(tuple(content))):
-        parts = [
-            name + (encode_basestring(value) if type(value) is str else _indented(value, within))
-            for key, name in named
-            for value in (content[key],)
-        ]
-        return "{" + within + ("," + within).join(parts) + line + "}"
-    if kind is list and content:
-        return "[" + within + ("," + within).join([_indented(each, within) for each in content]) + line + "]"
     text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    return text.replace("\n", line)  # texts hold none
-
-
-@lru_cache(maxsize=1024)
-def _named(keys: tuple[Any, ...]) -> list[tuple[str, str]]:
-    """Keys in order, each with what stands before its value; none where there are others than texts."""
-    if any(type(key) is not str for key in keys):
-        return []
-    return [(key, f"{encode_basestring(key)}: ") for key in sorted(keys)]
+    # Half of a pair of surrogates, as file names and messages of plugins may hold, is nothing that UTF-8 has.
+    return (text + "\n").encode(errors="replace")
 
 
 def _finite(content: Any) -> Any:

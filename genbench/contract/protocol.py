@@ -12,7 +12,7 @@ from annotated_types import Ge
 from genbench.base.constraints import Count, Fraction, NoiseKind, NonNegative, Positive, Probability
 from genbench.base.errors import InvalidInput
 
-__all__ = ["NEUTRAL", "TRAINER_VERSION", "Protocol", "learning_rate"]
+__all__ = ["NEUTRAL", "TRAINER_VERSION", "Protocol", "learning_rate", "with_neutral"]
 
 TRAINER_VERSION = 2
 """Of `genbench.training.loop`: raised whenever the loop itself changes results; enters the key of every fit.
@@ -30,6 +30,11 @@ NEUTRAL: Mapping[str, Any] = {
 }
 """Settings that enter the key of a fit only where they differ from this: they came when fits had been
 published, whose training was what it is with these values."""
+
+
+def with_neutral(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a protocol, with those that it had not when they were written down."""
+    return {**NEUTRAL, **settings}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from genbench.base.canonical import canonical_json, digest
 from genbench.base.errors import GenbenchError
 from genbench.base.names import CORE
 from genbench.base.values import Status, StopReason
-from genbench.contract.protocol import NEUTRAL
+from genbench.contract.protocol import with_neutral
 from genbench.leaderboard.entry import Entry
 from genbench.leaderboard.files import shown
 from genbench.leaderboard.installed import ask
@@ -224,9 +224,8 @@ def _is_part(part: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 
 def _defaults(component: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With those that a protocol has since its fits were published, and that change nothing."""
-    unsaid = NEUTRAL if component["kind"] == "protocol" else {}
-    return {**unsaid, **component["defaults"]}
+    defaults: Mapping[str, Any] = component["defaults"]
+    return with_neutral(defaults) if component["kind"] == "protocol" else defaults
 
 
 def _same(one: Any, other: Any) -> bool:

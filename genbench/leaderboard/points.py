@@ -11,7 +11,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json
 from genbench.base.data import SplitSettings
 from genbench.base.errors import InvalidInput
-from genbench.contract.protocol import NEUTRAL
+from genbench.contract.protocol import with_neutral
 from genbench.host.settings import NONE, parse_variant
 from genbench.planning.grid import AXES, DEFAULT_PROTOCOL, is_axis
 from genbench.planning.plan import LARGEST_GRID
@@ -29,7 +29,7 @@ def point_of(trial: Mapping[str, Any]) -> Point:
     return (
         _text(trial["dataset"]["name"], {**trial["dataset"]["settings"], **SPLITS, **trial["splits"]}),
         _text(trial["model"]["name"], trial["model"]["settings"]),
-        _text(trial["protocol"]["name"], {**NEUTRAL, **trial["protocol"]["settings"]}),
+        _text(trial["protocol"]["name"], with_neutral(trial["protocol"]["settings"])),
         canonical_json(stack),
         str(trial["seed"]),
     )
@@ -128,8 +128,8 @@ class _Expansion:
         defaults = dict(known["defaults"])
         if known["kind"] == "dataset":
             defaults |= SPLITS
-        elif known["kind"] == "protocol":  # fits that were published before have none of these
-            defaults = {**NEUTRAL, **defaults}
+        elif known["kind"] == "protocol":
+            defaults = with_neutral(defaults)
         axes = {
             name: value if is_axis(value, of_a_list=name in known["lists"]) else [value]
             for name, value in values.items()
