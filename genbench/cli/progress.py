@@ -44,6 +44,10 @@ class Counter(Progress):
         if self._shown_before is not None:
             self._shown_before.stop()
 
+    def more(self, trials: int) -> None:
+        """There is more to do than was known at the start."""
+        self.total += trials
+
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
         """Count the trial, unless it is counted already."""
         self._keys.add(trial.key)
@@ -110,6 +114,13 @@ class Live(Counter):
         super().started(total, done)
         self._bar.update(self._task, total=self.total)
         if self.total:
+            self._bar.start()
+
+    def more(self, trials: int) -> None:
+        """Lengthen the bar."""
+        super().more(trials)
+        self._bar.update(self._task, total=self.total)
+        if trials:
             self._bar.start()
 
     def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:

@@ -16,6 +16,9 @@ class Progress:
     def started(self, total: int, done: int) -> None:
         """The run begins; `done` of `total` trials need nothing."""
 
+    def more(self, trials: int) -> None:
+        """So many trials that needed nothing of their own are compared with siblings that are there now."""
+
     def trained(self, trial: Trial, record: Mapping[str, Any]) -> None:
         """A fit is on disk."""
 

@@ -134,11 +134,13 @@ class Runner:
         try:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
+            counted = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
             self._work(locks, self._first, waiting)
             if self._second.measures:
                 left = [each for each in self._fits.unfinished if self._job(each, self._second) is not None]
+                self._progress.more(sum(each.key not in counted for each in left))
                 self._work(locks, self._second, left)
                 self._say_who_waits()
             if self._budget and self._budget.closing:

@@ -17,10 +17,14 @@ def test_a_trial_that_is_measured_twice_counts_once(monkeypatch, capsys):
         for key in ("a", "b", "a"):
             shown.measured(SimpleNamespace(key=key), [])
         assert (shown.done, shown.total) == (2, 2)
+        shown.more(1)
+        shown.measured(SimpleNamespace(key="c"), [])
+        assert (shown.done, shown.total) == (3, 3)
         shown.finished()
     said = capsys.readouterr().err
     assert "3 trials, 1 of them done before" in said
     assert "1/2 trials" in said
+    assert "3/3 trials" in said
     assert "3/2" not in said
 
 

@@ -1,5 +1,6 @@
 """Measures over siblings and over a validation split in whole runs: when they come, and how they are marked."""
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from running import InlineProcess, command, values
 
+from genbench.cli import progress
 from genbench.datasets.digits import digits
 from genbench.executors.local import LocalExecutor
 from genbench.fitting import splits
@@ -117,11 +119,15 @@ def test_siblings_predict_from_inputs_as_each_of_them_reads_them(three_seeds):
             assert value == pytest.approx(differ, abs=1e-12)
 
 
-def test_shards_leave_what_compares_seeds_to_measure(three_seeds, tmp_path):
+def test_shards_leave_what_compares_seeds_to_measure(three_seeds, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     suite = written(tmp_path, 3, PARTS)
     told = [run("run", "--suite", suite, "--out", tmp_path / "run", "--shard", f"{i}/2") for i in (1, 2)]
     assert "wait until all seeds of their configuration are trained" in told[0]
-    run("measure", tmp_path / "run")
+    counts = re.findall(r"(\d+)/(\d+) trials", run("measure", tmp_path / "run"))
+    assert counts
+    assert all(int(done) <= int(total) for done, total in counts)
+    assert len(set(counts[-1])) == 1
     again, once = by_fit(tmp_path / "run"), by_fit(three_seeds)
     for key, measured in once.items():
         for name, value in measured.items():
