@@ -14,6 +14,8 @@ from genbench.report.standing import SMALL_SHARE
 
 __all__ = ["as_markdown", "escaped", "is_small"]
 
+TEMPLATES = Path(__file__).parent / "templates"
+
 HEADS = {
     "ranked": "",
     "held-out": "uses held-out data",
@@ -49,8 +51,8 @@ def as_markdown(content: Mapping[str, Any]) -> str:
         parts.append(_across(content["across"]))
     parts.append(_overview(content["tables"]))
     parts += [_table(each) for each in content["tables"]]
-    legend = Path(__file__).parent / "templates" / "legend.md"
-    return "\n".join([*parts, legend.read_text(encoding="utf-8")])
+    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("legend.md", "submit.md")]
+    return "\n".join([*parts, *texts])
 
 
 def _across(found: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from genbench.leaderboard.files import as_lines, compressed, is_entry_file, read
 from genbench.leaderboard.joining import fit_differences
 from genbench.leaderboard.schema import FORMAT, FitLine
 from genbench.leaderboard.weights import DESCRIPTION, archive_beside, describe, write_archive
+from genbench.planning.plan import sees_other_examples
 from genbench.planning.sameness import suite_digest
 from genbench.runs.store import Folder
 
@@ -132,6 +133,7 @@ def entry_files(
         requests = _new_measures(requests, battery, values, joins)
         names = {each.spelling for each in requests}
         values = [each for each in values if each["measure"] in names]
+    others = any(sees_other_examples(trials[key]) for key in fits)
     used = {record["environment"] for record in fits.values()}
     environments = {name: each for name, each in folder.environments().items() if name in used}
     files = {
@@ -139,7 +141,7 @@ def entry_files(
         "suite.toml": as_toml({"name": suite.name, **suite.content}).encode(),
         "environments.jsonl": as_lines([_environment(environments[name]) for name in sorted(environments)]),
         "measures.jsonl": as_lines(
-            [_measure(host, battery, each, each.spelling in held_out) for each in requests]
+            [_measure(host, battery, each, each.spelling in held_out, others) for each in requests]
         ),
         "fits.jsonl": as_lines([_fit(fits[key]) for key in sorted(fits)]),
         "values.jsonl": as_lines(values),
@@ -275,17 +277,19 @@ def _environment(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"hash": digest(content), "content": content}
 
 
-def _measure(host: Host, battery: Battery, request: Request, held_out: bool) -> dict[str, Any]:
+def _measure(host: Host, battery: Battery, request: Request, held_out: bool, others: bool) -> dict[str, Any]:
+    """A measure's line; `held_out` by its values, `others` where siblings saw other examples than a fit."""
     from genbench.host.identity import describe_measure
 
     described = describe_measure(battery, request)
+    siblings = battery.needs_siblings(request)
     del described["code"]  # it stands in the identity
     return {
         **described,
         "identity": identity_of(battery, request),
         "plugin_version": _plugin_version(host, described),
-        "held_out": described["held_out"] or held_out,
-        "siblings": battery.needs_siblings(request),
+        "held_out": described["held_out"] or held_out or (siblings and others),
+        "siblings": siblings,
         "summary": request.component.summary[:500],
     }
 

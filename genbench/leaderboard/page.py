@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench import report
 from genbench.leaderboard.markdown import is_small
 from genbench.report.glance import glance_across
 from genbench.report.page import script_hash, templates
 from genbench.report.papers import linked
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 __all__ = ["as_page"]
 
@@ -37,7 +40,18 @@ def as_page(content: Mapping[str, Any]) -> str:
         style="".join(each.read_text(encoding="utf-8") for each in styles),
         script=script,
         script_hash=script_hash(script),
+        submit=_how_to_submit(),
     )
+
+
+def _how_to_submit() -> Markup:
+    """What the front page of the repository says of it, for the section of that name."""
+    from markdown_it import MarkdownIt
+    from markupsafe import Markup
+
+    text = (HERE / "templates" / "submit.md").read_text(encoding="utf-8")
+    html = MarkdownIt("commonmark", {"html": False}).render(text)
+    return Markup(html.replace("<h2>", '<h2 id="submit-title">', 1))
 
 
 def _known_measures(tables: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -108,7 +108,7 @@ def adversarial_margin(
 
 
 @genbench.measure(
-    family="robustness", direction="+", source="Zhang et al. 2018 (mixup), eq. 1; a PGDL entry of 2020",
+    family="robustness", direction="+", source="Zhang et al. 2018 (mixup), section 2; a PGDL entry of 2020",
     formula="mean_i λ_i ℓ(f(x̃_i), y_i) + (1 − λ_i) ℓ(f(x̃_i), y_j), x̃_i = λ_i x_i + (1 − λ_i) x_j", cost="B",
 )  # fmt: skip
 def mixup_loss(

@@ -13,7 +13,7 @@ __all__ = ["num_layers", "num_params", "random", "train_error", "train_loss"]
 _RAW_LAYERS = genbench.need("layers", fold=False)
 
 
-@genbench.measure(family="control", direction="?", source="Jiang et al. 2020, section 4", formula="N(0, 1)")
+@genbench.measure(family="control", direction="?", source="Jiang et al. 2020, section 5", formula="N(0, 1)")
 def random(generator) -> Tensor:
     """One draw from the standard normal distribution; it knows nothing of the fit."""
     return torch.randn((), generator=generator, device=generator.device, dtype=torch.float64)

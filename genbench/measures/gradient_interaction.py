@@ -68,7 +68,7 @@ def coherence_alpha(moments=_MOMENTS) -> Tensor:
     """Coherence: what part of the gradients' size survives in their mean.
 
     1 if all gradients are equal, 1/m if they are orthogonal and of one size, 0 if their mean vanishes. With
-    large α an example changes little when it is left out, which bounds the gap (theorem 5.4).
+    large α an example changes little when it is left out, which bounds the gap (Walker 2023, theorem 5.4).
     """
     of_mean, mean = _norms(moments)
     return of_mean / mean

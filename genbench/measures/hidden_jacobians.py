@@ -90,7 +90,7 @@ def jac_hidden_over_margin(
 
 @genbench.measure(
     family="hidden-jacobians", direction="+",
-    source="Wei & Ma 2019 (data-dependent sample complexity), section 6",
+    source="Wei & Ma 2019 (data-dependent sample complexity), figure 1 (J)",
     formula="mean_x Σ_i ln ‖∂f/∂h_i‖ / L",
 )  # fmt: skip
 def hidden_jacobian_norm(

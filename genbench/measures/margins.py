@@ -33,7 +33,7 @@ def inverse_margin(sample_size, margin=MARGIN, *, by_size: bool = False) -> Tens
 
 
 @genbench.measure(
-    family="margin", direction="-", source="Zhang et al. 2017 (Theory III), section 5.3",
+    family="margin", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), section 5.3",
     formula="γ, the tenth percentile of f_y − max_{j≠y} f_j",
 )  # fmt: skip
 def margin_p10(margins) -> Tensor:
@@ -42,7 +42,7 @@ def margin_p10(margins) -> Tensor:
 
 
 @genbench.measure(
-    family="margin", direction="-", source="Zhang et al. 2017 (Theory III), figure 17",
+    family="margin", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), figure 17",
     formula="median_i (f_y − max_{j≠y} f_j)",
 )  # fmt: skip
 def margin_median(margins) -> Tensor:
@@ -51,7 +51,7 @@ def margin_median(margins) -> Tensor:
 
 
 @genbench.measure(
-    family="margin", direction="-", source="Zhang et al. 2017 (Theory III), figure 17",
+    family="margin", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), figure 17",
     formula="mean_i (f_y − max_{j≠y} f_j)",
 )  # fmt: skip
 def margin_mean(margins) -> Tensor:
@@ -60,7 +60,7 @@ def margin_mean(margins) -> Tensor:
 
 
 @genbench.measure(
-    family="margin", direction="-", source="Zhang et al. 2017 (Theory III), section 5.3",
+    family="margin", direction="-", source="Zhang et al. 2017 (Theory of deep learning III), section 5.3",
     formula="min_i (f_y − max_{j≠y} f_j)",
 )  # fmt: skip
 def margin_min(margins) -> Tensor:

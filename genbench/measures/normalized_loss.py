@@ -2,7 +2,7 @@
 
 Outputs are divided by ρ, the product of the layers' norms, before the loss is taken: that is the network with
 all layers at norm 1, where the function is positively homogeneous in each of them. Residual networks are not;
-for them the paper divides by the norm of the output for one training example.
+for them the paper divides by the norm of the output for one image, here a training example.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def output_normalized_cross_entropy(
 
 
 @genbench.measure(
-    family="normalized-loss", direction="-", source="Liao et al. 2020 (Generalization puzzles), section 2",
+    family="normalized-loss", direction="-",
+    source="after Liao et al. 2020 (Generalization puzzles), section 2, to first order",
     formula="mean_i (f_{y_i}(x_i) − mean_j f_j(x_i)) / ρ",
 )  # fmt: skip
 def normalized_mean_margin(logits, targets, task, log_rho=LOG_RHO) -> Tensor:

@@ -35,8 +35,8 @@ def path_norm(sample_size, paths=_PATHS, *, by_size: bool = False) -> Tensor:
 
     Biases count as paths from a constant input of 1; an average pool over n positions enters as 1/n, not
     squared.
-    Its square root is the path norm ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), eq. 31, which
-    ranks networks in the same order.
+    Its square root is the "Dpath norm" ‖ŵ‖₂ of Zhang et al. 2017 (Theory of deep learning III), section 9.3,
+    which ranks networks in the same order.
     """
     return per_example(paths, sample_size, by_size)
 
@@ -89,7 +89,7 @@ def active_path_norm(paths=_ACTIVE) -> Tensor:
 
 
 @genbench.measure(
-    family="path", direction="+", source="Taborsky & Hansen (Generalization by design), section 5",
+    family="path", direction="+", source="after Taborsky & Hansen (Generalization by design), section 5",
     formula="mean_x Σ_active paths Π w² / Σ_paths Π w²",
 )  # fmt: skip
 def active_path_share(paths=_PATHS, active=_ACTIVE) -> Tensor:

@@ -48,7 +48,8 @@ def seed_disagreement(classes=genbench.need("training_classes"), *, pairs: Pairs
 
 
 @genbench.measure(
-    family="siblings", direction="+", source="Zhang et al. 2017 (Theory III), eq. 12, figures 11 and 12",
+    family="siblings", direction="+",
+    source="Zhang et al. 2017 (Theory of deep learning III), eq. 12, figures 11 and 12",
     formula="mean_i acc(w_i) − min or mean over λ of acc(Σ_i λ_i w_i), i = 1, 2, 3",
 )  # fmt: skip
 def interpolation_barrier_simplex(

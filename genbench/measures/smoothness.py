@@ -85,7 +85,8 @@ def lipschitz_lower(jacobians=_JACOBIANS) -> Tensor:
 
 
 @genbench.measure(
-    family="smoothness", direction="-", source="Zhang et al. 2017 (Theory III), eq. 11, to first order",
+    family="smoothness", direction="-",
+    source="Zhang et al. 2017 (Theory of deep learning III), eq. 11, to first order",
     formula="(f_y − max_j f_j) / ‖∂(f_y − f_j)/∂x‖₂",
 )  # fmt: skip
 def input_margin_linearised(

@@ -142,7 +142,9 @@ def log_spectral_mean(spectral=SPECTRAL) -> Tensor:
     return 2 * spectral.log10().mean()
 
 
-@genbench.measure(family="spectral", direction="+", source="Walker 2023, eq. 3", formula="Π_l σ_l")
+@genbench.measure(
+    family="spectral", direction="+", source="Walker 2023, section 6.3 and eq. 3", formula="Π_l σ_l"
+)
 def lipschitz_upper(spectral=SPECTRAL) -> Tensor:
     """Product of the spectral norms, a bound of the Lipschitz constant; `lipschitz_lower` is one from below.
 

@@ -1,6 +1,7 @@
 """Quality of layers by their singular values, of the weights as they are or of what stands above noise.
 
-After the code published by Hosseini et al. as GenProb: each layer is unfolded into a matrix with a row for
+After the code published as GenProb (Jaegerman et al. 2021, "In search of probeable generalization
+measures"): each layer is unfolded into a matrix with a row for
 each of its N input channels, and one for its output channels; the values of the two are averaged, batch norm
 stays outside. s_1 ≥ s_2 ≥ ... are the singular values. Layers of which nothing stands
 above noise have none, and are left out where that leaves no value; the program's own means leave out what is
@@ -29,7 +30,7 @@ _BY_CHANNEL = genbench.need(
     "unfolded_spectra", unfolding=genbench.setting("unfolding"), shared=("fold", "low_rank", "form")
 )
 _ABOVE_NOISE = genbench.need("unfolded_spectra", low_rank=True, shared=("fold", "unfolding", "form"))
-_SOURCE = "Hosseini et al. (GenProb, published code)"
+_SOURCE = "Jaegerman et al. 2021 (GenProb, published code)"
 
 
 @genbench.measure(

@@ -19,7 +19,7 @@ DERIVED = {
 }
 """Targets that are a difference, test less train. The normalized loss is the cross-entropy of the network
 divided by the product of its layers' norms (Liao et al. 2020, section 2), or, for residual networks, by the
-norm of its output for one training example (appendix H)."""
+norm of its output for one image (appendix H), here a training example."""
 
 LOSSES = frozenset(
     [name for name in DERIVED if name != "gap"]

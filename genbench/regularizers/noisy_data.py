@@ -20,7 +20,7 @@ __all__ = ["LabelNoise", "Mixup"]
 
 
 @genbench.regularizer(
-    source="Walker 2023 (Gradients and generalization), section 6.3 (noise); Blanc et al. 2020, section 1"
+    source="Walker 2023 (Appealing to gradients), section 6.3 (noise); Blanc et al. 2020, section 1"
 )
 @dataclass(frozen=True, kw_only=True)
 class LabelNoise(Regularizer):
@@ -74,7 +74,7 @@ class LabelNoise(Regularizer):
         return step.inputs, labels.where(~chosen, wrong)
 
 
-@genbench.regularizer(source="Zhang et al. 2018 (mixup), eq. 1")
+@genbench.regularizer(source="Zhang et al. 2018 (mixup), section 2")
 @dataclass(frozen=True, kw_only=True)
 class Mixup(Regularizer):
     """Train on a x_i + (1 − a) x_j with the target a y_i + (1 − a) y_j, j a permutation, a ~ Beta(α, α).

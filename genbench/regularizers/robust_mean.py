@@ -20,7 +20,7 @@ __all__ = ["MedianOfMeans", "Winsorized", "winsorized_mean"]
 
 Interpolation = Literal["linear", "lower", "higher", "midpoint", "nearest"]
 
-SOURCE = "Walker 2023 (Gradients and generalization), section 5.5.1"
+SOURCE = "Walker 2023 (Appealing to gradients), section 5.5.1"
 GIBIBYTE = 2**30
 # Coordinates sorted at once: their copies and places take 12 bytes for each example.
 COLUMNS = 2**19

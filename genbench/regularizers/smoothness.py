@@ -19,7 +19,7 @@ __all__ = ["GeometricComplexity", "GradientNorm"]
 USUAL_OUTPUTS = 10
 
 
-@genbench.regularizer(source="Walker 2023 (Gradients and generalization), definition 6.1 and section 6.1")
+@genbench.regularizer(source="Walker 2023 (Appealing to gradients), definition 6.1 and section 6.1")
 @dataclass(frozen=True, kw_only=True)
 class GeometricComplexity(Regularizer):
     """λ · mean over the batch of ‖∂f(x)/∂x‖_F², f being the logits (the outputs in regression).
@@ -74,7 +74,7 @@ class GeometricComplexity(Regularizer):
         ]
 
 
-@genbench.regularizer(source="Walker 2023 (Gradients and generalization), section 6.3 (flatness)")
+@genbench.regularizer(source="Walker 2023 (Appealing to gradients), section 6.3 (flatness)")
 @dataclass(frozen=True, kw_only=True)
 class GradientNorm(Regularizer):
     """λ ‖∇_w L_B‖², L_B being the loss of the batch: flatness, by differentiating twice.

@@ -195,7 +195,10 @@ def _legend(board: Board, columns: Sequence[Column], raw: bool) -> list[str]:
     what = f"mean over {axes} of Kendall's tau among fits that differ in that axis alone"
     if by != "psi" and not raw:
         what = (meaning(by) or "").partition("; ")[0]
-    lines = [f"{'psi' if raw else by}: {what}{'' if raw else ', times the direction that a measure claims'}"]
+    if raw:
+        lines = [f"psi: {what}, raw: below 0 is right for a measure that claims -"]
+    else:
+        lines = [f"{by}: {what}, times the direction that a measure claims"]
     if not raw and "tau" in names - {by}:
         lines[0] += "; tau: over all pairs of fits"
     told = f"95 % intervals{'' if raw else ' (drawn)'} and ranks: of"

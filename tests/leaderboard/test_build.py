@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -115,11 +116,22 @@ def test_the_csv_has_a_row_for_each_row_of_each_table(root):
     assert {row["entries"] for row in rows if row["measure"] == "param_norm"} == {NAME}
 
 
+def _both_tell_how_to_submit(built):
+    front, page = (built / "README.md").read_text(), (built / "index.html").read_text()
+    told = front.partition("## How to submit\n")[2]
+    section = page.partition('<section id="submit"')[2].partition("</section>")[0]
+    codes = [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", told)]
+    assert [" ".join(each.split()) for each in re.findall(r"<code>([^<]+)</code>", section)] == codes
+    assert sum(each.startswith("genbench leaderboard") for each in codes) >= 4
+    assert section.count("<li>") == 5
+
+
 def test_without_entries_the_tables_are_empty_and_say_so(tmp_path):
     (tmp_path / "entries").mkdir()
     assert command("leaderboard", "build", tmp_path).code == 0
     assert "There are no entries yet." in (tmp_path / "README.md").read_text()
     assert "There are no entries yet." in (tmp_path / "index.html").read_text()
+    _both_tell_how_to_submit(tmp_path)
     assert command("leaderboard", "build", tmp_path / "nowhere").code == 3
 
 

@@ -45,6 +45,19 @@ def test_the_same_run_gives_the_same_bytes(packed, finished, tmp_path):
         assert content(tmp_path / "e") == content(packed)
 
 
+def test_a_measure_of_siblings_that_nobody_computed_is_declared_as_the_installed_one(finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    suite = (run / "suite.toml").read_text()
+    assert '"param_norm"' in suite
+    (run / "suite.toml").write_text(suite.replace('"param_norm"', '"param_norm", "seed_disagreement"', 1))
+    ended = command("leaderboard", "pack", run, "--out", tmp_path / "e", "--submitter", "alice")
+    assert ended.code == 0, ended.err
+    declared = {each["measure"]: each["held_out"] for each in read(tmp_path / "e" / "measures.jsonl")}
+    assert declared["seed_disagreement"]
+    ended = command("leaderboard", "validate", tmp_path / "e", "--allow-incomplete")
+    assert ended.code == 0, ended.err
+
+
 def test_records_are_compressed_only_where_they_are_large(finished, tmp_path, monkeypatch, packed):
     monkeypatch.setattr(pack, "LARGE", 3000)
     for name in ("one", "two"):

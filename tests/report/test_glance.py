@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from reports import report
 
 from genbench.report.glance import MOST, Scale, glance, glance_across, scale_of
-from genbench.report.papers import ARXIV, linked
 
 
 @given(st.lists(st.one_of(st.none(), st.just("inf"), st.floats(-1, 1)), max_size=8))
@@ -59,12 +58,3 @@ def test_over_suites_a_judge_is_drawn_from_its_lowest_to_its_highest():
         ("m", -0.1, 0.7),
     ]
     assert found[0]["score"] == pytest.approx(0.6)
-
-
-def test_a_source_is_cut_where_it_cites_and_says_the_same():
-    source = "after Jiang et al. 2020, eq. 22; Keskar et al. 2017"
-    parts = linked(source)
-    assert "".join(part for part, _ in parts) == source
-    assert [address.rpartition("/")[2] for _, address in parts if address] == ["1912.02178", "1609.04836"]
-    assert linked("") == []
-    assert len(set(ARXIV.values())) == len(ARXIV)
