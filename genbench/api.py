@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genbench.base.counting import counted
 from genbench.base.durations import parse_duration
 from genbench.base.errors import InvalidInput, MissingResult, UsageError, nearest
 from genbench.base.files import write_atomically
@@ -216,8 +217,8 @@ def import_networks(
     write_atomically(out / PLUGIN, text.encode())
     count, problems = bring_in(source, plan.whole, opened, host, root, _say(progress))
     if problems:
-        left = f"{count} networks are in '{out}'; the same command goes on when the others are mended"
-        raise InvalidInput([*problems, left])
+        left = f"{counted(count, 'network')} written to '{out}'; the same command goes on"
+        raise InvalidInput([*problems, f"{left} when the others are mended"])
     return resume(
         out, workers=workers, per_device=per_device, device=device, data=data,
         plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from genbench.base.counting import counted
 from genbench.base.errors import UsageError
 from genbench.cli import options
 from genbench.cli.waiting import Waiting
@@ -53,4 +54,6 @@ def command(run: Path, file: Path, costs: bool) -> None:
         write_atomically(beside(file), as_json(results.about(list(frame.columns))))
     except OSError as fault:
         raise unwritable(file, fault) from None
-    click.echo(f"{len(frame)} fits written to {file}, what their columns are to {beside(file)}", err=True)
+    click.echo(
+        f"{counted(len(frame), 'fit')} written to {file}, what their columns are to {beside(file)}", err=True
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from genbench.base.counting import counted
 from genbench.base.errors import UsageError, nearest
 from genbench.cli import options
 
@@ -49,8 +50,8 @@ def command(run: Path, measures: str | None, older: bool, yes: bool) -> int:
     names = sorted({name for name, _ in unwanted})
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if not yes and not sys.stdin.isatty():
-        raise UsageError(f"{count} values of {shown} would be forgotten; say --yes")
-    if not yes and not click.confirm(f"forget {count} values of {shown}?", err=True):
+        raise UsageError(f"{counted(count, 'value')} of {shown} would be forgotten; say --yes")
+    if not yes and not click.confirm(f"forget {counted(count, 'value')} of {shown}?", err=True):
         return 0
     locks = Locks(run / "locks")
     try:
@@ -63,7 +64,7 @@ def command(run: Path, measures: str | None, older: bool, yes: bool) -> int:
                 busy += 1
     finally:
         locks.close()
-    click.echo(f"{removed} values of {shown} are forgotten", err=True)
+    click.echo(f"forgot {counted(removed, 'value')} of {shown}", err=True)
     if busy:
         options.warn(f"{busy} fits are at work in another command and keep theirs; try again later")
     return 1 if busy else 0

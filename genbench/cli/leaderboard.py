@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.counting import counted
 from genbench.cli import options
 from genbench.cli.waiting import Waiting
 
@@ -70,7 +71,7 @@ def pack(
         beside = {"weights": {"file": str(archive), "bytes": archive.stat().st_size}} if archive else {}
         options.echo_json({"folder": str(out), "files": sizes, **beside})
         return
-    click.echo(f"{out}: {len(sizes)} files, {sum(sizes.values()):,} bytes")
+    click.echo(f"{out}: {counted(len(sizes), 'file')}, {sum(sizes.values()):,} bytes")
     if archive:
         click.echo(f"{archive}: the weights, {archive.stat().st_size:,} bytes; publish it where it fits")
     click.echo(f"check it with 'genbench leaderboard validate {out}'")
@@ -97,7 +98,8 @@ def fetch(source: str, out: Path | None, json_: bool) -> None:
         )
         return
     before = f", {found.there} of them there before" if found.there else ""
-    click.echo(f"{found.folder}: {found.fits} fits with their weights{before}, {found.values:,} values")
+    fits, values = counted(found.fits, "fit"), counted(found.values, "value")
+    click.echo(f"{found.folder}: {fits} with their weights{before}, {values}")
     click.echo(f"next: 'genbench measure {found.folder} --measures YOURS --plugin FILE'")
 
 
@@ -134,7 +136,7 @@ def validate(folder: Path, allow_incomplete: bool, entries: Path | None, json_: 
     suite, state = entry.header["suite"], "incomplete" if checked.missing else "complete"
     click.echo(
         f"{folder}: sound and {state}; suite {suite['name']} {suite['version']}, "
-        f"{len(entry.fits)} fits, {len(entry.measures)} measures"
+        f"{counted(len(entry.fits), 'fit')}, {counted(len(entry.measures), 'measure')}"
     )
 
 
@@ -159,7 +161,7 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
             for why in each["warnings"]:
                 options.warn(f"{each['name']}: {why}")
         click.echo(
-            f"{table['suite']} {table['version']}: {len(table['entries'])} entries, "
+            f"{table['suite']} {table['version']}: {counted(len(table['entries']), 'entry')}, "
             f"{len(table['below'])} incomplete ones below the line"
         )
     click.echo(f"{root}: README.md, index.html, leaderboard.csv and leaderboard.json are written")
@@ -244,7 +246,7 @@ def _print_attestation(done: Reproduced) -> None:
         f"{found['state'][:12]} and {'the signature of your key' if found['draw'] else 'no signature'}"
     )
     kind = "equal bits are expected" if found["same_machine_class"] else f"within {found['tolerance']}"
-    click.echo(f"{len(found['fits'])} fits rerun, on {_machine(found)}: {kind}")
+    click.echo(f"{counted(len(found['fits']), 'fit')} rerun, on {_machine(found)}: {kind}")
     for fit in found["fits"]:
         for each in (*fit["outcome"], *fit["values"]):
             if not each["agrees"]:
@@ -254,7 +256,7 @@ def _print_attestation(done: Reproduced) -> None:
     values = [each["agrees"] for fit in found["fits"] for each in fit["values"]]
     click.echo(f"{sum(values)} of {len(values)} values of measures agree")
     if left := found["left_out"]:
-        click.echo(f"{len(left)} measures could not be compared: {', '.join(left)}")
+        click.echo(f"{counted(len(left), 'measure')} could not be compared: {', '.join(left)}")
     click.echo(f"{'agrees' if found['agrees'] else 'does NOT agree'}; written to {done.path}")
     for line in done.lines:
         options.warn(line)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from genbench.base.counting import counted
 from genbench.cli import options
 
 
@@ -33,8 +34,8 @@ def command(runs: tuple[Path, ...], out: Path, keep_first: bool, json_: bool) ->
         options.echo_json({"folder": str(out), **dataclasses.asdict(merged)})
     else:
         click.echo(
-            f"{out}: {merged.fits} fits, {merged.passes} passes of measuring; {merged.linked} files linked, "
-            f"{merged.copied} copied, {merged.there} there before",
+            f"{out}: {counted(merged.fits, 'fit')}, {merged.passes} passes of measuring; "
+            f"{counted(merged.linked, 'file')} linked, {merged.copied} copied, {merged.there} there before",
             err=True,
         )
         click.echo(f"'genbench measure {out}' adds what compares fits of several runs", err=True)

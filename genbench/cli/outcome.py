@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from genbench.base.counting import counted
 from genbench.cli.options import debugs_plugins, echo_json, with_plugins
 from genbench.cli.waiting import Waiting
 
@@ -47,12 +48,13 @@ def conclude(run: Run, *, json_: bool, plugins: Sequence[str] = ()) -> int:
 
 
 def _lines(summary: Summary, folder: str, plugins: str) -> list[str]:
-    lines = [f"{summary.trials} trials: {summary.trained} trained now, {summary.measured} measured now"]
+    trials = counted(summary.trials, "trial")
+    lines = [f"{trials}: {summary.trained} trained now, {summary.measured} measured now"]
     for reason, count in summary.failure_counts().items():
         lines.append(f"{count} without a fit: {reason}")
     for measure, reasons in summary.faults.items():
         reason, count = reasons.most_common(1)[0]
-        lines.append(f"{measure}: no value on {reasons.total()} fits ({count} of them: {reason})")
+        lines.append(f"{measure}: no value on {counted(reasons.total(), 'fit')} ({count} of them: {reason})")
     if not summary.is_complete:
         lines.append(
             f"'genbench retry {folder}{plugins}' tries these again; 'genbench status {folder}' lists them"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.counting import counted
 from genbench.base.errors import InvalidInput, UsageError
 from genbench.cli import completing, options
 from genbench.cli.plan_parts import array_script, print_budget, within_budget
@@ -173,7 +174,8 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
     from genbench.report.terminal import print_paragraph, print_rows
 
     print_paragraph(f"{content['suite']} (version {content['version']}): {content['title']}")
-    click.echo(f"{content['trials']} trials, {content['done']} done, {len(content['measures'])} measures")
+    trials, measures = counted(content["trials"], "trial"), counted(len(content["measures"]), "measure")
+    click.echo(f"{trials}, {content['done']} done, {measures}")
     print_rows(
         ["axis", "levels"],
         [[axis, ", ".join(map(str, levels))] for axis, levels in plan.axes.items()]

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from genbench.base.counting import counted
 from genbench.base.errors import printable
 from genbench.cli.waiting import Waiting
 from genbench.execution.runner import Progress
@@ -65,7 +66,7 @@ class Lines(Counter):
     def started(self, total: int, done: int) -> None:
         """Print how many trials there are, and how many were done before."""
         super().started(total, done)
-        self.say(f"{total} trials, {done} of them done before")
+        self.say(f"{counted(total, 'trial')}, {done} of them done before")
 
     def measured(self, trial: Trial, values: Sequence[Mapping[str, Any]]) -> None:
         """Count the trial; print the count if the last one is ten seconds old."""

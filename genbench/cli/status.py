@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from genbench.base.counting import counted
 from genbench.cli import options
 from genbench.cli.waiting import Waiting
 
@@ -35,7 +36,8 @@ def _print(content: dict[str, Any], whole: bool) -> None:
 
     planned = content["planned"]
     of = f" of {planned:,}" if planned is not None and planned >= content["fits"] else ""
-    click.echo(f"{content['folder']}: suite {content['suite']}, {content['fits']:,}{of} fits")
+    fits = f"{content['fits']:,}{of} fits" if of else counted(content["fits"], "fit")
+    click.echo(f"{content['folder']}: suite {content['suite']}, {fits}")
     for reason, count in sorted(content["stop_reasons"].items()):
         click.echo(f"  {count} ended with {reason}")
     if content["failures"]:
@@ -51,7 +53,8 @@ def _print(content: dict[str, Any], whole: bool) -> None:
         parts = ", ".join(f"{count:,} {status}" for status, count in totals.most_common())
         due = len(content["measures"]) * max(planned or 0, content["fits"])
         whole_table = f" of {due:,}" if due > totals.total() else ""
-        click.echo(f"{len(content['measures'])} measures, {totals.total():,}{whole_table} values: {parts}")
+        measures = counted(len(content["measures"]), "measure")
+        click.echo(f"{measures}, {totals.total():,}{whole_table} values: {parts}")
     if whole:
         _print_all(content["measures"], sorted(totals))
     rows = _without_values(content)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from genbench.base.counting import counted
 from genbench.base.errors import InvalidInput
 from genbench.base.files import read_text
 from genbench.base.names import CORE, fold
@@ -197,10 +198,10 @@ def _without_values(entry: Entry) -> list[str]:
     whole = sorted(name for name, count in lacking.items() if count and count == len(entry.fits))
     partly = sorted(name for name, count in lacking.items() if 0 < count < len(entry.fits))
     if whole:
-        lines.append(f"{len(whole)} measures were not computed: {_few(whole)}")
+        lines.append(f"{counted(len(whole), 'measure')} not computed: {_few(whole)}")
     if partly:
         cells = sum(lacking[name] for name in partly)
-        lines.append(f"{cells:,} values have neither a number nor a reason, of {_few(partly)}")
+        lines.append(f"{counted(cells, 'value')} without a number and a reason, of {_few(partly)}")
     return lines
 
 
@@ -232,7 +233,7 @@ def _notes(entry: Entry) -> list[str]:
     if installed_suite(name) is None:
         notes.append(f"suite {shown(name)} is the submitter's own: checked against its own suite.toml")
     if entry.failures:
-        notes.append(f"{len(entry.failures)} trials have no fit, each with its reason")
+        notes.append(f"{counted(len(entry.failures), 'trial')} without a fit, each with its reason")
     statuses = collections.Counter(
         value["status"]
         for values in entry.values.values()
@@ -240,5 +241,5 @@ def _notes(entry: Entry) -> list[str]:
         if Status(value["status"]).is_fault
     )
     return notes + [
-        f"{count} values without a number: {status}" for status, count in sorted(statuses.items())
+        f"{counted(count, 'value')} without a number: {status}" for status, count in sorted(statuses.items())
     ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genbench.base.counting import counted
 from genbench.contract.components import COST_CLASSES
 from genbench.report.glance import glance, scale_of
 from genbench.report.numbers import thinned
@@ -181,11 +182,6 @@ def breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 network``, ``2 networks``."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def in_code(text: str) -> Markup:

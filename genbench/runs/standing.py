@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from genbench.base.counting import counted
 from genbench.base.values import Status
 from genbench.runs.ages import Age, newest_ages
 from genbench.runs.index import Index, signature
@@ -96,9 +97,9 @@ class Standing:
         """What the reader should know: trials without a fit, fits and values of older versions left out."""
         notes = []
         if self.failed:
-            notes.append(f"{len(self.failed)} trials have no fit: training failed")
+            notes.append(f"{counted(len(self.failed), 'trial')} without a fit: training failed")
         if older := len(self.everything) - len(self.rows):
-            notes.append(f"{older} fits of older versions of their components are left out")
+            notes.append(f"without {counted(older, 'fit')} of older versions of their components")
         return [*notes, *self._left_out()]
 
     @cached_property
@@ -207,8 +208,8 @@ class Standing:
             if version == self._newest[name][0]:
                 other_code[name] = f"other code ({code}, not {self._newest[name][1]})"
         return [
-            f"{name}: values of {other_code.get(name, 'an older version')} on {count} fits are left out; "
-            "'genbench measure' computes them anew, 'genbench forget --older' removes them"
+            f"{name}: values of {other_code.get(name, 'an older version')} on {counted(count, 'fit')} "
+            "are left out; 'genbench measure' computes them anew, 'genbench forget --older' removes them"
             for name, count in sorted(counts.items())
         ]
 

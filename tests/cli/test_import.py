@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_told_and_the_rest_kept(tmp_path):
         f"weights '{tmp_path / 'b.pt'}' do not fit the network: '1.weight' is 8x64 in the file, 16x64"
         in ended.err
     )
-    assert "1 networks are in" in ended.err
+    assert "1 network written to" in ended.err
     torch.save(network(16, 1).state_dict(), tmp_path / "b.pt")
     assert import_(tmp_path, tmp_path / "run").code in (0, 1)
     assert len(genbench.Run(tmp_path / "run").table()) == 2

@@ -140,7 +140,7 @@ def test_values_of_an_older_version_are_left_out_of_tables_and_that_is_said(run,
     shutil.rmtree(run / "fits" / first)
     shutil.copytree(tmp_path / "old" / "fits" / first, run / "fits" / first)
     ended = command("export", run, tmp_path / "table.csv")
-    assert "versioned:raised: values of an older version on 1 fits are left out" in ended.err
+    assert "versioned:raised: values of an older version on 1 fit are left out" in ended.err
     rows = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
     assert {each["key"]: each["versioned:raised"] for each in rows}[first] == ""
     assert sorted(each["versioned:raised"] for each in rows) == ["", "2.0", "2.0", "2.0"]
@@ -176,7 +176,7 @@ def test_values_of_other_code_never_mix_and_can_be_forgotten(run, installed_plug
     assert "left out" not in command("export", run, tmp_path / "table.csv").err
 
     ended = command("forget", run, "--measures", "versioned:raised", "--yes")
-    assert "3 values of versioned:raised are forgotten" in ended.err
+    assert "forgot 3 values of versioned:raised" in ended.err
     assert not [each for each in all_values(run) if each["measure"] == "versioned:raised"]
     assert len([each for each in all_values(run) if each["measure"] == "param_norm"]) >= 4
     ended = command("forget", run, "--measures", "versioned:besid", "--yes")

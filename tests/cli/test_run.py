@@ -88,7 +88,7 @@ def test_the_suite_is_frozen_in_the_folder_overrides_included(tmp_path):
 
 def test_limit_trains_the_first_trials_and_the_rest_later(finished, tiny_suite, tmp_path):
     words = ("run", "--suite", tiny_suite, "--out", tmp_path / "run")
-    assert "1 trials: 1 trained now" in command(*words, "--limit", 1).err
+    assert "1 trial: 1 trained now" in command(*words, "--limit", 1).err
     first = fit_files(tmp_path / "run")
     assert "4 trials: 3 trained now, 3 measured now" in command(*words).err
     assert fit_files(tmp_path / "run").items() >= first.items()

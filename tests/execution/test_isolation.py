@@ -225,9 +225,9 @@ def test_a_traceback_is_kept_beside_the_reason_of_an_error(bad_values):
 def test_a_fault_ends_the_run_with_exit_code_1_and_one_line_for_each_measure(bad_run):
     _, ended = bad_run
     assert ended.code == 1
-    assert "1 trials: 1 trained now, 1 measured now" in ended.err
+    assert "1 trial: 1 trained now, 1 measured now" in ended.err
     assert (
-        "bad_measures:kills_itself: no value on 1 fits "
+        "bad_measures:kills_itself: no value on 1 fit "
         "(1 of them: measure bad_measures:kills_itself: the worker was killed by signal 11 (SIGSEGV))"
     ) in ended.err.splitlines()
     assert "Traceback" not in ended.err

@@ -83,9 +83,9 @@ def test_status_and_explain_tell_of_trials_without_a_fit(fragile):
 
 def test_the_table_says_how_many_trials_have_no_fit(fragile):
     scratch, _ = fragile
-    assert "2 trials have no fit: training failed" in Run(scratch / "run").results().notes
+    assert "2 trials without a fit: training failed" in Run(scratch / "run").results().notes
     exported = command("export", scratch / "run", scratch / "table.csv")
-    assert "2 trials have no fit: training failed" in exported.err
+    assert "2 trials without a fit: training failed" in exported.err
 
 
 def test_retry_with_the_mended_file_trains_what_failed_and_ends_well(fragile, inline):

@@ -121,7 +121,7 @@ def test_the_same_line_twice_is_refused(entry, file):
     ("file", "said"),
     [
         (FITS, "incomplete: 1 of 4 points of the grid have neither a fit nor a reason"),
-        (VALUES, "incomplete: 1 values have neither a number nor a reason, of 'param_norm'"),
+        (VALUES, "incomplete: 1 value without a number and a reason, of 'param_norm'"),
         (MEASURES, "incomplete: measures that the suite names are not there: 'param_norm'"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_failed_trial_with_its_reason_is_complete(entry):
     write(entry / "failures.jsonl", [failure])
     ended = command("leaderboard", "validate", entry)
     assert ended.code == 0
-    assert "1 trials have no fit, each with its reason" in ended.err
+    assert "1 trial without a fit, each with its reason" in ended.err
 
 
 @pytest.mark.parametrize(

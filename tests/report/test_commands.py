@@ -64,7 +64,7 @@ def test_a_trial_that_failed_is_counted_where_it_stood(run):
     at = str(trial["protocol"]["settings"]["learning_rate"])
     levels = {each["level"]: each["counts"][-1] for each in found["endings"]["axes"][0]["levels"]}
     assert levels == {level: int(level == at) for level in levels}
-    assert found["notes"] == ["1 trials have no fit: training failed"]
+    assert found["notes"] == ["1 trial without a fit: training failed"]
 
 
 def test_a_run_with_a_single_fit_has_a_report_that_says_why_it_has_no_ranking(run):

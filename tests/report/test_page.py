@@ -16,7 +16,6 @@ from genbench.report.glance import glance
 from genbench.report.page import (
     as_page,
     breakable,
-    counted,
     drawn,
     harmless_json,
     in_code,
@@ -273,15 +272,6 @@ def test_cells_that_hold_numbers_are_known(cell, expected):
 
 def test_names_break_at_underscores_and_stay_escaped():
     assert str(breakable("a_b<c")) == "a_<wbr>b&lt;c"
-
-
-def test_counts_have_the_right_number():
-    assert [counted(count, "network") for count in (0, 1, 2, 1234)] == [
-        "0 networks",
-        "1 network",
-        "2 networks",
-        "1,234 networks",
-    ]
 
 
 def test_what_stands_between_back_ticks_is_code_and_stays_escaped():

@@ -136,7 +136,7 @@ def test_trials_without_a_fit_are_noted(folder):
     folder.write_failure(
         "b" * 32, {"trial": trial(16), "reason": "crashed", "status": "crashed", "time": "1"}
     )
-    assert read_table(folder).notes == ("1 trials have no fit: training failed",)
+    assert read_table(folder).notes == ("1 trial without a fit: training failed",)
     assert len(read_table(folder).frame) == 1
 
 
@@ -146,7 +146,7 @@ def test_of_fits_of_several_versions_the_newest_counts_and_the_others_are_noted(
     add(folder, "c", trial(8, version=1), train_error=0.4)
     table = read_table(folder)
     assert list(table.frame["train_error"]) == [0.3]
-    assert table.notes == ("2 fits of older versions of their components are left out",)
+    assert table.notes == ("without 2 fits of older versions of their components",)
 
 
 def test_values_of_an_older_version_than_other_fits_have_are_left_out_and_noted(folder):
@@ -155,7 +155,7 @@ def test_values_of_an_older_version_than_other_fits_have_are_left_out_and_noted(
     table = read_table(folder)
     assert [math.isnan(each) for each in table.frame["norm"]] == [True, False]
     (note,) = table.notes
-    assert note.startswith("norm: values of an older version on 1 fits are left out")
+    assert note.startswith("norm: values of an older version on 1 fit are left out")
 
 
 def test_a_missing_value_is_nan_and_an_infinite_one_infinite(folder):
