@@ -78,7 +78,7 @@ def _here() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path | str) -> None:
     """Remove the temporary files in a folder whose writers are gone."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - a folder that is not there holds nothing
@@ -87,8 +87,9 @@ def sweep(folder: Path) -> None:
     for name in names:
         if found := _TEMPORARY.fullmatch(name):
             with suppress(OSError):
-                if _is_left_behind(folder / name, found.group(1), int(found.group(2))):
-                    (folder / name).unlink()
+                path = Path(folder, name)
+                if _is_left_behind(path, found.group(1), int(found.group(2))):
+                    path.unlink()
 
 
 def _is_left_behind(path: Path, machine: str, process: int) -> bool:
