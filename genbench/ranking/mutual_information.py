@@ -76,7 +76,7 @@ class ConditioningSets:
         return int((self.sizes**2).sum())
 
     def lanes(self, weights: np.ndarray) -> list[np.ndarray]:
-        """Sets of whole weights (n, B), side by side, cut into parts whose tables stay in a processor's cache.
+        """Whole weights (n, B), side by side, cut into parts whose tables stay in a processor's cache.
 
         They are in single precision, twice as many at once and each in half the time, where no count of
         pairs can be more than that holds exactly.
