@@ -181,7 +181,7 @@ class Standing:
     def _newest(self) -> dict[str, Age]:
         """Of each measure the age that counts; asked of all values only where a measure has several."""
         ages: dict[str, set[Age]] = {}
-        for place in np.flatnonzero(np.bincount(self._said)):
+        for place in np.flatnonzero(np.bincount(self._said)).tolist():
             meaning = self.meanings[place]
             ages.setdefault(meaning["measure"], set()).add(_age(meaning))
         several = {name for name, found in ages.items() if len(found) > 1}
@@ -205,7 +205,7 @@ class Standing:
         counts: dict[str, int] = {}
         other_code: dict[str, str] = {}
         counted = np.bincount(self._said[self._old])
-        for said in np.flatnonzero(counted):
+        for said in np.flatnonzero(counted).tolist():
             name, (version, code) = self.meanings[said]["measure"], _age(self.meanings[said])
             counts[name] = counts.get(name, 0) + int(counted[said])
             if version == self._newest[name][0]:
