@@ -29,6 +29,7 @@ __all__ = [
     "file_hash",
     "read_text",
     "replacing",
+    "strict_json",
     "unwritable",
     "write_atomically",
 ]
@@ -171,7 +172,12 @@ def read_text(path: Path) -> str:
 
 def as_json(content: Any) -> bytes:
     """Strict, indented, key-sorted JSON; what is not finite becomes null, what is no text a question mark."""
-    text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return strict_json(_finite(content))
+
+
+def strict_json(content: Any) -> bytes:
+    """The same of content whose numbers are all finite, which is not looked through."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     # Half of a pair of surrogates, as file names and messages of plugins may hold, is nothing that UTF-8 has.
     return (text + "\n").encode(errors="replace")
 
