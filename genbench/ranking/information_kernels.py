@@ -15,7 +15,7 @@ from genbench.ranking.jit import compiled
 
 __all__ = ["cell_pairs_below", "cell_pairs_concordant", "set_information"]
 
-SHORT, MOST_RUNS = 32, 16
+SHORT, MOST_RUNS = 48, 16
 """Rows whose pairs are counted one by one before merging begins, and runs of rows that are merged at once.
 
 What costs is adding up the cells below a row. Two runs at once would have that done for half of the rows in

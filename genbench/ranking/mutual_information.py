@@ -21,11 +21,11 @@ __all__ = [
 MOST_CELLS = 512
 """A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
 
-CACHED, MOST_LANES = 65_536, 32
+CACHED, MOST_LANES = 131_072, 64
 """Numbers of a table, over all its sets of weights, that are near at hand; and sets of weights at most.
 
-Half a megabyte is in a processor's second cache. In the first one lanes would be few, and what is done for a
-row whatever their number would cost more than what is done for each.
+A megabyte is in the second cache of a processor of today. In the first one lanes would be few, and what is
+done for a row whatever their number would cost more than what is done for each.
 """
 
 
@@ -84,7 +84,7 @@ class ConditioningSets:
         short = self._most_pairs(weights) <= EXACT
         weights = weights.astype(np.float32 if short else float)
         at_once = int(np.clip((1 + short) * CACHED // self.entries, 1, MOST_LANES))
-        return [weights[:, first : first + at_once] for first in range(0, weights.shape[1], at_once)]
+        return np.array_split(weights, -(-weights.shape[1] // at_once), axis=1)
 
     def _most_pairs(self, weights: np.ndarray) -> float:
         """What no entry of a table under these weights exceeds."""
