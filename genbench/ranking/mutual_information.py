@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from genbench.ranking.design import Design
-from genbench.ranking.ranks import dense_rank, joint_code, stable_order
+from genbench.ranking.ranks import EXACT, dense_rank, joint_code, stable_order
 
 __all__ = [
     "ConditionalInformation",
@@ -27,10 +27,6 @@ CACHED, MOST_LANES = 131_072, 64
 A megabyte is in the second cache of a processor of today. In the first one lanes would be few, and what is
 done for a row whatever their number would cost more than what is done for each.
 """
-
-
-EXACT = 2.0**24
-"""Whole numbers up to this one are exact in single precision."""
 
 
 @dataclass(frozen=True)
