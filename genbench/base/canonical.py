@@ -11,6 +11,10 @@ from typing import Any
 __all__ = ["canonical_json", "digest", "joined", "stream_seed"]
 
 
+# Made once: most of what is made canonical is short, and making the encoder takes as long.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(content: Any) -> str:
     """JSON with sorted keys and no spaces, in which 1.0 is written 1 and a tuple is a list.
 
@@ -19,7 +23,7 @@ def canonical_json(content: Any) -> str:
     ValueError
         For NaN and infinities, which JSON does not have.
     """
-    return json.dumps(_normal(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(_normal(content))
 
 
 def joined(texts: Mapping[str, str]) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "file_hash",
     "read_text",
     "replacing",
+    "strict_json",
     "unwritable",
     "write_atomically",
 ]
@@ -78,7 +79,7 @@ def _here() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path | str) -> None:
     """Remove the temporary files in a folder whose writers are gone."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - a folder that is not there holds nothing
@@ -87,8 +88,9 @@ def sweep(folder: Path) -> None:
     for name in names:
         if found := _TEMPORARY.fullmatch(name):
             with suppress(OSError):
-                if _is_left_behind(folder / name, found.group(1), int(found.group(2))):
-                    (folder / name).unlink()
+                path = Path(folder, name)
+                if _is_left_behind(path, found.group(1), int(found.group(2))):
+                    path.unlink()
 
 
 def _is_left_behind(path: Path, machine: str, process: int) -> bool:
@@ -170,7 +172,12 @@ def read_text(path: Path) -> str:
 
 def as_json(content: Any) -> bytes:
     """Strict, indented, key-sorted JSON; what is not finite becomes null, what is no text a question mark."""
-    text = json.dumps(_finite(content), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return strict_json(_finite(content))
+
+
+def strict_json(content: Any) -> bytes:
+    """The same of content whose numbers are all finite, which is not looked through."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     # Half of a pair of surrogates, as file names and messages of plugins may hold, is nothing that UTF-8 has.
     return (text + "\n").encode(errors="replace")
 

@@ -34,7 +34,7 @@ def _fault(content: Any, shape: Any) -> str:
     if kind is tuple:
         if isinstance(shape[0], str):
             return "" if isinstance(content, str) and content in shape else "."
-        return "" if isinstance(content, shape) and not isinstance(content, bool) else "."
+        return "" if type(content) in shape else "."
     if kind is list:
         if not isinstance(content, list):
             return "."
@@ -50,6 +50,6 @@ def _fault(content: Any, shape: Any) -> str:
         elif key not in content:
             if key == name:
                 return f".{key}"
-        elif found := _fault(content[key], inner):
+        elif type(content[key]) is not inner and (found := _fault(content[key], inner)):
             return f".{key}{found}"
     return ""

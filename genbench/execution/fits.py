@@ -39,20 +39,20 @@ class Fits:
 
     def get(self, key: str) -> StoredFit | None:
         """The fit of a key; its weights are read and compared with their hash once in a run."""
+        sign = self._sign_of_fit(key)
         stored = self._folder.fit(key, check_weights=key not in self._whole)
         if stored is not None:
             self._whole.add(key)
+            self._sound[key] = sign
         return stored
 
     def has(self, key: str) -> bool:
         """Whether there is a sound fit of a key; its files are read again only where they changed."""
-        sign = signature(self._folder.fit_folder(key), ("",))
-        if sign and self._sound.get(key) == sign:
-            return True
-        if self.get(key) is None:
-            return False
-        self._sound[key] = sign
-        return True
+        sign = self._sign_of_fit(key)
+        return bool(sign and self._sound.get(key) == sign) or self.get(key) is not None
+
+    def _sign_of_fit(self, key: str) -> str:
+        return signature(self._folder.fit_folder(key), ("",))
 
     def siblings(self, trial: Trial) -> list[str]:
         """The fits of the same configuration with other seeds, in this folder and of the whole suite."""

@@ -41,6 +41,10 @@ class Observers:
         self._off: set[str] = set()
         self._listeners: dict[str, _Listener] = {}
 
+    def hear(self, *hooks: str) -> bool:
+        """Whether any plugin has one of the hooks: what it is told may be long, and need not be made else."""
+        return any(self._host.hooks(each) for each in hooks)
+
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every plugin in turn, with copies of the arguments."""
         for plugin, _ in self._host.hooks(hook):

@@ -6,7 +6,7 @@ import collections
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
@@ -29,6 +29,8 @@ from genbench.runs.store import Folder
 
 __all__ = ["Progress", "Runner"]
 
+# Keys of values are asked for when a job is made and again when it ended; they are too many to keep them all.
+KEYS_KEPT = 10_000
 # A component that killed or stalled its worker on so many fits in a row is not started again in this run.
 CRASHES_BEFORE_SKIPPING = 3
 
@@ -88,11 +90,11 @@ class Runner:
         # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
         self._given_up: dict[str, dict[str, str]] = {}
         self._retried: set[str] = set()
-        self._tried: set[tuple[str, str, str]] = set()
+        # Measures that were tried, of the trials that are being worked on alone: others may be many.
+        self._tried: dict[str, set[str]] = {}
         self._measured: set[str] = set()
         self._unmeasured: dict[str, str] = {}
         self._budget: Budget | None = None
-        self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._summary = Summary(trials=len(plan.trials))
         together = {each.spelling for each in battery.requests if battery.needs_siblings(each)}
         measures = [each.spelling for each in battery.requests]
@@ -129,8 +131,8 @@ class Runner:
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         locks = Locks(self._folder.path / "locks", self._progress.say)
-        trials = [each.as_dict() for each in self._plan.trials]
-        run = {"folder": str(self._folder.path), "suite": dict(self._plan.suite.content), "trials": trials}
+        heard = self._observers.hear("genbench_run_started", "genbench_run_finished")
+        run = self._as_told() if heard else {}
         try:
             waiting = [trial for trial, _ in self._to_do]
             self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
@@ -155,6 +157,10 @@ class Runner:
             locks.close()
             self._progress.finished()
         return self._take_stock()
+
+    def _as_told(self) -> dict[str, Any]:
+        trials = [each.as_dict() for each in self._plan.trials]
+        return {"folder": str(self._folder.path), "suite": dict(self._plan.suite.content), "trials": trials}
 
     # --- the loop ----------------------------------------------------------------------------------
 
@@ -194,6 +200,7 @@ class Runner:
                     self._executor.submit(following)
                     in_flight += 1
                 else:
+                    self._tried.pop(outcome.job.key, None)
                     locks.release(outcome.job.key)
                 in_flight += feed()
             if not elsewhere:
@@ -206,7 +213,7 @@ class Runner:
 
     def _job(self, trial: Trial, current: _Pass) -> Job | None:
         """The next thing to do for a trial, or None."""
-        if self._fits.get(trial.key) is None:
+        if not self._fits.has(trial.key):
             failed = self._folder.failure(trial.key) is not None
             if not self._train or (failed and not (self._retry and trial.key not in self._retried)):
                 return None
@@ -231,20 +238,20 @@ class Runner:
             )
 
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:
-        wanted = {each: self._value_key(key, each, siblings) for each in current.measures}
+        untried = [each for each in current.measures if each not in self._tried.get(key, ())]
+        if not untried:
+            return []  # whatever the records say, and reading them takes longer than all else here
+        wanted = {each: self._value_key(key, each, siblings) for each in untried}
         values = self._folder.measured(key, wanted).values
         return [
             each
-            for each in current.measures
-            if (current.name, key, each) not in self._tried
-            and (each not in values or (self._retry and Status(values[each]["status"]).is_fault))
+            for each in untried
+            if each not in values or (self._retry and Status(values[each]["status"]).is_fault)
         ]
 
     def _value_key(self, key: str, spelling: str, siblings: Sequence[str]) -> str:
-        known = key, spelling, tuple(siblings) if spelling in self._second.measures else ()
-        if known not in self._value_keys:
-            self._value_keys[known] = value_key(key, self._identities[spelling], known[2])
-        return self._value_keys[known]
+        compared = tuple(siblings) if spelling in self._second.measures else ()
+        return _key_of_value(key, self._identities[spelling], compared)
 
     def _make(
         self,
@@ -307,7 +314,7 @@ class Runner:
         return self._job(trial, current)
 
     def _settle_measuring(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> None:
-        self._tried.update((current.name, trial.key, each) for each in outcome.job.measures)
+        self._tried.setdefault(trial.key, set()).update(outcome.job.measures)
         self._count_crashes(outcome)
         if not outcome.values:
             self._unmeasured[trial.key] = outcome.reason
@@ -364,7 +371,7 @@ class Runner:
         for trial in self._fits.unfinished:
             key = trial.key
             sign = self._fits.sign(key)
-            if self._fits.get(key) is None:
+            if not self._fits.has(key):
                 failure = self._folder.failure(key)
                 if failure is not None:
                     summary.failures[key] = failure["reason"]
@@ -391,3 +398,8 @@ class Runner:
         """Measures that are due and have neither a value nor a reason."""
         due = [*self._first.measures, *([] if self._fits.waits_for(trial) else self._second.measures)]
         return [each for each in due if each not in values]
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _key_of_value(key: str, identity: str, siblings: tuple[str, ...]) -> str:
+    return value_key(key, identity, siblings)

@@ -75,7 +75,7 @@ def _statistics(study: Study, target: np.ndarray, chosen: tuple[str, ...]) -> di
     def cmi(values: np.ndarray) -> np.ndarray:
         sets = conditioning_sets(study.design)
         counters = [PairCounter(column, target, sets) for column in values.T]
-        weighting = counters[0].weighting(np.ones((study.n, 1)))
+        weighting = counters[0].weighting(sets.lanes(np.ones((study.n, 1), dtype=np.int16))[0])
         return np.array(
             in_threads(lambda each: float(each.information(weighting).signed[0]), counters, study.n)
         )

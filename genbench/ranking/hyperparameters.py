@@ -151,18 +151,22 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         if train.sum() < 3 or not test.any():
             return
         fitted, mean = train[rows], target[train].mean()
-        shares = [_midranks(rank, fitted) for rank in ranks]
-        inside, outside = _of_rows(shares, ranks, fitted, test[rows])
+        places = [rank[fitted] for rank in ranks], [rank[test[rows]] for rank in ranks]
+        shares = [_midranks(there, int(rank.max()) + 1) for there, rank in zip(places[0], ranks, strict=True)]
+        inside, outside = (_looked_up(shares, each) for each in places)
         middle = inside.mean(axis=0)
         quantiles = _as_target(shares, inside - middle, target[train] - mean)
-        shaped, shaped_outside = _of_rows(quantiles, ranks, fitted, test[rows])
+        shaped, shaped_outside = (_looked_up(quantiles, each) for each in places)
         shaped_outside -= shaped.mean(axis=0)
         shaped -= shaped.mean(axis=0)
         sides = np.column_stack([target[train] - mean, shaped, inside - middle])
         ridge = AxesRidge(_moments_without(model, fold, rows), model.features.main)
         features = model.features.matrix[train]
         slopes = _fit(ridge, features, sides)
-        left = sides - ridge.predict(features, slopes)
+        # Nothing asks what is left of the ranks themselves. Whole panels of columns, as products are made of,
+        # so that the others are rounded as they would be among all.
+        fitting = slice(0, -(-(1 + len(columns)) // 32) * 32)
+        left = sides[:, fitting] - ridge.predict(features, slopes[:, fitting])
         predicted = ridge.predict(model.features.matrix[test], slopes)
         ours = left[:, 1 : 1 + len(columns)]
         rest = (ours * ours).sum(axis=0)
@@ -191,22 +195,16 @@ def _moments_without(model: AxesModel, fold: int, rows: np.ndarray) -> Moments:
     return whole - Moments.of(model.features.matrix[missing]) if missing.any() else whole
 
 
-def _midranks(ranks: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """For each dense rank the share of the fitted rows below it plus half the share tied at it."""
-    count = np.bincount(ranks[fitted], minlength=int(ranks.max(initial=0)) + 1)
-    passed = np.cumsum(count)
-    return (passed - count / 2) / passed[-1]
+def _midranks(ranks: np.ndarray, count: int) -> np.ndarray:
+    """For each dense rank below `count` the share of the rows below it plus half the share tied at it."""
+    tied = np.bincount(ranks, minlength=count)
+    passed = np.cumsum(tied)
+    return (passed - tied / 2) / passed[-1]
 
 
-def _of_rows(
-    tables: list[np.ndarray], ranks: list[np.ndarray], fitted: np.ndarray, unseen: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What the tables of M measures hold for the ranks of the fitted and of the unseen rows, (rows, M)."""
-    inside, outside = (
-        np.column_stack([table[rank[rows]] for table, rank in zip(tables, ranks, strict=True)])
-        for rows in (fitted, unseen)
-    )
-    return inside, outside
+def _looked_up(tables: list[np.ndarray], places: list[np.ndarray]) -> np.ndarray:
+    """What the tables of M measures hold at the places of some rows, (rows, M)."""
+    return np.column_stack([table[there] for table, there in zip(tables, places, strict=True)])
 
 
 def _as_target(shares: list[np.ndarray], centred: np.ndarray, target: np.ndarray) -> list[np.ndarray]:
@@ -234,9 +232,8 @@ def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
         rows = ~np.isnan(values[:, column])
         if not rows.any():
             continue
-        everyone = np.ones(int(rows.sum()), dtype=bool)
         place = dense_rank(values[rows, column])
-        rank = _midranks(place, everyone)[place] - 0.5
+        rank = _midranks(place, len(place))[place] - 0.5
         total = rank @ rank
         for axis in range(len(design.names)):
             codes = design.codes[rows, axis]

@@ -22,10 +22,13 @@ __all__ = [
 
 @compiled
 def concordant_weight(rank, weights):
-    """Σ w_i·w_j over i before j with rank_i < rank_j, for every column of `weights` (n, B)."""
+    """Σ w_i·w_j over i before j with rank_i < rank_j, for every column of `weights` (n, B).
+
+    In single precision the weights must be whole, and none times the sum of all more than that holds exactly.
+    """
     n, lanes = weights.shape
     total = np.zeros(lanes)
-    below = np.empty(lanes)
+    below = np.empty(lanes, dtype=weights.dtype)
     source = np.arange(n)
     sorted_ = np.empty(n, dtype=np.int64)
     width = 1
@@ -33,7 +36,7 @@ def concordant_weight(rank, weights):
         for low in range(0, n, 2 * width):
             middle, high = min(low + width, n), min(low + 2 * width, n)
             left, right = low, middle
-            below[:] = 0.0
+            below[:] = 0
             for out in range(low, high):
                 # Equal ranks: the right one first, so that ties are not counted.
                 if right < high and (left >= middle or rank[source[left]] >= rank[source[right]]):

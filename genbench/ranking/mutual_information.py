@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from genbench.ranking.design import Design
-from genbench.ranking.ranks import dense_rank, joint_code, stable_order
+from genbench.ranking.ranks import EXACT, dense_rank, joint_code, stable_order
 
 __all__ = [
     "ConditionalInformation",
@@ -21,11 +21,11 @@ __all__ = [
 MOST_CELLS = 512
 """A set of axes with more occupied cells is left out: it would hold hardly two rows a cell to learn from."""
 
-CACHED, MOST_LANES = 65_536, 32
+CACHED, MOST_LANES = 131_072, 64
 """Numbers of a table, over all its sets of weights, that are near at hand; and sets of weights at most.
 
-Half a megabyte is in a processor's second cache. In the first one lanes would be few, and what is done for a
-row whatever their number would cost more than what is done for each.
+A megabyte is in the second cache of a processor of today. In the first one lanes would be few, and what is
+done for a row whatever their number would cost more than what is done for each.
 """
 
 
@@ -72,9 +72,22 @@ class ConditioningSets:
         return int((self.sizes**2).sum())
 
     def lanes(self, weights: np.ndarray) -> list[np.ndarray]:
-        """Sets of weights (n, B), side by side, cut into parts whose tables stay in a processor's cache."""
-        at_once = int(np.clip(CACHED // self.entries, 1, MOST_LANES))
-        return [weights[:, first : first + at_once] for first in range(0, weights.shape[1], at_once)]
+        """Whole weights (n, B), side by side, cut into parts whose tables stay in a processor's cache.
+
+        They are in single precision, twice as many at once and each in half the time, where no count of
+        pairs can be more than that holds exactly.
+        """
+        short = self._most_pairs(weights) <= EXACT
+        weights = weights.astype(np.float32 if short else float)
+        at_once = int(np.clip((1 + short) * CACHED // self.entries, 1, MOST_LANES))
+        return np.array_split(weights, -(-weights.shape[1] // at_once), axis=1)
+
+    def _most_pairs(self, weights: np.ndarray) -> float:
+        """What no entry of a table under these weights exceeds."""
+        return max(
+            float((np.eye(size)[cells].T @ weights).max(initial=0)) ** 2
+            for cells, size in zip(self.cells.T, self.sizes, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -169,8 +182,8 @@ class Informations:
 class PairCounter:
     """Counts the pairs of rows by their cells and by the order of one measure and one target.
 
-    The orders of the rows are found once; all sets of weights then share a merge sort that carries, for every
-    conditioning set, the weights per cell of the rows already passed.
+    The orders of the rows are found once; all sets of weights then share the rounds of a merge sort that
+    carries, for every conditioning set, the weights per cell of the rows already passed.
 
     Parameters
     ----------
@@ -196,6 +209,8 @@ class PairCounter:
         # Target ascending, within its ties values descending.
         self._concordant = falling[stable_order(against[falling])]
         self._rank = rank[self._concordant]
+        # By value, of equal ones the last first.
+        self._rising = len(rank) - 1 - stable_order(self._rank[::-1])
         # Each scan: an order of the rows, the groups within which pairs count, and what is compared.
         self._by_target = by_target, alone, against[by_target]
         self._by_value = rising, alone, rank[rising]
@@ -205,16 +220,15 @@ class PairCounter:
     def weighting(self, weights: np.ndarray) -> Weighting:
         """Prepare sets of weights (n, B) for this measure and any other with the same rows and target.
 
-        Where there is more than one set they must be whole numbers.
+        Where there is more than one set, or they are in single precision, they must be whole numbers.
         """
-        weights = np.asarray(weights, dtype=float)
         return Weighting(weights, _all_pairs(self._sets, weights), self._below(weights, *self._by_target))
 
     def information(self, weighting: Weighting) -> Informations:
         """The information, a pair counting with the product of its rows' weights."""
         from genbench.ranking.information_kernels import set_information
 
-        sets, weights, none = self._sets, weighting.weights, np.zeros((0, 0))
+        sets, weights, none = self._sets, weighting.weights, np.zeros((0, 0), dtype=weighting.weights.dtype)
         found = np.zeros((weights.shape[1], len(sets.names), 3))
         set_information(
             self.concordant(weights),
@@ -236,8 +250,10 @@ class PairCounter:
         from genbench.ranking.information_kernels import cell_pairs_concordant
 
         sets, rows = self._sets, self._concordant
-        table = np.zeros((sets.entries, weights.shape[1]))
-        cell_pairs_concordant(self._rank, sets.cells[rows], sets.sizes, weights[rows], table.ravel())
+        table = np.zeros((sets.entries, weights.shape[1]), dtype=weights.dtype)
+        cell_pairs_concordant(
+            self._rank, self._rising, sets.cells[rows], sets.sizes, weights[rows], table.ravel()
+        )
         return table
 
     def values_below(self, weights: np.ndarray) -> np.ndarray:
@@ -250,7 +266,7 @@ class PairCounter:
         from genbench.ranking.information_kernels import cell_pairs_below
 
         sets = self._sets
-        table = np.zeros((sets.entries, weights.shape[1]))
+        table = np.zeros((sets.entries, weights.shape[1]), dtype=weights.dtype)
         cell_pairs_below(group, key, sets.cells[order], sets.sizes, weights[order], table.ravel())
         return table
 
@@ -312,7 +328,7 @@ def conditional_information(
     """
     sets = conditioning_sets(design)
     counter = PairCounter(np.asarray(values), np.asarray(target), sets)
-    lane = np.ones(design.n) if weights is None else np.asarray(weights)
+    lane = np.ones(design.n) if weights is None else np.asarray(weights, dtype=float)
     found = counter.information(counter.weighting(lane[:, None]))
     place = int(found.place[0])
     return ConditionalInformation(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["dense_rank", "joint_code", "stable_order", "tied_weight"]
+__all__ = ["EXACT", "dense_rank", "joint_code", "stable_order", "tied_weight"]
+
+EXACT = 2.0**24
+"""Whole numbers up to this one are exact in single precision."""
 
 
 def dense_rank(values: np.ndarray) -> np.ndarray:

@@ -19,9 +19,10 @@ from genbench.ranking.hyperparameters import (
     cross_fit,
     gain_over_axes,
 )
-from genbench.ranking.kendall import pair_counts
+from genbench.ranking.kendall import rank_counts
 from genbench.ranking.mutual_information import ConditioningSets, PairCounter, Weighting, conditioning_sets
 from genbench.ranking.panel import Panel, Scores
+from genbench.ranking.ranks import dense_rank
 from genbench.ranking.regression import configuration_folds, linear_fit
 from genbench.ranking.resampling import Resampling
 from genbench.ranking.selection import Choice, choose_best
@@ -64,10 +65,12 @@ def _by_measure(
 ) -> np.ndarray:
     """`function` of every measure on the rows where it has a value, (columns, M, 1 + B); NaN below two rows.
 
-    `weights` are (n, B). `function` gets values, target and weights (rows, 1 + B), the first set of weights
-    all one, or None for that alone, and returns (columns, 1 + B).
+    `weights` are (n, B). `function` gets the ranks of values and target and weights (rows, 1 + B), the first
+    set of weights all one, or None for that alone, and returns (columns, 1 + B).
     """
     from genbench.ranking.jit import in_threads
+
+    of_all = dense_rank(target)
 
     def one(measure: int) -> np.ndarray:
         rows = ~np.isnan(values[:, measure])
@@ -76,15 +79,16 @@ def _by_measure(
         lanes = None  # which is counted faster than one set of weights
         if weights.shape[1]:
             lanes = np.column_stack([np.ones(rows.sum(), dtype=np.int16), weights[rows]])
-        return function(values[rows, measure], target[rows], lanes)
+        against = of_all if rows.all() else dense_rank(target[rows])
+        return function(dense_rank(values[rows, measure]), against, lanes)
 
     size = weights.size + len(target)
     return np.stack(in_threads(one, range(values.shape[1]), size), axis=1)
 
 
 def _kendall(panel: Panel, resampling: Resampling, scores: Scores) -> None:
-    def taus(values: np.ndarray, target: np.ndarray, lanes: np.ndarray | None) -> np.ndarray:
-        counts = pair_counts(values, target, lanes)
+    def taus(rank: np.ndarray, against: np.ndarray, lanes: np.ndarray | None) -> np.ndarray:
+        counts = rank_counts(rank, against, lanes)
         pairs = np.maximum(counts.total, 1e-300)
         return np.stack([counts.tau_a, counts.tau_b, counts.tied_values / pairs, counts.tied_target / pairs])
 
@@ -271,6 +275,8 @@ def _explain_sign_error(panel: Panel, weighted: Environments, plain: Environment
 
 
 def _gain(panel: Panel, resampling: Resampling, scores: Scores) -> None:
+    from genbench.ranking.jit import in_threads
+
     model, shape = panel.axes_model, len(panel.names)
     if model is None:
         for name in ("gain", "partial_tau", "axes_explain"):
@@ -281,7 +287,8 @@ def _gain(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     drawn = {"gain": found.gain(resampling.weights), "partial_tau": taus[:, 1:]}
     # Draws hold the fits to the axes fixed. Where a seed is left out they are made anew, so that intervals
     # hold the share of the fits.
-    refitted = [_without(panel, weights > 0) for weights in resampling.without_seeds.T]
+    kept = [weights > 0 for weights in resampling.without_seeds.T]
+    refitted = in_threads(lambda rows: _without(panel, rows), kept, panel.values.size, most=2)
     for place, column in enumerate(drawn.values()):
         for lane, each in enumerate(refitted, start=resampling.within):
             column[:, lane] = each[place]
@@ -295,7 +302,7 @@ def _partial_taus(panel: Panel, found: Gain, model: AxesModel, weights: np.ndarr
     determined = ~(found.explained < DETERMINED)
     left = np.where(determined, np.nan, found.residual)
     (taus,) = _by_measure(
-        left, panel.target - model.prediction, weights, 1, lambda *column: pair_counts(*column).tau_a[None]
+        left, panel.target - model.prediction, weights, 1, lambda *column: rank_counts(*column).tau_a[None]
     )
     return taus
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from genbench.base.canonical import canonical_json, joined
 from genbench.base.errors import InvalidInput
-from genbench.base.files import as_json, read_plain, unwritable, write_atomically
+from genbench.base.files import read_plain, strict_json, unwritable, write_atomically
 from genbench.runs.shapes import misshapen
 
 __all__ = ["RecordFiles", "plain", "seal", "unsealed"]
@@ -54,7 +54,7 @@ class RecordFiles:
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         body = plain({**content, "format": FORMAT})
         body["sha256"] = seal(body)
-        self._write_bytes(path, as_json(body))
+        self._write_bytes(path, strict_json(body))
 
     def _write_by_hash(self, folder: Path, content: Mapping[str, Any]) -> None:
         """Write a record under the hash of its content, which is made canonical once for name and seal."""
@@ -63,7 +63,7 @@ class RecordFiles:
         name = _hash(joined(texts))[:32]
         texts.pop("sha256", None)  # of a record that was read: the seal is of all else
         sealed = {**body, "format": FORMAT, "sha256": _hash(joined({**texts, "format": str(FORMAT)}))}
-        self._write_bytes(folder / f"{name}.json", as_json(sealed))
+        self._write_bytes(folder / f"{name}.json", strict_json(sealed))
 
     def _write_bytes(self, path: Path, content: bytes) -> None:
         try:

@@ -107,19 +107,22 @@ class Standing:
         """What is known of each measure, by name, sorted."""
         found: dict[str, list[int]] = {}
         kept = self._said[~self._old]
-        said, first, counts = np.unique(kept, return_index=True, return_counts=True)
-        # What the values of each meaning cost, all found at once: there may be millions.
-        cost = np.split(self._seconds[~self._old][np.argsort(kept, kind="stable")], np.cumsum(counts)[:-1])
+        # All values of each meaning found at once: there may be millions.
+        order = np.argsort(_narrow(kept), kind="stable")
+        counts = np.bincount(kept, minlength=len(self.meanings))
+        cost = np.split(self._seconds[~self._old][order], np.cumsum(counts)[:-1])
+        said = np.flatnonzero(counts)
+        first = order[np.cumsum(counts)[said] - counts[said]]
         for place in np.argsort(first):  # in the order in which they were said
-            found.setdefault(self.meanings[said[place]]["measure"], []).append(int(place))
+            found.setdefault(self.meanings[said[place]]["measure"], []).append(int(said[place]))
         described = {}
         for name, places in sorted(found.items()):
-            meanings = [self.meanings[said[place]] for place in places]
+            meanings = [self.meanings[place] for place in places]
             newest = meanings[0]
             statuses: dict[str, int] = {}
             for place, meaning in zip(places, meanings, strict=True):
                 statuses[meaning["status"]] = statuses.get(meaning["status"], 0) + int(counts[place])
-            computed = [place for place in places if self.meanings[said[place]]["status"] == Status.OK]
+            computed = [place for place in places if self.meanings[place]["status"] == Status.OK]
             seconds = np.concatenate([np.zeros(0), *(cost[place] for place in computed)])
             described[name] = MeasureInfo(
                 name=name,
@@ -179,7 +182,7 @@ class Standing:
     def _newest(self) -> dict[str, Age]:
         """Of each measure the age that counts; asked of all values only where a measure has several."""
         ages: dict[str, set[Age]] = {}
-        for place in np.unique(self._said):
+        for place in np.flatnonzero(np.bincount(self._said)).tolist():
             meaning = self.meanings[place]
             ages.setdefault(meaning["measure"], set()).add(_age(meaning))
         several = {name for name, found in ages.items() if len(found) > 1}
@@ -202,9 +205,10 @@ class Standing:
         """A line for each measure of which values are left out."""
         counts: dict[str, int] = {}
         other_code: dict[str, str] = {}
-        for said, count in zip(*np.unique(self._said[self._old], return_counts=True), strict=True):
+        counted = np.bincount(self._said[self._old])
+        for said in np.flatnonzero(counted).tolist():
             name, (version, code) = self.meanings[said]["measure"], _age(self.meanings[said])
-            counts[name] = counts.get(name, 0) + int(count)
+            counts[name] = counts.get(name, 0) + int(counted[said])
             if version == self._newest[name][0]:
                 other_code[name] = f"other code ({code}, not {self._newest[name][1]})"
         return [
@@ -212,6 +216,11 @@ class Standing:
             "are left out; 'genbench measure' computes them anew, 'genbench forget --older' removes them"
             for name, count in sorted(counts.items())
         ]
+
+
+def _narrow(numbers: np.ndarray) -> np.ndarray:
+    """The same numbers in few bytes where they are small, which are sorted in a tenth of the time."""
+    return numbers.astype(np.uint16) if numbers.max(initial=0) < 2**16 else numbers
 
 
 def _age(meaning: Mapping[str, Any]) -> Age:

@@ -42,9 +42,8 @@ def read_status(path: Path) -> dict[str, Any]:
     }
     reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     said = np.concatenate([np.zeros(0, dtype=np.int32), *(row.said for row in standing.everything)])
-    for number, count in zip(*np.unique(said, return_counts=True), strict=True):
-        meaning = standing.meanings[number]
-        if meaning["status"] != Status.OK:
+    for meaning, count in zip(standing.meanings, np.bincount(said), strict=False):
+        if count and meaning["status"] != Status.OK:
             reasons[meaning["measure"]][meaning["reason"] or meaning["status"]] += int(count)
     measures = {
         name: {

@@ -6,6 +6,7 @@ Readers take the union of what is there, so merging two machines' work is copyin
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -159,7 +160,10 @@ class Folder(RecordFiles):
     def fit_keys(self) -> list[str]:
         """Keys of the folders that hold, or begin to hold, a fit."""
         fits = self.path / "fits"
-        return sorted(each.name for each in fits.iterdir() if each.is_dir()) if fits.is_dir() else []
+        if not fits.is_dir():
+            return []
+        with os.scandir(fits) as entries:
+            return sorted(each.name for each in entries if each.is_dir())
 
     def write_fit(self, key: str, record: Mapping[str, Any], states: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the weights, then the record that vouches for them."""
@@ -308,13 +312,12 @@ class Folder(RecordFiles):
 
     def sweep(self) -> None:
         """Remove what writers that were killed left half written."""
-        for folder in (self.path, self.path / "environments", *self._fit_folders()):
-            sweep(folder)
-
-    def _fit_folders(self) -> Iterator[Path]:
+        for folder in ("", "environments"):
+            sweep(self.path / folder)
         for key in self.fit_keys():
-            folder = self.fit_folder(key)
-            yield from (folder, folder / "values", folder / "failures")
+            folder = str(self.fit_folder(key))
+            for part in ("", "values", "failures"):
+                sweep(os.path.join(folder, part))  # noqa: PTH118 - of every fit, and paths take longer
 
 
 def _result(value: Mapping[str, Any]) -> tuple[Any, ...]:

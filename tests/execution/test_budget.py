@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from running import TINY
+from running import TINY, command
 
 from genbench import api
 from genbench.base.errors import UsageError
@@ -182,3 +182,14 @@ def test_only_one_choice_of_trials_is_taken(tmp_path):
         api.run("digits", tmp_path / "run", budget="2h", limit=3)
     with pytest.raises(UsageError, match="--budget and --shard"):
         api.run("digits", tmp_path / "run", budget="2h", shard=(1, 2))
+
+
+@pytest.mark.parametrize("name", ["run", "plan"])
+def test_a_command_with_too_little_time_says_so_and_leaves_nothing(name, tiny_suite, tmp_path):
+    there = command(name, "--suite", tiny_suite, "--out", tmp_path / "run", "--budget", "0.1s")
+    assert there.code == 2
+    (line,) = [each for each in there.err.splitlines() if each.startswith("genbench: ")]
+    assert "too little for one configuration: its 2 seeds take about" in line
+    assert "Traceback" not in there.err
+    assert there.out == ""
+    assert not (tmp_path / "run").exists()

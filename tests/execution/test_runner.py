@@ -370,6 +370,36 @@ def test_measuring_a_damaged_fit_is_a_fault_that_is_said(stage):
     assert summary.failures == {key: "its record or its weights are damaged"}
 
 
+def test_a_file_system_without_locks_is_told_once_and_all_trials_are_done(stage, monkeypatch):
+    def refuses(*given: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("genbench.execution.locks.fcntl.flock", refuses)
+    summary, _ = stage.run()
+    assert (summary.trained, summary.measured) == (4, 4)
+    assert ["no locks" in each for each in stage.told.lines] == [True]
+    assert not (stage.folder.path / "locks").exists()
+
+
+def test_what_is_there_is_read_once_to_be_kept_and_once_for_each_question(stage, monkeypatch):
+    reads: list[str] = []
+    read = Folder._read
+
+    def counted(folder: Folder, path: Path) -> dict[str, Any] | None:
+        content = read(folder, path)
+        if content is not None and path.parent.name == "values":
+            reads.append(path.name)
+        return content
+
+    monkeypatch.setattr(Folder, "_read", counted)
+    stage.run(words=f"{GOOD},{COMPARES}")
+    # Of four fits: what the first pass wrote when the second is made and when it begins, all at the end.
+    assert len(reads) == 4 * (1 + 1 + 2)
+    del reads[:]
+    stage.run(words=f"{GOOD},{COMPARES}")
+    assert reads == [], "nothing is missing, and an index tells so"
+
+
 def test_an_executor_that_raises_leaves_no_locks_and_is_closed(stage):
     def script(job: Job) -> JobOutcome:
         raise KeyboardInterrupt

@@ -9,7 +9,8 @@ from ranking.tables import grid, random_columns
 
 from genbench.ranking.compat import pgdl_score
 from genbench.ranking.design import design_from_codes
-from genbench.ranking.mutual_information import conditional_information, conditioning_sets
+from genbench.ranking.information_kernels import MOST_RUNS, SHORT
+from genbench.ranking.mutual_information import PairCounter, conditional_information, conditioning_sets
 
 
 def _check(found, values, target, axes, weights=None):
@@ -83,6 +84,41 @@ def test_cells_are_not_told_apart_by_their_text():
     axes = {"a": np.array([1, 11, 1, 11, 1, 11]), "b": np.array([11, 1, 11, 1, 1, 11])}
     sets = conditioning_sets(design_from_codes(axes))
     assert sets.folded[sets.names.index(("a", "b"))] == 4
+
+
+@pytest.mark.parametrize("rows", [SHORT + 1, 2 * SHORT * MOST_RUNS + 1])
+@pytest.mark.parametrize("tied", [False, True], ids=["no ties", "ties"])
+def test_pairs_of_many_rows_agree_with_a_matrix_of_all(rows, tied):
+    random = np.random.default_rng(rows)
+    values, target = random.normal(size=(2, rows))
+    if tied:
+        values, target = values.round(1), target.round(1)
+    sets = conditioning_sets(design_from_codes({"a": random.integers(0, 3, rows), "b": np.arange(rows) % 2}))
+    weights = random.integers(0, 4, (rows, 3)).astype(np.int16)
+    (lanes,) = sets.lanes(weights)
+    found = PairCounter(values, target, sets).concordant(lanes)
+    larger = (values[:, None] > values) & (target[:, None] > target)
+    inside = np.eye(sets.sizes[0])[sets.cells[:, 0]]
+    for lane, weight in enumerate(weights.T.astype(float)):
+        expected = inside.T @ (larger * np.outer(weight, weight)) @ inside
+        np.testing.assert_array_equal(found[:, lane], expected.ravel())
+
+
+def test_single_precision_is_for_what_it_holds_exactly():
+    random = np.random.default_rng(0)
+    rows = 3000
+    values, target = random.normal(size=(2, rows))
+    sets = conditioning_sets(design_from_codes({"a": np.arange(rows) % 4}))
+    weights = random.integers(0, 3, (rows, 2)).astype(np.int16)
+    heavy = np.where(np.arange(rows) == 0, 5000, weights.T).T.astype(np.int16)  # alone more than 2^12
+    counter = PairCounter(values, target, sets)
+    for each, precision in ((weights, np.float32), (heavy, np.float64)):
+        (lanes,) = sets.lanes(each)
+        assert lanes.dtype == precision
+        short = counter.information(counter.weighting(lanes))
+        double = counter.information(counter.weighting(each.astype(float)))
+        np.testing.assert_array_equal(short.normalized, double.normalized)
+        np.testing.assert_array_equal(short.covariance, double.covariance)
 
 
 def test_sets_with_too_many_cells_are_left_out_and_named(monkeypatch):
