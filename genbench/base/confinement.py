@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["confine", "offered"]
+__all__ = ["confine", "keep_signals_inside", "offered"]
 
 # System calls have these numbers on every architecture that has them.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -29,7 +29,7 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 # What each version knows of files: linking across folders came with the second, truncating with the third.
 _KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _ALL_OF_TCP = 3  # since the fourth
-_SOCKETS_AND_SIGNALS = 3  # since the sixth
+_SOCKETS_AND_SIGNALS, _SCOPES_SINCE = 3, 6
 
 _SET_NO_NEW_PRIVILEGES = 38
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
@@ -67,19 +67,41 @@ def confine(
     held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
     rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
     given = struct.pack("QQQ", rights, _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
-    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < 6 else 24, 0)
+    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24, 0)
     try:
         shut = [each.resolve() for each in denied]
         for path in readable:
             _allow_reading(ruleset, path, shut, rights)
         for path in writable:
             _allow(ruleset, path, rights)
-        if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl")
-        _called(_RESTRICT_SELF, ruleset, 0)
+        _restrict(ruleset)
     finally:
         os.close(ruleset)
     return held
+
+
+def keep_signals_inside() -> bool:
+    """Let this process, with all that it starts, signal, trace and look into no process outside.
+
+    Returns
+    -------
+    bool
+        Whether this system has the means; what it had for it before stays.
+    """
+    if offered() < _SCOPES_SINCE:
+        return False
+    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SOCKETS_AND_SIGNALS), 24, 0)
+    try:
+        _restrict(ruleset)
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def _restrict(ruleset: int) -> None:
+    if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+    _called(_RESTRICT_SELF, ruleset, 0)
 
 
 def _allow_reading(ruleset: int, path: Path, denied: Sequence[Path], rights: int) -> None:

@@ -91,6 +91,7 @@ class Runner:
         self._tried: set[tuple[str, str, str]] = set()
         self._measured: set[str] = set()
         self._unmeasured: dict[str, str] = {}
+        self._doomed: dict[str, JobOutcome] = {}
         self._budget: Budget | None = None
         self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._summary = Summary(trials=len(plan.trials))
@@ -119,6 +120,11 @@ class Runner:
     def keep_to(self, budget: Budget) -> None:
         """Begin no configuration that cannot be finished in time; they come in the budget's order."""
         self._budget = budget
+
+    def leave_out(self, doomed: Mapping[str, str]) -> None:
+        """Begin none of these trials, by key, each of which fails for the reason that is given."""
+        for key, reason in doomed.items():
+            self._doomed[key] = JobOutcome(self._make(self._trials[key], "train"), "crashed", reason)
 
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
@@ -174,6 +180,8 @@ class Runner:
                     continue
                 # Only now, since another command may have done the work before the lock was free.
                 job = self._job(trial, current)
+                if job is not None and job.kind == "train" and trial.key in self._doomed:
+                    job = self._settle(self._doomed.pop(trial.key), current)
                 if job is None:
                     locks.release(trial.key)
                     continue

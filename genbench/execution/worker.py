@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
+from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
 from genbench.base.values import Status
@@ -249,6 +250,7 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
         Says events by `emit`; does not return.
     """
     _die_with_parent()
+    keep_signals_inside()
     emit = Speaker(answers())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
 

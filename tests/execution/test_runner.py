@@ -462,14 +462,13 @@ def test_the_core_is_trained_and_measured_without_any_plugin_and_first(stage):
 
 
 def test_a_plugin_that_a_trial_is_made_of_is_loaded_wherever_the_trial_is(stage):
-    from genbench.execution.loading import of_trial
     from genbench.planning.plan import Chosen
 
     trial = api.plan_suite(load_suite(stage.toml, stage.host), stage.host).trials[0]
-    assert of_trial(trial) == frozenset()
+    assert trial.plugins == frozenset()
     regularizers = (Chosen("one:noise", 1, {}, ""), Chosen("dropout", 1, {}, ""))
     changed = replace(trial, model=Chosen("other:net", 1, {}, ""), regularizers=regularizers)
-    assert of_trial(changed) == {"one", "other"}
+    assert changed.plugins == {"one", "other"}
 
 
 def test_values_that_nobody_answers_for_end_with_a_fault(stage):

@@ -1,0 +1,223 @@
+"""Plugins whose code runs in other processes: what stands for it here, and how that is asked.
+
+The process that a command runs in imports no plugin. It knows of each what `genbench.host.description` tells;
+where code has to be asked, because settings are to be checked, a data set made or a network built, a process
+that has loaded the plugins in question, and no others, answers within a time limit. It may die of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from genbench.base.children import child_environment, kill_group
+from genbench.base.errors import InvalidInput, printable
+from genbench.base.names import CORE
+from genbench.host.plugin import PluginSource
+
+__all__ = ["Deputies", "Elsewhere", "NoAnswer"]
+
+STARTING_SECONDS = 60.0
+"""To import torch and the plugins."""
+ASKING_SECONDS = 30.0
+"""For an answer, where nothing else is said."""
+LONGEST_ANSWER = 64 << 20
+MODULE = "genbench.fitting.deputy"
+
+
+class NoAnswer(Exception):
+    """Code elsewhere died, hung or raised what no component should; the text says which."""
+
+
+class Elsewhere:
+    """Stands for the object of a component whose code is not imported here.
+
+    Parameters
+    ----------
+    kind, name : str
+        The component's kind and full name.
+    documentation : str
+    deputies : Deputies
+        Who is asked.
+    """
+
+    def __init__(self, kind: str, name: str, documentation: str, deputies: Deputies):
+        self.__doc__ = documentation
+        self.kind, self.name = kind, name
+        self.plugin = name.partition(":")[0]
+        self._deputies = deputies
+
+    def __call__(self, **settings: Any) -> Elsewhere:
+        """See whether it can be made with these settings; code that gives no answer is found out later.
+
+        Raises
+        ------
+        InvalidInput
+            It cannot, for the reason that it gives.
+        """
+        with contextlib.suppress(NoAnswer):
+            self.ask("construct", settings=settings)
+        return self
+
+    def composition(self, stack: Sequence[Any], others: Collection[Elsewhere]) -> list[str]:
+        """Why regularizers, names with settings, cannot be used together, as their code tells."""
+        plugins = {each.plugin for each in others}
+        with contextlib.suppress(NoAnswer):
+            if not any(each.name in self._deputies.silent for each in others):
+                return list(map(str, self._deputies.ask(plugins, "composition", {"stack": stack})))
+        return []
+
+    def ask(self, what: str, *, seconds: float = ASKING_SECONDS, **given: Any) -> Any:
+        """Have its code asked; see `genbench.fitting.deputy` for what.
+
+        Raises
+        ------
+        InvalidInput
+            Its own answer.
+        NoAnswer
+            There was none, now or before.
+        """
+        silent = self._deputies.silent
+        try:
+            if self.name in silent:
+                raise NoAnswer(silent[self.name])
+            return self._deputies.ask(
+                [self.plugin], what, {"kind": self.kind, "name": self.name, **given}, seconds
+            )
+        except NoAnswer as fault:
+            silent[self.name] = str(fault)
+            raise
+
+
+class Deputies:
+    """The processes that answer for plugins, one for each set of them that is asked together.
+
+    Parameters
+    ----------
+    sources : iterable of PluginSource
+        All plugins, of which each process loads the core's and those that it answers for.
+
+    Attributes
+    ----------
+    silent : dict of str
+        Full name of a component whose code gave no answer, to what became of it.
+    """
+
+    def __init__(self, sources: Sequence[PluginSource] = ()):
+        self.sources = list(sources)
+        self.silent: dict[str, str] = {}
+        self._processes: dict[frozenset[str], _Deputy] = {}
+
+    def ask(
+        self, plugins: Collection[str], what: str, given: Mapping[str, Any], seconds: float = ASKING_SECONDS
+    ) -> Any:
+        """Ask the process that has these plugins loaded.
+
+        Raises
+        ------
+        InvalidInput
+            What it says is wrong with what was given.
+        NoAnswer
+            It died, took too long, or raised something else.
+        """
+        company = frozenset(plugins)
+        deputy = self._processes.pop(company, None) or self._deputy(company)
+        try:
+            answer = deputy.answer({"what": what, "given": given}, seconds)
+        except NoAnswer:
+            deputy.close()
+            raise
+        self._processes[company] = deputy
+        if "problems" in answer:
+            raise InvalidInput([printable(str(each)) for each in answer["problems"]] or ["it is not valid"])
+        if "raised" in answer:
+            raise NoAnswer(f"raised {printable(str(answer['raised']))}")
+        return answer.get("answer")
+
+    def close(self) -> None:
+        """End the processes."""
+        for each in self._processes.values():
+            each.close()
+        self._processes.clear()
+
+    def _deputy(self, company: frozenset[str]) -> _Deputy:
+        return _Deputy([each for each in self.sources if each.namespace in {CORE, *company}])
+
+
+class _Deputy:
+    """One process, which answers one question after the other."""
+
+    def __init__(self, sources: Sequence[PluginSource]):
+        heard, spoken = os.pipe()
+        sys.stderr.flush()
+        self._process = subprocess.Popen(
+            (sys.executable, "-P", "-m", MODULE, str(spoken)),
+            stdin=subprocess.PIPE,
+            stdout=2,  # what a plugin prints must not end up among the results
+            env=child_environment(),
+            pass_fds=(spoken,),
+            start_new_session=True,
+        )
+        os.close(spoken)
+        self._heard = heard
+        self._left = b""
+        try:
+            self.answer([dataclasses.asdict(each) for each in sources], STARTING_SECONDS)
+        except NoAnswer:
+            self.close()
+            raise
+
+    def answer(self, question: Any, seconds: float) -> dict[str, Any]:
+        """What it says; raises `NoAnswer`."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # its end is told by the silence that follows
+            self._process.stdin.write(json.dumps(question).encode() + b"\n")
+            self._process.stdin.flush()
+        try:
+            answer = json.loads(self._line(time.monotonic() + seconds, seconds))
+        except (ValueError, RecursionError):
+            raise NoAnswer("gives an answer that makes no sense") from None
+        if not isinstance(answer, dict):
+            raise NoAnswer("gives an answer that makes no sense")
+        return answer
+
+    def close(self) -> None:
+        """End the process and all that it started."""
+        kill_group(self._process)
+        with contextlib.suppress(OSError):
+            os.close(self._heard)
+
+    def _line(self, deadline: float, seconds: float) -> bytes:
+        while b"\n" not in self._left:
+            ready, _, _ = select.select(
+                [self._heard], [], [], max(0.0, min(deadline - time.monotonic(), 0.5))
+            )
+            if ready:
+                said = os.read(self._heard, 1 << 20)
+                if not said:
+                    raise NoAnswer(self._ended())
+                self._left += said
+                if len(self._left) > LONGEST_ANSWER:
+                    raise NoAnswer("gives an answer without an end")
+            elif self._process.poll() is not None:  # children of its may hold the other end
+                raise NoAnswer(self._ended())
+            elif time.monotonic() > deadline:
+                raise NoAnswer(f"takes more than {seconds:g} s")
+        line, _, self._left = self._left.partition(b"\n")
+        return line
+
+    def _ended(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(5.0)
+            return (
+                f"ends the process with code {code}" if code >= 0 else f"kills the process (signal {-code})"
+            )
+        return "closes its channel"
