@@ -117,7 +117,7 @@ def run(
     >>> run.table()                                         # doctest: +SKIP
     """
     seconds = budget_seconds(budget, limit, shard)
-    host = _host(plugins, without, progress)
+    host = _host(plugins, without, progress, kept=Path(out) if out else Path("runs"))
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
@@ -143,7 +143,7 @@ def resume(
     progress: Progress | None = None,
 ) -> Run:
     """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
-    host = _host(plugins, without, progress)
+    host = _host(plugins, without, progress, kept=Path(folder))
     opened = Folder(folder, _say(progress), refuse_unreadable=True)
     name = opened.suite_content().get("name", "suite")
     read = load_suite(opened.suite_file, host, name=name, check_measures=measures is None)
@@ -199,7 +199,7 @@ def import_networks(
 
     out = Path(out)
     root = Path(data) if data else None
-    host = _host(plugins, without, progress, Host.load)
+    host = _host(plugins, without, progress, kept=None)
     source = Source(
         read_manifest(Path(folder), manifest, axes), find_factory(model, host), dataset, out.name, measures
     )
@@ -207,7 +207,7 @@ def import_networks(
     with tempfile.TemporaryDirectory() as drafts:
         draft, grid = Path(drafts) / PLUGIN, Path(drafts) / "suite.toml"
         draft.write_text(text, encoding="utf-8")
-        host = _host([*plugins, str(draft)], without, progress, Host.load)
+        host = _host([*plugins, str(draft)], without, progress, kept=None)
         grid.write_text(as_toml(suite_content(source, host)), encoding="utf-8")
         suite = load_suite(grid, host, name=out.name)
     plan = plan_suite(suite, host, data=root)
@@ -276,11 +276,13 @@ def _say(progress: Progress | None) -> Callable[[str], None]:
 
 
 def _host(
-    plugins: Sequence[str], without: Sequence[str], progress: Progress | None,
-    find: Callable[..., Host] = Host.described,
-) -> Host:  # fmt: skip
-    """Find the plugins. A broken one that was asked for ends the command; one merely installed is a line."""
-    host = find(plugins, without)
+    plugins: Sequence[str], without: Sequence[str], progress: Progress | None, *, kept: Path | None
+) -> Host:
+    """Find the plugins. A broken one that was asked for ends the command; one merely installed is a line.
+
+    They are described, and must not write what is to be `kept`; where that is None they are imported here.
+    """
+    host = Host.load(plugins, without) if kept is None else Host.described(plugins, without, [kept])
     broken = host.problems(asked_for=True)
     if broken:
         fault = MissingResult("\n".join(broken))

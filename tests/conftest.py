@@ -73,7 +73,7 @@ def trusting() -> Iterator[None]:
         yield
 
 
-def _tried_here(sources: Iterable[Any]) -> dict[str, Any]:
+def _tried_here(sources: Iterable[Any], kept: Sequence[Path] = ()) -> dict[str, Any]:
     from genbench.host.description import described
     from genbench.host.host import new_manager
     from genbench.host.probation import Tried
@@ -84,7 +84,9 @@ def _tried_here(sources: Iterable[Any]) -> dict[str, Any]:
 class _DeputyHere:
     """Answers as the process does that is a plugin's deputy."""
 
-    def __init__(self, sources: Sequence[Any]):
+    cache = None  # that of everybody
+
+    def __init__(self, sources: Sequence[Any], kept: Sequence[Path]):
         from genbench.host import Host
 
         self._host = Host.of(sources)

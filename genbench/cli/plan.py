@@ -70,7 +70,7 @@ def command(
     if tasks and not slurm:
         raise UsageError("--tasks is for --slurm")
     with Waiting("loading plugins, planning"):
-        host = Host.described(plugins, without)
+        host = Host.described(plugins, without, [out or Path("runs")])
         read = read_suite(suite, host, overrides, check_measures=measures is None)
         plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
         battery = api.select(options.words(measures) or read.measures, host)

@@ -19,6 +19,7 @@ from genbench.execution.loading import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.execution.progress import Progress
+from genbench.execution.promises import HeldExecutor
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
@@ -75,7 +76,7 @@ class Runner:
     ):
         self._plan = plan
         self._folder = folder
-        self._executor = executor
+        self._executor = HeldExecutor(executor)
         self._battery = battery
         self._data = data
         self._train = train
@@ -113,8 +114,8 @@ class Runner:
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
-        train = [trial for trial, job in self._to_do if job.kind == "train"]
-        measure = [trial for trial, job in self._to_do if job.kind == "measure"]
+        kinds = ("train", "measure")
+        train, measure = ([trial for trial, job in self._to_do if job.kind == kind] for kind in kinds)
         return train, measure
 
     def keep_to(self, budget: Budget) -> None:
@@ -123,8 +124,8 @@ class Runner:
 
     def leave_out(self, doomed: Mapping[str, str]) -> None:
         """Begin none of these trials, by key, each of which fails for the reason that is given."""
-        for key, reason in doomed.items():
-            self._doomed[key] = JobOutcome(self._make(self._trials[key], "train"), "crashed", reason)
+        for key, why in doomed.items():
+            self._doomed[key] = JobOutcome(self._make(self._trials[key], "train"), "crashed", why)
 
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:

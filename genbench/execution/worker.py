@@ -31,6 +31,7 @@ from genbench.base.values import Status
 from genbench.contract.components import Kind
 from genbench.execution.apart import enter
 from genbench.execution.channel import CHANNEL, Speaker, stamped
+from genbench.execution.spoiling import Spoilt, unchanged_surroundings
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
@@ -80,7 +81,8 @@ class Worker:
         try:
             host = self._host(job["plugins"])
             if job["kind"] == "train":
-                self._train(job, host, self._open(job, host))
+                with unchanged_surroundings(host):
+                    self._train(job, host, self._open(job, host))
             elif job["kind"] == "hand":
                 self._hand_over(job, host)
             elif job.get("handed"):
@@ -94,7 +96,12 @@ class Worker:
             full = disk_full(fault)
             reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
             detail = traceback.format_exc()[-LONGEST_DETAIL:]
-            self._emit({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
+            self._emit(
+                {
+                    "event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full),
+                    "spoilt": isinstance(fault, Spoilt),
+                }
+            )  # fmt: skip
         else:
             seconds = time.perf_counter() - began
             self._emit({"event": "done", "seconds": seconds, **self._environment})

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.base.confinement import keep_signals_inside
+from genbench.base.confinement import keep_whole
 from genbench.base.errors import InvalidInput, first_line
 from genbench.contract.components import Kind
 from genbench.host import Host
@@ -113,7 +113,8 @@ def answer(host: Host, question: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer until the input ends."""
-    keep_signals_inside()
+    bounds = {name: [Path(each) for each in places] for name, places in json.loads(sys.argv[2]).items()}
+    keep_whole(**bounds)
     spoken, process = int(sys.argv[1]), os.getpid()
     os.set_inheritable(spoken, False)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ __all__ = ["Foresight", "foresee"]
 
 SECONDS_FOR_A_NETWORK = 30.0
 """To build one and send two examples through it, beside what loading the plugins takes."""
+
+DEATHS_ENOUGH = 2
+"""Of so many networks of the same components, none of which had an answer, no other one is asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,27 +53,29 @@ def foresee(
     Raises
     ------
     InvalidInput
-        As `predict`, with the problems of all processes.
+        As `predict`; of networks that plugins have a part in only where no trial is left otherwise.
     """
-    given: dict[str, Any] = {"keep": list(keep), "memory_here": memory_here, "card": card}
     ordered = list(trials)
+    elsewhere = _Elsewhere(host, {"keep": list(keep), "memory_here": memory_here, "card": card})
     parts: list[tuple[list[int], Prediction]] = []
-    doomed: dict[str, str] = {}
     problems: dict[str, None] = {}
     for company, places in _groups(ordered, host).items():
         group = [ordered[each] for each in places]
         try:
-            if company:
-                found = _elsewhere(company, group, host, given, doomed)
-            else:
-                found = predict(group, host, **given)
+            found = (
+                elsewhere.predict(company, group)
+                if company
+                else predict(group, host, keep, memory_here, card)
+            )
         except InvalidInput as fault:
             problems.update(dict.fromkeys(fault.problems))
         else:
             parts.append((places, found))
+    if len(elsewhere.doomed) == len({each.key for each in ordered}):
+        problems |= elsewhere.problems
     if problems:
         raise InvalidInput(problems)
-    return Foresight(_together(parts), doomed)
+    return Foresight(_together(parts), elsewhere.doomed)
 
 
 def _groups(trials: Sequence[Trial], host: Host) -> dict[frozenset[str], list[int]]:
@@ -79,47 +85,71 @@ def _groups(trials: Sequence[Trial], host: Host) -> dict[frozenset[str], list[in
     return groups
 
 
-def _elsewhere(
-    company: frozenset[str], trials: Sequence[Trial], host: Host, given: Mapping[str, Any],
-    doomed: dict[str, str],
-) -> Prediction:  # fmt: skip
-    """The prediction of whoever has the plugins; what that does not outlive is doomed, each network alone."""
-    card = given["card"]
-    plain = {**given, "card": None if card is None else dataclasses.asdict(card)}
-    networks = _networks(trials)
-    silent = host.deputies.silent
-    parts: list[tuple[list[int], Prediction]] = []
-    # All at once, unless some of them will have no answer.
-    waiting = list(networks.values()) if silent else [list(range(len(trials)))]
-    while waiting:
-        places = waiting.pop()
-        group = [trials[each] for each in places]
-        known = [f"{name} {silent[name]}" for each in group for name in each.components if name in silent]
-        try:
-            if known:
-                raise NoAnswer(known[0])
-            seconds = 60.0 + SECONDS_FOR_A_NETWORK * len(_networks(group))
-            asked = {"trials": [each.as_dict() for each in group], **plain}
-            found = _read(host.deputies.ask(company, "predict", asked, seconds), len(group))
-        except NoAnswer as fault:
+class _Elsewhere:
+    """Predictions by whoever has the plugins.
+
+    Attributes
+    ----------
+    doomed, problems : dict
+        Keys of trials that cannot be begun, to the reason; what is wrong with networks.
+    """
+
+    def __init__(self, host: Host, given: Mapping[str, Any]):
+        card = given["card"]
+        self._given = {**given, "card": None if card is None else dataclasses.asdict(card)}
+        self._deputies = host.deputies
+        self._deaths: Counter[tuple[str, ...]] = Counter()
+        self.doomed: dict[str, str] = {}
+        self.problems: dict[str, None] = {}
+
+    def predict(self, company: frozenset[str], trials: Sequence[Trial]) -> Prediction:
+        """The prediction; networks that have none are found one by one, and doomed."""
+        parts: list[tuple[list[int], Prediction]] = []
+        # All at once, unless some of them will have no answer.
+        waiting = list(_networks(trials).values()) if self._deputies.silent else [list(range(len(trials)))]
+        while waiting:
+            places = waiting.pop()
+            group = [trials[each] for each in places]
             several = _networks(group)
-            if len(several) > 1:
-                waiting += [[places[each] for each in some] for some in several.values()]
-                continue
-            named = " and ".join(f"'{name}'" for name in group[0].components if ":" in name)
-            reason = str(fault) if known else f"{named}: building the network {fault}"
-            doomed.update(dict.fromkeys((each.key for each in group), reason))
-            found = _nothing(len(group))
-        parts.append((places, found))
-    return _together(parts)
+            try:
+                found = self._asked(company, group, len(several))
+            except (NoAnswer, InvalidInput) as fault:
+                if len(several) > 1:
+                    waiting += [[places[each] for each in some] for some in several.values()]
+                    continue
+                self._doom(group, fault)
+                found = _nothing(len(group))
+            parts.append((places, found))
+        return _together(parts)
+
+    def _asked(self, company: frozenset[str], trials: Sequence[Trial], networks: int) -> Prediction:
+        names, silent = trials[0].components, self._deputies.silent
+        if networks == 1 and self._deaths[names] == DEATHS_ENOUGH:
+            raise NoAnswer("gives no answer for others like it")
+        for name in (name for each in trials for name in each.components if name in silent):
+            raise NoAnswer(silent[name])
+        asked = {"trials": [each.as_dict() for each in trials], **self._given}
+        answer = self._deputies.ask(company, "predict", asked, 60.0 + SECONDS_FOR_A_NETWORK * networks)
+        return _read(answer, len(trials))
+
+    def _doom(self, trials: Sequence[Trial], fault: Exception) -> None:
+        names = trials[0].components
+        if isinstance(fault, InvalidInput):
+            self.problems.update(dict.fromkeys(fault.problems))
+            reason = "; ".join(fault.problems)
+        else:
+            self._deaths[names] = min(self._deaths[names] + 1, DEATHS_ENOUGH)
+            named = " and ".join(f"'{name}'" for name in names if ":" in name)
+            reason = f"{named}: building the network {fault}"
+        self.doomed.update(dict.fromkeys((each.key for each in trials), reason))
 
 
 def _networks(trials: Sequence[Trial]) -> dict[str, list[int]]:
-    """Places of the trials by their networks, as far as code of plugins makes them."""
+    """Places of the trials by what their networks and regularizers are told."""
     found: dict[str, list[int]] = {}
     for place, each in enumerate(trials):
         chosen = (each.model, *each.regularizers, each.protocol)
-        name = canonical_json([[one.name, one.settings if ":" in one.name else {}] for one in chosen])
+        name = canonical_json([each.dataset.name, *([one.name, one.settings] for one in chosen)])
         found.setdefault(name, []).append(place)
     return found
 

@@ -18,7 +18,7 @@ from genbench.planning.plan import DataFacts, Plan, Trial, make_plan
 from genbench.planning.suite import Suite
 
 if TYPE_CHECKING:
-    from genbench.fitting.splits import SplitName
+    from genbench.fitting.prepared import PreparedData, SplitName
 
 __all__ = ["Unmade", "facts_of", "plan_suite", "prepare_all"]
 
@@ -41,16 +41,27 @@ def plan_suite(
         )
         try:
             task = told["task"]
-            return DataFacts(
+            facts = DataFacts(
                 str(told["checksum"]), Task(task["kind"], tuple(task["input_shape"]), task["outputs"])
             )
         except (TypeError, KeyError, ValueError):
             raise NoAnswer("gives an answer that makes no sense") from None
+        _adopt(host, component, settings, facts.checksum)
+        return facts
 
     plan = make_plan(suite, look_up, limit=limit, shard=shard)
     if limit is None and not plan.left_out:
         check_planned(suite.claims, plan.whole, suite.name)
     return plan
+
+
+def _adopt(host: Host, component: Component, settings: Mapping[str, Any], checksum: str) -> None:
+    """Have what a deputy prepared in the cache of all."""
+    cache = host.deputies.cache([component.plugin])
+    if cache is not None and (cache / "prepared").is_dir():
+        from genbench.fitting.prepared import adopt
+
+        adopt(component, settings, checksum, cache)
 
 
 def facts_of(component: Component, settings: Mapping[str, Any], data: Path | None) -> DataFacts:
@@ -75,7 +86,6 @@ def prepare_all(
     prepared: dict[str, splits.PreparedData | None] = {}
     for trial in trials:
         dataset = canonical_json([trial.dataset.name, trial.dataset.settings])
-        sizes = {name: trial.splits[name] for name in ("train_size", "validation_size", "test_size")}
         try:
             if dataset not in prepared:
                 prepared[dataset] = None
@@ -84,7 +94,7 @@ def prepare_all(
                     component, trial.dataset.settings, root, checksum=trial.checksum, splits=opened
                 )
             if (found := prepared[dataset]) is not None:
-                splits.check_sizes(found, **sizes)
+                problems.update(dict.fromkeys(_size_faults([trial], found)))
         except InvalidInput as fault:
             problems.update(dict.fromkeys(fault.problems))
     return list(problems)
@@ -107,17 +117,37 @@ class Unmade:
     ) -> list[str]:
         """As `prepare_all`, whoever has the code of the data sets."""
         here = [each for each in trials if _data_plugin(each) not in host.elsewhere]
+        from genbench.fitting.prepared import is_prepared
+
         problems = prepare_all(here, host, root, opened) if here else []
         for group in _by_data(each for each in trials if _data_plugin(each) in host.elsewhere).values():
-            name = group[0].dataset.name
+            name, settings, checksum = group[0].dataset.name, group[0].dataset.settings, group[0].checksum
+            component = host.find(Kind.DATASET, name)
+            if (known := is_prepared(component, settings, checksum, opened)) is not None:
+                problems += _size_faults(group, known)
+                continue
             asked = {"trials": [each.as_dict() for each in _by_sizes(group)], "splits": list(opened)}
             asked["data"] = None if root is None else str(root)
             try:
                 answer = host.deputies.ask([_data_plugin(group[0])], "prepare", asked, SECONDS_FOR_DATA)
                 problems += map(str, answer)
+                _adopt(host, component, settings, checksum)
             except NoAnswer as fault:
                 self.reasons.update(dict.fromkeys((each.key for each in group), f"dataset '{name}' {fault}"))
         return problems
+
+
+def _size_faults(trials: Iterable[Trial], known: PreparedData) -> list[str]:
+    from genbench.fitting import splits
+
+    problems: dict[str, None] = {}
+    for trial in trials:
+        sizes = {name: trial.splits[name] for name in ("train_size", "validation_size", "test_size")}
+        try:
+            splits.check_sizes(known, **sizes)
+        except InvalidInput as fault:
+            problems.update(dict.fromkeys(fault.problems))
+    return list(problems)
 
 
 def _data_plugin(trial: Trial) -> str:

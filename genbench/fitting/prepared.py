@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,16 @@ from genbench.base.errors import InvalidInput
 from genbench.base.files import cache_folder, file_hash, replacing
 from genbench.contract.components import Component
 
-__all__ = ["SPLITS", "PreparedData", "SplitName", "data_folder", "prepare", "read_split"]
+__all__ = [
+    "SPLITS",
+    "PreparedData",
+    "SplitName",
+    "adopt",
+    "data_folder",
+    "is_prepared",
+    "prepare",
+    "read_split",
+]
 
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
@@ -149,6 +159,27 @@ def prepare(
     if written is None:
         raise InvalidInput(f"prepared data in {folder} do not read back as they were written")
     return written
+
+
+def is_prepared(
+    component: Component, settings: Mapping[str, Any], checksum: str, splits: Collection[SplitName]
+) -> PreparedData | None:
+    """The data set, if it is in the cache; its code is not called."""
+    resolved = {**component.defaults(), **settings}
+    folder = _folder(component, resolved, checksum)
+    return _open(folder, component.full_name, resolved, checksum, splits)
+
+
+def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cache: Path) -> None:
+    """Take prepared data over from the cache of another process, if they are whole there."""
+    resolved = {**component.defaults(), **settings}
+    folder = _folder(component, resolved, checksum)
+    there = cache / folder.parent.name / folder.name
+    if _open(there, component.full_name, resolved, checksum, SPLITS) is None:
+        return
+    for name in (*(f"{split}.safetensors" for split in SPLITS), "data.json"):  # the last one vouches for all
+        with replacing(folder / name) as temporary:
+            shutil.copyfile(there / name, temporary)
 
 
 def read_split(prepared: PreparedData, split: SplitName) -> Split:

@@ -14,12 +14,15 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genbench.base.children import child_environment, kill_group
-from genbench.base.errors import InvalidInput, printable
+from genbench.base.errors import GenbenchError, InvalidInput, printable
+from genbench.base.files import cache_folder
 from genbench.base.names import CORE
 from genbench.host.plugin import PluginSource
 
@@ -31,6 +34,8 @@ ASKING_SECONDS = 30.0
 """For an answer, where nothing else is said."""
 LONGEST_ANSWER = 64 << 20
 MODULE = "genbench.fitting.deputy"
+DOWNLOADS = "downloads"
+"""The folder of the cache that holds downloads."""
 
 
 class NoAnswer(Exception):
@@ -104,6 +109,8 @@ class Deputies:
     ----------
     sources : iterable of PluginSource
         All plugins, of which each process loads the core's and those that it answers for.
+    kept : sequence of Path
+        What they must not write, beside the cache.
 
     Attributes
     ----------
@@ -111,8 +118,8 @@ class Deputies:
         Full name of a component whose code gave no answer, to what became of it.
     """
 
-    def __init__(self, sources: Sequence[PluginSource] = ()):
-        self.sources = list(sources)
+    def __init__(self, sources: Sequence[PluginSource] = (), kept: Sequence[Path] = ()):
+        self.sources, self.kept = list(sources), list(kept)
         self.silent: dict[str, str] = {}
         self._processes: dict[frozenset[str], _Deputy] = {}
 
@@ -142,6 +149,11 @@ class Deputies:
             raise NoAnswer(f"raised {printable(str(answer['raised']))}")
         return answer.get("answer")
 
+    def cache(self, plugins: Collection[str]) -> Path | None:
+        """Where what the process for these plugins prepared lies, while it lives."""
+        deputy = self._processes.get(frozenset(plugins))
+        return None if deputy is None else deputy.cache
+
     def close(self) -> None:
         """End the processes."""
         for each in self._processes.values():
@@ -149,20 +161,31 @@ class Deputies:
         self._processes.clear()
 
     def _deputy(self, company: frozenset[str]) -> _Deputy:
-        return _Deputy([each for each in self.sources if each.namespace in {CORE, *company}])
+        sources = [each for each in self.sources if each.namespace in {CORE, *company}]
+        return _Deputy(sources, self.kept)
 
 
 class _Deputy:
-    """One process, which answers one question after the other."""
+    """One process, which answers one question after the other.
 
-    def __init__(self, sources: Sequence[PluginSource]):
+    Its cache is a folder of its own, gone with it, but for what is downloaded.
+    """
+
+    def __init__(self, sources: Sequence[PluginSource], kept: Sequence[Path]):
+        self._folder = tempfile.TemporaryDirectory(prefix="genbench-deputy-", ignore_cleanup_errors=True)
+        self.cache = Path(self._folder.name).resolve()
+        downloads = _downloads()
+        if downloads is not None:
+            (self.cache / DOWNLOADS).symlink_to(downloads)
+            kept = [*kept, downloads.parent]
+        bounds = {"kept": [str(each.absolute()) for each in kept], "writable": [str(downloads or self.cache)]}
         heard, spoken = os.pipe()
         sys.stderr.flush()
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", MODULE, str(spoken)),
+            (sys.executable, "-P", "-m", MODULE, str(spoken), json.dumps(bounds)),
             stdin=subprocess.PIPE,
             stdout=2,  # what a plugin prints must not end up among the results
-            env=child_environment(),
+            env=child_environment(GENBENCH_CACHE=str(self.cache), TMPDIR=str(self.cache)),
             pass_fds=(spoken,),
             start_new_session=True,
         )
@@ -194,6 +217,7 @@ class _Deputy:
         kill_group(self._process)
         with contextlib.suppress(OSError):
             os.close(self._heard)
+        self._folder.cleanup()
 
     def _line(self, deadline: float, seconds: float) -> bytes:
         while b"\n" not in self._left:
@@ -221,3 +245,13 @@ class _Deputy:
                 f"ends the process with code {code}" if code >= 0 else f"kills the process (signal {-code})"
             )
         return "closes its channel"
+
+
+def _downloads() -> Path | None:
+    """Where the core keeps what it downloads, and believes by checksum only; None without a cache."""
+    try:
+        folder = cache_folder().absolute() / DOWNLOADS
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, GenbenchError):
+        return None
+    return folder.resolve()

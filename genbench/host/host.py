@@ -120,14 +120,22 @@ class Host(Names):
             return cls.of(sources, without, dead)
 
     @classmethod
-    def described(cls, plugins: Iterable[str | PluginSource] = (), without: Iterable[str] = ()) -> Host:
+    def described(
+        cls, plugins: Iterable[str | PluginSource] = (), without: Iterable[str] = (),
+        kept: Sequence[Path] = (),
+    ) -> Host:  # fmt: skip
         """The same without importing any code but the core's: others are described by processes of theirs.
 
         Components of plugins have an `Elsewhere` in the place of their objects.
+
+        Parameters
+        ----------
+        kept : sequence of Path
+            Files and folders, beside the cache, that code of plugins must not write.
         """
         sources, without, strangers = _sources(plugins, without)
-        found = tried(strangers) if strangers else {}
-        manager, deputies = new_manager(), Deputies(sources)
+        found = tried(strangers, kept) if strangers else {}
+        manager, deputies = new_manager(), Deputies(sources, kept)
         loaded: list[Plugin] = []
         for source in sources:
             outcome = found.get(source.name)

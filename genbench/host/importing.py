@@ -9,8 +9,9 @@ import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 
-from genbench.base.confinement import keep_signals_inside
+from genbench.base.confinement import keep_whole
 from genbench.host.description import described
 from genbench.host.host import new_manager
 from genbench.host.plugin import PluginSource
@@ -20,7 +21,7 @@ from genbench.host.process import Lasting
 
 def main() -> None:
     """Import the plugin that standard input describes, and write on a descriptor what came of it."""
-    keep_signals_inside()
+    keep_whole([Path(each) for each in json.loads(sys.argv[2])])
     told = int(sys.argv[1])
     os.set_inheritable(told, False)
     process, lasting = os.getpid(), Lasting()

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from genbench.base.canonical import digest
@@ -51,8 +51,15 @@ def fatal(sources: Iterable[PluginSource]) -> dict[str, str]:
     return {name: found.verdict for name, found in tried(sources).items() if found.verdict}
 
 
-def tried(sources: Iterable[PluginSource]) -> dict[str, Tried]:
-    """What comes of importing each plugin, by name."""
+def tried(sources: Iterable[PluginSource], kept: Sequence[Path] = ()) -> dict[str, Tried]:
+    """What comes of importing each plugin, by name.
+
+    Parameters
+    ----------
+    kept : sequence of Path
+        What they must not write meanwhile, beside the cache.
+    """
+    kept = [*kept, *_cache()]
     found: dict[str, Tried] = {}
     waiting: list[tuple[PluginSource, Path | None]] = []
     for source in sources:
@@ -64,7 +71,7 @@ def tried(sources: Iterable[PluginSource]) -> dict[str, Tried]:
             found[source.name] = known
     at_once = max(2, cores())
     for first in range(0, len(waiting), at_once):
-        turn = [(*each, _Trial(each[0])) for each in waiting[first : first + at_once]]
+        turn = [(*each, _Trial(each[0], kept)) for each in waiting[first : first + at_once]]
         deadline = time.monotonic() + PATIENCE_SECONDS
         for source, record, trial in turn:
             found[source.name] = outcome = trial.outcome(deadline)
@@ -75,11 +82,12 @@ def tried(sources: Iterable[PluginSource]) -> dict[str, Tried]:
 class _Trial:
     """One plugin being imported in a process of its own."""
 
-    def __init__(self, source: PluginSource):
+    def __init__(self, source: PluginSource, kept: Sequence[Path]):
+        places = json.dumps([str(each.absolute()) for each in kept])
         # A file, since who does not outlive the import may have children that hold a pipe open.
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `_end`)
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "genbench.host.importing", str(self._told.fileno())),
+            (sys.executable, "-P", "-m", "genbench.host.importing", str(self._told.fileno()), places),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -114,6 +122,13 @@ class _Trial:
         kill_group(self._process)
         self._told.close()
         return Tried(verdict, description)
+
+
+def _cache() -> list[Path]:
+    try:
+        return [cache_folder()]
+    except GenbenchError:
+        return []
 
 
 def _record(source: PluginSource) -> Path | None:

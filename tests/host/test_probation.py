@@ -51,7 +51,7 @@ def test_a_verdict_is_kept_as_long_as_the_files_are_the_same(monkeypatch, tmp_pa
     tried = []
 
     class Counted:
-        def __init__(self, source):
+        def __init__(self, source, kept):
             tried.append(source.name)
 
         def outcome(self, deadline):
