@@ -94,7 +94,8 @@ class Worker:
             raise
         except Exception as fault:
             full = disk_full(fault)
-            reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
+            named = "" if isinstance(fault, Spoilt) else f"{type(fault).__name__}: "
+            reason = str(full) if full else f"{named}{first_line(fault)}"
             detail = traceback.format_exc()[-LONGEST_DETAIL:]
             self._emit(
                 {

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def described(source: PluginSource, manager: Any) -> str:
     suites = []
     if "genbench_suites" in hooks:
         suites = [
-            str(Path(each))
+            str(Path(each).absolute())
             for each in listed(plugin, "genbench_suites", hooks["genbench_suites"], (str, Path))
         ]
     components = []
@@ -58,7 +58,7 @@ def described(source: PluginSource, manager: Any) -> str:
             "hooks": sorted(hooks),
             "suites": suites,
             "components": components,
-            "files": [state_of(each) for each in _files_of_modules()],
+            "files": [state_of(each) for each in _watched(suites)],
         }
     )
 
@@ -69,8 +69,12 @@ def state_of(path: Path) -> list[Any]:
     return [str(path), found.st_size, found.st_mtime_ns]
 
 
-def _files_of_modules() -> Iterator[Path]:
-    """The files of what was imported; those of Python and of installed packages are told by versions."""
+def _watched(suites: Iterable[str]) -> Iterator[Path]:
+    """The folders of suites and the files of what was imported.
+
+    Those of Python and of installed packages are told by versions.
+    """
+    yield from {Path(each).absolute().parent for each in suites if Path(each).absolute().parent.is_dir()}
     standard = [Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib")]
     files = {vars(each).get("__file__") for each in sys.modules.copy().values() if hasattr(each, "__dict__")}
     for path in sorted({Path(each) for each in files if type(each) is str}):
