@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
+from genbench.base.children import die_with_parent
 from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
@@ -257,7 +257,7 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
     work : callable (emit, jobs)
         Says events by `emit`; does not return.
     """
-    _die_with_parent()
+    die_with_parent()
     keep_signals_inside()
     emit = Speaker(answers())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
@@ -292,16 +292,6 @@ def answers() -> IO[str]:
     os.set_inheritable(spoken, False)
     os.dup2(2, 1)
     return os.fdopen(spoken, "w", buffering=1)
-
-
-def _die_with_parent() -> None:
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    set_death_signal = 1
-    # Systems that filter this call refuse it; the end of the input remains.
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 if __name__ == "__main__":

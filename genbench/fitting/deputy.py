@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from genbench.base.children import die_with_parent
 from genbench.base.confinement import keep_whole
 from genbench.base.errors import InvalidInput, first_line
 from genbench.contract.components import Kind
@@ -114,6 +115,7 @@ def answer(host: Host, question: Mapping[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Answer until the input ends."""
     bounds = {name: [Path(each) for each in places] for name, places in json.loads(sys.argv[2]).items()}
+    die_with_parent()
     keep_whole(**bounds)
     spoken, process = int(sys.argv[1]), os.getpid()
     os.set_inheritable(spoken, False)

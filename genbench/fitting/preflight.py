@@ -36,9 +36,11 @@ def plan_suite(
         if not isinstance(component.object, Elsewhere):
             return facts_of(component, settings, data)
         seconds = min(SECONDS_FOR_DATA, suite.limits.training_seconds)
-        told = component.object.ask(
-            "facts", seconds=seconds, settings=dict(settings), data=None if data is None else str(data)
-        )
+        given = {"settings": dict(settings), "data": None if data is None else str(data)}
+        try:
+            told = component.object.ask("facts", seconds=seconds, **given)
+        except InvalidInput as fault:
+            raise NoAnswer(f"is not to be had: {'; '.join(fault.problems)}") from None
         try:
             task = told["task"]
             facts = DataFacts(
@@ -101,21 +103,24 @@ def prepare_all(
 
 
 class Unmade:
-    """Trials that cannot be begun, because code of a plugin that they need gave no answer.
+    """Trials that cannot be begun, because of code of a plugin that they need.
 
     Attributes
     ----------
     reasons : dict of str
         By the trial's key.
+    problems : dict
+        What that code itself says is wrong.
     """
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}
+        self.problems: dict[str, None] = {}
 
     def prepare(
         self, trials: Sequence[Trial], host: Host, root: Path | None, opened: Sequence[SplitName]
     ) -> list[str]:
-        """As `prepare_all`, whoever has the code of the data sets."""
+        """As `prepare_all`, whoever has the code of the data sets; returns what is wrong with the core's."""
         here = [each for each in trials if _data_plugin(each) not in host.elsewhere]
         from genbench.fitting.prepared import is_prepared
 
@@ -129,11 +134,14 @@ class Unmade:
             asked = {"trials": [each.as_dict() for each in _by_sizes(group)], "splits": list(opened)}
             asked["data"] = None if root is None else str(root)
             try:
-                answer = host.deputies.ask([_data_plugin(group[0])], "prepare", asked, SECONDS_FOR_DATA)
-                problems += map(str, answer)
+                found = host.deputies.ask([_data_plugin(group[0])], "prepare", asked, SECONDS_FOR_DATA)
                 _adopt(host, component, settings, checksum)
+                reason = "; ".join(map(str, found))
+                self.problems.update(dict.fromkeys(map(str, found)))
             except NoAnswer as fault:
-                self.reasons.update(dict.fromkeys((each.key for each in group), f"dataset '{name}' {fault}"))
+                reason = f"dataset '{name}' {fault}"
+            if reason:
+                self.reasons.update(dict.fromkeys((each.key for each in group), reason))
         return problems
 
 
@@ -200,6 +208,9 @@ def _check(
 
     unmade = Unmade()
     unmade.reasons |= foresee(pending, host, memory_here=_memory_here() if here else None).doomed
-    if problems := unmade.prepare(pending, host, root, ["train", "test"]):
+    problems = unmade.prepare(pending, host, root, ["train", "test"])
+    if not problems and len(unmade.reasons) == len({each.key for each in pending}):
+        problems = list(unmade.problems)
+    if problems:
         raise InvalidInput(problems)
     return unmade.reasons

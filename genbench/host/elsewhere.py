@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ class Deputies:
         self.sources, self.kept = list(sources), list(kept)
         self.silent: dict[str, str] = {}
         self._processes: dict[frozenset[str], _Deputy] = {}
+        weakref.finalize(self, _close_all, self._processes)
 
     def ask(
         self, plugins: Collection[str], what: str, given: Mapping[str, Any], seconds: float = ASKING_SECONDS
@@ -156,13 +158,16 @@ class Deputies:
 
     def close(self) -> None:
         """End the processes."""
-        for each in self._processes.values():
-            each.close()
-        self._processes.clear()
+        _close_all(self._processes)
 
     def _deputy(self, company: frozenset[str]) -> _Deputy:
         sources = [each for each in self.sources if each.namespace in {CORE, *company}]
         return _Deputy(sources, self.kept)
+
+
+def _close_all(processes: dict[frozenset[str], _Deputy]) -> None:
+    while processes:
+        processes.popitem()[1].close()
 
 
 class _Deputy:

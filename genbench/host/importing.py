@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from genbench.base.children import die_with_parent
 from genbench.base.confinement import keep_whole
 from genbench.host.description import described
 from genbench.host.host import new_manager
@@ -21,6 +22,7 @@ from genbench.host.process import Lasting
 
 def main() -> None:
     """Import the plugin that standard input describes, and write on a descriptor what came of it."""
+    die_with_parent()
     keep_whole([Path(each) for each in json.loads(sys.argv[2])])
     told = int(sys.argv[1])
     os.set_inheritable(told, False)
