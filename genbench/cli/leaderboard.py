@@ -63,7 +63,8 @@ def pack(
     with Waiting(f"packing {run}"):
         sizes = write(
             run, out, Host.described(plugins, without, [run]), submitter=submitter,
-            weights=weights or bool(weights_url), url=weights_url, joins=sound_entry(joins) if joins else None, warn=options.warn,
+            weights=weights or bool(weights_url), url=weights_url,
+            joins=sound_entry(joins) if joins else None, warn=options.warn,
         )  # fmt: skip
     archive = archive_beside(out) if "weights.json" in sizes else None
     if json_:

@@ -124,10 +124,10 @@ class _Elsewhere:
 
     def _asked(self, company: frozenset[str], trials: Sequence[Trial], networks: int) -> Prediction:
         names, silent = trials[0].components, self._deputies.silent
-        if networks == 1 and self._deaths[names] == DEATHS_ENOUGH:
-            raise NoAnswer("gives no answer for others like it")
         for name in (name for each in trials for name in each.components if name in silent):
             raise NoAnswer(silent[name])
+        if networks == 1 and self._deaths[names] == DEATHS_ENOUGH:
+            raise NoAnswer("gives no answer for others like it")
         asked = {"trials": [each.as_dict() for each in trials], **self._given}
         answer = self._deputies.ask(company, "predict", asked, 60.0 + SECONDS_FOR_A_NETWORK * networks)
         return _read(answer, len(trials))
