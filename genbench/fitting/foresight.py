@@ -20,7 +20,7 @@ __all__ = ["Foresight", "foresee"]
 SECONDS_FOR_A_NETWORK = 30.0
 """To build one and send two examples through it, beside what loading the plugins takes."""
 
-DEATHS_ENOUGH = 2
+DEATHS_ENOUGH = 8
 """Of so many networks of the same components, none of which had an answer, no other one is asked for."""
 
 
@@ -127,7 +127,7 @@ class _Elsewhere:
         for name in (name for each in trials for name in each.components if name in silent):
             raise NoAnswer(silent[name])
         if networks == 1 and self._deaths[names] == DEATHS_ENOUGH:
-            raise NoAnswer("gives no answer for others like it")
+            raise NoAnswer(f"has had no answer for {DEATHS_ENOUGH} others like it")
         asked = {"trials": [each.as_dict() for each in trials], **self._given}
         answer = self._deputies.ask(company, "predict", asked, 60.0 + SECONDS_FOR_A_NETWORK * networks)
         return _read(answer, len(trials))
