@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import InvalidInput, first_line
+from genbench.base.errors import InvalidInput, first_line, printable
 from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Declaration, ForwardedSetting, Kind, Need, Setting
 from genbench.host.annotations import as_type, in_plain_data
@@ -27,7 +27,7 @@ __all__ = ["LIBRARIES", "LONGEST_DESCRIPTION", "described", "recalled", "state_o
 
 LONGEST_DESCRIPTION = 16 << 20
 LONGEST_TEXT = 200_000
-MOST_COMPONENTS = 10_000
+MOST_COMPONENTS, MOST_PROBLEMS = 10_000, 100
 LIBRARIES = ("site-packages", "dist-packages")
 
 _TEXTS = ("family", "direction", "source", "formula", "cost")
@@ -147,10 +147,10 @@ def recalled(source: PluginSource, text: str, deputies: Deputies) -> Plugin:
         content = json.loads(text.encode("utf-8", "replace"))
         content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
         plugin.status = "ok" if content["status"] == "ok" else "broken"
-        plugin.problems = [_text(each) for each in content["problems"]]
-        plugin.traceback = _text(content["traceback"])
+        plugin.problems = [printable(_text(each)) for each in content["problems"][:MOST_PROBLEMS]]
+        plugin.traceback = "\n".join(map(printable, _text(content["traceback"]).splitlines()))
         plugin.hooks = frozenset(_text(each) for each in content["hooks"]) & vars(hookspecs).keys()
-        plugin.suites = [Path(_text(each)) for each in content["suites"]]
+        plugin.suites = list(_suites(plugin, content["suites"]))
         plugin.files = [[_text(file), *map(int, state)] for file, *state in content["files"]]
         entries = list(content["components"])[:MOST_COMPONENTS]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
@@ -167,6 +167,15 @@ def recalled(source: PluginSource, text: str, deputies: Deputies) -> Plugin:
     return plugin
 
 
+def _suites(plugin: Plugin, paths: Iterable[Any]) -> Iterator[Path]:
+    """The files of suites; what has no end when it is read, or never begins, is the plugin's problem."""
+    for path in (Path(_text(each)) for each in paths):
+        if path.exists() and not path.is_file():
+            plugin.problems.append(f"genbench_suites: '{path}' is no plain file")
+        else:
+            yield path
+
+
 def _recalled_component(source: PluginSource, entry: Mapping[str, Any], deputies: Deputies) -> Component:
     kind, name, version = Kind(entry["kind"]), _text(entry["name"]), entry["version"]
     if not re.fullmatch(NAME, name):
@@ -179,7 +188,7 @@ def _recalled_component(source: PluginSource, entry: Mapping[str, Any], deputies
         version=version,
         aliases=tuple(_text(each) for each in entry["aliases"]),
         checksum=None if checksum is None else _text(checksum),
-        **{each: _text(entry[each]) for each in _TEXTS},
+        **{each: printable(_text(entry[each])) for each in _TEXTS},
     )
     check_declaration(declared, where)
     full_name = f"{source.namespace}:{name}"

@@ -86,12 +86,13 @@ class _Trial:
         places = json.dumps([str(each.absolute()) for each in kept])
         # A file, since who does not outlive the import may have children that hold a pipe open.
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `_end`)
+        self._folder = tempfile.TemporaryDirectory(prefix="genbench-trial-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             (sys.executable, "-P", "-m", "genbench.host.importing", str(self._told.fileno()), places),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
+            env=child_environment(TMPDIR=self._folder.name),
             pass_fds=(self._told.fileno(),),
             start_new_session=True,
         )
@@ -121,6 +122,7 @@ class _Trial:
     def _end(self, verdict: str, description: str = "") -> Tried:
         kill_group(self._process)
         self._told.close()
+        self._folder.cleanup()
         return Tried(verdict, description)
 
 
