@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.base.errors import GenbenchError
-from genbench.base.files import cache_folder
+from genbench.base.files import cache_folder, is_handed_over
 from genbench.contract.jobs import Job
 from genbench.execution.apart import Scratch
 from genbench.planning.plan import Trial
@@ -23,6 +23,7 @@ from genbench.runs.store import Folder
 
 __all__ = ["TrainingScratch", "scratch_of"]
 
+LARGEST_RECORD = 256 << 20
 _PLACES = {"TMPDIR": "tmp", "TRITON_CACHE_DIR": "triton", "CUDA_CACHE_PATH": "cuda"}
 
 
@@ -55,14 +56,19 @@ class TrainingScratch(Scratch):
     def take_over(self, job: Job, environment: str) -> None:
         """Put the fit of a job that is done into the run folder, if it is whole; nothing of it stays here."""
         here, there = Folder(self.own / "run"), Folder(job.folder)
-        described = here.environments().get(environment)
-        if described is not None:
-            there.add_environment(unsealed(described))
-        found = here.fit(job.key, check_weights=True)
-        if found is not None:
-            trial = Trial.from_dict(job.trial)  # whatever the record says of itself
-            record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
-            there.take_fit(job.key, record, found.folder / "weights.safetensors")
+        described = here.path / "environments" / f"{environment}.json"
+        if environment.isalnum() and is_handed_over(described, LARGEST_RECORD):
+            content = here.environment(environment)
+            if content is not None:
+                there.add_environment(unsealed(content))
+        folder = here.fit_folder(job.key)
+        weights = folder / "weights.safetensors"
+        if is_handed_over(folder / "fit.json", LARGEST_RECORD) and is_handed_over(weights):
+            found = here.fit(job.key, check_weights=True)
+            if found is not None:
+                trial = Trial.from_dict(job.trial)  # whatever the record says of itself
+                record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
+                there.take_fit(job.key, record, weights)
         shutil.rmtree(here.fit_folder(job.key), ignore_errors=True)
 
 

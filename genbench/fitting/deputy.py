@@ -133,10 +133,12 @@ def main() -> None:
             stream.write(json.dumps(content) + "\n")
 
     threading.Thread(target=listen, daemon=True).start()
-    host = Host.of([PluginSource(**each) for each in json.loads(lines.get())])
-    say({"answer": None})
+    first = json.loads(lines.get())
+    host = Host.of([PluginSource(**each) for each in first["question"]])
+    say({"answer": None, "number": first["number"]})
     while True:
-        say(answer(host, json.loads(lines.get())))
+        asked = json.loads(lines.get())
+        say({**answer(host, asked["question"]), "number": asked["number"]})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, file_hash, replacing
+from genbench.base.files import cache_folder, file_hash, is_handed_over, replacing
 from genbench.contract.components import Component
 
 __all__ = [
@@ -175,9 +175,12 @@ def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cach
     resolved = {**component.defaults(), **settings}
     folder = _folder(component, resolved, checksum)
     there = cache / folder.parent.name / folder.name
+    named = (*(f"{split}.safetensors" for split in SPLITS), "data.json")  # the last one vouches for all
+    if not all(is_handed_over(there / each) for each in named):
+        return
     if _open(there, component.full_name, resolved, checksum, SPLITS) is None:
         return
-    for name in (*(f"{split}.safetensors" for split in SPLITS), "data.json"):  # the last one vouches for all
+    for name in named:
         with replacing(folder / name) as temporary:
             shutil.copyfile(there / name, temporary)
 

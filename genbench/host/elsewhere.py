@@ -34,6 +34,8 @@ STARTING_SECONDS = 60.0
 ASKING_SECONDS = 30.0
 """For an answer, where nothing else is said."""
 LONGEST_ANSWER = 64 << 20
+LOOK_SECONDS = 0.5
+"""How often it is looked whether a silent process is still there."""
 MODULE = "genbench.fitting.deputy"
 DOWNLOADS = "downloads"
 """The folder of the cache that holds downloads."""
@@ -197,6 +199,7 @@ class _Deputy:
         os.close(spoken)
         self._heard = heard
         self._left = b""
+        self._asked = 0
         try:
             self.answer([dataclasses.asdict(each) for each in sources], STARTING_SECONDS)
         except NoAnswer:
@@ -205,17 +208,17 @@ class _Deputy:
 
     def answer(self, question: Any, seconds: float) -> dict[str, Any]:
         """What it says; raises `NoAnswer`."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # its end is told by the silence that follows
-            self._process.stdin.write(json.dumps(question).encode() + b"\n")
-            self._process.stdin.flush()
+        deadline = time.monotonic() + seconds
+        self._asked += 1
+        late = NoAnswer(f"takes more than {seconds:g} s")
+        self._send(json.dumps({"number": self._asked, "question": question}).encode() + b"\n", deadline, late)
         try:
-            answer = json.loads(self._line(time.monotonic() + seconds, seconds))
-        except (ValueError, RecursionError):
+            answer = json.loads(self._line(deadline, late))
+            if answer.pop("number") != self._asked:  # a line that a plugin wrote there would shift all others
+                raise ValueError
+        except (ValueError, RecursionError, AttributeError, KeyError):
             raise NoAnswer("gives an answer that makes no sense") from None
-        if not isinstance(answer, dict):
-            raise NoAnswer("gives an answer that makes no sense")
-        return answer
+        return dict(answer)
 
     def close(self) -> None:
         """End the process and all that it started."""
@@ -224,11 +227,26 @@ class _Deputy:
             os.close(self._heard)
         self._folder.cleanup()
 
-    def _line(self, deadline: float, seconds: float) -> bytes:
+    def _send(self, content: bytes, deadline: float, late: NoAnswer) -> None:
+        """Write a line, of which a process that hangs may read nothing."""
+        assert self._process.stdin is not None
+        place = self._process.stdin.fileno()
+        os.set_blocking(place, False)
+        while content:
+            _, ready, _ = select.select([], [place], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise late
+            try:
+                content = content[os.write(place, content) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise NoAnswer(self._ended()) from None
+
+    def _line(self, deadline: float, late: NoAnswer) -> bytes:
         while b"\n" not in self._left:
-            ready, _, _ = select.select(
-                [self._heard], [], [], max(0.0, min(deadline - time.monotonic(), 0.5))
-            )
+            patience = max(0.0, min(deadline - time.monotonic(), LOOK_SECONDS))
+            ready, _, _ = select.select([self._heard], [], [], patience)
             if ready:
                 said = os.read(self._heard, 1 << 20)
                 if not said:
@@ -239,7 +257,7 @@ class _Deputy:
             elif self._process.poll() is not None:  # children of its may hold the other end
                 raise NoAnswer(self._ended())
             elif time.monotonic() > deadline:
-                raise NoAnswer(f"takes more than {seconds:g} s")
+                raise late
         line, _, self._left = self._left.partition(b"\n")
         return line
 

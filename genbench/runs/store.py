@@ -141,6 +141,10 @@ class Folder(RecordFiles):
             self._write(path, content)
         return name
 
+    def environment(self, name: str) -> dict[str, Any] | None:
+        """One of them."""
+        return self._read(self.path / "environments" / f"{name}.json")
+
     def environments(self) -> dict[str, dict[str, Any]]:
         """All environments by hash."""
         found = {}

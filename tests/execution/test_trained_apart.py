@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -84,6 +85,10 @@ def test_a_fit_that_is_damaged_or_of_another_trial_is_not(job, scratch, trial):
     there.write_fit("other", record(trial), {"final": {"w": torch.zeros(3)}})
     pathlib.Path(there.fit_folder("other")).rename(there.fit_folder(job.key))
     scratch.take_over(job, "")
+    there.write_fit(job.key, record(trial), {"final": {"w": torch.zeros(3)}})
+    (there.fit_folder(job.key) / "fit.json").unlink()
+    os.mkfifo(there.fit_folder(job.key) / "fit.json")  # nobody ever writes to it
+    scratch.take_over(job, "../../x")
     assert Folder(job.folder).fit(job.key) is None
 
 
