@@ -107,7 +107,7 @@ def read_plain(path: Path) -> bytes:
 
 
 def is_handed_over(path: Path, most: float = math.inf) -> bool:
-    """Whether a file that anybody may have made can be read to its end: a plain one of at most so many bytes."""
+    """Whether a file that anybody may have made can be read to its end: plain, of at most so many bytes."""
     try:
         found = path.lstat()
     except OSError:

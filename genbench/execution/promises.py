@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import collections
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from genbench.base.errors import GenbenchError, MissingResult, first_line
@@ -33,14 +34,23 @@ class HeldExecutor:
         self._name = declared.name if declared else type(executor).__name__
         self._is_core = type(executor).__module__.partition(".")[0] == "genbench"
         self._open: dict[str, Job] = {}
+        self._doomed: dict[str, str] = {}
+        self._given_up: collections.deque[JobOutcome] = collections.deque()
 
     @property
     def slots(self) -> int:
         """Jobs at a time."""
         return max(1, int(self._own(lambda: self._executor.slots)))
 
+    def give_up(self, doomed: Mapping[str, str]) -> None:
+        """Let trainings of these trials, by key, end at once, for the reason that is given."""
+        self._doomed.update(doomed)
+
     def submit(self, job: Job) -> str:
         """Hand a job over."""
+        if job.kind == "train" and job.key in self._doomed:
+            self._given_up.append(JobOutcome(job, "crashed", self._doomed[job.key]))
+            return job.id
         self._open[job.id] = job
         self._own(lambda: self._executor.submit(job))
         return job.id
@@ -53,12 +63,17 @@ class HeldExecutor:
         MissingResult
             One is not of a job that is open, or not what such a job ends with; or the last job has none.
         """
-        outcomes = self._own(lambda: iter(self._executor.results()))
-        end = object()
-        while (outcome := self._own(lambda: next(outcomes, end))) is not end:
-            yield self._checked(outcome)
-        if self._open:
-            raise MissingResult(f"executor '{self._name}' left {len(self._open)} jobs without an outcome")
+        while self._given_up or self._open:
+            if self._given_up:
+                yield self._given_up.popleft()
+                continue
+            left = len(self._open)
+            for outcome in self._outcomes():
+                yield self._checked(outcome)
+                left = -1
+            # More may have been handed over when the last outcome had come.
+            if len(self._open) == left:
+                raise MissingResult(f"executor '{self._name}' left {left} jobs without an outcome")
 
     def cancel(self, id: str) -> None:
         """Leave out a job that has not begun."""
@@ -67,6 +82,12 @@ class HeldExecutor:
     def close(self) -> None:
         """Stop at once."""
         self._own(self._executor.close)
+
+    def _outcomes(self) -> Iterator[Any]:
+        outcomes = self._own(lambda: iter(self._executor.results()))
+        end = object()
+        while (outcome := self._own(lambda: next(outcomes, end))) is not end:
+            yield outcome
 
     def _checked(self, outcome: Any) -> JobOutcome:
         if not isinstance(outcome, JobOutcome) or outcome.status not in _STATUSES:

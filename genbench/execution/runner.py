@@ -88,11 +88,10 @@ class Runner:
         self._crashes: collections.Counter[str] = collections.Counter()
         # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
         self._given_up: dict[str, dict[str, str]] = {}
-        self._retried: set[str] = set()
+        self._trained: set[str] = set()
         self._tried: set[tuple[str, str, str]] = set()
         self._measured: set[str] = set()
         self._unmeasured: dict[str, str] = {}
-        self._doomed: dict[str, JobOutcome] = {}
         self._budget: Budget | None = None
         self._value_keys: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._summary = Summary(trials=len(plan.trials))
@@ -114,9 +113,8 @@ class Runner:
 
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
-        kinds = ("train", "measure")
-        train, measure = ([trial for trial, job in self._to_do if job.kind == kind] for kind in kinds)
-        return train, measure
+        train = [trial for trial, job in self._to_do if job.kind == "train"]
+        return train, [trial for trial, job in self._to_do if job.kind == "measure"]
 
     def keep_to(self, budget: Budget) -> None:
         """Begin no configuration that cannot be finished in time; they come in the budget's order."""
@@ -124,8 +122,7 @@ class Runner:
 
     def leave_out(self, doomed: Mapping[str, str]) -> None:
         """Begin none of these trials, by key, each of which fails for the reason that is given."""
-        for key, why in doomed.items():
-            self._doomed[key] = JobOutcome(self._make(self._trials[key], "train"), "crashed", why)
+        self._executor.give_up(doomed)
 
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
@@ -181,8 +178,6 @@ class Runner:
                     continue
                 # Only now, since another command may have done the work before the lock was free.
                 job = self._job(trial, current)
-                if job is not None and job.kind == "train" and trial.key in self._doomed:
-                    job = self._settle(self._doomed.pop(trial.key), current)
                 if job is None:
                     locks.release(trial.key)
                     continue
@@ -214,8 +209,9 @@ class Runner:
     def _job(self, trial: Trial, current: _Pass) -> Job | None:
         """The next thing to do for a trial, or None."""
         if self._fits.get(trial.key) is None:
+            # Once in a command: who removes what it wrote would have it written for ever.
             failed = self._folder.failure(trial.key) is not None
-            if not self._train or (failed and not (self._retry and trial.key not in self._retried)):
+            if not self._train or trial.key in self._trained or (failed and not self._retry):
                 return None
             return self._make(trial, "train")
         siblings: list[str] = []
@@ -291,6 +287,7 @@ class Runner:
         return self._job(trial, current)
 
     def _settle_training(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> Job | None:
+        self._trained.add(trial.key)
         if self._retry:
             self._folder.forget_failures(trial.key)
         stored = self._fits.get(trial.key)
@@ -304,7 +301,6 @@ class Runner:
                 "environment": outcome.environment,
                 "time": now(),
             }
-            self._retried.add(trial.key)
             self._folder.write_failure(trial.key, record)
             self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
             return None
@@ -377,6 +373,8 @@ class Runner:
                     summary.failures[key] = failure["reason"]
                 elif self._folder.holds(key):
                     summary.failures[key] = "its record or its weights are damaged"
+                elif key in self._trained:
+                    summary.failures[key] = "its fit was written, and somebody removed it"
                 continue
             siblings = self._fits.siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}

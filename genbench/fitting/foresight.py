@@ -106,7 +106,8 @@ class _Elsewhere:
         """The prediction; networks that have none are found one by one, and doomed."""
         parts: list[tuple[list[int], Prediction]] = []
         # All at once, unless some of them will have no answer.
-        waiting = list(_networks(trials).values()) if self._deputies.silent else [list(range(len(trials)))]
+        each_alone = any(map(self._why_silent, trials))
+        waiting = list(_networks(trials).values()) if each_alone else [list(range(len(trials)))]
         while waiting:
             places = waiting.pop()
             group = [trials[each] for each in places]
@@ -123,14 +124,18 @@ class _Elsewhere:
         return _together(parts)
 
     def _asked(self, company: frozenset[str], trials: Sequence[Trial], networks: int) -> Prediction:
-        names, silent = trials[0].components, self._deputies.silent
-        for name in (name for each in trials for name in each.components if name in silent):
-            raise NoAnswer(silent[name])
-        if networks == 1 and self._deaths[names] == DEATHS_ENOUGH:
+        for why in filter(None, map(self._why_silent, trials)):
+            raise NoAnswer(why)
+        if networks == 1 and self._deaths[trials[0].components] == DEATHS_ENOUGH:
             raise NoAnswer(f"has had no answer for {DEATHS_ENOUGH} others like it")
         asked = {"trials": [each.as_dict() for each in trials], **self._given}
         answer = self._deputies.ask(company, "predict", asked, 60.0 + SECONDS_FOR_A_NETWORK * networks)
         return _read(answer, len(trials))
+
+    def _why_silent(self, trial: Trial) -> str:
+        chosen = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
+        found = (self._deputies.why_silent(each.name, each.settings) for each in chosen)
+        return next(filter(None, found), "")
 
     def _doom(self, trials: Sequence[Trial], fault: Exception) -> None:
         names = trials[0].components

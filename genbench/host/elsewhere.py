@@ -21,6 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genbench.base.canonical import canonical_json
 from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError, InvalidInput, printable
 from genbench.base.files import cache_folder
@@ -34,6 +35,8 @@ STARTING_SECONDS = 60.0
 ASKING_SECONDS = 30.0
 """For an answer, where nothing else is said."""
 LONGEST_ANSWER = 64 << 20
+SILENCES_ENOUGH = 4
+"""A component that gave no answer with so many different settings is asked no more."""
 LOOK_SECONDS = 0.5
 """How often it is looked whether a silent process is still there."""
 MODULE = "genbench.fitting.deputy"
@@ -77,10 +80,11 @@ class Elsewhere:
 
     def composition(self, stack: Sequence[Any], others: Collection[Elsewhere]) -> list[str]:
         """Why regularizers, names with settings, cannot be used together, as their code tells."""
-        plugins = {each.plugin for each in others}
+        if any(self._deputies.why_silent(name, settings) for name, settings in stack):
+            return []
         with contextlib.suppress(NoAnswer):
-            if not any(each.name in self._deputies.silent for each in others):
-                return list(map(str, self._deputies.ask(plugins, "composition", {"stack": stack})))
+            plugins = {each.plugin for each in others}
+            return list(map(str, self._deputies.ask(plugins, "composition", {"stack": stack})))
         return []
 
     def ask(self, what: str, *, seconds: float = ASKING_SECONDS, **given: Any) -> Any:
@@ -93,15 +97,15 @@ class Elsewhere:
         NoAnswer
             There was none, now or before.
         """
-        silent = self._deputies.silent
+        settings = given.get("settings", {})
+        if why := self._deputies.why_silent(self.name, settings):
+            raise NoAnswer(why)
         try:
-            if self.name in silent:
-                raise NoAnswer(silent[self.name])
             return self._deputies.ask(
                 [self.plugin], what, {"kind": self.kind, "name": self.name, **given}, seconds
             )
         except NoAnswer as fault:
-            silent[self.name] = str(fault)
+            self._deputies.silenced(self.name, settings, str(fault))
             raise
 
 
@@ -114,16 +118,11 @@ class Deputies:
         All plugins, of which each process loads the core's and those that it answers for.
     kept : sequence of Path
         What they must not write, beside the cache.
-
-    Attributes
-    ----------
-    silent : dict of str
-        Full name of a component whose code gave no answer, to what became of it.
     """
 
     def __init__(self, sources: Sequence[PluginSource] = (), kept: Sequence[Path] = ()):
         self.sources, self.kept = list(sources), list(kept)
-        self.silent: dict[str, str] = {}
+        self._silent: dict[str, dict[str, str]] = {}
         self._processes: dict[frozenset[str], _Deputy] = {}
         weakref.finalize(self, _close_all, self._processes)
 
@@ -152,6 +151,18 @@ class Deputies:
         if "raised" in answer:
             raise NoAnswer(f"raised {printable(str(answer['raised']))}")
         return answer.get("answer")
+
+    def silenced(self, name: str, settings: Mapping[str, Any], why: str) -> None:
+        """Remember that the code of a component with these settings gave no answer, and what became of it."""
+        self._silent.setdefault(name, {})[canonical_json(settings)] = why
+
+    def why_silent(self, name: str, settings: Mapping[str, Any]) -> str:
+        """Why a component need not be asked again, with these settings or with any; empty where it may be."""
+        known = self._silent.get(name)
+        if not known:
+            return ""
+        why = known.get(canonical_json(settings), "")
+        return why or (next(iter(known.values())) if len(known) >= SILENCES_ENOUGH else "")
 
     def cache(self, plugins: Collection[str]) -> Path | None:
         """Where what the process for these plugins prepared lies, while it lives."""

@@ -61,7 +61,7 @@ def test_who_keeps_its_word_is_passed_through():
     [
         (lambda jobs: [outcome(jobs[0]), outcome(jobs[0])], "gave it twice"),
         (lambda jobs: [outcome(job("other"))], "a job that it has not"),
-        (lambda jobs: [outcome(jobs[0])], "left 1 jobs without an outcome"),
+        (lambda jobs: [outcome(jobs.pop(0))][: len(jobs)], "left 1 jobs without an outcome"),
         (lambda jobs: [], "left 2 jobs without an outcome"),
         (lambda jobs: ["done"], "something else than an outcome"),
         (lambda jobs: [outcome(jobs[0], status="splendid")], "something else than an outcome"),
@@ -89,3 +89,17 @@ def test_what_the_user_must_mend_stays_what_it_is():
     executor.submit(job())
     with pytest.raises(DiskFull):
         list(executor.results())
+
+
+def test_what_is_given_up_ends_without_the_executor_and_more_may_be_handed_over_meanwhile():
+    executor = held(lambda jobs: (outcome(jobs.pop(0)) for _ in range(len(jobs))))
+    executor.give_up({"a": "its code hangs", "c": "its code hangs"})
+    train = {key: dataclasses.replace(job(key), kind="train", measures=[]) for key in "abcd"}
+    executor.submit(train["a"]), executor.submit(train["b"])
+    ended = []
+    for each in executor.results():
+        ended.append((each.job.key, each.status, each.reason))
+        if each.job.key == "b":
+            executor.submit(train["c"]), executor.submit(train["d"])
+    doomed = ("crashed", "its code hangs")
+    assert ended == [("a", *doomed), ("b", "ok", ""), ("c", *doomed), ("d", "ok", "")]

@@ -38,7 +38,10 @@ class Fragile:
     """A deputy that predicts, and dies of some widths."""
 
     def __init__(self, live, deadly):
-        self.live, self.deadly, self.silent, self.asked = live, deadly, {}, []
+        self.live, self.deadly, self.silent, self.asked = live, deadly, set(), []
+
+    def why_silent(self, name, settings):
+        return "takes more than 30 s" if settings.get("width") in self.silent else ""
 
     def ask(self, plugins, what, given, seconds):
         from genbench.fitting.deputy import QUESTIONS
@@ -109,10 +112,11 @@ def test_many_networks_that_die_alike_are_not_all_tried(planned):
 
 def test_what_gave_no_answer_before_is_not_asked(planned):
     host = fragile(planned)
-    host.deputies.silent["b:net"] = "takes more than 30 s"
+    host.deputies.silent = {2, 3}
     found = foresee(planned[2], host)
-    assert set(found.doomed.values()) == {"'b:net': building the network takes more than 30 s"}
-    assert host.deputies.asked == []
+    whys = {found.doomed.pop(each.key) for each in planned[2] if width(each) in (2, 3)}
+    assert whys == {"'b:net': building the network takes more than 30 s"}
+    assert (found.doomed, host.deputies.asked) == ({}, [[4]])
 
 
 @pytest.mark.parametrize(

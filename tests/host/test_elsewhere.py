@@ -10,7 +10,7 @@ import pytest
 from genbench.base.confinement import offered
 from genbench.base.errors import InvalidInput
 from genbench.host import elsewhere
-from genbench.host.elsewhere import Deputies, Elsewhere, NoAnswer
+from genbench.host.elsewhere import SILENCES_ENOUGH, Deputies, Elsewhere, NoAnswer
 from genbench.host.plugin import PluginSource
 
 REAL = elsewhere._Deputy  # other tests have one that answers in their own process
@@ -109,9 +109,13 @@ def test_nobody_asks_a_component_again_that_gave_no_answer(monkeypatch):
     monkeypatch.setattr(elsewhere, "_Deputy", Silent)
     deputies = Deputies()
     one = Elsewhere("regularizer", "b:one", "", deputies)
-    assert one(rate=3) is one, "found out later, where it costs its own trials alone"
-    assert one(rate=4) is one
-    assert one.composition([["b:one", {}]], [one]) == []
-    with pytest.raises(NoAnswer, match="kills"):
-        one.ask("checked")
+    assert one(rate=3) is one(rate=3) is one, "found out later, where it costs its own trials alone"
+    assert one.composition([["b:one", {"rate": 3}]], [one]) == []
     assert asked == ["construct"]
+    for rate in range(10):
+        one(rate=rate)
+    assert asked == ["construct"] * SILENCES_ENOUGH
+    with pytest.raises(NoAnswer, match="kills"):
+        one.ask("facts", settings={"rate": 3})
+    assert deputies.why_silent("b:one", {"rate": 99}) == "kills the process"
+    assert deputies.why_silent("b:other", {"rate": 3}) == ""
