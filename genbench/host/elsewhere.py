@@ -15,11 +15,12 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from genbench.base.canonical import canonical_json
 from genbench.base.children import child_environment, kill_group
@@ -37,6 +38,8 @@ ASKING_SECONDS = 30.0
 LONGEST_ANSWER = 64 << 20
 SILENCES_ENOUGH = 4
 """A component that gave no answer with so many different settings is asked no more."""
+MOST_PRINTED = 1 << 17
+"""Bytes of what a plugin prints that are shown."""
 LOOK_SECONDS = 0.5
 """How often it is looked whether a silent process is still there."""
 MODULE = "genbench.fitting.deputy"
@@ -202,12 +205,14 @@ class _Deputy:
         self._process = subprocess.Popen(
             (sys.executable, "-P", "-m", MODULE, str(spoken), json.dumps(bounds)),
             stdin=subprocess.PIPE,
-            stdout=2,  # what a plugin prints must not end up among the results
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # what a plugin prints must not end up among the results
             env=child_environment(GENBENCH_CACHE=str(self.cache), TMPDIR=str(self.cache)),
             pass_fds=(spoken,),
             start_new_session=True,
         )
         os.close(spoken)
+        threading.Thread(target=_pass_on, args=(self._process.stdout,), daemon=True).start()
         self._heard = heard
         self._left = b""
         self._asked = 0
@@ -279,6 +284,16 @@ class _Deputy:
                 f"ends the process with code {code}" if code >= 0 else f"kills the process (signal {-code})"
             )
         return "closes its channel"
+
+
+def _pass_on(printed: IO[bytes]) -> None:
+    """Show what a plugin prints while it is asked, as far as anybody would read it."""
+    left = MOST_PRINTED
+    with printed:
+        while said := os.read(printed.fileno(), 1 << 16):
+            shown, left = said[:left], max(0, left - len(said))
+            with contextlib.suppress(OSError):
+                os.write(2, shown)
 
 
 def _downloads() -> Path | None:

@@ -27,6 +27,8 @@ def act(what):
     if what == "fork": os.fork()
     if what == "babble": os.write(int(sys.argv[1]), b"nonsense\\n")
     if what == "print": print("hello")
+    if what == "flood":
+        for _ in range(100): os.write(2, b"x" * 1_000_000)
     if what == "refuse": raise ValueError("not this")
     if what == "write":
         open(os.path.join(FOLDER, "record"), "w")
@@ -70,6 +72,20 @@ def test_what_its_code_says_is_handed_on(deputies):
         construct(deputies, "exit")
     with pytest.raises(InvalidInput, match="unknown regularizer"):
         deputies.ask(["b"], "construct", {"kind": "regularizer", "name": "b:other", "settings": {}})
+
+
+def test_what_it_prints_is_shown_as_far_as_anybody_would_read_it(deputies, capfd):
+    construct(deputies, "print")
+    construct(deputies, "flood")
+    deputies.close()
+    shown, patience = "", time.monotonic() + 30
+    while len(shown) < elsewhere.MOST_PRINTED and time.monotonic() < patience:
+        found = capfd.readouterr()
+        assert found.out == ""
+        shown += found.err
+        time.sleep(0.02)
+    assert shown.startswith("hello")
+    assert len(shown) == elsewhere.MOST_PRINTED
 
 
 def test_it_may_die_hang_and_lie(deputies):
