@@ -118,7 +118,7 @@ def run(
     >>> run.table()                                         # doctest: +SKIP
     """
     seconds = budget_seconds(budget, limit, shard)
-    host = _host(plugins, without, progress)
+    host = _host(plugins, without, progress, kept=Path(out) if out else Path("runs"))
     read = read_suite(suite, host, overrides, check_measures=measures is None)
     folder = Folder(Path(out) if out else Path("runs") / read.name, _say(progress), refuse_unreadable=True)
     return _execute(
@@ -144,7 +144,7 @@ def resume(
     progress: Progress | None = None,
 ) -> Run:
     """Go on with a run folder: measure its fits (`genbench measure`), or retry what failed."""
-    host = _host(plugins, without, progress)
+    host = _host(plugins, without, progress, kept=Path(folder))
     opened = Folder(folder, _say(progress), refuse_unreadable=True)
     name = opened.suite_content().get("name", "suite")
     read = load_suite(opened.suite_file, host, name=name, check_measures=measures is None)
@@ -200,7 +200,7 @@ def import_networks(
 
     out = Path(out)
     root = Path(data) if data else None
-    host = _host(plugins, without, progress)
+    host = _host(plugins, without, progress, kept=None)
     source = Source(
         read_manifest(Path(folder), manifest, axes), find_factory(model, host), dataset, out.name, measures
     )
@@ -208,7 +208,7 @@ def import_networks(
     with tempfile.TemporaryDirectory() as drafts:
         draft, grid = Path(drafts) / PLUGIN, Path(drafts) / "suite.toml"
         draft.write_text(text, encoding="utf-8")
-        host = _host([*plugins, str(draft)], without, progress)
+        host = _host([*plugins, str(draft)], without, progress, kept=None)
         grid.write_text(as_toml(suite_content(source, host)), encoding="utf-8")
         suite = load_suite(grid, host, name=out.name)
     plan = plan_suite(suite, host, data=root)
@@ -255,7 +255,7 @@ def expected(
     """
     from genbench.auditing.stored import stored
     from genbench.execution.budget import Expected
-    from genbench.fitting.prediction import predict
+    from genbench.fitting.foresight import foresee
 
     known = [content["seconds"] for key in folder.fit_keys()[:FITS_TIMED] for content in folder.passes(key)]
     audit = stored("cost")
@@ -263,7 +263,7 @@ def expected(
     total = sum(each.get("milliseconds", 0.0) for each in alone)
     of_audit = min(total, audit.get("battery_milliseconds", total)) / 1000
     seconds = statistics.median(known) if known else of_audit
-    predicted = predict(train, host)
+    predicted = foresee(train, host).prediction
     times = predicted.gpu_seconds if device.startswith("cuda") else predicted.core_seconds
     found = {
         each.key: Expected(train=time + SECONDS_BESIDE_TRAINING, measure=seconds)
@@ -276,9 +276,14 @@ def _say(progress: Progress | None) -> Callable[[str], None]:
     return progress.say if progress else (lambda line: None)
 
 
-def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | None) -> Host:
-    """Load the plugins. A broken one that was asked for ends the command; one merely installed is a line."""
-    host = Host.load(plugins, without)
+def _host(
+    plugins: Sequence[str], without: Sequence[str], progress: Progress | None, *, kept: Path | None
+) -> Host:
+    """Find the plugins. A broken one that was asked for ends the command; one merely installed is a line.
+
+    They are described, and must not write what is to be `kept`; where that is None they are imported here.
+    """
+    host = Host.load(plugins, without) if kept is None else Host.described(plugins, without, [kept])
     broken = host.problems(asked_for=True)
     if broken:
         fault = MissingResult("\n".join(broken))
@@ -300,7 +305,8 @@ def _executor(
     It takes who is to hear which component a worker of this machine is at.
     """
     name, settings = parse_variant(spelling)
-    made = host.find(Kind.EXECUTOR, name).object
+    # The one thing of a plugin that works in this process, where it was asked for by name.
+    made = host.brought_here(host.find(Kind.EXECUTOR, name)).object
     takes = inspect.signature(made).parameters
     known = set(takes) - NOT_SETTINGS
     for each in settings:
@@ -358,10 +364,13 @@ def _execute(
             limited = Budget(budget, engine.slots, plan.trials, times)
             limited.check()
             runner.keep_to(limited)
-        _check(train_next, host, root, here=not getattr(engine, "remote", False))
+        runner.leave_out(_check(train_next, host, root, here=not getattr(engine, "remote", False)))
         _prepare(measure_next, host, root)
+        host.deputies.close()
         # Only now, so that a suite that cannot run leaves no folder that its mended version is refused in.
         folder.open_for(suite)
         if limit is None:
             write_grid(folder.path, plan.whole)
-        return Run(folder.path, runner.run(), _say(progress))
+        summary = runner.run()
+        summary.left_out = dict(plan.left_out)
+        return Run(folder.path, summary, _say(progress))

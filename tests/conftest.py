@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -62,12 +63,41 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def trusting() -> Iterator[None]:
-    """Plugins are not tried in processes of their own first, where that is not the point: it takes seconds."""
-    from genbench.host import host
+    """Plugins are described, and answer, in this process, where that is not the point: others take seconds."""
+    from genbench.host import elsewhere, host
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host, "fatal", lambda sources: {})
+        patch.setattr(host, "tried", _tried_here)
+        patch.setattr(elsewhere, "_Deputy", _DeputyHere)
         yield
+
+
+def _tried_here(sources: Iterable[Any], kept: Sequence[Path] = ()) -> dict[str, Any]:
+    from genbench.host.description import described
+    from genbench.host.host import new_manager
+    from genbench.host.probation import Tried
+
+    return {each.name: Tried("", described(each, new_manager())) for each in sources}
+
+
+class _DeputyHere:
+    """Answers as the process does that is a plugin's deputy."""
+
+    cache = None  # that of everybody
+
+    def __init__(self, sources: Sequence[Any], kept: Sequence[Path]):
+        from genbench.host import Host
+
+        self._host = Host.of(sources)
+
+    def answer(self, question: Any, seconds: float) -> Any:
+        from genbench.fitting.deputy import answer
+
+        return json.loads(json.dumps(answer(self._host, json.loads(json.dumps(question)))))
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,6 +34,7 @@ MODULES = {
     "genbench.leaderboard.answering",
     "genbench.fitting.building",
     "genbench.fitting.fit",
+    "genbench.fitting.foresight",
     "genbench.fitting.prediction",
     "genbench.fitting.prepared",
     "genbench.fitting.record",

@@ -15,7 +15,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["confine", "offered"]
+__all__ = ["SWITCH", "confine", "keep_signals_inside", "keep_whole", "offered"]
+
+SWITCH = "GENBENCH_CONFINE"
+"""Environment variable that lets the code of plugins open what it likes where it is ``off``."""
 
 # System calls have these numbers on every architecture that has them.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -29,7 +32,7 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 # What each version knows of files: linking across folders came with the second, truncating with the third.
 _KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _ALL_OF_TCP = 3  # since the fourth
-_SOCKETS_AND_SIGNALS = 3  # since the sixth
+_SOCKETS_AND_SIGNALS, _SCOPES_SINCE = 3, 6
 
 _SET_NO_NEW_PRIVILEGES = 38
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
@@ -43,8 +46,9 @@ def offered() -> int:
 
 
 def confine(
-    readable: Iterable[Path], writable: Iterable[Path], denied: Sequence[Path] = ()
-) -> dict[str, str]:
+    readable: Iterable[Path], writable: Iterable[Path], denied: Sequence[Path] = (),
+    kept: Sequence[Path] = (), *, network: bool = False,
+) -> dict[str, str]:  # fmt: skip
     """Leave this process these files alone, and no network; to be called before it has a second thread.
 
     Parameters
@@ -53,6 +57,11 @@ def confine(
         Files and folders with all that is in them; what is not there is passed over.
     denied : sequence of Path
         What is not to be opened although a readable folder holds it. Its name can still be seen there.
+    kept : sequence of Path
+        What is not to be written although a writable folder holds it. In the folders on the way to it nothing
+        can be made that is not there.
+    network : bool
+        Leave it the network after all.
 
     Returns
     -------
@@ -64,37 +73,77 @@ def confine(
     if not version:
         return held
     held["files"] = f"Landlock {version}"
-    held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
+    if not network:
+        held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
     rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
-    given = struct.pack("QQQ", rights, _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
-    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < 6 else 24, 0)
+    given = struct.pack("QQQ", rights, 0 if network else _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
+    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24, 0)
     try:
         shut = [each.resolve() for each in denied]
         for path in readable:
-            _allow_reading(ruleset, path, shut, rights)
+            _allow_all_but(ruleset, path, shut, _READ & rights)
+        whole = [each.resolve() for each in kept]
         for path in writable:
-            _allow(ruleset, path, rights)
-        if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl")
-        _called(_RESTRICT_SELF, ruleset, 0)
+            _allow_all_but(ruleset, path, whole, rights)
+        _restrict(ruleset)
     finally:
         os.close(ruleset)
     return held
 
 
-def _allow_reading(ruleset: int, path: Path, denied: Sequence[Path], rights: int) -> None:
-    """All below a path but what is denied: Landlock can only allow, so its neighbours are, one by one."""
+def keep_signals_inside() -> bool:
+    """Let this process, with all that it starts, signal, trace and look into no process outside.
+
+    Returns
+    -------
+    bool
+        Whether this system has the means; what it had for it before stays.
+    """
+    if offered() < _SCOPES_SINCE:
+        return False
+    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SOCKETS_AND_SIGNALS), 24, 0)
+    try:
+        _restrict(ruleset)
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def keep_whole(kept: Sequence[Path], writable: Iterable[Path] = ()) -> None:
+    """Let this process change none of these files and folders, and signal no process outside.
+
+    Parameters
+    ----------
+    kept : sequence of Path
+        As for `confine`.
+    writable : iterable of Path
+        Folders within them that may be written.
+    """
+    if kept and os.environ.get(SWITCH) != "off":
+        confine([Path("/")], [Path("/"), *writable], kept=kept, network=True)
+    else:
+        keep_signals_inside()
+
+
+def _restrict(ruleset: int) -> None:
+    if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+    _called(_RESTRICT_SELF, ruleset, 0)
+
+
+def _allow_all_but(ruleset: int, path: Path, excepted: Sequence[Path], rights: int) -> None:
+    """All below a path but the exceptions: Landlock can only allow, so their neighbours are, one by one."""
     try:
         path = path.resolve()
-        if any(path.is_relative_to(each) for each in denied):
+        if any(path.is_relative_to(each) for each in excepted):
             return
-        if not any(each.is_relative_to(path) for each in denied):
-            _allow(ruleset, path, _READ & rights)
+        if not any(each.is_relative_to(path) for each in excepted):
+            _allow(ruleset, path, rights)
             return
         _allow(ruleset, path, _READ_DIR)
         for each in path.iterdir():
             if not each.is_symlink():
-                _allow_reading(ruleset, each, denied, rights)
+                _allow_all_but(ruleset, each, excepted, rights)
     except OSError:
         return
 

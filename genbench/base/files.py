@@ -27,6 +27,7 @@ __all__ = [
     "cache_folder",
     "disk_full",
     "file_hash",
+    "is_handed_over",
     "read_text",
     "replacing",
     "strict_json",
@@ -105,6 +106,15 @@ def read_plain(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no plain file")
         return file.read()
+
+
+def is_handed_over(path: Path, most: float = math.inf) -> bool:
+    """Whether a file that anybody may have made can be read to its end: plain, of at most so many bytes."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= most
 
 
 def write_atomically(path: Path, content: bytes) -> None:

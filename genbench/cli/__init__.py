@@ -121,7 +121,7 @@ def _foreign() -> dict[str, importlib.metadata.EntryPoint]:
     return {
         point.name: point
         for point in importlib.metadata.entry_points(group="genbench.commands")
-        if point.name not in COMMANDS
+        if point.name not in COMMANDS and f"{point.name}{point.value}".isprintable()
     }
 
 

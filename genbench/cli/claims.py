@@ -71,4 +71,4 @@ def _of_suite(name: str) -> Sequence[Claim]:
     from genbench.host import Host
     from genbench.planning.suite import read_suite
 
-    return read_suite(name, Host.load()).claims
+    return read_suite(name, Host.described()).claims

@@ -26,7 +26,7 @@ def command(
     from genbench.host import Host
     from genbench.runs.environment import describe_environment
 
-    host = Host.load(plugins, without)
+    host = Host.described(plugins, without)
     devices = ["cpu"] + [
         f"cuda:{each} {torch.cuda.get_device_name(each)}" for each in range(torch.cuda.device_count())
     ]

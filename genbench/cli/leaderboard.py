@@ -63,8 +63,9 @@ def pack(
         check_url(weights_url)
     with Waiting(f"packing {run}"):
         sizes = write(
-            run, out, Host.load(plugins, without), submitter=submitter, weights=weights or bool(weights_url),
-            url=weights_url, joins=sound_entry(joins) if joins else None, warn=options.warn,
+            run, out, Host.described(plugins, without, [run]), submitter=submitter,
+            weights=weights or bool(weights_url), url=weights_url,
+            joins=sound_entry(joins) if joins else None, warn=options.warn,
         )  # fmt: skip
     archive = archive_beside(out) if "weights.json" in sizes else None
     if json_:
@@ -227,8 +228,8 @@ def reproduce(
 
     with options.interruptible(), Waiting("loading plugins, reading the entry") as still:
         done = rerun(
-            entry, Host.load(plugins, without), sample=sample, key=key, root=root, data=data, device=device,
-            attester=attester, progress=progress(still),
+            entry, Host.described(plugins, without, [entry]), sample=sample, key=key, root=root, data=data,
+            device=device, attester=attester, progress=progress(still),
         )  # fmt: skip
     if json_:
         options.echo_json(

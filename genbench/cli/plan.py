@@ -58,7 +58,7 @@ def command(
     """Show what would run, what is done already, and the time, memory and disk it will take."""
     from genbench import api
     from genbench.auditing.battery_time import battery_hours
-    from genbench.fitting.prediction import predict
+    from genbench.fitting.foresight import foresee
     from genbench.host import Host
     from genbench.planning.suite import read_suite
     from genbench.runs.store import Folder
@@ -71,7 +71,7 @@ def command(
     if tasks and not slurm:
         raise UsageError("--tasks is for --slurm")
     with Waiting("loading plugins, planning"):
-        host = Host.load(plugins, without)
+        host = Host.described(plugins, without, [out or Path("runs")])
         read = read_suite(suite, host, overrides, check_measures=measures is None)
         plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
         battery = api.select(options.words(measures) or read.measures, host)
@@ -79,8 +79,11 @@ def command(
         folder.check_belongs(read)
         left = [each for each in plan.trials if folder.fit(each.key) is None]
         card = _card(device)
-        prediction = predict(left, host, read.keep, card=card)
+        foreseen = foresee(left, host, read.keep, card=card)
+        prediction = foreseen.prediction
         names = [each.component.full_name for each in battery.requests]
+        for reason in dict.fromkeys([*plan.left_out, *foreseen.doomed.values()]):
+            options.warn(reason)
         measuring = battery_hours(card, names, prediction.layers, workers) if card else 0.0
     if slurm:
         gpu = (device or "").startswith("cuda")  # of the cluster, which this machine need not have

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genbench.base.confinement import confine
+from genbench.base.confinement import SWITCH, confine
 from genbench.base.errors import GenbenchError
 from genbench.base.files import cache_folder
 from genbench.contract.jobs import Job
@@ -31,9 +31,6 @@ except ImportError:  # Windows: no command measures there
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["SWITCH", "HandingFailed", "Scratch", "enter", "handing", "without_the_run"]
-
-SWITCH = "GENBENCH_CONFINE"
-"""Environment variable that lets the code of plugins open what it likes where it is ``off``."""
 
 _PREFIX = "genbench-apart-"
 _YOUNG_SECONDS = 60.0
@@ -64,11 +61,19 @@ class Scratch:
         self.handed, self.own = self._path / "handed", self._path / "own"
         self.handed.mkdir()
         self.own.mkdir()
-        self._bounds = {
+        self._bounds = self._bounds_of(job)
+
+    def _bounds_of(self, job: Job) -> dict[str, Any]:
+        return {
             "readable": [str(each) for each in (*_code(job.plugins), self.handed)],
             "writable": [str(each) for each in (*_devices(), self.own)],
             "denied": [str(each) for each in _withheld(job)],
         }
+
+    @property
+    def place(self) -> Path | None:
+        """The folder in which the process works; None where that is the command's."""
+        return self.own
 
     @property
     def argument(self) -> str:
@@ -121,8 +126,11 @@ def enter(argument: str) -> dict[str, str]:
     """Go behind the bounds of a `Scratch` before anything else is done; returns what `confine` does."""
     if not argument:
         return {"files": "", "network": ""}
-    bounds = {name: [Path(each) for each in paths] for name, paths in json.loads(argument).items()}
-    return confine(**bounds)
+    bounds = json.loads(argument)
+    network = bool(bounds.pop("network", False))
+    return confine(
+        **{name: [Path(each) for each in paths] for name, paths in bounds.items()}, network=network
+    )
 
 
 def _code(plugins: Sequence[Mapping[str, Any]]) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
+from genbench.execution.apart import enter
 from genbench.execution.worker import Emit, Worker, serve
 from genbench.runs.environment import describe_environment, now
 from genbench.runs.store import Folder
@@ -216,4 +217,6 @@ def _stay_heard(emit: Emit) -> None:
 
 if __name__ == "__main__":
     device, per_device = json.loads(sys.argv[1])
+    if sys.argv[2:]:
+        enter(sys.argv[2])
     serve(_conduct(device, per_device))

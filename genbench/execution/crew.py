@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from genbench.base.errors import DiskFull
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.channel import ChannelBroken, Expected
 from genbench.execution.supervision import (
@@ -19,7 +20,9 @@ from genbench.execution.supervision import (
     WorkerDied,
     WorkerProcess,
     WorkerStalled,
+    bounds_of,
 )
+from genbench.execution.trained_apart import scratch_of
 
 __all__ = ["Crew"]
 
@@ -58,7 +61,7 @@ class Crew:
         self._command = (
             sys.executable, "-P", "-m", "genbench.execution.company", json.dumps([device, per_device]),
         )  # fmt: skip
-        self._device = device
+        self._device, self._per_device = device, per_device
         self._ended, self._watch, self._spawn = ended, watch, spawn
         self._new: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._waiting: collections.deque[Job] = collections.deque()
@@ -72,6 +75,10 @@ class Crew:
         self._heard = 0.0
         self._lie = ""
         self.jobs = 0
+
+    def another(self) -> Crew:
+        """A crew like this one, with a process of its own."""
+        return Crew(self._device, self._per_device, self._ended, self._watch, self._spawn)
 
     def submit(self, job: Job) -> None:
         """Take on a training."""
@@ -115,7 +122,7 @@ class Crew:
                 raise WorkerDied
             if self._process is None:
                 assert job is not None
-                self._process = self._spawn(job.threads, self._command)
+                self._process = self._spawn(job.threads, self._command, **bounds_of(job))
                 self._heard = time.monotonic()
             return self._process
 
@@ -127,7 +134,9 @@ class Crew:
                 return
             job = self._waiting[0]
             expected = self._expected[job.id] = Expected(job.id, job.key)
-            process.send(expected.asked({**job.as_dict(), "device": self._device}))
+            scratch = scratch_of(process)
+            sent = job if scratch is None else scratch.asked(job)
+            process.send(expected.asked({**sent.as_dict(), "device": self._device}))
             self._sent[job.id] = self._waiting.popleft()
 
     def _listen(self, process: WorkerProcess) -> None:
@@ -158,6 +167,11 @@ class Crew:
         if event["event"] == "failed":
             outcome.status = "full" if event.get("disk_full") else "error"
             outcome.reason, outcome.detail = event["reason"], event["detail"]
+        elif (scratch := scratch_of(self._process)) is not None:
+            try:
+                scratch.take_over(job, outcome.environment)
+            except DiskFull as fault:
+                outcome.status, outcome.reason = "full", str(fault)
         self._forget(job, outcome)
 
     def _look_at_the_clock(self, process: WorkerProcess) -> None:

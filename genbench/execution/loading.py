@@ -41,7 +41,7 @@ class Companies:
 
     def sources(self, trial: Trial, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
         """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""
-        needed = of_trial(trial).union(*(self._of_measure[each] for each in measures))
+        needed = trial.plugins.union(*(self._of_measure[each] for each in measures))
         return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
 
     def first(self, measures: Sequence[str]) -> list[str]:
@@ -50,9 +50,3 @@ class Companies:
         for each in measures:
             groups.setdefault(self._of_measure[each], []).append(each)
         return groups[min(groups, key=lambda names: (len(names), sorted(names)))] if groups else []
-
-
-def of_trial(trial: Trial) -> frozenset[str]:
-    """The plugins, besides the core, that a trial's own components come from."""
-    chosen = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
-    return frozenset(each.name.partition(":")[0] for each in chosen if ":" in each.name)

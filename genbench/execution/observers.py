@@ -47,7 +47,7 @@ class Observers:
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every plugin in turn, with copies of the arguments."""
-        for plugin, _ in self._host.hooks(hook):
+        for plugin in self._host.plugins_with(hook):
             if plugin.name in self._off:
                 continue
             fault = self._listener(plugin).tell(hook, arguments)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from genbench.base.children import die_with_parent
+from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import first_line
 from genbench.execution.channel import CHANNEL, Speaker
 from genbench.host import Host
@@ -22,6 +24,8 @@ from genbench.host.plugin import PluginSource
 
 def main() -> None:
     """Load the plugin that the first line describes, then call a hook for each line that follows."""
+    die_with_parent()
+    keep_signals_inside()
     spoken = int(os.environ.pop(CHANNEL))
     os.set_inheritable(spoken, False)
     say = Speaker(os.fdopen(spoken, "w", buffering=1))

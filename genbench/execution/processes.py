@@ -63,7 +63,7 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 command,
-                cwd=None if scratch is None else scratch.own,
+                cwd=None if scratch is None else scratch.place,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ from genbench.execution.loading import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
 from genbench.execution.progress import Progress
+from genbench.execution.promises import HeldExecutor
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.host.identity import describe_measure, measure_identity, value_key
@@ -77,7 +78,7 @@ class Runner:
     ):
         self._plan = plan
         self._folder = folder
-        self._executor = executor
+        self._executor = HeldExecutor(executor)
         self._battery = battery
         self._data = data
         self._train = train
@@ -89,7 +90,7 @@ class Runner:
         self._crashes: collections.Counter[str] = collections.Counter()
         # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
         self._given_up: dict[str, dict[str, str]] = {}
-        self._retried: set[str] = set()
+        self._trained: set[str] = set()
         # Measures that were tried, of the trials that are being worked on alone: others may be many.
         self._tried: dict[str, set[str]] = {}
         self._measured: set[str] = set()
@@ -115,12 +116,15 @@ class Runner:
     def to_do(self) -> tuple[list[Trial], list[Trial]]:
         """The trials that are to be trained, and those whose fits are to be measured."""
         train = [trial for trial, job in self._to_do if job.kind == "train"]
-        measure = [trial for trial, job in self._to_do if job.kind == "measure"]
-        return train, measure
+        return train, [trial for trial, job in self._to_do if job.kind == "measure"]
 
     def keep_to(self, budget: Budget) -> None:
         """Begin no configuration that cannot be finished in time; they come in the budget's order."""
         self._budget = budget
+
+    def leave_out(self, doomed: Mapping[str, str]) -> None:
+        """Begin none of these trials, by key, each of which fails for the reason that is given."""
+        self._executor.give_up(doomed)
 
     @cached_property
     def _to_do(self) -> list[tuple[Trial, Job]]:
@@ -214,8 +218,9 @@ class Runner:
     def _job(self, trial: Trial, current: _Pass) -> Job | None:
         """The next thing to do for a trial, or None."""
         if not self._fits.has(trial.key):
+            # Once in a command: who removes what it wrote would have it written for ever.
             failed = self._folder.failure(trial.key) is not None
-            if not self._train or (failed and not (self._retry and trial.key not in self._retried)):
+            if not self._train or trial.key in self._trained or (failed and not self._retry):
                 return None
             return self._make(trial, "train")
         siblings: list[str] = []
@@ -291,6 +296,7 @@ class Runner:
         return self._job(trial, current)
 
     def _settle_training(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> Job | None:
+        self._trained.add(trial.key)
         if self._retry:
             self._folder.forget_failures(trial.key)
         stored = self._fits.get(trial.key)
@@ -304,7 +310,6 @@ class Runner:
                 "environment": outcome.environment,
                 "time": now(),
             }
-            self._retried.add(trial.key)
             self._folder.write_failure(trial.key, record)
             self._progress.say(f"trial {trial.key[:10]} failed: {reason}")
             return None
@@ -377,6 +382,8 @@ class Runner:
                     summary.failures[key] = failure["reason"]
                 elif self._folder.holds(key):
                     summary.failures[key] = "its record or its weights are damaged"
+                elif key in self._trained:
+                    summary.failures[key] = "its fit was written, and somebody removed it"
                 continue
             siblings = self._fits.siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}

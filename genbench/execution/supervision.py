@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from genbench.base.errors import DiskFull
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.apart import HandingFailed, Scratch, handing, without_the_run
 from genbench.execution.channel import ChannelBroken, Expected
 from genbench.execution.outcomes import give_up, sound, take
 from genbench.execution.processes import WorkerDied, WorkerProcess, WorkerStalled
+from genbench.execution.trained_apart import TrainingScratch, scratch_of
 from genbench.runs.store import Folder
 
-__all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "supervise"]
+__all__ = ["Slot", "WorkerDied", "WorkerProcess", "WorkerStalled", "bounds_of", "supervise"]
 
 # A worker may take this long for what is not a component: importing torch, loading data.
 STARTING_SECONDS = 600.0
@@ -62,8 +64,7 @@ class Slot:
             if process is None or not process.alive or process.threads != job.threads:
                 if process is not None:
                     process.kill()
-                bounds = {"scratch": Scratch(job)} if job.is_apart else {}
-                process = self._spawn(job.threads, **bounds)
+                process = self._spawn(job.threads, **bounds_of(job))
             self._processes[key] = process  # as the one used last
             with_plugins = [each for each in self._processes if len(each) > 1]
             for oldest in with_plugins[:-MOST_WITH_PLUGINS]:
@@ -87,6 +88,13 @@ class Slot:
             process.kill()
 
 
+def bounds_of(job: Job) -> dict[str, Scratch]:
+    """What keeps the process of a job to itself, as an argument for whoever starts it."""
+    if not job.company or job.kind == "hand":
+        return {}
+    return {"scratch": Scratch(job) if job.is_apart else TrainingScratch(job)}
+
+
 def supervise(
     job: Job, slot: Slot, watch: Callable[[Mapping[str, Any]], None] = lambda event: None
 ) -> JobOutcome:
@@ -100,7 +108,10 @@ def supervise(
     began = time.perf_counter()
     outcome = JobOutcome(job)
     if job.kind == "train":
-        _supervise_training(job, slot, outcome, watch)
+        try:
+            _supervise_training(job, slot, outcome, watch)
+        except DiskFull as fault:
+            outcome.status, outcome.reason = "full", str(fault)
     else:
         _supervise_measuring(job, slot, outcome, watch)
     outcome.seconds = time.perf_counter() - began
@@ -113,12 +124,18 @@ def _supervise_training(job: Job, slot: Slot, outcome: JobOutcome, watch: Callab
         deadline = time.monotonic() + STARTING_SECONDS + job.limits["training_seconds"] + GRACE_SECONDS
         try:
             process = slot.process(job)
-            for event in _events(process, job, lambda: deadline):  # noqa: B023  (consumed within the loop)
+            scratch = scratch_of(process)
+            sent = job if scratch is None else scratch.asked(job)
+            for event in _events(process, sent, lambda: deadline):  # noqa: B023  (consumed within the loop)
                 watch(event)
                 if event["event"] == "failed":
                     outcome.status = "full" if event.get("disk_full") else "error"
                     outcome.reason, outcome.detail = event["reason"], event["detail"]
+                    if event.get("spoilt"):
+                        slot.kill(job)
                 outcome.environment = event.get("environment", outcome.environment)
+            if scratch is not None and outcome.status == "ok":
+                scratch.take_over(job, outcome.environment)
             return
         except WorkerStalled:
             slot.kill(job)

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -24,12 +23,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
+from genbench.base.children import die_with_parent
+from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
 from genbench.base.values import Status
 from genbench.contract.components import Kind
 from genbench.execution.apart import enter
 from genbench.execution.channel import CHANNEL, Speaker, stamped
+from genbench.execution.spoiling import Spoilt, unchanged_surroundings
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.host.settings import parse_variant
@@ -79,7 +81,8 @@ class Worker:
         try:
             host = self._host(job["plugins"])
             if job["kind"] == "train":
-                self._train(job, host, self._open(job, host))
+                with unchanged_surroundings(host):
+                    self._train(job, host, self._open(job, host))
             elif job["kind"] == "hand":
                 self._hand_over(job, host)
             elif job.get("handed"):
@@ -91,9 +94,15 @@ class Worker:
             raise
         except Exception as fault:
             full = disk_full(fault)
-            reason = str(full) if full else f"{type(fault).__name__}: {first_line(fault)}"
+            named = "" if isinstance(fault, Spoilt) else f"{type(fault).__name__}: "
+            reason = str(full) if full else f"{named}{first_line(fault)}"
             detail = traceback.format_exc()[-LONGEST_DETAIL:]
-            self._emit({"event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full)})
+            self._emit(
+                {
+                    "event": "failed", "reason": reason, "detail": detail, "disk_full": bool(full),
+                    "spoilt": isinstance(fault, Spoilt),
+                }
+            )  # fmt: skip
         else:
             seconds = time.perf_counter() - began
             self._emit({"event": "done", "seconds": seconds, **self._environment})
@@ -248,7 +257,8 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
     work : callable (emit, jobs)
         Says events by `emit`; does not return.
     """
-    _die_with_parent()
+    die_with_parent()
+    keep_signals_inside()
     emit = Speaker(answers())
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
 
@@ -282,16 +292,6 @@ def answers() -> IO[str]:
     os.set_inheritable(spoken, False)
     os.dup2(2, 1)
     return os.fdopen(spoken, "w", buffering=1)
-
-
-def _die_with_parent() -> None:
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    set_death_signal = 1
-    # Systems that filter this call refuse it; the end of the input remains.
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class LocalExecutor:
         self._open = 0
         self._crews = self._crews_for(devices, per_device)
         self._stacking: Crew | None = None
+        self._apart: dict[tuple[Any, ...], Crew] = {}
         self._stacks = per_device is None and "cpu" in devices
         self.slots = len(devices) + len(self._crews) * (per_device or AT_ONCE)
         self._places = [Slot(self.worker) for _ in devices]
@@ -80,6 +81,8 @@ class LocalExecutor:
         """Queue a job; returns its id."""
         self._open += 1
         crew = self._crew_for(job) if job.kind == "train" and not job.device else None
+        if crew is not None and job.company:
+            crew = self._crew_apart(crew, job)
         if crew is not None:
             crew.submit(job)
         else:
@@ -97,6 +100,14 @@ class LocalExecutor:
             threading.Thread(target=self._stacking.serve, daemon=True).start()
             self.slots += STACKED_AT_HAND
         return self._stacking
+
+    def _crew_apart(self, crew: Crew, job: Job) -> Crew:
+        """One like it for trainings with the same plugins, whose code is not to run beside anybody else's."""
+        key = (id(crew), *job.company)
+        if key not in self._apart:
+            self._apart[key] = crew.another()
+            threading.Thread(target=self._apart[key].serve, daemon=True).start()
+        return self._apart[key]
 
     def results(self) -> Iterator[JobOutcome]:
         """Yield outcomes as they come, until no submitted job is left.
@@ -122,7 +133,7 @@ class LocalExecutor:
             self._waiting.put(None)
         for slot in self._places:
             slot.close()
-        for crew in filter(None, (*self._crews, self._stacking)):
+        for crew in filter(None, (*self._crews, self._stacking, *self._apart.values())):
             crew.close()
 
     def _serve(self, slot: Slot, device: str) -> None:

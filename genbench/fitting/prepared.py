@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +22,19 @@ from safetensors.torch import load_file, save_file
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, file_hash, replacing
+from genbench.base.files import cache_folder, file_hash, is_handed_over, replacing
 from genbench.contract.components import Component
 
-__all__ = ["SPLITS", "PreparedData", "SplitName", "data_folder", "prepare", "read_split"]
+__all__ = [
+    "SPLITS",
+    "PreparedData",
+    "SplitName",
+    "adopt",
+    "data_folder",
+    "is_prepared",
+    "prepare",
+    "read_split",
+]
 
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "test")
@@ -149,6 +159,30 @@ def prepare(
     if written is None:
         raise InvalidInput(f"prepared data in {folder} do not read back as they were written")
     return written
+
+
+def is_prepared(
+    component: Component, settings: Mapping[str, Any], checksum: str, splits: Collection[SplitName]
+) -> PreparedData | None:
+    """The data set, if it is in the cache; its code is not called."""
+    resolved = {**component.defaults(), **settings}
+    folder = _folder(component, resolved, checksum)
+    return _open(folder, component.full_name, resolved, checksum, splits)
+
+
+def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cache: Path) -> None:
+    """Take prepared data over from the cache of another process, if they are whole there."""
+    resolved = {**component.defaults(), **settings}
+    folder = _folder(component, resolved, checksum)
+    there = cache / folder.parent.name / folder.name
+    named = (*(f"{split}.safetensors" for split in SPLITS), "data.json")  # the last one vouches for all
+    if not all(is_handed_over(there / each) for each in named):
+        return
+    if _open(there, component.full_name, resolved, checksum, SPLITS) is None:
+        return
+    for name in named:
+        with replacing(folder / name) as temporary:
+            shutil.copyfile(there / name, temporary)
 
 
 def read_split(prepared: PreparedData, split: SplitName) -> Split:

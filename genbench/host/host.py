@@ -14,13 +14,15 @@ from genbench.base.errors import InvalidInput, UsageError, nearest
 from genbench.base.names import CORE
 from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
+from genbench.host.description import recalled
+from genbench.host.elsewhere import Deputies, Elsewhere
 from genbench.host.names import Names
 from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
-from genbench.host.probation import fatal
+from genbench.host.probation import fatal, tried
 from genbench.host.process import kept_environment
 from genbench.host.sharing import complete_shared
 
-__all__ = ["Host"]
+__all__ = ["Host", "new_manager"]
 
 
 class _Manager(pluggy.PluginManager):
@@ -31,15 +33,31 @@ class _Manager(pluggy.PluginManager):
         return {} if name.startswith("genbench_") and inspect.isfunction(method) else None
 
 
-class Host(Names):
-    """All plugins of this process.
+def new_manager() -> pluggy.PluginManager:
+    """What plugins register their hooks with."""
+    manager = _Manager("genbench")
+    manager.add_hookspecs(hookspecs)
+    return manager
 
-    Load it with `Host.load`; it never raises for a plugin that is broken, see `problems`.
+
+class Host(Names):
+    """All plugins that a process knows.
+
+    `Host.load` imports them here, `Host.described` everything but the core elsewhere; neither raises for a
+    plugin that is broken, see `problems`.
+
+    Attributes
+    ----------
+    deputies : Deputies
+        The processes that answer for plugins that are not imported here.
     """
 
-    def __init__(self, plugins: Sequence[Plugin], manager: pluggy.PluginManager):
+    def __init__(
+        self, plugins: Sequence[Plugin], manager: pluggy.PluginManager, deputies: Deputies | None = None
+    ):
         self.plugins = list(plugins)
         self._manager = manager
+        self.deputies = deputies or Deputies()
         self._list_components()
         self._complete_shared()
         self._drop_unmet_needs()
@@ -96,18 +114,39 @@ class Host(Names):
         UsageError
             A file that cannot be read, or a name in `without` that no plugin has.
         """
-        asked = [PluginSource.from_argument(each) if isinstance(each, str) else each for each in plugins]
-        sources = [each for each in installed() if rooms is None or each.name in rooms] + asked
-        without = list(without)
-        for name in without:
-            if name not in {each.name for each in sources}:
-                raise UsageError(
-                    f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}"
-                )
-        strangers = [each for each in sources if each.namespace != CORE and each.name not in without]
+        sources, without, strangers = _sources(plugins, without, rooms)
         dead = fatal(strangers) if strangers else {}
         with kept_environment():
             return cls.of(sources, without, dead)
+
+    @classmethod
+    def described(
+        cls, plugins: Iterable[str | PluginSource] = (), without: Iterable[str] = (),
+        kept: Sequence[Path] = (),
+    ) -> Host:  # fmt: skip
+        """The same without importing any code but the core's: others are described by processes of theirs.
+
+        Components of plugins have an `Elsewhere` in the place of their objects.
+
+        Parameters
+        ----------
+        kept : sequence of Path
+            Files and folders, beside the cache, that code of plugins must not write.
+        """
+        sources, without, strangers = _sources(plugins, without)
+        found = tried(strangers, kept) if strangers else {}
+        manager, deputies = new_manager(), Deputies(sources, kept)
+        loaded: list[Plugin] = []
+        for source in sources:
+            outcome = found.get(source.name)
+            if source.namespace == CORE or outcome is None or outcome.verdict:
+                verdict = {source.name: outcome.verdict} if outcome else {}
+                loaded.append(_loaded(source, loaded, manager, without, verdict))
+            else:
+                loaded.append(
+                    _named(Plugin(source), loaded, without) or recalled(source, outcome.description, deputies)
+                )
+        return cls(loaded, manager, deputies)
 
     @classmethod
     def of(
@@ -120,26 +159,37 @@ class Host(Names):
         fatal : mapping of str
             Plugins that are not to be imported, with what would come of it.
         """
-        manager = _Manager("genbench")
-        manager.add_hookspecs(hookspecs)
+        manager = new_manager()
         loaded: list[Plugin] = []
         for source in sources:
-            plugin = Plugin(source)
-            loaded.append(plugin)
-            if source.name in without:
-                plugin.status = "disabled"
-            elif any(each.name == source.name for each in loaded[:-1]):
-                plugin.broken(f"another plugin is named '{source.name}'")
-            elif source.name in fatal and source.namespace != CORE:
-                plugin.broken(fatal[source.name])
-            else:
-                load(plugin, manager)
+            loaded.append(_loaded(source, loaded, manager, without, fatal))
         return cls(loaded, manager)
 
     @property
     def sources(self) -> list[PluginSource]:
         """What a worker must be given to load the same plugins."""
         return [each.source for each in self.plugins if each.status != "disabled"]
+
+    def brought_here(self, component: Component) -> Component:
+        """A component with its code imported into this process.
+
+        Raises
+        ------
+        InvalidInput
+            It cannot be imported, or is another one here.
+        """
+        if not isinstance(component.object, Elsewhere):
+            return component
+        (source,) = [each for each in self.sources if each.namespace == component.plugin]
+        live = Host.of([source])
+        if problems := live.problems():
+            raise InvalidInput(problems)
+        return live.find(component.kind, component.full_name)
+
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        """Names of the plugins that were imported in other processes only."""
+        return frozenset(each.name for each in self.plugins if each.status == "ok" and each.module is None)
 
     def problems(self, asked_for: bool | None = None) -> list[str]:
         """A line for each fault of each plugin; only of those named on the command line if `asked_for`."""
@@ -167,21 +217,72 @@ class Host(Names):
     @cached_property
     def _suites(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        for plugin, function in self.hooks("genbench_suites"):
-            for path in listed(plugin, "genbench_suites", function, (str, Path)):
+        listed_here = [
+            (plugin, listed(plugin, "genbench_suites", function, (str, Path)))
+            for plugin, function in self.hooks("genbench_suites")
+        ]
+        listed_elsewhere = [
+            (each, each.suites) for each in self.plugins if each.suites and each.status == "ok"
+        ]
+        for plugin, paths in (*listed_here, *listed_elsewhere):
+            for path in paths:
                 stem = Path(path).stem
                 name = stem if plugin.source.namespace == CORE else f"{plugin.name}:{stem}"
                 found[name] = Path(path)
         return found
 
+    def plugins_with(self, hook: str) -> list[Plugin]:
+        """The plugins that implement a hook, wherever they were imported."""
+        here = [plugin for plugin, _ in self.hooks(hook)]
+        return [*here, *(each for each in self.plugins if hook in each.hooks and each.status == "ok")]
+
     def hooks(self, hook: str) -> list[tuple[Plugin, Any]]:
-        """Each plugin's implementation of a hook, taking the hook's arguments by name."""
+        """The implementations of a hook that were imported here, taking the hook's arguments by name."""
         owners = {id(each.module): each for each in self.plugins if each.status == "ok"}
         return [
             (owners[id(each.plugin)], _taking_some(each.function, hook_arguments(each.function)))
             for each in getattr(self._manager.hook, hook).get_hookimpls()
             if id(each.plugin) in owners
         ]
+
+
+def _sources(
+    plugins: Iterable[str | PluginSource], without: Iterable[str], rooms: Any = None
+) -> tuple[list[PluginSource], list[str], list[PluginSource]]:
+    """All that are to be loaded, the names that are left out, and those among the first that are strange."""
+    asked = [PluginSource.from_argument(each) if isinstance(each, str) else each for each in plugins]
+    sources = [each for each in installed() if rooms is None or each.name in rooms] + asked
+    without = list(without)
+    for name in without:
+        if name not in {each.name for each in sources}:
+            raise UsageError(f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}")
+    return sources, without, [s for s in sources if s.namespace != CORE and s.name not in without]
+
+
+def _loaded(
+    source: PluginSource, others: Sequence[Plugin], manager: pluggy.PluginManager,
+    without: Iterable[str], fatal: Mapping[str, str],
+) -> Plugin:  # fmt: skip
+    """A plugin imported here, unless something stands against it."""
+    plugin = Plugin(source)
+    if (known := _named(plugin, others, without)) is not None:
+        return known
+    if source.name in fatal and source.namespace != CORE:
+        plugin.broken(fatal[source.name])
+    else:
+        load(plugin, manager)
+    return plugin
+
+
+def _named(plugin: Plugin, others: Sequence[Plugin], without: Iterable[str]) -> Plugin | None:
+    """The plugin, where its name alone keeps it from being loaded."""
+    if plugin.name in without:
+        plugin.status = "disabled"
+    elif any(each.name == plugin.name for each in others):
+        plugin.broken(f"another plugin is named '{plugin.name}'")
+    else:
+        return None
+    return plugin
 
 
 def _broken(component: Component, fault: InvalidInput) -> str:

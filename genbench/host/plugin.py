@@ -30,7 +30,7 @@ from genbench.host.process import kept_process, put_back_modules
 from genbench.host.signatures import describe
 from genbench.host.surroundings import Surroundings
 
-__all__ = ["Plugin", "PluginSource", "hook_arguments", "installed", "listed", "load"]
+__all__ = ["Plugin", "PluginSource", "hook_arguments", "hook_functions", "installed", "listed", "load"]
 
 GROUP = "genbench"
 
@@ -82,6 +82,16 @@ class PluginSource:
         return FILE_PREFIX + self.name if self.file else self.module.partition(".")[0]
 
     @property
+    def is_keyed_by_source(self) -> bool:
+        """Whether its code enters the keys of fits: it may change without a new version."""
+        return self.namespace != CORE and (self.editable or not self.distribution)
+
+    @property
+    def package(self) -> str:
+        """The installed package with its version, which enters the keys of values; empty for a file."""
+        return self.origin if self.namespace != CORE and self.distribution else ""
+
+    @property
     def origin(self) -> str:
         """For people: ``file NAME``, ``built-in``, the distribution with its version, or ``module``."""
         if self.file:
@@ -113,7 +123,15 @@ class PluginSource:
 
 @dataclasses.dataclass
 class Plugin:
-    """A plugin as loaded: its components, or why it is broken."""
+    """A plugin as loaded: its components, or why it is broken.
+
+    Attributes
+    ----------
+    module : module or None
+        None where it was imported elsewhere and is known by its description only, which then tells:
+    hooks, suites, files
+        Names of its hooks, its suites' files, and the states of the files that its import read.
+    """
 
     source: PluginSource
     status: str = "ok"
@@ -121,6 +139,9 @@ class Plugin:
     components: list[Component] = dataclasses.field(default_factory=list)
     module: types.ModuleType | None = None
     traceback: str = ""
+    hooks: frozenset[str] = frozenset()
+    suites: list[Path] = dataclasses.field(default_factory=list)
+    files: list[list[Any]] = dataclasses.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -213,7 +234,7 @@ def _register(plugin: Plugin, manager: pluggy.PluginManager) -> None:
         plugin.broken(f"hook refused: {' '.join(str(fault).split())}")
         return
     _collect(plugin, _declared(plugin))
-    if not (plugin.components or plugin.problems or _has_hooks(plugin.module)):
+    if not (plugin.components or plugin.problems or hook_functions(plugin.module)):
         plugin.broken(
             "declares nothing: neither its module nor a submodule that this imports has a component with a "
             "decorator such as @genbench.measure, or a hook"
@@ -287,9 +308,7 @@ def _wrong_hooks(module: types.ModuleType) -> list[str]:
     """A line for each function that is named like a hook but is none, or takes what the hook has not."""
     known = {name: each for name, each in vars(hookspecs).items() if name.startswith("genbench_")}
     wrong = []
-    for name, each in vars(module).items():
-        if not (name.startswith("genbench_") and inspect.isfunction(each)):
-            continue
+    for name, each in hook_functions(module).items():
         if name not in known:
             wrong.append(f"unknown hook '{name}'{nearest(name, known)}")
             continue
@@ -302,10 +321,13 @@ def _wrong_hooks(module: types.ModuleType) -> list[str]:
     return wrong
 
 
-def _has_hooks(module: types.ModuleType) -> bool:
-    return any(
-        name.startswith("genbench_") and inspect.isfunction(each) for name, each in vars(module).items()
-    )
+def hook_functions(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
+    """The functions of a module that are hooks by their names."""
+    return {
+        name: each
+        for name, each in vars(module).items()
+        if name.startswith("genbench_") and inspect.isfunction(each)
+    }
 
 
 def hook_arguments(function: Callable[..., Any]) -> list[str]:
@@ -345,11 +367,10 @@ def _collect(plugin: Plugin, declared: Iterable[Any]) -> None:
                 each,
                 plugin.source.namespace,
                 source_hash=_source_hash(each, plugin.source),
-                keyed_by_source=plugin.source.namespace != CORE
-                and (plugin.source.editable or not plugin.source.distribution),
+                keyed_by_source=plugin.source.is_keyed_by_source,
             )
-            if plugin.source.namespace != CORE and plugin.source.distribution:
-                component = dataclasses.replace(component, package=plugin.source.origin)
+            if plugin.source.package:
+                component = dataclasses.replace(component, package=plugin.source.package)
         except InvalidInput as fault:
             plugin.problems += fault.problems
             continue

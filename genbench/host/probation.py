@@ -1,7 +1,7 @@
-"""Whether a plugin can be imported at all, tried in a process that may die of it.
+"""Whether a plugin can be imported at all, tried in a process that may die of it, and what it declares.
 
-What raises while it is imported is told where it is loaded. Here it is found out whether it hangs, ends the
-process, or eats its memory; the verdict is kept under the hash of the plugin's files.
+The process tells what the plugin declares in plain data. It may hang, end, or eat its memory; the verdict is
+kept under the hash of the plugin's files, with the states of all other files that it read.
 """
 
 from __future__ import annotations
@@ -15,72 +15,93 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from genbench.base.canonical import digest
 from genbench.base.children import child_environment, kill_group
-from genbench.base.errors import GenbenchError
+from genbench.base.errors import GenbenchError, printable
 from genbench.base.files import cache_folder, file_hash, write_atomically
 from genbench.base.machine import cores
+from genbench.host.description import LONGEST_DESCRIPTION, state_of
 from genbench.host.plugin import PluginSource
 
-__all__ = ["PASSED", "fatal"]
+__all__ = ["PASSED", "Tried", "fatal", "tried"]
 
 PATIENCE_SECONDS = 60.0
 FAULT_IS_KEPT_SECONDS = 3600.0
 MOST_FILES = 5000
-PASSED = b"passed"
-"""What the process says that has imported the plugin, on the descriptor that it is given, unless that leaves
-something behind: then it says what."""
+PASSED = "passed"
+"""What the process says first that has imported the plugin, on the descriptor that it is given, unless that
+leaves something behind: then it says what. Behind this line is the plugin's description."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """What came of importing a plugin elsewhere: why it must not be imported, or else its description."""
+
+    verdict: str
+    description: str = ""
 
 
 def fatal(sources: Iterable[PluginSource]) -> dict[str, str]:
     """Plugins whose import the process does not outlive, by name, with what becomes of it."""
-    found: dict[str, str] = {}
+    return {name: found.verdict for name, found in tried(sources).items() if found.verdict}
+
+
+def tried(sources: Iterable[PluginSource], kept: Sequence[Path] = ()) -> dict[str, Tried]:
+    """What comes of importing each plugin, by name.
+
+    Parameters
+    ----------
+    kept : sequence of Path
+        What they must not write meanwhile, beside the cache.
+    """
+    kept = [*kept, *_cache()]
+    found: dict[str, Tried] = {}
     waiting: list[tuple[PluginSource, Path | None]] = []
     for source in sources:
         record = _record(source)
-        verdict = _known(record)
-        if verdict is None:
+        known = _known(record)
+        if known is None:
             waiting.append((source, record))
-        elif verdict:
-            found[source.name] = verdict
+        else:
+            found[source.name] = known
     at_once = max(2, cores())
     for first in range(0, len(waiting), at_once):
-        turn = [(*each, _Trial(each[0])) for each in waiting[first : first + at_once]]
+        turn = [(*each, _Trial(each[0], kept)) for each in waiting[first : first + at_once]]
         deadline = time.monotonic() + PATIENCE_SECONDS
         for source, record, trial in turn:
-            verdict = trial.verdict(deadline)
-            if verdict:
-                found[source.name] = verdict
-            _keep(record, verdict)
+            found[source.name] = outcome = trial.outcome(deadline)
+            _keep(record, outcome)
     return found
 
 
 class _Trial:
     """One plugin being imported in a process of its own."""
 
-    def __init__(self, source: PluginSource):
-        heard, spoken = os.pipe()
-        self._heard = heard
+    def __init__(self, source: PluginSource, kept: Sequence[Path]):
+        places = json.dumps([str(each.absolute()) for each in kept])
+        # A file, since who does not outlive the import may have children that hold a pipe open.
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `_end`)
+        self._folder = tempfile.TemporaryDirectory(prefix="genbench-trial-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "genbench.host.importing", str(spoken)),
+            (sys.executable, "-P", "-m", "genbench.host.importing", str(self._told.fileno()), places),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
-            pass_fds=(spoken,),
+            env=child_environment(TMPDIR=self._folder.name),
+            pass_fds=(self._told.fileno(),),
             start_new_session=True,
         )
-        os.close(spoken)
         assert self._process.stdin is not None
         with contextlib.suppress(OSError), self._process.stdin as stream:
             stream.write(json.dumps(dataclasses.asdict(source)).encode())
 
-    def verdict(self, deadline: float) -> str:
-        """What was wrong, once the process has ended or the time is over."""
+    def outcome(self, deadline: float) -> Tried:
+        """What came of it, once the process has ended or the time is over."""
         try:
             code = self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -88,17 +109,28 @@ class _Trial:
         if code < 0:
             with contextlib.suppress(ValueError):
                 return self._end(f"importing it kills the process ({signal.Signals(-code).name})")
-        os.set_blocking(self._heard, False)
-        with contextlib.suppress(BlockingIOError):  # children of its hold the other end
-            said = os.read(self._heard, 100) if code == 0 else b""
-            if said:
-                return self._end("" if said == PASSED else f"importing it {said.decode(errors='replace')}")
-        return self._end(f"importing it ends the process with code {code}")
+        said = os.pread(self._told.fileno(), LONGEST_DESCRIPTION + 1, 0) if code == 0 else b""
+        if len(said) > LONGEST_DESCRIPTION:
+            return self._end("it declares more than anybody could read")
+        line, end, description = said.decode("utf-8", "replace").partition("\n")
+        if not end:
+            return self._end(f"importing it ends the process with code {code}")
+        if line != PASSED:
+            return self._end(f"importing it {printable(line[:100])}")
+        return self._end("", description)
 
-    def _end(self, verdict: str) -> str:
+    def _end(self, verdict: str, description: str = "") -> Tried:
         kill_group(self._process)
-        os.close(self._heard)
-        return verdict
+        self._told.close()
+        self._folder.cleanup()
+        return Tried(verdict, description)
+
+
+def _cache() -> list[Path]:
+    try:
+        return [cache_folder()]
+    except GenbenchError:
+        return []
 
 
 def _record(source: PluginSource) -> Path | None:
@@ -107,7 +139,7 @@ def _record(source: PluginSource) -> Path | None:
     if not (files or source.text) or len(files) > MOST_FILES:
         return None
     what = {**dataclasses.asdict(source), "files": files, "python": sys.version}
-    what["genbench"] = importlib.metadata.version("genbench")
+    what["installed"] = sorted({(each.name, each.version) for each in importlib.metadata.distributions()})
     try:
         return cache_folder() / "plugins" / f"{digest(what)}.json"
     except GenbenchError:
@@ -131,20 +163,26 @@ def _files(source: PluginSource) -> Iterator[tuple[str, str]]:
         yield from ((str(each), file_hash(each, "sha256")) for each in paths[: MOST_FILES + 1])
 
 
-def _known(record: Path | None) -> str | None:
+def _known(record: Path | None) -> Tried | None:
     if record is None:
         return None
     try:
-        found = json.loads(record.read_bytes())
-        verdict = found["verdict"]
+        kept = json.loads(record.read_bytes())
+        found = Tried(str(kept["verdict"]), str(kept["description"]))
         old = time.time() - record.stat().st_mtime > FAULT_IS_KEPT_SECONDS
+        # The machine may have been at fault, or what the plugin needs may be there by now.
+        return None if old and found.verdict else found if found.verdict or _is_fresh(found) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    # The machine may have been at fault, or what the plugin needs may be there by now.
-    return None if not isinstance(verdict, str) or (verdict and old) else verdict
 
 
-def _keep(record: Path | None, verdict: str) -> None:
+def _is_fresh(found: Tried) -> bool:
+    """Whether the files that it read are as they were, and it had no fault that may be over by now."""
+    content = json.loads(found.description)
+    return not content["problems"] and all(state_of(Path(each[0])) == each for each in content["files"])
+
+
+def _keep(record: Path | None, found: Tried) -> None:
     if record is not None:
         with contextlib.suppress(OSError, GenbenchError):
-            write_atomically(record, json.dumps({"verdict": verdict}).encode())
+            write_atomically(record, json.dumps(dataclasses.asdict(found)).encode())

@@ -26,7 +26,7 @@ from genbench.contract.components import (
 )
 from genbench.host.mistakes import executor_mistakes, method_mistakes
 
-__all__ = ["describe", "field_settings"]
+__all__ = ["check_declaration", "check_defaults", "describe", "field_settings"]
 
 # What a component of each kind receives, in order; None: the parameters are needs.
 _ARGUMENTS: Mapping[Kind, tuple[str, ...] | None] = {
@@ -53,7 +53,7 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
     if declared is None:
         raise InvalidInput(f"{target!r} is not declared as a component")
     where = f"{declared.kind} '{declared.name}'"
-    _check_declaration(declared, where)
+    check_declaration(declared, where)
     needs: dict[str, Need] = {}
     if declared.kind in (Kind.REGULARIZER, Kind.PROTOCOL):
         base = _base(declared.kind)
@@ -68,7 +68,7 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         settings = {}  # what it takes is given by the runner, not by suites
         if mistakes := executor_mistakes(target):
             raise InvalidInput([f"{where}: {each}" for each in mistakes])
-    _check_defaults(settings, where)
+    check_defaults(settings, where)
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
 
 
@@ -79,7 +79,7 @@ def _base(kind: Kind) -> type:
     return Regularizer if kind is Kind.REGULARIZER else Protocol
 
 
-def _check_defaults(settings: Mapping[str, Setting], where: str) -> None:
+def check_defaults(settings: Mapping[str, Setting], where: str) -> None:
     """Settings are plain data: they stand in suites, tables, records and keys."""
     for each in settings.values():
         try:
@@ -91,7 +91,8 @@ def _check_defaults(settings: Mapping[str, Setting], where: str) -> None:
             ) from None
 
 
-def _check_declaration(declared: Declaration, where: str) -> None:
+def check_declaration(declared: Declaration, where: str) -> None:
+    """Raise `InvalidInput` for what no component may declare of itself."""
     if not isinstance(declared.name, str) or not re.fullmatch(NAME, declared.name):
         raise InvalidInput(f"{where}: a name has letters, digits and . _ + - only")
     if not all(isinstance(each, str) and re.fullmatch(NAME, each) for each in declared.aliases):

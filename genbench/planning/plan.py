@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from genbench.base.errors import InvalidInput, UsageError
 from genbench.contract.components import Component
 from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.contract.regularizer import check_composition
+from genbench.host.elsewhere import Elsewhere, NoAnswer
 from genbench.planning.axes import axis_values, rounding_faults
 from genbench.planning.grid import Alternative, Grid
 from genbench.planning.suite import Suite
@@ -99,6 +101,17 @@ class Trial:
             "regularizers": [each.as_dict() for each in self.regularizers],
             "trainer": {"version": TRAINER_VERSION, "threads": self.threads},
         }
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Full names of the components that it is made of."""
+        chosen = (self.dataset, self.model, self.protocol, *self.regularizers)
+        return tuple(each.name for each in chosen)
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        """The plugins, besides the core, that its own components come from."""
+        return frozenset(name.partition(":")[0] for name in self.components if ":" in name)
 
     @property
     def data_seed(self) -> int:
@@ -194,11 +207,14 @@ class Plan:
         Those of the shard, where the plan is one.
     whole : tuple of Trial
         Those of all shards: siblings may belong to another one.
+    left_out : mapping
+        Reason to the number of points that make no trials, because nothing is known of their data.
     """
 
     suite: Suite
     trials: tuple[Trial, ...]
     whole: tuple[Trial, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def axes(self) -> dict[str, list[Any]]:
@@ -221,7 +237,8 @@ def make_plan(
     Parameters
     ----------
     look_up : callable
-        From a data set and its settings to its checksum and task.
+        From a data set and its settings to its checksum and task; raises `NoAnswer` where its code is not to
+        be had.
     limit : int, optional
         Take the first so many trials only.
     shard : (int, int), optional
@@ -246,44 +263,62 @@ def make_plan(
         )
     _check_stacks(suite)
     unique: dict[str, Trial] = {}
-    for trial in _points(suite, look_up):
+    left_out: Counter[str] = Counter()
+    for trial in _points(suite, look_up, left_out):
         unique.setdefault(trial.key, trial)
         if limit is not None and len(unique) >= limit:
             break
     whole = tuple(unique.values())
+    if left_out and not whole:
+        raise InvalidInput(left_out)
     one_of_each = {each.configuration: each for each in whole}.values()  # seeds change no coordinate
     if faults := rounding_faults(axis_values([each.coordinates() for each in one_of_each])):
         raise InvalidInput(f"suite '{suite.name}': {each}" for each in faults)
     trials = whole if shard is None else whole[shard[0] - 1 :: shard[1]]
-    return Plan(suite, trials, whole)
+    return Plan(suite, trials, whole, left_out)
 
 
 def _check_stacks(suite: Suite) -> None:
     problems: dict[str, None] = {}
     for grid in suite.grids:
         for stack in grid.regularizers:
-            first = [each.component.object(**each.points[0]) for each in stack if each.points]
-            problems.update(dict.fromkeys(check_composition(first)))
+            first = [(each.component, each.points[0]) for each in stack if each.points]
+            problems.update(dict.fromkeys(_composition_faults(first)))
     if problems:
         raise InvalidInput(f"suite '{suite.name}': regularizers: {each}" for each in problems)
 
 
-def _points(suite: Suite, look_up: Callable[..., DataFacts]) -> Iterator[Trial]:
+def _composition_faults(stack: Sequence[tuple[Component, Mapping[str, Any]]]) -> list[str]:
+    elsewhere = [component.object for component, _ in stack if isinstance(component.object, Elsewhere)]
+    if elsewhere:
+        named = [[component.full_name, dict(settings)] for component, settings in stack]
+        return elsewhere[0].composition(named, elsewhere)
+    return check_composition([component.object(**settings) for component, settings in stack])
+
+
+def _points(suite: Suite, look_up: Callable[..., DataFacts], left_out: Counter[str]) -> Iterator[Trial]:
     split_names = {each.name for each in fields(SplitSettings)}
-    facts: dict[str, DataFacts] = {}
+    facts: dict[str, DataFacts | str] = {}
     for grid in suite.grids:
         for (data, settings), *rest in _combinations(grid):
             own = {name: value for name, value in settings.items() if name not in split_names}
             splits = {name: value for name, value in settings.items() if name in split_names}
             known = canonical_json([data.full_name, own])
             if known not in facts:
-                facts[known] = look_up(data, own)
+                try:
+                    facts[known] = look_up(data, own)
+                except NoAnswer as fault:
+                    facts[known] = f"dataset '{data.full_name}' {fault}"
+            found = facts[known]
+            if isinstance(found, str):
+                left_out[found] += 1
+                continue
             model, protocol, stack, seed = rest
             yield Trial(
                 dataset=Chosen.of(data, own),
                 splits=splits,
-                checksum=facts[known].checksum,
-                task=facts[known].task,
+                checksum=found.checksum,
+                task=found.task,
                 model=Chosen.of(*model),
                 protocol=Chosen.of(*protocol),
                 regularizers=tuple(Chosen.of(*each) for each in stack),

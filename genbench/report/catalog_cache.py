@@ -24,6 +24,7 @@ from genbench.base.errors import DiskFull, InvalidInput
 from genbench.base.files import cache_folder, write_atomically
 from genbench.contract.components import Component, Declaration, Kind
 from genbench.host import Host
+from genbench.host.description import LIBRARIES, state_of
 from genbench.host.plugin import Plugin, PluginSource, installed
 from genbench.report.catalog import Told, told
 
@@ -31,8 +32,6 @@ __all__ = ["host_for_cards", "recalled", "written"]
 
 # Different plugins given on the command line take turns; more than these few are not worth their disk.
 KEPT = 8
-
-LIBRARIES = ("site-packages", "dist-packages")
 
 
 def host_for_cards(
@@ -56,20 +55,20 @@ def host_for_cards(
     """
     given, without = [PluginSource.from_argument(each) for each in plugins], list(without)
     if any("[" in each for each in words):
-        return Host.load(given, without)
+        return Host.described(given, without)
     sources = [*installed(), *given]
     try:
         trees = _trees(sources)
         path = cache_folder() / "catalogues" / _key(sources, without, trees)
     except (OSError, ValueError, ImportError, InvalidInput):
         # A package cannot be found, or not be looked at, or there is no place for a cache.
-        return Host.load(given, without)
+        return Host.described(given, without)
     known = _read(path)
     if known is not None:
         return recalled(known, sources, without)
     # What this process imported before may be older than the files are now.
     is_fresh = not any(each.module in sys.modules for each in sources)
-    host = Host.load(given, without)
+    host = Host.described(given, without)
     if is_fresh:
         _keep(path, host, trees)
     return host
@@ -89,13 +88,14 @@ def written(host: Host, trees: Sequence[Path] = ()) -> str | None:
     suites = {name: str(path) for name, path in host.suites().items()}
     if host.problems():
         return None
+    elsewhere = [state for each in host.plugins for state in each.files]
     try:
         content = {
             "plugins": {
                 plugin.name: [_entry(host, each) for each in plugin.components] for plugin in host.plugins
             },
             "suites": suites,
-            "watched": list(_watched(suites.values(), trees)),
+            "watched": list(_watched(suites.values(), trees, elsewhere)),
         }
         text = json.dumps(_tagged(content))
         # A setting's default may be anything that prints in its own way, which JSON would not give back.
@@ -170,7 +170,7 @@ def _key(sources: Iterable[PluginSource], without: Iterable[str], trees: Iterabl
             "distributions": sorted(distributions),  # their names have their versions
             "plugins": [dataclasses.asdict(each) for each in sources],
             "without": sorted(set(without)),
-            "files": [_state(each) for tree in trees for each in _files(tree)],
+            "files": [state_of(each) for tree in trees for each in _files(tree)],
         }
     )
 
@@ -203,16 +203,17 @@ def _files(tree: Path) -> Iterator[Path]:
         yield from (Path(folder, each) for each in sorted(names) if not each.startswith("."))
 
 
-def _state(path: Path) -> list[Any]:
-    found = path.stat()
-    return [str(path), found.st_size, found.st_mtime_ns]
-
-
-def _watched(suites: Iterable[str], trees: Sequence[Path]) -> Iterator[list[Any]]:
+def _watched(
+    suites: Iterable[str], trees: Sequence[Path], elsewhere: Iterable[list[Any]]
+) -> Iterator[list[Any]]:
     """The states of what the key does not tell: the folders of suites and the imported modules elsewhere.
 
-    A library's files are left to its version.
+    A library's files are left to its version. `elsewhere` are the states of what plugins imported where they
+    were described.
     """
+    for state in elsewhere:
+        if not any(Path(state[0]).is_relative_to(tree) for tree in trees):
+            yield state
     standard = [Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib")]
     # Modules put some odd things there.
     found = {
@@ -224,7 +225,7 @@ def _watched(suites: Iterable[str], trees: Sequence[Path]) -> Iterator[list[Any]
     for path in sorted(paths):
         known = any(path.is_relative_to(each) for each in (*standard, *trees))
         if not known and {*path.parts}.isdisjoint(LIBRARIES) and path.is_absolute() and path.exists():
-            yield _state(path)
+            yield state_of(path)
 
 
 def _read(path: Path) -> str | None:
@@ -234,7 +235,7 @@ def _read(path: Path) -> str | None:
         if checksum != hashlib.sha256(text.encode()).hexdigest():
             return None
         watched = _decoded(text)["watched"]
-        return text if all(_state(Path(each[0])) == each for each in watched) else None
+        return text if all(state_of(Path(each[0])) == each for each in watched) else None
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -36,6 +36,8 @@ class Summary:
         Key of a trial that has no fit to the reason.
     faults : dict
         Measure to reasons and their counts, for values missing because of a fault, in this run or before.
+    left_out : dict
+        Reason to the number of points of the grid that could not even be planned.
     """
 
     trials: int = 0
@@ -43,15 +45,16 @@ class Summary:
     measured: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     faults: dict[str, collections.Counter[str]] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
         """Whether every trial has a fit and no value is missing because of a fault."""
-        return not self.failures and not self.faults
+        return not self.failures and not self.faults and not self.left_out
 
     def failure_counts(self) -> collections.Counter[str]:
         """How many trials have no fit, by reason."""
-        return collections.Counter(self.failures.values())
+        return collections.Counter(self.failures.values()) + collections.Counter(self.left_out)
 
 
 class Run:

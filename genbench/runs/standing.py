@@ -205,10 +205,10 @@ class Standing:
         """A line for each measure of which values are left out."""
         counts: dict[str, int] = {}
         other_code: dict[str, str] = {}
-        counted = np.bincount(self._said[self._old])
-        for said in np.flatnonzero(counted).tolist():
+        found = np.bincount(self._said[self._old])
+        for said in np.flatnonzero(found).tolist():
             name, (version, code) = self.meanings[said]["measure"], _age(self.meanings[said])
-            counts[name] = counts.get(name, 0) + int(counted[said])
+            counts[name] = counts.get(name, 0) + int(found[said])
             if version == self._newest[name][0]:
                 other_code[name] = f"other code ({code}, not {self._newest[name][1]})"
         return [

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import read_plain, sweep, unwritable, write_atomically
+from genbench.base.files import read_plain, replacing, sweep, unwritable, write_atomically
 from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
@@ -142,6 +142,10 @@ class Folder(RecordFiles):
             self._write(path, content)
         return name
 
+    def environment(self, name: str) -> dict[str, Any] | None:
+        """One of them."""
+        return self._read(self.path / "environments" / f"{name}.json")
+
     def environments(self) -> dict[str, dict[str, Any]]:
         """All environments by hash."""
         found = {}
@@ -182,6 +186,16 @@ class Folder(RecordFiles):
         """Write a fit that another folder had: its weights, then the record that vouches for them."""
         folder = self.fit_folder(key)
         self._write_bytes(folder / "weights.safetensors", weights)
+        self._write(folder / "fit.json", {**record, "key": key})
+
+    def take_fit(self, key: str, record: Mapping[str, Any], weights: Path) -> None:
+        """The same with the weights from a file, of any size."""
+        folder = self.fit_folder(key)
+        try:
+            with replacing(folder / "weights.safetensors") as temporary:
+                shutil.copyfile(weights, temporary)
+        except OSError as fault:
+            raise unwritable(folder, fault) from None
         self._write(folder / "fit.json", {**record, "key": key})
 
     def fit(self, key: str, *, check_weights: bool = False) -> StoredFit | None:

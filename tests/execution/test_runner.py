@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -492,14 +493,13 @@ def test_the_core_is_trained_and_measured_without_any_plugin_and_first(stage):
 
 
 def test_a_plugin_that_a_trial_is_made_of_is_loaded_wherever_the_trial_is(stage):
-    from genbench.execution.loading import of_trial
     from genbench.planning.plan import Chosen
 
     trial = api.plan_suite(load_suite(stage.toml, stage.host), stage.host).trials[0]
-    assert of_trial(trial) == frozenset()
+    assert trial.plugins == frozenset()
     regularizers = (Chosen("one:noise", 1, {}, ""), Chosen("dropout", 1, {}, ""))
     changed = replace(trial, model=Chosen("other:net", 1, {}, ""), regularizers=regularizers)
-    assert of_trial(changed) == {"one", "other"}
+    assert changed.plugins == {"one", "other"}
 
 
 def test_values_that_nobody_answers_for_end_with_a_fault(stage):
@@ -536,3 +536,26 @@ def test_observers_hear_of_the_run_and_of_each_record_once(stage, monkeypatch):
     heard.clear()
     stage.run()
     assert [hook for hook, _ in heard] == ["genbench_run_started", "genbench_run_finished"]
+
+
+def test_a_fit_that_somebody_removes_is_trained_once_and_missed(stage, monkeypatch):
+    def removes(told, trial, record):
+        shutil.rmtree(stage.folder.fit_folder(trial.key))
+
+    monkeypatch.setattr(Told, "trained", removes)
+    summary, jobs = stage.run()
+    assert tasks(jobs) == ["train"] * 4
+    assert set(summary.failures.values()) == {"its fit was written, and somebody removed it"}
+    assert not summary.is_complete
+
+
+def test_trials_that_are_given_up_fail_with_the_reason_and_the_others_go_on(stage):
+    suite = load_suite(stage.toml, stage.host)
+    stage.folder.open_for(suite)
+    plan, executor = api.plan_suite(suite, stage.host), Staged(all_goes_well)
+    with Runner(plan, stage.folder, stage.host, executor, api.select(GOOD, stage.host)) as runner:
+        runner.leave_out({plan.trials[1].key: "its code hangs"})
+        summary = runner.run()
+    assert summary.failures == {plan.trials[1].key: "its code hangs"}
+    assert (summary.trained, summary.measured) == (3, 3)
+    assert plan.trials[1].key not in {each.key for each in executor.jobs}

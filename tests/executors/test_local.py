@@ -151,3 +151,33 @@ def test_trainings_share_a_process_on_each_gpu_and_elsewhere_where_it_is_asked_f
         assert [each.jobs for each in made] == [4 // len(crews)] * len(crews)
         assert len(list(executor.results())) == 4
     executor.close()
+
+
+def test_trainings_with_plugins_share_no_process_with_others(monkeypatch):
+    made: list[Crew] = []
+
+    class Crew:
+        def __init__(self, *given):
+            self.given, self.keys = given, []
+            made.append(self)
+
+        jobs = 0
+
+        def another(self) -> Crew:
+            return Crew(*self.given)
+
+        def submit(self, given: Job) -> None:
+            self.keys.append(given.key)
+
+        def serve(self) -> None: ...
+
+        def close(self) -> None:
+            self.keys.append("closed")
+
+    monkeypatch.setattr(local, "Crew", Crew)
+    executor = LocalExecutor(devices=("cuda:0",))
+    for key, plugins in {"a": [], "b": ["one"], "c": ["one", "two"], "d": ["one"], "e": []}.items():
+        executor.submit(dataclasses.replace(job(key), plugins=[{"name": each} for each in plugins]))
+    executor.close()
+    assert [each.keys[:-1] for each in made] == [["a", "e"], ["b", "d"], ["c"]]
+    assert {each.keys[-1] for each in made} == {"closed"}

@@ -51,11 +51,12 @@ def test_a_verdict_is_kept_as_long_as_the_files_are_the_same(monkeypatch, tmp_pa
     tried = []
 
     class Counted:
-        def __init__(self, source):
+        def __init__(self, source, kept):
             tried.append(source.name)
 
-        def verdict(self, deadline):
-            return "importing it hurts" if tried[-1] == "bad" else ""
+        def outcome(self, deadline):
+            verdict = "importing it hurts" if tried[-1] == "bad" else ""
+            return probation.Tried(verdict, '{"problems": [], "files": []}')
 
     monkeypatch.setattr(probation, "_Trial", Counted)
     good, bad = plugin("good", "1"), plugin("bad", "1")

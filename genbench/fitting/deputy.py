@@ -1,0 +1,145 @@
+"""The process that answers for plugins: ``python -m genbench.fitting.deputy``.
+
+It loads the plugins that the first line of its input describes, then answers one question a line, each on the
+descriptor that its argument names. `genbench.host.elsewhere.Deputies` starts it, and ends it when an answer
+takes too long; it ends by itself with its input.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.base.children import die_with_parent
+from genbench.base.confinement import keep_whole
+from genbench.base.errors import InvalidInput, first_line
+from genbench.contract.components import Kind
+from genbench.host import Host
+from genbench.host.plugin import PluginSource
+from genbench.host.settings import check
+
+__all__ = ["QUESTIONS", "answer"]
+
+FORKED = 70
+
+
+def _construct(host: Host, kind: str, name: str, settings: Mapping[str, Any]) -> None:
+    """See whether a protocol or a regularizer can be made with these settings."""
+    component = host.find(kind, name)
+    try:
+        component.object(**_as_given(settings))
+    except ValueError as fault:
+        raise InvalidInput(first_line(fault)) from None
+
+
+def _checked(host: Host, kind: str, name: str, setting: str, value: Any) -> dict[str, Any]:
+    """A value as a setting takes it, or why it is none."""
+    component = host.find(kind, name)
+    settings, problems = check(
+        dataclasses.replace(component, settings={setting: component.settings[setting]}), {setting: value}
+    )
+    if problems:
+        return {"fault": problems[0].partition(": ")[2]}
+    return {"value": settings[setting]}
+
+
+def _composition(host: Host, stack: list[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Why regularizers cannot be used together."""
+    from genbench.contract.regularizer import check_composition
+
+    made = [host.find(Kind.REGULARIZER, name).object(**_as_given(settings)) for name, settings in stack]
+    return [str(each) for each in check_composition(made)]
+
+
+def _facts(host: Host, kind: str, name: str, settings: Mapping[str, Any], data: str | None) -> dict[str, Any]:
+    """What planning must know of a data set."""
+    from genbench.fitting.preflight import facts_of
+
+    found = facts_of(host.find(kind, name), _as_given(settings), Path(data) if data else None)
+    return {"checksum": found.checksum, "task": dataclasses.asdict(found.task)}
+
+
+def _predict(host: Host, trials: list[Mapping[str, Any]], **given: Any) -> dict[str, Any]:
+    """What trials will take."""
+    from genbench.fitting.cards import Card
+    from genbench.fitting.prediction import predict
+    from genbench.planning.plan import Trial
+
+    card = given.pop("card")
+    found = predict(map(Trial.from_dict, trials), host, card=Card(**card) if card else None, **given)
+    return dataclasses.asdict(found)
+
+
+def _prepare(host: Host, trials: list[Mapping[str, Any]], data: str | None, splits: list[Any]) -> list[str]:
+    """Have the data of trials in the cache; what is wrong with them."""
+    from genbench.fitting.preflight import prepare_all
+    from genbench.planning.plan import Trial
+
+    root = Path(data) if data else None
+    return prepare_all([Trial.from_dict(each) for each in trials], host, root, splits)
+
+
+QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "construct": _construct,
+    "checked": _checked,
+    "composition": _composition,
+    "facts": _facts,
+    "predict": _predict,
+    "prepare": _prepare,
+}
+"""What can be asked, by name; each takes the host and what is given with the question."""
+
+
+def _as_given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a component takes them: JSON holds a tuple as a list."""
+    return {name: tuple(each) if isinstance(each, list) else each for name, each in settings.items()}
+
+
+def answer(host: Host, question: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a question, whatever code of plugins does meanwhile, as long as it comes back."""
+    try:
+        return {"answer": QUESTIONS[question["what"]](host, **question["given"])}
+    except InvalidInput as fault:
+        return {"problems": list(map(str, fault.problems))}
+    except BaseException as fault:  # a plugin may call sys.exit or raise anything
+        return {"raised": f"{type(fault).__name__}: {first_line(fault)}"}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    bounds = {name: [Path(each) for each in places] for name, places in json.loads(sys.argv[2]).items()}
+    die_with_parent()
+    keep_whole(**bounds)
+    spoken, process = int(sys.argv[1]), os.getpid()
+    os.set_inheritable(spoken, False)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(0)  # whatever a plugin still does
+
+    def say(content: Any) -> None:
+        if os.getpid() != process:
+            os._exit(FORKED)  # a copy of this process has no business beyond the plugin's code
+        with os.fdopen(os.dup(spoken), "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(content) + "\n")
+
+    threading.Thread(target=listen, daemon=True).start()
+    first = json.loads(lines.get())
+    host = Host.of([PluginSource(**each) for each in first["question"]])
+    say({"answer": None, "number": first["number"]})
+    while True:
+        asked = json.loads(lines.get())
+        say({**answer(host, asked["question"]), "number": asked["number"]})
+
+
+if __name__ == "__main__":
+    main()
