@@ -15,6 +15,7 @@ from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.budget import Budget
 from genbench.execution.fits import Fits
+from genbench.execution.given_up import GivenUp
 from genbench.execution.loading import Companies
 from genbench.execution.locks import Locks
 from genbench.execution.observers import Observers
@@ -32,8 +33,6 @@ __all__ = ["Progress", "Runner"]
 
 # Keys of values are asked for when a job is made and again when it ended; they are too many to keep them all.
 KEYS_KEPT = 10_000
-# A component that killed or stalled its worker on so many fits in a row is not started again in this run.
-CRASHES_BEFORE_SKIPPING = 3
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,7 @@ class Runner:
         self._observers = Observers(host, self._progress.say)
         self._companies = Companies(host, battery)
         self._trials = {each.key: each for each in plan.trials}
-        self._crashes: collections.Counter[str] = collections.Counter()
-        # Jobs share this mapping, so that one that waits in the executor knows what is given up meanwhile.
-        self._given_up: dict[str, dict[str, str]] = {}
+        self._given_up = GivenUp(battery.below)
         self._trained: set[str] = set()
         # Measures that were tried, of the trials that are being worked on alone: others may be many.
         self._tried: dict[str, set[str]] = {}
@@ -277,7 +274,7 @@ class Runner:
             limits=asdict(suite.limits),
             measures=list(measures),
             siblings=list(siblings),
-            skip=self._given_up,
+            skip=self._given_up.skip,
         )
 
     # --- outcomes ----------------------------------------------------------------------------------
@@ -320,7 +317,8 @@ class Runner:
 
     def _settle_measuring(self, trial: Trial, outcome: JobOutcome, current: _Pass) -> None:
         self._tried.setdefault(trial.key, set()).update(outcome.job.measures)
-        self._count_crashes(outcome)
+        for line in self._given_up.count(outcome):
+            self._progress.say(line)
         if not outcome.values:
             self._unmeasured[trial.key] = outcome.reason
             return
@@ -349,25 +347,6 @@ class Runner:
         self._measured.add(trial.key)
         self._summary.measured = len(self._measured)
         self._progress.measured(trial, values)
-
-    def _count_crashes(self, outcome: JobOutcome) -> None:
-        for component, status in outcome.culprits.items():
-            if outcome.job.company and ":" not in component:
-                continue  # the core's own, in a process where other code may have spoilt it
-            self._crashes[component] += 1
-            if self._crashes[component] == CRASHES_BEFORE_SKIPPING and component not in self._given_up:
-                why = f"{component} {status} on {CRASHES_BEFORE_SKIPPING} fits in a row"
-                self._given_up[component] = {"status": str(Status.SKIPPED), "reason": why}
-                self._progress.say(f"{why}; it is skipped for the rest of this run")
-        for value in outcome.values:
-            if not Status(value["status"]).is_fault:
-                self._forgive(value["measure"])
-
-    def _forgive(self, spelling: str) -> None:
-        """A measure that was computed clears itself and the probes below it."""
-        for name in (spelling, *self._battery.below[spelling]):
-            if name not in self._given_up:
-                self._crashes.pop(name, None)
 
     def _take_stock(self) -> Summary:
         summary = self._summary
