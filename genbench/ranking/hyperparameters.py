@@ -142,7 +142,7 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
     spread = blank.copy()
     tasks = []
     for columns, rows in missing_patterns(known):
-        ranks = [dense_rank(values[rows, column]) for column in columns]
+        ranks = in_threads(dense_rank, [values[rows, column] for column in columns], int(rows.sum()))
         tasks += [(columns, rows, ranks, fold) for fold in range(len(model.moments))]
 
     def one(task: tuple[np.ndarray, np.ndarray, list[np.ndarray], int]) -> None:

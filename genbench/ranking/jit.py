@@ -33,20 +33,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_threads(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    size: int = WORTH_A_THREAD,
-    most: int | None = None,
+    function: Callable[[Item], Result], items: Iterable[Item], size: int = WORTH_A_THREAD
 ) -> list[Result]:
     """Apply `function` to every item, results in the order of the items.
 
     Every result is computed by one thread alone, so it does not depend on their number. `size` is how many
-    numbers one item is about; little work is done at once, for starting threads would take longer. `most`
-    bounds the threads of what needs much memory, and has threads of its own below it.
+    numbers one item is about; little work is done at once, for starting threads would take longer.
     """
     listed = list(items)
     workers = min(len(listed), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
-    workers = workers if most is None else min(workers, most)
     if workers <= 1 or size * len(listed) < WORTH_A_THREAD:
         return [function(each) for each in listed]
     with ThreadPoolExecutor(workers) as pool:

@@ -275,8 +275,6 @@ def _explain_sign_error(panel: Panel, weighted: Environments, plain: Environment
 
 
 def _gain(panel: Panel, resampling: Resampling, scores: Scores) -> None:
-    from genbench.ranking.jit import in_threads
-
     model, shape = panel.axes_model, len(panel.names)
     if model is None:
         for name in ("gain", "partial_tau", "axes_explain"):
@@ -287,8 +285,7 @@ def _gain(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     drawn = {"gain": found.gain(resampling.weights), "partial_tau": taus[:, 1:]}
     # Draws hold the fits to the axes fixed. Where a seed is left out they are made anew, so that intervals
     # hold the share of the fits.
-    kept = [weights > 0 for weights in resampling.without_seeds.T]
-    refitted = in_threads(lambda rows: _without(panel, rows), kept, panel.values.size, most=2)
+    refitted = [_without(panel, weights > 0) for weights in resampling.without_seeds.T]
     for place, column in enumerate(drawn.values()):
         for lane, each in enumerate(refitted, start=resampling.within):
             column[:, lane] = each[place]
