@@ -22,12 +22,16 @@ def host(*plugins):
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_patch_and_a_flag_are_named_and_put_back(fails):
     relu = F.relu
-    with pytest.raises(Spoilt, match=r"'other' changed torch\.nn\.functional\.relu, torch's default dtype"):
-        with unchanged_surroundings(host(CORE, OTHER)):
-            F.relu = lambda x, inplace=False: x
-            torch.set_default_dtype(torch.float64)
-            if fails:
-                raise ValueError("which came of it")
+
+    def train():
+        F.relu = lambda x, inplace=False: x
+        torch.set_default_dtype(torch.float64)
+        if fails:
+            raise ValueError("which came of it")
+
+    said = r"'other' changed torch\.nn\.functional\.relu, torch's default dtype"
+    with pytest.raises(Spoilt, match=said), unchanged_surroundings(host(CORE, OTHER)):
+        train()
     assert F.relu is relu
     assert torch.get_default_dtype() == torch.float32
 
