@@ -32,7 +32,7 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 # What each version knows of files: linking across folders came with the second, truncating with the third.
 _KNOWN_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _ALL_OF_TCP = 3  # since the fourth
-_SOCKETS_AND_SIGNALS, _SCOPES_SINCE = 3, 6
+_SIGNALS, _SOCKETS_AND_SIGNALS, _SCOPES_SINCE = 2, 3, 6
 
 _SET_NO_NEW_PRIVILEGES = 38
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
@@ -101,7 +101,7 @@ def keep_signals_inside() -> bool:
     """
     if offered() < _SCOPES_SINCE:
         return False
-    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SOCKETS_AND_SIGNALS), 24, 0)
+    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SIGNALS), 24, 0)
     try:
         _restrict(ruleset)
     finally:

@@ -32,9 +32,9 @@ def unchanged_surroundings(host: Host) -> Iterator[None]:
     before = Surroundings()
     try:
         yield
-    except BaseException:
+    except Exception as fault:
         if changed := before.put_back():
-            raise Spoilt(_said(names, changed)) from None
+            raise Spoilt(_said(names, changed)) from fault
         raise
     if changed := before.put_back():
         raise Spoilt(_said(names, changed))

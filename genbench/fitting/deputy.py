@@ -119,6 +119,7 @@ def main() -> None:
     keep_whole(**bounds)
     spoken, process = int(sys.argv[1]), os.getpid()
     os.set_inheritable(spoken, False)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:

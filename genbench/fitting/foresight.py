@@ -129,7 +129,7 @@ class _Elsewhere:
         if networks == 1 and self._deaths[trials[0].components] == DEATHS_ENOUGH:
             raise NoAnswer(f"has had no answer for {DEATHS_ENOUGH} others like it")
         asked = {"trials": [each.as_dict() for each in trials], **self._given}
-        answer = self._deputies.ask(company, "predict", asked, 60.0 + SECONDS_FOR_A_NETWORK * networks)
+        answer = self._deputies.ask(company, "predict", asked, SECONDS_FOR_A_NETWORK * (networks + 4))
         return _read(answer, len(trials))
 
     def _why_silent(self, trial: Trial) -> str:

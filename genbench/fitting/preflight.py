@@ -121,9 +121,9 @@ class Unmade:
         self, trials: Sequence[Trial], host: Host, root: Path | None, opened: Sequence[SplitName]
     ) -> list[str]:
         """As `prepare_all`, whoever has the code of the data sets; returns what is wrong with the core's."""
-        here = [each for each in trials if _data_plugin(each) not in host.elsewhere]
         from genbench.fitting.prepared import is_prepared
 
+        here = [each for each in trials if _data_plugin(each) not in host.elsewhere]
         problems = prepare_all(here, host, root, opened) if here else []
         for group in _by_data(each for each in trials if _data_plugin(each) in host.elsewhere).values():
             name, settings, checksum = group[0].dataset.name, group[0].dataset.settings, group[0].checksum
@@ -159,7 +159,9 @@ def _size_faults(trials: Iterable[Trial], known: PreparedData) -> list[str]:
 
 
 def _data_plugin(trial: Trial) -> str:
-    return trial.dataset.name.partition(":")[0]
+    """The plugin that has the data set's code; empty for the core."""
+    plugin, colon, _ = trial.dataset.name.partition(":")
+    return plugin if colon else ""
 
 
 def _by_data(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

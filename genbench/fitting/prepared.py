@@ -152,13 +152,17 @@ def prepare(
     try:
         _write(folder, data, name)
     except OSError as error:
-        raise InvalidInput(
-            f"cannot write prepared data to {folder}: {error.strerror or error} ($GENBENCH_CACHE moves it)"
-        ) from error
+        raise _unwritable(folder, error) from error
     written = _open(folder, name, resolved, data.checksum, splits)
     if written is None:
         raise InvalidInput(f"prepared data in {folder} do not read back as they were written")
     return written
+
+
+def _unwritable(folder: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"cannot write prepared data to {folder}: {error.strerror or error} ($GENBENCH_CACHE moves it)"
+    )
 
 
 def is_prepared(
@@ -171,7 +175,13 @@ def is_prepared(
 
 
 def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cache: Path) -> None:
-    """Take prepared data over from the cache of another process, if they are whole there."""
+    """Take prepared data over from the cache of another process, if they are whole there.
+
+    Raises
+    ------
+    InvalidInput
+        This cache cannot be written.
+    """
     resolved = {**component.defaults(), **settings}
     folder = _folder(component, resolved, checksum)
     there = cache / folder.parent.name / folder.name
@@ -180,9 +190,12 @@ def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cach
         return
     if _open(there, component.full_name, resolved, checksum, SPLITS) is None:
         return
-    for name in named:
-        with replacing(folder / name) as temporary:
-            shutil.copyfile(there / name, temporary)
+    try:
+        for name in named:
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(there / name, temporary)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def read_split(prepared: PreparedData, split: SplitName) -> Split:

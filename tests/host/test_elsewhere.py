@@ -75,6 +75,7 @@ def test_what_its_code_says_is_handed_on(deputies):
 
 
 def test_what_it_prints_is_shown_as_far_as_anybody_would_read_it(deputies, capfd):
+    deputies.close()  # what the one before printed counts no more
     construct(deputies, "print")
     construct(deputies, "flood")
     deputies.close()
