@@ -10,9 +10,11 @@ import math
 import os
 import re
 import secrets
+import shutil
 import socket
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +30,7 @@ __all__ = [
     "disk_full",
     "file_hash",
     "is_handed_over",
+    "passing_folder",
     "read_text",
     "replacing",
     "strict_json",
@@ -92,6 +95,16 @@ def sweep(folder: Path | str) -> None:
                 path = Path(folder, name)
                 if _is_left_behind(path, found.group(1), int(found.group(2))):
                     path.unlink()
+
+
+def passing_folder(kind: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder for temporary files that goes with this process; those of killed processes go now."""
+    prefix = f"genbench-{kind}-{_here()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        owner = folder.name.removeprefix(prefix).partition("-")[0]
+        if owner.isdigit() and not is_running(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", ignore_cleanup_errors=True)
 
 
 def _is_left_behind(path: Path, machine: str, process: int) -> bool:

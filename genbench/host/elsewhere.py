@@ -14,7 +14,6 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -25,7 +24,7 @@ from typing import IO, Any
 from genbench.base.canonical import canonical_json
 from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError, InvalidInput, printable
-from genbench.base.files import cache_folder
+from genbench.base.files import cache_folder, passing_folder
 from genbench.base.names import CORE
 from genbench.host.plugin import PluginSource
 
@@ -193,7 +192,7 @@ class _Deputy:
     """
 
     def __init__(self, sources: Sequence[PluginSource], kept: Sequence[Path]):
-        self._folder = tempfile.TemporaryDirectory(prefix="genbench-deputy-", ignore_cleanup_errors=True)
+        self._folder = passing_folder("deputy")
         self.cache = Path(self._folder.name).resolve()
         downloads = _downloads()
         if downloads is not None:

@@ -138,14 +138,16 @@ class Host(Names):
         manager, deputies = new_manager(), Deputies(sources, kept)
         loaded: list[Plugin] = []
         for source in sources:
-            outcome = found.get(source.name)
-            if source.namespace == CORE or outcome is None or outcome.verdict:
-                verdict = {source.name: outcome.verdict} if outcome else {}
-                loaded.append(_loaded(source, loaded, manager, without, verdict))
+            plugin = Plugin(source)
+            if _is_kept_out(plugin, loaded, without):
+                loaded.append(plugin)
+            elif source.namespace == CORE:
+                loaded.append(_loaded(source, loaded, manager, without, {}))
+            elif found[source.name].verdict:
+                plugin.broken(found[source.name].verdict)
+                loaded.append(plugin)
             else:
-                loaded.append(
-                    _named(Plugin(source), loaded, without) or recalled(source, outcome.description, deputies)
-                )
+                loaded.append(recalled(source, found[source.name].description, deputies))
         return cls(loaded, manager, deputies)
 
     @classmethod
@@ -256,7 +258,8 @@ def _sources(
     for name in without:
         if name not in {each.name for each in sources}:
             raise UsageError(f"--no-plugin {name}: no such plugin{nearest(name, [s.name for s in sources])}")
-    return sources, without, [s for s in sources if s.namespace != CORE and s.name not in without]
+    unique = {each.name: each for each in reversed(sources) if each.name not in without}
+    return sources, without, [each for each in reversed(unique.values()) if each.namespace != CORE]
 
 
 def _loaded(
@@ -265,8 +268,8 @@ def _loaded(
 ) -> Plugin:  # fmt: skip
     """A plugin imported here, unless something stands against it."""
     plugin = Plugin(source)
-    if (known := _named(plugin, others, without)) is not None:
-        return known
+    if _is_kept_out(plugin, others, without):
+        return plugin
     if source.name in fatal and source.namespace != CORE:
         plugin.broken(fatal[source.name])
     else:
@@ -274,15 +277,13 @@ def _loaded(
     return plugin
 
 
-def _named(plugin: Plugin, others: Sequence[Plugin], without: Iterable[str]) -> Plugin | None:
-    """The plugin, where its name alone keeps it from being loaded."""
+def _is_kept_out(plugin: Plugin, others: Sequence[Plugin], without: Iterable[str]) -> bool:
+    """Whether a plugin's name alone keeps it from being loaded, which it then says."""
     if plugin.name in without:
         plugin.status = "disabled"
     elif any(each.name == plugin.name for each in others):
         plugin.broken(f"another plugin is named '{plugin.name}'")
-    else:
-        return None
-    return plugin
+    return plugin.status != "ok"
 
 
 def _broken(component: Component, fault: InvalidInput) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from genbench.base.canonical import digest
 from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError, printable
-from genbench.base.files import cache_folder, file_hash, write_atomically
+from genbench.base.files import cache_folder, file_hash, passing_folder, write_atomically
 from genbench.base.machine import cores
 from genbench.host.description import LONGEST_DESCRIPTION, state_of
 from genbench.host.plugin import PluginSource
@@ -86,7 +86,7 @@ class _Trial:
         places = json.dumps([str(each.absolute()) for each in kept])
         # A file, since who does not outlive the import may have children that hold a pipe open.
         self._told = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `_end`)
-        self._folder = tempfile.TemporaryDirectory(prefix="genbench-trial-", ignore_cleanup_errors=True)
+        self._folder = passing_folder("trial")
         self._process = subprocess.Popen(
             (sys.executable, "-P", "-m", "genbench.host.importing", str(self._told.fileno()), places),
             stdin=subprocess.PIPE,

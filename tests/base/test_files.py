@@ -5,13 +5,21 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from genbench.base import files
 from genbench.base.errors import DiskFull, InvalidInput
-from genbench.base.files import as_json, cache_folder, disk_full, read_text, write_atomically
+from genbench.base.files import (
+    as_json,
+    cache_folder,
+    disk_full,
+    passing_folder,
+    read_text,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -159,3 +167,18 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         files.read_plain(tmp_path / "pipe")
     (tmp_path / "file").write_bytes(b"text")
     assert files.read_plain(tmp_path / "file") == b"text"
+
+
+def test_folders_of_processes_that_were_killed_are_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = (
+        "import os; from genbench.base.files import passing_folder as made; f = made('test'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, check=True)
+    (left,) = tmp_path.iterdir()
+    (left / "file").write_text("text")
+    with passing_folder("other"):
+        assert left.exists()
+    with passing_folder("test") as mine, passing_folder("test") as another:
+        assert {each.name for each in tmp_path.iterdir()} == {Path(mine).name, Path(another).name}
+    assert list(tmp_path.iterdir()) == []

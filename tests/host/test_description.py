@@ -154,6 +154,19 @@ def test_what_a_description_holds_is_plain(what):
         assert all(type(setting.default) is float for setting in each.settings.values())
 
 
+def test_of_two_plugins_of_one_name_the_first_counts():
+    host = Host.described(
+        [source("raise ValueError", "models"), source(PLUGIN), source("x = 1"), source("", "a")]
+    )
+    strange = [each for each in host.plugins if each.source.asked_for or each.source.file]
+    assert [each.status for each in strange] == ["broken", "ok", "broken", "broken"]
+    assert strange[0].problems == ["another plugin is named 'models'"]
+    assert strange[2].problems == ["another plugin is named 'mine'"]
+    assert host.lookup("model", "mine:net") is not None
+    kept_out = Host.described([source(PLUGIN)], ["mine"])
+    assert kept_out.plugins[-1].status == "disabled"
+
+
 def test_an_endless_text_is_cut():
     text = "import genbench\n@genbench.model\ndef net(task): ...\nnet.__doc__ = 'x' * 10_000_000\n"
     assert len(described(source(text), new_manager())) < 1_000_000
