@@ -11,7 +11,7 @@ from genbench.base.outcomes import COMMON_TARGETS, GAPS, NORMALIZED_LOSSES, RESU
 from genbench.host.settings import split_at_commas
 from genbench.planning.axes import ABSENT, axis_named, axis_values
 from genbench.planning.plan import Trial
-from genbench.runs.rows import value_number
+from genbench.runs.rows import configuration_of, value_number
 from genbench.runs.standing import MeasureInfo, Records, Standing, read_standing
 
 if TYPE_CHECKING:
@@ -138,11 +138,14 @@ def table_of(standing: Standing) -> RunTable:
     import pandas as pd
 
     fits = standing.rows
-    trials = [Trial.from_dict(each.record["trial"]) for each in fits]
-    axes = axis_values([each.coordinates() for each in trials])
+    coordinates: dict[str, dict[str, Any]] = {}  # by configuration: seeds change none
+    for fit in fits:
+        if (configuration := configuration_of(fit.point)) not in coordinates:
+            coordinates[configuration] = Trial.from_dict(fit.record["trial"]).coordinates()
+    axes = axis_values([coordinates[configuration_of(fit.point)] for fit in fits])
     rows = []
-    for number, (fit, trial) in enumerate(zip(fits, trials, strict=True)):
-        row = {"key": fit.key, "seed": trial.seed}
+    for number, fit in enumerate(fits):
+        row = {"key": fit.key, "seed": fit.record["trial"]["seed"]}
         row |= {axis: levels[number] for axis, levels in axes.items()}
         rows.append(row | _outcome(fit.record))
     order = sorted(

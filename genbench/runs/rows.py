@@ -17,7 +17,9 @@ from genbench.runs.ages import age
 if TYPE_CHECKING:
     from genbench.runs.store import Measured, StoredFit
 
-__all__ = ["LONG", "SAID", "FitRecord", "Meanings", "Row", "point_of", "row_of", "value_number"]
+__all__ = [
+    "LONG", "SAID", "FitRecord", "Meanings", "Row", "configuration_of", "point_of", "row_of", "value_number",
+]  # fmt: skip
 
 # What a value's record says besides its numbers; the same for most fits, so that it is kept once.
 SAID = (
@@ -153,3 +155,8 @@ def point_of(trial: Mapping[str, Any]) -> tuple[str, list[int]]:
     chosen = [trial["dataset"], trial["model"], trial["protocol"], *trial["regularizers"]]
     bare = [{"name": each["name"], "settings": each["settings"]} for each in chosen]
     return canonical_json([bare, trial["splits"], trial["seed"]]), [each["version"] for each in chosen]
+
+
+def configuration_of(point: str) -> str:
+    """What the points of one configuration have in common: all but the seed, which stands last."""
+    return point.rpartition(",")[0]
