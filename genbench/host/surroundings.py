@@ -144,12 +144,18 @@ def _namespaces() -> Iterator[Any]:
             continue
         yield module
         for each in list(vars(module).values()):
-            if isinstance(each, type) and each.__module__ == name:
+            if isinstance(each, type) and _is_defined_in(each, name):
                 yield each
     torch = sys.modules.get("torch")
     if torch is not None:
         yield torch.Tensor
         yield from {each for each in vars(torch.nn).values() if isinstance(each, type)}
+
+
+def _is_defined_in(found: type, module: str) -> bool:
+    """Whether a class is a module's own; newer Pythons keep some of the standard library's in a private part."""
+    home = found.__module__
+    return home == module or (module in _STANDARD and home.startswith(f"{module}._"))
 
 
 def _is_function(content: Any) -> bool:

@@ -38,7 +38,7 @@ WRITERS = {
     "marked.csv": lambda table, path: table.to_csv(path, index=False, encoding="utf-8-sig"),
     "utf16.csv": lambda table, path: table.to_csv(path, index=False, encoding="utf-16", sep="\t"),
     "quoted.csv": lambda table, path: table.to_csv(path, index=False, quoting=1),
-    "crlf.csv": lambda table, path: table.to_csv(path, index=False, lineterminator=",\r\n"),
+    "crlf.csv": lambda table, path: path.write_bytes(table.to_csv(index=False).replace("\n", ",\r\n").encode()),
     "european.csv": lambda table, path: path.write_text(european(table)),
     "semicolon.csv": lambda table, path: table.to_csv(path, index=False, sep=";"),
     "r.csv": lambda table, path: path.write_text(",".join(table.columns) + "\n" + table.set_axis([f"r{each}" for each in range(len(table))]).to_csv(header=False)),
@@ -78,8 +78,9 @@ def test_the_order_of_rows_and_columns_changes_nothing(tmp_path_factory, order, 
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.text("abc é猫,;\"'[]=", min_size=1, max_size=8).map(lambda text: " ".join(text.split())).filter(lambda text: text and text not in TABLE), st.sampled_from(["plain.csv", "index.csv", "semicolon.csv", "by_id.json", "plain.parquet"]))  # fmt: skip
+@given(st.text("abc é猫,;\"'[]=", min_size=1, max_size=8).map(lambda text: " ".join(text.split())).filter(lambda text: text and text not in TABLE and text != "acc"), st.sampled_from(["plain.csv", "index.csv", "semicolon.csv", "by_id.json", "plain.parquet"]))  # fmt: skip
 def test_a_measure_of_another_name_has_the_same_row(tmp_path_factory, name, form):
+    """But for names of outcomes, which are recognised and not ranked."""
     table = TABLE.round(9).rename(columns={"noise": name})
     path = tmp_path_factory.mktemp("table") / form
     WRITERS[form](table, path)
