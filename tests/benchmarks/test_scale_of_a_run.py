@@ -1,11 +1,10 @@
 """What the commands on a run folder cost, from 100 to 10,000 fits with all measures: processor time and memory.
 
-Result, as far as a machine shared by many has let it be measured, with 10,000 fits and 208 measures, in seconds of
-processor time: `status` 68 and 0.42 GB the first time, 7 ms a fit, and 1.6 and 0.30 GB with an index; `export` 7 and
-0.6 GB; `run` with nothing left 5.0 and 0.68 GB, of which torch alone, as built for CUDA, has 0.63; `rank` with 200
-draws 59 on two threads and 1.7 GB; `report` of two targets 129 on two threads and 1.7 GB. Its page has 4 MB and opens
-in 0.8 s of the clock in headless Chromium. Two busy cores of a virtual machine (AMD EPYC), on which the same work
-takes up to half as much again as on idle ones; Python 3.11, numpy 2.4, single runs.
+Result with 10,000 fits and 208 measures, in seconds of processor time, then of the clock: `status` 68 the first time,
+7 ms a fit, and 1.7, 1.7 and 0.30 GB with an index; `export` 5.9, 5.9 and 0.58 GB; `run` with nothing left 4.8, 4.8 and
+0.68 GB, of which torch alone, as built for CUDA, has 0.63; `rank` with 200 draws 53, 38 and 1.3 GB; `report` of two
+targets 116, 90 and 1.4 GB, nearly all of it the two rankings. Its page has 4 MB and opens in 0.9 s in headless
+Chromium. Two cores of a virtual machine (AMD EPYC) while others took about half of one; Python 3.11, single runs.
 
 Each command is a process of its own on a folder that `tests/scale.py` makes, ten seeds of a grid of four axes.
 Run with ``pytest tests/benchmarks/test_scale_of_a_run.py -m "slow or not slow" -n 0 --benchmark-enable
