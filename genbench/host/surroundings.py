@@ -144,7 +144,7 @@ def _namespaces() -> Iterator[Any]:
             continue
         yield module
         for each in list(vars(module).values()):
-            if isinstance(each, type) and _is_defined_in(each, name):
+            if isinstance(each, type) and _public_home(each) == name:
                 yield each
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -152,10 +152,10 @@ def _namespaces() -> Iterator[Any]:
         yield from {each for each in vars(torch.nn).values() if isinstance(each, type)}
 
 
-def _is_defined_in(found: type, module: str) -> bool:
-    """Whether a class is a module's own; newer Pythons keep some of the standard library's in a private part."""
+def _public_home(found: type) -> str:
+    """The module of a class; Python 3.13 keeps some of the standard library's in a private part of theirs."""
     home = found.__module__
-    return home == module or (module in _STANDARD and home.startswith(f"{module}._"))
+    return next((each for each in _STANDARD if home.startswith(f"{each}._")), home)
 
 
 def _is_function(content: Any) -> bool:
@@ -169,7 +169,7 @@ def _hiding_inherited(space: type, saved: Mapping[str, Any]) -> list[str]:
 
 
 def _named(space: Any, name: str) -> str:
-    owner = f"{space.__module__}.{space.__qualname__}" if isinstance(space, type) else space.__name__
+    owner = f"{_public_home(space)}.{space.__qualname__}" if isinstance(space, type) else space.__name__
     return f"{owner}.{name}"
 
 
