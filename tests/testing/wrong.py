@@ -292,7 +292,7 @@ class Wrong(genbench.Protocol):
 PROTOCOLS = {
     "its_settings_are_sound": PROTOCOL.replace("{body}", "learning_rate: genbench.base.constraints.Positive = -0.1"),
     "it_is_plain_data": PROTOCOL.replace(
-        "{body}", "def __post_init__(self):\n        object.__setattr__(self, 'max_epochs', time.perf_counter_ns() % 50 + 2)"
+        "{body}", "def __post_init__(self):\n        object.__setattr__(self, 'max_epochs', time.perf_counter_ns())"
     ),
     "its_learning_rate_is_positive_until_the_end": PROTOCOL.replace("{body}", "schedule: str = 'linear'\n    max_epochs: int = 4\n    warmup_epochs: float = 6.0\n    learning_rate: float = 0.0"),
     "a_network_learns": PROTOCOL.replace("{body}", "learning_rate: float = 1e4"),
