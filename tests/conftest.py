@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Nothing fails because it took long: other work may share the machine.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run side by side, one process to a core: threads of their own would wait for each other. Torch and
