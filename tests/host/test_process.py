@@ -107,6 +107,7 @@ def test_what_cannot_be_undone_is_found_where_it_does_no_harm(cache, text, verdi
     }
 
 
+@pytest.mark.slow
 def test_a_plugin_is_sound_though_what_it_imports_makes_modules_of_its_own(tmp_path):
     """Some libraries put modules in place that no file holds, when they are first imported."""
     (tmp_path / "plain.py").write_text(
