@@ -43,7 +43,7 @@ class Observers:
 
     def hear(self, *hooks: str) -> bool:
         """Whether any plugin has one of the hooks: what it is told may be long, and need not be made else."""
-        return any(self._host.hooks(each) for each in hooks)
+        return any(self._host.plugins_with(each) for each in hooks)
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every plugin in turn, with copies of the arguments."""

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from genbench.base.errors import InvalidInput
 from genbench.base.names import CORE
 from genbench.contract.components import Kind
 from genbench.contract.jobs import Executor, Job, JobOutcome
-from genbench.fitting.preflight import plan_suite
+from genbench.fitting.preflight import plan_suite, prepare_all
+from genbench.fitting.prepared import SPLITS
 from genbench.host import Host
 from genbench.host.plugin import PluginSource, installed
 from genbench.planning.keys import Limits
@@ -177,6 +179,8 @@ def jobs(only: str = "") -> Iterator[list[Job]]:
         (folder / "suite.toml").write_text(_SUITE)
         plan = plan_suite(load_suite(folder / "suite.toml", host), host)
         trials = [each for each in plan.trials if only in each.model.name]
+        if problems := prepare_all(trials, host, None, SPLITS):  # as a command does before its first job
+            raise InvalidInput(problems)
         sources = [dataclasses.asdict(each) for each in host.sources]
         yield [
             Job(

@@ -11,6 +11,7 @@ from genbench.execution.observers import PATIENCE_SECONDS, Observers
 from genbench.fitting.prediction import predict
 from genbench.fitting.preflight import plan_suite
 from genbench.host import Host
+from genbench.host.plugin import Plugin
 from genbench.planning.suite import Suite, read_suite
 from genbench.testing.laws import Broken, Laws, leave_out
 
@@ -88,7 +89,7 @@ class ObserverLaws(Laws):
     def hooks(self) -> Iterator[str]:
         """The observing hooks that the plugin has."""
         for hook in OBSERVING:
-            if any(plugin.name == self.component for plugin, _ in self.host.hooks(hook)):
+            if any(each.name == self.component for each in self.host.plugins_with(hook)):
                 yield hook
 
     def told(self) -> tuple[list[str], float]:
@@ -136,13 +137,13 @@ class ObserverLaws(Laws):
 
 
 class _Only:
-    """Stands in for a host that has the hooks of one plugin only."""
+    """Stands in for a host that has the observing hooks of one plugin only."""
 
     def __init__(self, host: Host, name: str):
         self._host, self._name = host, name
 
-    def hooks(self, hook: str) -> list[Any]:
-        return [each for each in self._host.hooks(hook) if each[0].name == self._name]
+    def plugins_with(self, hook: str) -> list[Plugin]:
+        return [each for each in self._host.plugins_with(hook) if each.name == self._name]
 
 
 def _a_run(host: Host) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ import ast
 import os
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,6 +72,16 @@ def test_every_observer_is_told_each_time(tmp_path):
     audience.tell_finished(number=2)
     assert audience.seen("first") == audience.seen("second") == [1, 2]
     assert audience.lines == []
+
+
+def test_hooks_of_plugins_that_are_imported_elsewhere_alone_are_heard():
+    plugin = SimpleNamespace(name="far", hooks={"genbench_run_started"})
+    host = SimpleNamespace(
+        hooks=lambda hook: [], plugins_with=lambda hook: [plugin] if hook in plugin.hooks else []
+    )
+    observers = Observers(host, print)
+    assert observers.hear("genbench_run_started", "genbench_run_finished")
+    assert not observers.hear("genbench_trial_finished")
 
 
 @pytest.mark.parametrize("fault", ["ValueError('no network')", "SystemExit(3)", "KeyboardInterrupt()"])
