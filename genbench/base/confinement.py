@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["SWITCH", "confine", "keep_signals_inside", "keep_whole", "offered"]
+__all__ = ["SWITCH", "confine", "is_off", "keep_signals_inside", "keep_whole", "offered"]
 
 SWITCH = "GENBENCH_CONFINE"
 """Environment variable that lets the code of plugins open what it likes where it is ``off``."""
@@ -43,6 +43,11 @@ def offered() -> int:
     if sys.platform != "linux":
         return 0
     return max(0, _library().syscall(_CREATE_RULESET, None, 0, _TELL_VERSION))
+
+
+def is_off() -> bool:
+    """Whether whoever runs this wants no bounds."""
+    return os.environ.get(SWITCH) == "off"
 
 
 def confine(
@@ -119,7 +124,7 @@ def keep_whole(kept: Sequence[Path], writable: Iterable[Path] = ()) -> None:
     writable : iterable of Path
         Folders within them that may be written.
     """
-    if kept and os.environ.get(SWITCH) != "off":
+    if kept and not is_off():
         confine([Path("/")], [Path("/"), *writable], kept=kept, network=True)
     else:
         keep_signals_inside()

@@ -27,6 +27,7 @@ from genbench.base.machine import is_running
 __all__ = [
     "as_json",
     "cache_folder",
+    "copy_atomically",
     "disk_full",
     "file_hash",
     "is_handed_over",
@@ -128,6 +129,12 @@ def is_handed_over(path: Path, most: float = math.inf) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(found.st_mode) and found.st_size <= most
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy a file of any size whole, or not at all; see `replacing`."""
+    with replacing(path) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

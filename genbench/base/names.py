@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CORE", "fold", "is_path", "not_a_file_name"]
+__all__ = ["CORE", "fold", "is_path", "not_a_file_name", "plugin_of"]
 
 CORE = "core"
 """The namespace of the components that come with genbench; their names need no prefix."""
@@ -11,6 +11,12 @@ CORE = "core"
 def fold(name: str) -> str:
     """A name as it is looked up: hyphens and underscores are one, and so are capitals and small letters."""
     return name.lower().replace("_", "-")
+
+
+def plugin_of(full_name: str) -> str:
+    """The plugin in a component's full name; empty for the core's, which have no prefix."""
+    plugin, colon, _ = full_name.partition(":")
+    return plugin if colon else ""
 
 
 def is_path(word: str) -> bool:

@@ -65,9 +65,9 @@ def _bounds() -> str:
     import sys
 
     from genbench.base.children import child_environment
-    from genbench.execution.apart import SWITCH
+    from genbench.base.confinement import SWITCH, is_off
 
-    if os.environ.get(SWITCH) == "off":
+    if is_off():
         return f"their measures can reach any file and the network: {SWITCH} is off"
     program = "import json; from genbench.base.confinement import confine; print(json.dumps(confine([], [])))"
     done = subprocess.run(

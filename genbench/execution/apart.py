@@ -20,9 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genbench.base.confinement import SWITCH, confine
+from genbench.base.confinement import confine, is_off
 from genbench.base.errors import GenbenchError
 from genbench.base.files import cache_folder
+from genbench.base.names import plugin_of
 from genbench.contract.jobs import Job
 
 try:
@@ -30,7 +31,7 @@ try:
 except ImportError:  # Windows: no command measures there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SWITCH", "HandingFailed", "Scratch", "enter", "handing", "without_the_run"]
+__all__ = ["HandingFailed", "Scratch", "enter", "handing", "without_the_run"]
 
 _PREFIX = "genbench-apart-"
 _YOUNG_SECONDS = 60.0
@@ -78,7 +79,7 @@ class Scratch:
     @property
     def argument(self) -> str:
         """What the process is told of its bounds; see `enter`."""
-        return "" if os.environ.get(SWITCH) == "off" else json.dumps(self._bounds)
+        return "" if is_off() else json.dumps(self._bounds)
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """The environment without places of others, for a process that works in `own`."""
@@ -104,7 +105,7 @@ class HandingFailed(Exception):
 def handing(job: Job, scratch: Scratch) -> Job:
     """The job of reading what measuring starts from, with the data set's code and no other plugin's."""
     named = (job.trial["dataset"]["name"], job.trial["protocol"]["name"])
-    needed = {name.partition(":")[0] for name in named if ":" in name}
+    needed = {plugin_of(name) for name in named} - {""}
     plugins = [
         each for each in job.plugins if each.get("distribution") == "genbench" or each["name"] in needed
     ]

@@ -133,8 +133,7 @@ class _Elsewhere:
         return _read(answer, len(trials))
 
     def _why_silent(self, trial: Trial) -> str:
-        chosen = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
-        found = (self._deputies.why_silent(each.name, each.settings) for each in chosen)
+        found = (self._deputies.why_silent(each.name, each.settings) for each in trial.chosen)
         return next(filter(None, found), "")
 
     def _doom(self, trials: Sequence[Trial], fault: Exception) -> None:

@@ -10,6 +10,7 @@ from genbench.base.canonical import canonical_json
 from genbench.base.data import Task
 from genbench.base.errors import InvalidInput
 from genbench.base.machine import memory
+from genbench.base.names import plugin_of
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.host.elsewhere import Elsewhere, NoAnswer
@@ -160,8 +161,7 @@ def _size_faults(trials: Iterable[Trial], known: PreparedData) -> list[str]:
 
 def _data_plugin(trial: Trial) -> str:
     """The plugin that has the data set's code; empty for the core."""
-    plugin, colon, _ = trial.dataset.name.partition(":")
-    return plugin if colon else ""
+    return plugin_of(trial.dataset.name)
 
 
 def _by_data(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from genbench.base.canonical import canonical_json, digest
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import InvalidInput
-from genbench.base.files import cache_folder, file_hash, is_handed_over, replacing
+from genbench.base.files import cache_folder, copy_atomically, file_hash, is_handed_over, replacing
 from genbench.contract.components import Component
 
 __all__ = [
@@ -131,10 +130,8 @@ def prepare(
     name = component.full_name
     resolved = {**component.defaults(), **settings}
     expected = checksum or component.declared.checksum
-    if expected is not None:
-        found = _open(_folder(component, resolved, expected), name, resolved, expected, splits)
-        if found is not None:
-            return found
+    if expected is not None and (found := is_prepared(component, settings, expected, splits)):
+        return found
     data = component.object(data_folder(root), **resolved)
     _validate(data, name)
     declared = component.declared.task
@@ -192,8 +189,7 @@ def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cach
         return
     try:
         for name in named:
-            with replacing(folder / name) as temporary:
-                shutil.copyfile(there / name, temporary)
+            copy_atomically(there / name, folder / name)
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -23,7 +23,14 @@ from genbench.host.elsewhere import Deputies, Elsewhere, NoAnswer
 from genbench.host.plugin import Plugin, PluginSource, hook_functions, listed, load
 from genbench.host.signatures import check_declaration, check_defaults
 
-__all__ = ["LIBRARIES", "LONGEST_DESCRIPTION", "described", "recalled", "state_of"]
+__all__ = [
+    "LONGEST_DESCRIPTION",
+    "described",
+    "files_of_modules",
+    "recalled",
+    "state_of",
+    "told_by_no_version",
+]
 
 LONGEST_DESCRIPTION = 16 << 20
 LONGEST_TEXT = 200_000
@@ -75,12 +82,25 @@ def _watched(suites: Iterable[str]) -> Iterator[Path]:
     Those of Python and of installed packages are told by versions.
     """
     yield from {Path(each).absolute().parent for each in suites if Path(each).absolute().parent.is_dir()}
+    yield from told_by_no_version(files_of_modules())
+
+
+def files_of_modules(but: str = "") -> set[Path]:
+    """The files of all modules that are imported, `but` of one name."""
+    # Modules put some odd things there.
+    found = {
+        vars(each).get("__file__")
+        for name, each in sys.modules.copy().items()
+        if name != but and hasattr(each, "__dict__")
+    }
+    return {Path(each) for each in found if type(each) is str}
+
+
+def told_by_no_version(paths: Iterable[Path]) -> Iterator[Path]:
+    """Those of the files that are there, and belong neither to Python nor to an installed package; sorted."""
     standard = [Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib")]
-    files = {vars(each).get("__file__") for each in sys.modules.copy().values() if hasattr(each, "__dict__")}
-    for path in sorted({Path(each) for each in files if type(each) is str}):
-        installed = any(path.is_relative_to(each) for each in standard) or not {*path.parts}.isdisjoint(
-            LIBRARIES
-        )
+    for path in sorted(paths):
+        installed = any(map(path.is_relative_to, standard)) or not {*path.parts}.isdisjoint(LIBRARIES)
         if not installed and path.is_absolute() and path.exists():
             yield path
 

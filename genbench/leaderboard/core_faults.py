@@ -86,8 +86,7 @@ class Held:
         """Keys of the fits whose networks are alike before training, where the core alone builds them."""
         found: dict[str, list[str]] = {}
         for key, trial in self._trials.items():
-            parts = (trial.dataset, trial.model, trial.protocol, *trial.regularizers)
-            if not any(":" in each.name for each in parts):
+            if not trial.plugins:
                 size = trial.splits["train_size"], trial.splits["validation_size"]
                 alike = [trial.model.name, trial.model.settings, trial.task.outputs, trial.task.input_shape]
                 stack = [[each.name, each.settings] for each in trial.regularizers]

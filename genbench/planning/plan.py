@@ -11,6 +11,7 @@ from typing import Any
 from genbench.base.canonical import canonical_json, digest, stream_seed
 from genbench.base.data import NEUTRAL_SPLITS, SplitSettings, Task
 from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.names import plugin_of
 from genbench.contract.components import Component
 from genbench.contract.protocol import NEUTRAL, TRAINER_VERSION
 from genbench.contract.regularizer import check_composition
@@ -103,15 +104,19 @@ class Trial:
         }
 
     @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """The components that it is made of, with their settings."""
+        return (self.dataset, self.model, self.protocol, *self.regularizers)
+
+    @property
     def components(self) -> tuple[str, ...]:
-        """Full names of the components that it is made of."""
-        chosen = (self.dataset, self.model, self.protocol, *self.regularizers)
-        return tuple(each.name for each in chosen)
+        """Their full names."""
+        return tuple(each.name for each in self.chosen)
 
     @property
     def plugins(self) -> frozenset[str]:
         """The plugins, besides the core, that its own components come from."""
-        return frozenset(name.partition(":")[0] for name in self.components if ":" in name)
+        return frozenset(filter(None, map(plugin_of, self.components)))
 
     @property
     def data_seed(self) -> int:

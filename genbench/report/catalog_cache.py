@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from genbench.base.errors import DiskFull, InvalidInput
 from genbench.base.files import cache_folder, write_atomically
 from genbench.contract.components import Component, Declaration, Kind
 from genbench.host import Host
-from genbench.host.description import LIBRARIES, state_of
+from genbench.host.description import files_of_modules, state_of, told_by_no_version
 from genbench.host.plugin import Plugin, PluginSource, installed
 from genbench.report.catalog import Told, told
 
@@ -214,17 +213,9 @@ def _watched(
     for state in elsewhere:
         if not any(Path(state[0]).is_relative_to(tree) for tree in trees):
             yield state
-    standard = [Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib")]
-    # Modules put some odd things there.
-    found = {
-        vars(each).get("__file__")
-        for name, each in sys.modules.copy().items()
-        if name != "__main__" and hasattr(each, "__dict__")
-    }
-    paths = {Path(each) for each in found if isinstance(each, str)} | {Path(each).parent for each in suites}
-    for path in sorted(paths):
-        known = any(path.is_relative_to(each) for each in (*standard, *trees))
-        if not known and {*path.parts}.isdisjoint(LIBRARIES) and path.is_absolute() and path.exists():
+    read = files_of_modules(but="__main__") | {Path(each).parent for each in suites}
+    for path in told_by_no_version(read):
+        if not any(map(path.is_relative_to, trees)):
             yield state_of(path)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import read_plain, replacing, sweep, unwritable, write_atomically
+from genbench.base.files import copy_atomically, read_plain, sweep, unwritable, write_atomically
 from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
@@ -192,8 +192,7 @@ class Folder(RecordFiles):
         """The same with the weights from a file, of any size."""
         folder = self.fit_folder(key)
         try:
-            with replacing(folder / "weights.safetensors") as temporary:
-                shutil.copyfile(weights, temporary)
+            copy_atomically(weights, folder / "weights.safetensors")
         except OSError as fault:
             raise unwritable(folder, fault) from None
         self._write(folder / "fit.json", {**record, "key": key})
