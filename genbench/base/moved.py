@@ -100,6 +100,7 @@ MOVED = {
     "genbench.probing.guard": "genbench.measuring.guard",
     "genbench.probing.guard.kept_torch_settings": "genbench.networks.ambient.ordinary_torch",
     "genbench.ranking.battery": "genbench.ranking.statistics",
+    "genbench.ranking.battery.custom": "genbench.ranking.from_elsewhere.custom",
     "genbench.ranking.bootstrap": "genbench.ranking.resampling",
     "genbench.ranking.bootstrap.rank_bounds": "genbench.ranking.rank_ranges.rank_bounds",
     "genbench.ranking.bootstrap.student_interval": "genbench.ranking.uncertainty.student_interval",

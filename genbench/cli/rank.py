@@ -14,6 +14,7 @@ from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import completing, directions, options
 from genbench.cli.directions import Directions, as_note, asking, check_columns, read_directions, recognize
+from genbench.cli.statistics import asked_for
 from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "whole", is_flag=True, help="Show every measure, as pipes and files get them.")
 @click.option("--columns", metavar="A,B", help="Show these: those of the table or of --csv.")
+@options.plugins
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
@@ -56,7 +58,8 @@ def command(
     sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
     flips: str | None, axes: str | None, measures: str | None, statistics: str | None,
     test_size: str | None, converged_only: bool, regularizers: bool, design: bool, top: int | None,
-    whole: bool, columns: str | None, words: tuple[str, ...], signs: Path | None, **given: Any,
+    whole: bool, columns: str | None, words: tuple[str, ...], signs: Path | None,
+    plugins: tuple[str, ...], without: tuple[str, ...], **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
@@ -75,10 +78,10 @@ def command(
     given |= {
         "axes": options.words(axes),
         "measures": options.words(measures),
-        "statistics": options.words(statistics),
         "test_size": _size(test_size),
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    wanted = asked_for(options.words(statistics), given["rank_by"], plugins, without)
+    given = {name: value for name, value in {**given, "statistics": wanted}.items() if value is not None}
     with Waiting(f"reading {', '.join(map(str, sources))}"):
         opened = _opened(distinct(sources), converged_only, _named(target, given), said)
     if len(opened) > 1:

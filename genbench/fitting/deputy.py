@@ -86,6 +86,20 @@ def _prepare(host: Host, trials: list[Mapping[str, Any]], data: str | None, spli
     return prepare_all([Trial.from_dict(each) for each in trials], host, root, splits)
 
 
+def _statistic(
+    host: Host, kind: str, name: str, values: list[float], target: list[float],
+    axes: Mapping[str, list[int]], groups: list[int], weights: list[list[float]],
+) -> list[float]:  # fmt: skip
+    """A statistic of the rows given under every set of weights."""
+    import numpy as np
+
+    from genbench.ranking.from_elsewhere import Rows, evaluated
+
+    codes = {axis: np.array(each, dtype=np.int64) for axis, each in axes.items()}
+    rows = Rows(np.array(target), codes, np.array(groups, dtype=np.int64))
+    return evaluated(host.find(kind, name).object, np.array(values), rows, np.array(weights))
+
+
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "construct": _construct,
     "checked": _checked,
@@ -93,6 +107,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "facts": _facts,
     "predict": _predict,
     "prepare": _prepare,
+    "statistic": _statistic,
 }
 """What can be asked, by name; each takes the host and what is given with the question."""
 

@@ -66,7 +66,9 @@ class Names:
             return found
         self.refuse_ambiguous(kind, name)
         known = [
-            other for each in self.components(kind) for other in (each.full_name, *each.declared.aliases)
+            other
+            for each in self.components(kind)
+            for other in (each.full_name, each.name, *each.declared.aliases)
         ]
         raise InvalidInput(f"unknown {kind} '{name}'{nearest(name, [*known, *words])}{self._hint(name)}")
 

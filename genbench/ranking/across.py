@@ -258,7 +258,7 @@ def _row(
 
 def _control(board: Board) -> float:
     row = next((each for each in board.controls if each["measure"] == PREDICTOR), None)
-    return math.nan if row is None else orientation(board.rank_by, "+") * row[board.rank_by]
+    return math.nan if row is None else orientation(board.rank_by, "+", board.better) * row[board.rank_by]
 
 
 def _notes(boards: Mapping[str, Board], rows: list[dict[str, Any]], units: list[list[int]]) -> list[str]:

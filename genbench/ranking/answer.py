@@ -207,7 +207,7 @@ def _beats(across: Across, ranked: Sequence[Mapping[str, Any]]) -> str:
 
 def _score(board: Board, row: Mapping[str, Any]) -> float:
     """As it is shown: times the direction claimed, where the column knows directions."""
-    return as_claimed(board.rank_by, row["direction"]) * float(row[board.rank_by])
+    return as_claimed(board.rank_by, row["direction"], board.better) * float(row[board.rank_by])
 
 
 def _listed(scored: Sequence[tuple[str, str]], unit: str = "", count: bool = True) -> str:

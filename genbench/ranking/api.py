@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from genbench.ranking.board import Board
 from genbench.ranking.controls import axes_model, ceilings, control_columns, null_draws
 from genbench.ranking.design import Design
 from genbench.ranking.errors import NoDirection, RankingError, nearest
+from genbench.ranking.from_elsewhere import OrientedStatistic, Statistic
 from genbench.ranking.ordering import standing
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.resampling import INTERVALS, resampling
@@ -37,7 +38,7 @@ def rank(
     axes: str | Iterable[str] | None = None,
     seed_column: str | None = "seed",
     directions: Mapping[str, str] | None = None,
-    statistics: str | Iterable[str | Callable[..., float]] | None = None,
+    statistics: str | Iterable[str | Statistic | OrientedStatistic] | None = None,
     bootstrap: int = 1000,
     test_size: float | str | None = None,
     converged: str | Any = None,
@@ -68,7 +69,7 @@ def rank(
     directions : mapping, optional
         Measure to ``+`` (a larger value is supposed to mean a larger target, the default), ``-``, or ``?``
         (no claim: the row stands below the line, without a rank).
-    statistics : names and functions, optional
+    statistics : names, functions and OrientedStatistic, optional
         Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
     bootstrap : int
         Draws that intervals are computed from; 0 for no intervals. For what is dear, the information and the
@@ -187,6 +188,7 @@ def rank(
         notes=notes,
         uncertainty=scores.uncertainty.get(rank_by),
         columns=panel.names,
+        better=scores.better,
     )
 
 

@@ -53,6 +53,9 @@ class Board:
     uncertainty : Uncertainty, optional
         Of the column ranked by, raw, for the measures and controls named `columns`; None without intervals.
     columns : sequence of str
+    better : dict
+        Columns of statistics from elsewhere that were computed of oriented values: +1 where larger is better,
+        −1 where smaller is.
     """
 
     rows: list[dict[str, Any]]
@@ -67,6 +70,7 @@ class Board:
     notes: Sequence[str] = ()
     uncertainty: Uncertainty | None = field(default=None, repr=False, compare=False)
     columns: Sequence[str] = field(default=(), repr=False, compare=False)
+    better: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -93,7 +97,7 @@ class Board:
         from genbench.ranking.ordering import orientation
 
         rows = self.ranked() if rows is None else rows
-        signs = np.array([orientation(self.rank_by, row["direction"]) for row in rows])
+        signs = np.array([orientation(self.rank_by, row["direction"], self.better) for row in rows])
         values = signs * np.array([row[column] for row in rows])
         if self.uncertainty is None:
             return values, None
@@ -129,6 +133,7 @@ class Board:
             "ceiling": self.ceiling,
             "survivors": self.survivors,
             "notes": list(self.notes),
+            **({"better": self.better} if self.better else {}),
         }
         return json.dumps(strict(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,13 @@ SMALLER_IS_BETTER = frozenset(
 """Columns that are computed from oriented values and are better when small."""
 
 
-def orientation(rank_by: str, direction: int | str) -> float:
-    """The sign that makes larger values of a column better, for a measure of a direction (``+`` or 1)."""
+def orientation(rank_by: str, direction: int | str, better: Mapping[str, float]) -> float:
+    """The sign that makes larger values of a column better, for a measure of a direction (``+`` or 1).
+
+    `better` is that of `Scores`, or of a board.
+    """
+    if rank_by in better:
+        return better[rank_by]
     if rank_by in SMALLER_IS_BETTER:
         return -1.0
     if rank_by in UNSIGNED:
@@ -31,12 +36,13 @@ def orientation(rank_by: str, direction: int | str) -> float:
     return float({"+": 1, "-": -1, "?": 0}.get(str(direction), direction))
 
 
-def as_claimed(column: str, direction: str) -> float:
+def as_claimed(column: str, direction: str, better: Mapping[str, float]) -> float:
     """The sign to show a score with: that of the claim where the column knows signs, else its own.
 
     +1 is what a measure promises then, whatever its direction; losses such as sign-errors stay as they are.
     """
-    return -1.0 if direction == "-" and column not in UNSIGNED | SMALLER_IS_BETTER else 1.0
+    knows_signs = column not in UNSIGNED | SMALLER_IS_BETTER | better.keys()
+    return -1.0 if direction == "-" and knows_signs else 1.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def standing(
     Best first; then the held-out measures, ranked among themselves; below the line what claims no direction,
     by the size of its score; at last what has no score. The latter two have no rank.
     """
-    sign = np.array([orientation(rank_by, each) for each in panel.signs[:count]])
+    sign = np.array([orientation(rank_by, each, scores.better) for each in panel.signs[:count]])
     raw = scores.estimate[rank_by][:count]
     oriented = sign * raw
     ranked = (panel.signs[:count] != 0) & ~np.isnan(oriented)

@@ -49,13 +49,15 @@ class Panel:
 class Scores:
     """Columns of results, each (M,), filled one statistic at a time.
 
-    `low` and `high` hold the intervals, `uncertainty` what they follow from.
+    `low` and `high` hold the intervals, `uncertainty` what they follow from. `better` names the columns that
+    statistics from elsewhere computed of oriented values: +1 where larger is better, −1 where smaller is.
     """
 
     estimate: dict[str, np.ndarray] = field(default_factory=dict)
     low: dict[str, np.ndarray] = field(default_factory=dict)
     high: dict[str, np.ndarray] = field(default_factory=dict)
     uncertainty: dict[str, Uncertainty] = field(default_factory=dict)
+    better: dict[str, float] = field(default_factory=dict)
     words: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

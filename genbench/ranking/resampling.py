@@ -10,10 +10,13 @@ from genbench.ranking.design import Design
 from genbench.ranking.ranks import stable_order
 from genbench.ranking.uncertainty import Covariance, Uncertainty
 
-__all__ = ["INTERVALS", "Resampling", "configuration_weights", "resampling", "seed_weights"]
+__all__ = ["FEW_DRAWS", "INTERVALS", "Resampling", "configuration_weights", "resampling", "seed_weights"]
 
 INTERVALS = ("retraining", "configurations")
 """What an interval can be of: the same grid with new seeds, or other configurations and new seeds."""
+
+FEW_DRAWS = 200
+"""Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
 
 MOST_BLOCKS = 20
 """Seeds are left out one by one; where there are more of them than this, in so many blocks."""

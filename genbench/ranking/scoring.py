@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from genbench.ranking.errors import RankingError, nearest
+from genbench.ranking.from_elsewhere import OrientedStatistic, Statistic, custom
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.resampling import Resampling
-from genbench.ranking.statistics import BY_DEFAULT, STATISTICS, Filler, custom
+from genbench.ranking.statistics import BY_DEFAULT, STATISTICS, Filler
 
 __all__ = ["choose_statistics", "score"]
 
 
-def choose_statistics(asked: Iterable[str | Callable[..., float]] | str | None) -> dict[str, Filler]:
+def choose_statistics(asked: Iterable[str | Statistic | OrientedStatistic] | str | None) -> dict[str, Filler]:
     """The statistics to compute, by name, in a fixed order; without a choice all but those of `compat`.
 
     Parameters
     ----------
-    asked : names and functions, optional
-        A function is a statistic from elsewhere: called as ``function(values, target, axes, groups,
-        weights)``, its column is named as it is.
+    asked : names, functions and OrientedStatistic, optional
+        The latter two are statistics from elsewhere. A function is called as ``function(values, target, axes,
+        groups, weights)``, with values as they are; its column is named as it is.
 
     Raises
     ------
@@ -37,11 +38,17 @@ def choose_statistics(asked: Iterable[str | Callable[..., float]] | str | None) 
         raise RankingError(f"no statistic {', nor '.join(unknown)} (there are: {', '.join(STATISTICS)})")
     chosen = {name: STATISTICS[name] for name in STATISTICS if name in names}
     for each in listed:
-        if not isinstance(each, str):
+        if isinstance(each, str):
+            continue
+        filler: Filler
+        if isinstance(each, OrientedStatistic):
+            name, filler = each.name, each.fill
+        else:
             name = getattr(each, "__name__", type(each).__name__)
-            if name in chosen:
-                raise RankingError(f"two statistics are named '{name}'; rename the function")
-            chosen[name] = custom(name, each)
+            filler = custom(name, each)
+        if name in chosen:
+            raise RankingError(f"two statistics are named '{name}'; rename the function")
+        chosen[name] = filler
     return chosen
 
 

@@ -24,7 +24,7 @@ from genbench.ranking.mutual_information import ConditioningSets, PairCounter, W
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.ranks import dense_rank
 from genbench.ranking.regression import configuration_folds, linear_fit
-from genbench.ranking.resampling import Resampling
+from genbench.ranking.resampling import FEW_DRAWS, Resampling
 from genbench.ranking.selection import Choice, choose_best
 from genbench.ranking.sign_error import (
     EFFECTIVE,
@@ -37,17 +37,13 @@ from genbench.ranking.sign_error import (
 from genbench.ranking.sign_error_draws import ReweightedLosses, reweighted_losses
 from genbench.ranking.uncertainty import Uncertainty
 
-__all__ = ["BY_DEFAULT", "STATISTICS", "Filler", "custom"]
+__all__ = ["BY_DEFAULT", "STATISTICS", "Filler"]
 
 Filler = Callable[[Panel, Resampling, Scores], None]
-Statistic = Callable[..., float]
 Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 
-FEW_DRAWS = 200
-"""Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
-
 FULLY_DRAWN, LEAST_DRAWS = 1_000, 25
-"""Fits up to which the first two have all these draws, and how few they come to in larger tables.
+"""Fits up to which information and sign-errors have all of `FEW_DRAWS`, and how few they come to beyond.
 
 What a draw costs grows with the fits; 25 draws tell a standard error to a seventh, and whole seeds left out,
 which is what most of it comes from, have fewer degrees of freedom than that.
@@ -357,31 +353,6 @@ def _one_by_one(panel: Panel, statistic: Callable[[np.ndarray, np.ndarray, Desig
             for measure in columns:
                 found[measure] = statistic(panel.values[rows, measure], panel.target[rows], design)
     return found
-
-
-def custom(name: str, function: Statistic) -> Filler:
-    """A filler for somebody's own statistic, with its interval.
-
-    `function` is called with the rows that have a value: values, target, axes (name to integer codes), groups
-    (the configuration's code) and weights, arrays of n, and returns a number.
-    """
-
-    def fill(panel: Panel, resampling: Resampling, scores: Scores) -> None:
-        few = resampling.few(FEW_DRAWS)
-        found = np.full((len(panel.names), 1 + few.sets), np.nan)
-        for measure in range(len(panel.names)):
-            rows = panel.known(measure)
-            if rows.sum() < 2:
-                continue
-            design = panel.design.take(rows)
-            axes = {axis: design.codes[:, place] for place, axis in enumerate(design.names)}
-            given = (panel.values[rows, measure], panel.target[rows], axes, design.configuration)
-            found[measure, 0] = function(*given, np.ones(len(given[1])))
-            for place, weights in enumerate(few.weights[rows].T, start=1):
-                found[measure, place] = function(*given, weights.astype(float))
-        scores.add(name, found[:, 0], few.uncertainty(found[:, 1:]))
-
-    return fill
 
 
 STATISTICS: Mapping[str, Filler] = {

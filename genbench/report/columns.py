@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import UsageError, nearest
@@ -51,7 +52,7 @@ def fitting(board: Board, rows: Sequence[Row], scale: Scale, width: int, no_cost
     Rank, measure and score are always there; what remains widens the drawn intervals.
     """
     offered = _offered(board)
-    wanted = [name for name in _BY_IMPORTANCE if not (no_cost and name == "cost")]
+    wanted = [name for name in ["drawn", *board.better, *_BY_IMPORTANCE] if not (no_cost and name == "cost")]
     kept = ["rank", "measure", board.rank_by]
     used = offered["rank"].needs(rows) + min(offered["measure"].needs(rows), width // 2 + 1)
     used += offered[board.rank_by].needs(rows) + 2 * GAP
@@ -88,8 +89,11 @@ def chosen(board: Board, names: Sequence[str], scale: Scale) -> list[Column]:
     ]
 
 
-def every(no_cost: bool) -> list[Column]:
-    """The columns of a pipe, whose width nobody knows: raw scores of the main statistics, as published."""
+def every(board: Board, no_cost: bool) -> list[Column]:
+    """The columns of a pipe, whose width nobody knows: raw scores of the main statistics, as published.
+
+    Statistics from elsewhere, which somebody asked for, stand behind them.
+    """
     columns = [
         Column("rank", "rank", rank_text),
         Column("measure", "measure", lambda row: str(row["measure"]), right=False),
@@ -102,6 +106,7 @@ def every(no_cost: bool) -> list[Column]:
         Column("tau_interval", "95 %", lambda row: _raw_interval(row, "tau")),
         Column("spearman", "spearman", lambda row: _raw(row, "spearman")),
         Column("r2", "R²", lambda row: _raw(row, "r2")),
+        *(Column(name, name, partial(_raw, name=name)) for name in board.better),
         Column("n", "n", lambda row: str(row["n"])),
         Column("cost", "cost", lambda row: _seconds(row["cost_seconds"])),
     ]
@@ -121,29 +126,30 @@ def folded(name: str, width: int) -> str:
 
 
 _BY_IMPORTANCE = (
-    "drawn", "tau", "cost", "direction", "interval", "p_top5", "expected", "n", "spearman", "r2", "family",
+    "tau", "cost", "direction", "interval", "p_top5", "expected", "n", "spearman", "r2", "family",
 )  # fmt: skip
 _FIRST_MINOR = "direction"
 
 
 def _offered(board: Board) -> dict[str, Column]:
     """Every column that a terminal may show, in the order in which they stand."""
-    by = board.rank_by
+    by, signed = board.rank_by, partial(_signed, better=board.better)
     columns = [
         Column("rank", "rank", lambda row: rank_text({**row, "held_out": False})),
         Column("measure", "measure", lambda row: str(row["measure"]), right=False),
         Column("direction", "±", lambda row: str(row["direction"] or "")),
-        Column(by, by, lambda row: _signed(row, by), width=5),
+        Column(by, by, lambda row: signed(row, by), width=5),
         Column("drawn", "", lambda row: "", right=False),
-        Column("interval", "95 %", lambda row: _interval(row, by)),
-        Column("expected", "rerun", lambda row: _signed(row, "expected", by)),
+        Column("interval", "95 %", lambda row: _interval(row, by, board.better)),
+        Column("expected", "rerun", lambda row: signed(row, "expected", as_column=by)),
         Column("p_top5", "top 5", lambda row: _share(row.get("p_top5", math.nan))),
-        Column("tau", "tau", lambda row: _signed(row, "tau")),
-        Column("spearman", "spearman", lambda row: _signed(row, "spearman")),
-        Column("r2", "R²", lambda row: _signed(row, "r2")),
+        Column("tau", "tau", lambda row: signed(row, "tau")),
+        Column("spearman", "spearman", lambda row: signed(row, "spearman")),
+        Column("r2", "R²", lambda row: signed(row, "r2")),
         Column("n", "n", lambda row: str(row["n"])),
         Column("cost", "cost", lambda row: _seconds(row.get("cost_seconds"))),
         Column("family", "family", lambda row: str(row.get("family") or ""), right=False),
+        *(Column(name, name, partial(signed, name=name)) for name in board.better if name != by),
     ]
     return {column.name: column for column in columns}
 
@@ -152,7 +158,7 @@ def _drawn(board: Board, scale: Scale, width: int) -> Column:
     by = board.rank_by
 
     def text(row: Row) -> str:
-        sign = as_claimed(by, row["direction"])
+        sign = as_claimed(by, row["direction"], board.better)
         ends = sorted(sign * row.get(f"{by}_{end}", math.nan) for end in ("low", "high"))
         return scale.draw(sign * row[by], ends[0], ends[1], width)
 
@@ -169,16 +175,16 @@ def _of_board(name: str) -> Callable[[Row], str]:
     return text
 
 
-def _signed(row: Row, name: str, as_column: str | None = None) -> str:
+def _signed(row: Row, name: str, better: Mapping[str, float], as_column: str | None = None) -> str:
     """A score with the sign that the claim gives it; ``–`` where there is none."""
     value = row.get(name)
     if value is None or math.isnan(value):
         return "–" if as_column is None else ""
-    return f"{as_claimed(as_column or name, row['direction']) * value:+.2f}"
+    return f"{as_claimed(as_column or name, row['direction'], better) * value:+.2f}"
 
 
-def _interval(row: Row, name: str) -> str:
-    sign = as_claimed(name, row["direction"])
+def _interval(row: Row, name: str, better: Mapping[str, float]) -> str:
+    sign = as_claimed(name, row["direction"], better)
     ends = sorted(sign * row.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
     return "" if math.isnan(ends[0]) else f"[{ends[0]:+.2f}, {ends[1]:+.2f}]"
 

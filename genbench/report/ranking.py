@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,7 @@ def print_ranking(
     elif screen.is_terminal:
         picked = fitting(board, rows, scale, screen.width, no_cost)
     else:
-        picked = every(no_cost)
+        picked = every(board, no_cost)
     screen.print(escaped(title), style="bold", soft_wrap=True)
     for sentence in answer(board):
         _paragraph(screen, sentence, first="- ", rest="  ")
@@ -136,7 +136,7 @@ def _best_of_families(
 def _scale(board: Board, rows: Sequence[dict[str, Any]]) -> Scale:
     by, low = board.rank_by, float("nan")
     numbers = [
-        as_claimed(by, row["direction"]) * row.get(name, low)
+        as_claimed(by, row["direction"], board.better) * row.get(name, low)
         for row in rows
         for name in (by, f"{by}_low", f"{by}_high")
     ]
@@ -195,12 +195,12 @@ def _legend(board: Board, columns: Sequence[Column], raw: bool) -> list[str]:
     what = f"mean over {axes} of Kendall's tau among fits that differ in that axis alone"
     if by != "psi" and not raw:
         what = (meaning(by) or "").partition("; ")[0]
+    first = [f"{by}: {what}, times the direction that a measure claims"] * (by not in board.better)
     if raw:
-        lines = [f"psi: {what}, raw: below 0 is right for a measure that claims -"]
-    else:
-        lines = [f"{by}: {what}, times the direction that a measure claims"]
-    if not raw and "tau" in names - {by}:
-        lines[0] += "; tau: over all pairs of fits"
+        first = [f"psi: {what}, raw: below 0 is right for a measure that claims -"]
+    elif "tau" in names - {by}:
+        first.append("tau: over all pairs of fits")
+    lines = ["; ".join(first), *_of_better(board, names)]
     told = f"95 % intervals{'' if raw else ' (drawn)'} and ranks: of"
     if board.summary["interval"]:
         lines.append(f"{told} {INTERVAL_OF[board.summary['interval']]}")
@@ -211,3 +211,9 @@ def _legend(board: Board, columns: Sequence[Column], raw: bool) -> list[str]:
     if "drawn" in names and by in board.null_band:
         lines.append("░: where 95 % of random measures are")
     return lines
+
+
+def _of_better(board: Board, names: Collection[str]) -> list[str]:
+    """What statistics from elsewhere are."""
+    ends = {name: "larger" if end > 0 else "smaller" for name, end in board.better.items() if name in names}
+    return [f"{name}: of values times the direction claimed; {end} is better" for name, end in ends.items()]

@@ -28,7 +28,8 @@ _USE = {
     "regularizer": "genbench run --suite digits-quick --set 'regularizers=[[],[\"$full\"]]' "
     "--measures param_norm,random",
     "protocol": "genbench run --suite digits-quick --set protocol=$full --measures param_norm,random",
-    "statistic": "genbench list statistics",
+    "statistic": "genbench run --suite digits-quick --measures param_norm,random && "
+    "genbench rank runs/digits-quick --rank-by $full",
     "executor": "genbench run --suite digits-quick --executor $full --measures param_norm,random",
     "suite": "genbench run --suite $full",
     "observer": "genbench run --suite digits-quick --measures param_norm,random",
