@@ -20,6 +20,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # the programs that tests start read this when they are imported, which is later.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What is printed stays in a buffer for a while where users run programs.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 if TYPE_CHECKING:
     from declared import Plugin
 

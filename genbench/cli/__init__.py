@@ -184,6 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.exit(full.exit_code)
             where = f"'{fault.filename}'" if fault.filename is not None else "standard output"
             _error(f"{where}: {fault.strerror} (--debug shows where)")
+            if fault.filename is None:
+                discard_output()  # or the interpreter tries once more, and says so, as it ends
             sys.exit(1)
         _error(f"{type(fault).__name__}: {fault} (--debug shows where)")
         sys.exit(1)

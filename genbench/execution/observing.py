@@ -29,6 +29,7 @@ def main() -> None:
     spoken = int(os.environ.pop(CHANNEL))
     os.set_inheritable(spoken, False)
     say = Speaker(os.fdopen(spoken, "w", buffering=1))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # this process ends by a signal
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:

@@ -134,8 +134,8 @@ HOSTILE = {
     "a name that cannot be compared": "class N(str):\n    def __eq__(self, other): raise RuntimeError\n"
     "    __hash__ = str.__hash__\n    def partition(self, mark): raise RuntimeError\n"
     "@genbench.measure(family=N('bad'), direction='+', name=N('weird'))\ndef weird(model): ...\n",
-    "half of a pair of surrogates": "@genbench.measure(family='b\\ud800d', direction='+', source='\\ud800')\n"
-    "def weird(model):\n    'doc \\ud800'\n",
+    "half of a pair of surrogates": "def weird(model): ...\nweird.__doc__ = 'doc \\ud800'\n"
+    "genbench.measure(family='b\\ud800d', direction='+', source='\\ud800')(weird)\n",
     "a default of its own kind": "class D(float):\n    def __eq__(self, other): raise RuntimeError\n"
     "@genbench.measure(family='bad', direction='+')\ndef weird(model, *, size: float = D(3)): ...\n",
 }

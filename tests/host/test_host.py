@@ -316,7 +316,7 @@ PARTLY_BAD = {
     ),
     "strange_declaration": (
         GOOD + "\n@genbench.probe(cost=['A'])\ndef odd(model): ...\n",
-        "TypeError: unhashable type: 'list'",
+        "unhashable type: 'list'",  # in brackets behind other words in Python 3.14
     ),
     "hook_raises": (
         GOOD + "\ndef genbench_components():\n    raise KeyError('lost')\n",
@@ -367,7 +367,7 @@ def test_a_bad_component_or_hook_breaks_itself_and_not_its_plugin(write, name):
     host.suites()
     (line,) = host.problems()
     assert line.startswith(f"plugin '{name}' (file {name}.py): ")
-    assert line.endswith(problem)
+    assert problem in line
     assert "\n" not in line
     assert names(host, "measure") == [f"{name}:widest"]
     assert host.find("measure", "widest").declared.direction == "+"
