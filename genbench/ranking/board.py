@@ -170,6 +170,7 @@ class Board:
         columns = ["measure", "direction", "rank", "n", "coverage", "psi", "tau"]
         columns += [f"psi_{axis}" for axis in self.axes]
         columns += ["cmi", "sign_error_mean", "sign_error_p90", "sign_error_max", "spearman", "r2"]
+        columns += self.better
         columns += [] if no_cost else list(COST_COLUMNS)
         body = [
             [_span(row, column) if column in spans else _printed_cell(row, column) for column in columns]
