@@ -82,7 +82,8 @@ class OrientedStatistic:
         draw = np.random.default_rng(0)
         (perfect,) = self.evaluate(rows.target, rows, alone)
         without = [self.evaluate(draw.permutation(rows.target), rows, alone)[0] for _ in range(SHUFFLES)]
-        return -1.0 if perfect < np.nanmean([*without, perfect]) else 1.0
+        known = [each for each in without if not math.isnan(each)]
+        return -1.0 if known and perfect < np.mean(known) else 1.0
 
 
 def evaluated(

@@ -12,7 +12,7 @@ from genbench.ranking.ordering import Standing
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.table import Study
 
-__all__ = ["board_rows", "result_notes", "table_notes"]
+__all__ = ["OWN_COLUMNS", "board_rows", "result_notes", "table_notes"]
 
 FEW = 0.95
 """Coverage below which a measure is flagged."""
@@ -33,6 +33,12 @@ WITH_INTERVAL = ("tau", "psi")
 """Columns whose interval stands beside them; those of the others follow behind the fixed keys."""
 
 WORDS = {1: "+", -1: "-", 0: "?"}
+
+OWN_COLUMNS = frozenset(
+    ("measure", "direction", "n", "coverage", "rank_low", "rank_high", "cost_seconds", "family", "held_out")
+    + ("status", "reason", "expected", "p_best", "p_top5", "control")
+)
+"""What a row says beside statistics, and no statistic from elsewhere can be called."""
 
 
 def board_rows(

@@ -10,6 +10,7 @@ from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.from_elsewhere import OrientedStatistic, Statistic, custom
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.resampling import Resampling
+from genbench.ranking.rows import OWN_COLUMNS
 from genbench.ranking.statistics import BY_DEFAULT, STATISTICS, Filler
 
 __all__ = ["choose_statistics", "score"]
@@ -48,6 +49,8 @@ def choose_statistics(asked: Iterable[str | Statistic | OrientedStatistic] | str
             filler = custom(name, each)
         if name in chosen:
             raise RankingError(f"two statistics are named '{name}'; rename the function")
+        if name in OWN_COLUMNS:
+            raise RankingError(f"a statistic cannot be named '{name}', a column of every ranking; rename it")
         chosen[name] = filler
     return chosen
 

@@ -7,6 +7,7 @@ from ranking.tables import planted
 
 import genbench.ranking as ranking
 from genbench.ranking import RankingError
+from genbench.ranking.from_elsewhere import OrientedStatistic
 
 AXES = ["a0", "a1", "a2", "a3"]
 
@@ -28,6 +29,8 @@ def test_unknown_names_come_with_the_nearest_word():
     _fails(planted(), ["target", "'gapp'", "did you mean 'gap'"], target="gapp")
     _fails(planted(), ["seed", "did you mean 'seed'"], seed_column="sead")
     _fails(planted(), ["statistic", "did you mean 'spearman'"], statistics=["sperman"])
+    taken = OrientedStatistic("family", lambda values, rows, weights: [0.0] * len(weights))
+    _fails(planted(), ["'family'", "rename"], statistics=["psi", taken])
     _fails(planted(), ["rank by", "did you mean 'psi'"], rank_by="psy")
     _fails(planted(), ["test_size"], test_size="n_test")
     _fails(planted(), ["converged"], converged="convergd")
