@@ -35,9 +35,11 @@ WITH_INTERVAL = ("tau", "psi")
 WORDS = {1: "+", -1: "-", 0: "?"}
 
 OWN_COLUMNS = frozenset(
-    ("measure", "direction", "n", "coverage", "rank_low", "rank_high", "cost_seconds", "family", "held_out")
-    + ("status", "reason", "expected", "p_best", "p_top5", "control")
-)
+    {
+        "measure", "direction", "n", "coverage", "rank_low", "rank_high", "cost_seconds", "family",
+        "held_out", "status", "reason", "expected", "p_best", "p_top5", "control",
+    }
+)  # fmt: skip
 """What a row says beside statistics, and no statistic from elsewhere can be called."""
 
 
