@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 
 __all__ = [
+    "Rows",
     "as_the_model_wants",
     "at_most",
     "chunks",
@@ -57,7 +59,15 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
     return outputs
 
 
-def outputs_of(model: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+class Rows(Protocol):
+    """Examples of which some can be had at a time, as of a tensor."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice) -> Tensor: ...
+
+
+def outputs_of(model: nn.Module, inputs: Rows, device: torch.device) -> Tensor:
     """Outputs of the network without their graph, shape (n, outputs), double, computed in chunks."""
     with torch.no_grad():
         # Copies: some networks work in place.
@@ -88,12 +98,12 @@ def as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
     return inputs if first is None else inputs.to(first.device)
 
 
-def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:
+def chunks(inputs: Rows, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:
     """Slices that together cover the examples.
 
     Parameters
     ----------
-    inputs : Tensor, shape (n, *input_shape)
+    inputs : Rows, shape (n, *input_shape)
     device : torch.device
         Where the work is done.
     copies : int

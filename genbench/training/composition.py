@@ -83,7 +83,8 @@ class Composition:
         self._network = model if compiled is None or inspected else compiled
         self._autocast = training.protocol.precision == "bfloat16"
         self._device_type = training.device.type
-        self._inputs, self._targets = training.inputs[:0], training.targets[:0]
+        shape = training.task.input_shape
+        self._inputs, self._targets = torch.empty(0, *shape, device=training.device), training.targets[:0]
 
         criterion: Callable[[Tensor, Tensor], Tensor] = partial(task_loss, training.task)
         self._steps = tuple(

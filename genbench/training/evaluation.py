@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.base.data import Task
+from genbench.training.pixels import Inputs
 
 __all__ = ["evaluate", "evaluation_totals", "loss_and_error", "task_loss"]
 
@@ -27,7 +28,7 @@ def task_loss(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def evaluate(
-    model: nn.Module, inputs: Tensor, targets: Tensor, task: Task, *, device: torch.device | str
+    model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, *, device: torch.device | str
 ) -> tuple[float, float]:
     """Loss and error in evaluation mode, in float32, without augmentation.
 
@@ -35,7 +36,7 @@ def evaluate(
     ----------
     model : Module
         On `device`; its mode is left as it was.
-    inputs : Tensor, shape (n, *task.input_shape)
+    inputs : Tensor or Pixels, shape (n, *task.input_shape)
         As the network reads them; moved to `device` in chunks where they are elsewhere.
     targets : Tensor, shape (n,) int64, or (n, outputs) in regression
     task : Task
@@ -54,7 +55,7 @@ def evaluate(
 
 
 def evaluation_totals(
-    model: nn.Module, inputs: Tensor, targets: Tensor, task: Task, *, device: torch.device | str
+    model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, *, device: torch.device | str
 ) -> Tensor:
     """What `evaluate` sums up, left on the device, so that nothing waits for it.
 
@@ -74,10 +75,11 @@ def evaluation_totals(
     model.eval()
     try:
         with torch.no_grad():
-            for some_inputs, some_targets in zip(inputs.split(chunk), targets.split(chunk), strict=True):
+            for start in range(0, len(targets), chunk):
+                some = slice(start, start + chunk)
                 # A copy, also where nothing is moved: some networks work in place.
-                outputs = model(some_inputs.to(device, copy=True)).float()
-                wanted = some_targets.to(device)
+                outputs = model(inputs[some].to(device, copy=True)).float()
+                wanted = targets[some].to(device)
                 if task.kind == "regression":
                     total_loss += (outputs - wanted).to(sums).double().square().sum()
                 else:
