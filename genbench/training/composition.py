@@ -29,6 +29,7 @@ from genbench.networks.ambient import twice_differentiable
 from genbench.networks.kinds import BatchNorm
 from genbench.training.captures import captured_modules, capturing
 from genbench.training.evaluation import task_loss
+from genbench.training.plain_steps import plain_backward
 
 __all__ = ["Composition"]
 
@@ -263,7 +264,7 @@ class Composition:
         penalty = self._penalty()
         if penalty is not None:
             loss = loss + penalty
-        loss.backward()
+        plain_backward(loss)
         return loss.detach()
 
     def _with_penalties(self, gradient: Callable[[], Any]) -> Any:

@@ -15,7 +15,7 @@ from genbench.base.values import StopReason
 from genbench.contract.regularizer import Regularizer
 from genbench.networks.ambient import with_own_inputs
 from genbench.training.composition import Composition
-from genbench.training.evaluation import evaluation_totals, loss_and_error
+from genbench.training.evaluation import loss_and_error, totals_as_it_is
 from genbench.training.optimizer import LearningRates, make_optimizer
 from genbench.training.pixels import HeldTraining
 from genbench.training.recording import (
@@ -177,8 +177,8 @@ class Phase:
             self._keepers.walk.offer()
         totals = self.steps.totals()
         if totals is None:
-            totals = evaluation_totals(
-                training.model, training.held, training.targets, training.task, device=training.device
+            totals = totals_as_it_is(
+                training.model, training.held, training.targets, training.task, training.device
             )
         losses = torch.as_tensor(self.steps.loss_sum, dtype=torch.float64, device=totals.device)
         self._figures = _Figures(torch.cat([totals, losses.reshape(1)]))
