@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -62,6 +63,11 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
 class Rows(Protocol):
     """Examples of which some can be had at a time, as of a tensor."""
 
+    @property
+    def shape(self) -> torch.Size:
+        """Their number, and the shape of each."""
+        ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, some: slice) -> Tensor: ...
@@ -111,11 +117,12 @@ def chunks(inputs: Rows, device: torch.device, copies: int = 1, *, together: int
     together : int
         Each slice begins at a multiple of this, so that groups of so many examples are not cut.
     """
-    numbers = max(1, inputs[:1].numel() * copies)
+    example = max(1, math.prod(inputs.shape[1:]))
+    numbers = example * max(1, copies)
     chunk = _CHUNK.get(device.type, _CHUNK["cpu"])
     size = max(1, chunk // numbers)
     if device.type == "cpu":
-        small = chunk // 8 // max(1, inputs[:1].numel())
+        small = chunk // 8 // example
         size = max(size, min(_TOGETHER, small, 4 * chunk // numbers))
     size = min(size, _LIMIT.get() or size)
     size = max(together, size - size % together)
