@@ -39,6 +39,7 @@ MODULES = {
     "genbench.fitting.prepared",
     "genbench.fitting.record",
     "genbench.fitting.handing",
+    "genbench.fitting.held",
     "genbench.fitting.roots",
     "genbench.fitting.splits",
     "genbench.fitting.work",

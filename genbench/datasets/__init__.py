@@ -5,8 +5,9 @@
 folders. `crops` and `sequences` hold views of these: the centres of pictures, and digits as sequences.
 
 Beside the components stand the parts that they share: `remote` (finding published files, downloading those
-that are missing), `pictures` (decoding folders and archives) and `content` (checksums). What a component
-returns is stored by `genbench.fitting.prepared`, so that it is called once per machine and not once per fit.
+that are missing), `pictures` (folders and archives of them), `decoding` (many at once) and `content`
+(checksums). What a component returns is stored by `genbench.fitting.prepared`, so that it is called once per
+machine and not once per fit.
 """
 
 from genbench.datasets import cifar, crops, digits, images, mnist, noisy_zeros, polynomial, sequences, svhn

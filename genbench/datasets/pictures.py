@@ -16,6 +16,7 @@ from genbench.base.canonical import canonical_json
 from genbench.base.data import Data, Split, Task
 from genbench.base.errors import InvalidInput, Remark
 from genbench.datasets.archives import ARCHIVES, UNREADABLE, Entry, entries
+from genbench.datasets.decoding import decoded_ahead
 from genbench.datasets.pixels import pixels
 
 __all__ = ["ARCHIVES", "Picture", "checksum", "decode", "locate", "read"]
@@ -222,10 +223,12 @@ def decode(pictures: list[Picture], dataset: str, size: int | None = None) -> Da
         raise InvalidInput(problems)
     remarks: dict[str, list[str]] = {}
     arrays = []
-    for picture in pictures:
+    ahead = decoded_ahead([picture.content for picture in pictures], size)
+    for picture, found in zip(pictures, ahead, strict=True):
         said: list[str] = []
         try:
-            arrays.append(pixels(picture.content, size, said.append))
+            array, said = found or (pixels(picture.content, size, said.append), said)
+            arrays.append(array)
         except UnidentifiedImageError as error:
             raise InvalidInput(
                 f"dataset '{dataset}': cannot decode {picture.path}: it is no picture, or damaged"

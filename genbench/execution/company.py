@@ -144,7 +144,7 @@ class Company:
         return FitWork(
             trial, host, data, device=device, keep=job["keep"], limits=Limits(**job["limits"]),
             on_epoch=lambda row: voice({"event": "epoch", **row}), name=job["id"],
-            memory=predict([trial], host, job["keep"]).memory_bytes,
+            memory=predict([trial], host, job["keep"], on_cuda=device.type == "cuda").memory_bytes,
             on_begin=lambda: voice({"event": "begun"}), stacks=self._stacks,
         )  # fmt: skip
 

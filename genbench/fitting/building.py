@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genbench.contract.components import Component, Kind
 from genbench.fitting import splits
+from genbench.fitting.prepared import is_kept_as_bytes
 from genbench.host import Host
 from genbench.planning.plan import Chosen, Trial
 from genbench.training.network import build_network
@@ -59,13 +60,30 @@ class BuiltTrial:
         self, root: Path | None, *, opened: Collection[splits.SplitName]
     ) -> tuple[splits.PreparedData, splits.TrainingData]:
         """The prepared data, of which the files `opened` are opened, and the training set."""
-        return _training_data(self.trial, self.dataset, self.protocol, root, opened)
+        prepared, chosen = self.training_choice(root, opened=opened)
+        return prepared, chosen.loaded()
+
+    def training_choice(
+        self, root: Path | None, *, opened: Collection[splits.SplitName]
+    ) -> tuple[splits.PreparedData, splits.TrainingChoice]:
+        """The prepared data, and which examples of them make the training set."""
+        return _training_choice(self.trial, self.dataset, self.protocol, root, opened)
+
+    @property
+    def split_examples(self) -> int | None:
+        """Size of the whole training split as far as it is known without the data."""
+        declared = self.dataset.declared.examples
+        return declared(**_settings(self.trial.dataset)) if callable(declared) else declared
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether the data are in the cache and are pictures of eight bits."""
+        return is_kept_as_bytes(self.dataset, _settings(self.trial.dataset), self.trial.checksum)
 
     @property
     def train_examples(self) -> int | None:
         """Size of the training set as far as it is known without the data."""
-        declared = self.dataset.declared.examples
-        whole = declared(**_settings(self.trial.dataset)) if callable(declared) else declared
+        whole = self.split_examples
         return self.trial.splits["train_size"] or (whole and whole - self.trial.splits["validation_size"])
 
 
@@ -101,18 +119,20 @@ def training_data(
         The data set or the protocol is not there.
     """
     protocol = host.find(Kind.PROTOCOL, trial.protocol.name).object(**_settings(trial.protocol))
-    return _training_data(trial, host.find(Kind.DATASET, trial.dataset.name), protocol, root, opened)
+    dataset = host.find(Kind.DATASET, trial.dataset.name)
+    prepared, chosen = _training_choice(trial, dataset, protocol, root, opened)
+    return prepared, chosen.loaded()
 
 
-def _training_data(
+def _training_choice(
     trial: Trial,
     dataset: Component,
     protocol: Protocol,
     root: Path | None,
     opened: Collection[splits.SplitName],
-) -> tuple[splits.PreparedData, splits.TrainingData]:
+) -> tuple[splits.PreparedData, splits.TrainingChoice]:
     prepared = splits.prepare(dataset, _settings(trial.dataset), root, checksum=trial.checksum, splits=opened)
-    data = splits.load_training(
+    chosen = splits.choose_training(
         prepared,
         seed_index=trial.data_seed,
         train_size=trial.splits["train_size"],
@@ -121,7 +141,7 @@ def _training_data(
         label_noise_kind=protocol.label_noise_kind,
         normalize=trial.splits["normalize"],
     )
-    return prepared, data
+    return prepared, chosen
 
 
 def _settings(chosen: Chosen) -> dict[str, Any]:

@@ -117,6 +117,7 @@ def predict(
     keep: Sequence[str | Mapping[str, Any]] = ("initial", "final"),
     memory_here: float | None = None,
     card: Card | None = None,
+    on_cuda: bool | None = None,
 ) -> Prediction:
     """Predict what training these trials takes.
 
@@ -128,6 +129,9 @@ def predict(
         Bytes of memory of the machine that is to train them.
     card : Card, optional
         For `Prediction.card_hours`.
+    on_cuda : bool, optional
+        Whether they are trained there, where pictures of eight bits stay bytes; so with a card where left
+        out. Data that nobody has prepared yet are counted as floats.
 
     Raises
     ------
@@ -136,6 +140,8 @@ def predict(
         regularizers cannot be used on it; one line for each kind of network.
     """
     states, distances = _kept(keep)
+    on_cuda = card is not None if on_cuda is None else on_cuda
+    bytes_held: dict[str, bool] = {}
     networks: dict[str, _Network] = {}
     problems: dict[str, None] = {}
     checked: set[str] = set()
@@ -174,8 +180,11 @@ def predict(
         on_card += _seconds_on(card, network, protocol, examples, step_cost) if card else 0.0
         batch = min(protocol.batch_size, examples)
         gradients = sum(each.gradient_memory(int(network.weights), batch) for each in stack)
-        input_size = math.prod(trial.task.input_shape)
-        memory = max(memory, _memory(network, protocol, examples, input_size, gradients))
+        data = 4 * examples * math.prod(trial.task.input_shape)
+        if on_cuda and _holds_bytes(built, bytes_held):
+            # The whole split, of which all training sets are parts.
+            data = (built.split_examples or examples) * math.prod(trial.task.input_shape)
+        memory = max(memory, _memory(network, batch, gradients) + data)
         disk += 4 * (network.weights * states + distances)
     if problems:
         raise InvalidInput(problems)
@@ -183,6 +192,15 @@ def predict(
         sum(gpu) / 3600, sum(core) / 3600, memory, disk, tuple(gpu), tuple(core),
         card_hours=on_card / 3600, layers=tuple(layers),
     )  # fmt: skip
+
+
+def _holds_bytes(built: BuiltTrial, known: dict[str, bool]) -> bool:
+    """Whether a trial's data are bytes; each data set is looked at once."""
+    chosen = built.trial.dataset
+    name = canonical_json([chosen.name, chosen.settings, built.trial.checksum])
+    if name not in known:
+        known[name] = built.holds_bytes
+    return known[name]
 
 
 def _check_size(network: _Network, memory_here: float | None) -> None:
@@ -243,9 +261,8 @@ def _seconds_on(card: Card, network: _Network, protocol: Protocol, examples: int
     )  # fmt: skip
 
 
-def _memory(network: _Network, protocol: Protocol, examples: int, input_size: int, gradients: float) -> float:
-    batch = min(protocol.batch_size, examples)
-    return gradients + 4 * (4 * network.weights + 2 * network.activations * batch + examples * input_size)
+def _memory(network: _Network, batch: int, gradients: float) -> float:
+    return gradients + 4 * (4 * network.weights + 2 * network.activations * batch)
 
 
 def _measure(built: BuiltTrial) -> _Network:

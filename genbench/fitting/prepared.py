@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from genbench.base.canonical import canonical_json, digest
@@ -30,6 +30,7 @@ __all__ = [
     "SplitName",
     "adopt",
     "data_folder",
+    "is_kept_as_bytes",
     "is_prepared",
     "prepare",
     "read_split",
@@ -169,6 +170,17 @@ def is_prepared(
     resolved = {**component.defaults(), **settings}
     folder = _folder(component, resolved, checksum)
     return _open(folder, component.full_name, resolved, checksum, splits)
+
+
+def is_kept_as_bytes(component: Component, settings: Mapping[str, Any], checksum: str) -> bool:
+    """Whether a data set is in the cache and its inputs are pictures of eight bits; no numbers are read."""
+    resolved = {**component.defaults(), **settings}
+    path = _folder(component, resolved, checksum) / "train.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_slice("inputs").get_dtype() == "U8"
+    except (OSError, SafetensorError):
+        return False
 
 
 def adopt(component: Component, settings: Mapping[str, Any], checksum: str, cache: Path) -> None:

@@ -14,7 +14,7 @@ from genbench.networks.copying import copy_of
 from genbench.networks.folding import folded_copy
 from genbench.networks.homogeneity import log_product_of_norms
 from genbench.networks.layers import weight_layers
-from genbench.networks.passes import forward, outputs_of
+from genbench.networks.passes import evenly_spaced, forward, outputs_of
 from genbench.networks.precision import widen_where_needed
 from genbench.training.evaluation import evaluate, where_doubles_are
 from genbench.training.outcome import Outcome
@@ -22,9 +22,13 @@ from genbench.training.outcome import Outcome
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from genbench.base.data import Split, Task
+    from genbench.base.data import Task
+    from genbench.training.pixels import Inputs
 
 __all__ = ["TestHistory", "kept_states", "normalized_losses"]
+
+EXAMPLES_TRIED = 8
+"""For finding out whether a network's norms factor out."""
 
 
 class TestHistory:
@@ -34,12 +38,12 @@ class TestHistory:
     """
 
     def __init__(
-        self, model: nn.Module, test: Split, task: Task, device: torch.device,
+        self, model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, device: torch.device,
         on_epoch: Callable[[Mapping[str, Any]], None] | None,
     ):  # fmt: skip
         self.columns: dict[str, list[float]] = {"epoch": [], "test_loss": [], "test_error": []}
         self._model, self._task, self._device, self._on_epoch = model, task, device, on_epoch
-        self._inputs, self._targets = test.inputs.to(device), test.targets.to(device)
+        self._inputs, self._targets = inputs.to(device), targets.to(device)
 
     def __call__(self, row: Mapping[str, Any]) -> None:
         """Add the figures of the present weights."""
@@ -51,7 +55,7 @@ class TestHistory:
 
 
 def normalized_losses(
-    model: nn.Module, task: Task, examples: Mapping[str, tuple[Tensor, Tensor]], device: torch.device
+    model: nn.Module, task: Task, examples: Mapping[str, tuple[Inputs, Tensor]], device: torch.device
 ) -> dict[str, float | None]:
     """Cross-entropies of the network divided by ρ and by one output's norm, for the targets made of them.
 
@@ -64,8 +68,11 @@ def normalized_losses(
         return found
     if where_doubles_are(device) != device:
         model, device = copy_of(model).cpu(), where_doubles_are(device)
-        examples = {name: (inputs.cpu(), targets.cpu()) for name, (inputs, targets) in examples.items()}
-    reference = examples["train"][0]
+        examples = {
+            name: (inputs.to(device), targets.to(device)) for name, (inputs, targets) in examples.items()
+        }
+    train = examples["train"][0]
+    reference = train[evenly_spaced(torch.arange(len(train)), EXAMPLES_TRIED)]
     with torch.no_grad():
         divisors = [
             _product_of_norms(model.eval(), reference),

@@ -7,6 +7,7 @@ nested: a smaller training set is part of every larger one, lower label noise fl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,22 @@ from genbench.base.errors import InvalidInput
 from genbench.base.sampling import permutation, uniforms
 from genbench.fitting.prepared import PreparedData, SplitName, prepare, read_split
 from genbench.training.label_noise import corrupted
+from genbench.training.pixels import normalized
 
 __all__ = [
     "PreparedData",
     "SplitName",
+    "TrainingChoice",
     "TrainingData",
     "check_sizes",
+    "choose_test",
+    "choose_training",
     "load_test",
     "load_training",
     "on_device",
     "placed",
     "prepare",
+    "split_on_device",
 ]
 
 
@@ -66,7 +72,58 @@ class TrainingData:
         return len(self.targets)
 
 
-def load_training(
+@dataclass(frozen=True)
+class TrainingChoice:
+    """Which examples a fit is trained on, and what they are normalized with; nothing is copied yet.
+
+    Attributes
+    ----------
+    whole : Split
+        The training split as the data set returned it.
+    noisy_targets : Tensor
+        Those of the whole split as trained on.
+    rows : Tensor of int64
+        The places of the training examples in it.
+    held_out : Tensor of int64
+        The places of those of the validation set, which may be none.
+    task : Task
+    mean, std : Tensor, float32, broadcastable to one input
+    """
+
+    whole: Split
+    noisy_targets: Tensor
+    rows: Tensor
+    held_out: Tensor
+    task: Task
+    mean: Tensor
+    std: Tensor
+
+    def loaded(self) -> TrainingData:
+        """The training set as floats."""
+        return TrainingData(
+            inputs=normalized(self.whole.inputs[self.rows], self.mean, self.std),
+            targets=self.noisy_targets[self.rows],
+            clean_targets=self.whole.targets[self.rows],
+            validation=self.validation(),
+            task=self.task,
+            mean=self.mean,
+            std=self.std,
+        )
+
+    def validation(self) -> Split | None:
+        """The validation set as floats, where there is one."""
+        if not len(self.held_out):
+            return None
+        inputs = normalized(self.whole.inputs[self.held_out], self.mean, self.std)
+        return Split(inputs, self.noisy_targets[self.held_out])
+
+
+def load_training(prepared: PreparedData, **chosen: Any) -> TrainingData:
+    """The training set of one seed, by the parameters of `choose_training`."""
+    return choose_training(prepared, **chosen).loaded()
+
+
+def choose_training(
     prepared: PreparedData,
     *,
     seed_index: int,
@@ -75,8 +132,8 @@ def load_training(
     label_noise: float = 0.0,
     label_noise_kind: NoiseKind = "other",
     normalize: bool = True,
-) -> TrainingData:
-    """The training set of one seed; the test split is not opened.
+) -> TrainingChoice:
+    """Choose the training set of one seed; the test split is not opened.
 
     Parameters
     ----------
@@ -104,19 +161,7 @@ def load_training(
     targets = _with_noise(whole.targets, label_noise, label_noise_kind, seed_index, prepared)
     raw = whole.inputs[chosen]
     mean, std = _statistics(raw) if normalize else _identity(raw)
-    validation = None
-    if validation_size:
-        places = torch.from_numpy(held_out)
-        validation = Split(_normalized(whole.inputs[places], mean, std), targets[places])
-    return TrainingData(
-        inputs=_normalized(raw, mean, std),
-        targets=targets[chosen],
-        clean_targets=whole.targets[chosen],
-        validation=validation,
-        task=prepared.task,
-        mean=mean,
-        std=std,
-    )
+    return TrainingChoice(whole, targets, chosen, torch.from_numpy(held_out), prepared.task, mean, std)
 
 
 def load_test(prepared: PreparedData, *, mean: Tensor, std: Tensor, test_size: int | None = None) -> Split:
@@ -129,20 +174,31 @@ def load_test(prepared: PreparedData, *, mean: Tensor, std: Tensor, test_size: i
     test_size : int, optional
         Take a subset, nested in larger ones and the same for every seed.
     """
-    examples = prepared.examples["test"]
+    whole, rows = choose_test(prepared, test_size)
+    if rows is None:
+        return Split(normalized(whole.inputs, mean, std), whole.targets.clone())
+    return Split(normalized(whole.inputs[rows], mean, std), whole.targets[rows])
+
+
+def choose_test(prepared: PreparedData, test_size: int | None) -> tuple[Split, Tensor | None]:
+    """The test split as the data set returned it, and the places of the examples chosen; None for all."""
     whole = read_split(prepared, "test")
     if test_size is None:
-        return Split(_normalized(whole.inputs, mean, std), whole.targets.clone())
+        return whole, None
     _check_test_size(prepared, test_size)
-    order = permutation(stream_seed("subset", 0, prepared.stream_key, "test"), examples)
-    chosen = torch.from_numpy(order[:test_size])
-    return Split(_normalized(whole.inputs[chosen], mean, std), whole.targets[chosen])
+    order = permutation(stream_seed("subset", 0, prepared.stream_key, "test"), prepared.examples["test"])
+    return whole, torch.from_numpy(order[:test_size])
 
 
 def placed(inputs: Tensor, device: torch.device) -> Tensor:
     """Inputs on a device, pictures there as its convolutions read them."""
     layout = torch.channels_last if inputs.dim() == 4 and device.type == "cuda" else torch.preserve_format
     return inputs.to(device, memory_format=layout)
+
+
+def split_on_device(split: Split, device: torch.device) -> Split:
+    """A split whose examples are on a device."""
+    return Split(placed(split.inputs, device), split.targets.to(device))
 
 
 def on_device(data: TrainingData, device: torch.device) -> TrainingData:
@@ -153,7 +209,7 @@ def on_device(data: TrainingData, device: torch.device) -> TrainingData:
         inputs=placed(data.inputs, device),
         targets=data.targets.to(device),
         clean_targets=data.clean_targets.to(device),
-        validation=held_out and Split(placed(held_out.inputs, device), held_out.targets.to(device)),
+        validation=held_out and split_on_device(held_out, device),
     )
 
 
@@ -240,10 +296,3 @@ def _shaped(inputs: Tensor, values: np.ndarray) -> Tensor:
     """One number for each channel in the shape that broadcasts to one input."""
     tensor = torch.from_numpy(values).float()
     return tensor[:, None, None] if inputs.ndim == 4 else tensor
-
-
-def _normalized(inputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    values = inputs.to(torch.float32, copy=True)
-    if inputs.dtype == torch.uint8:
-        values.div_(255)
-    return values.sub_(mean).div_(std)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +11,8 @@ from torch import Tensor
 
 from genbench.base.canonical import canonical_json
 from genbench.base.data import Split
-from genbench.fitting import splits
 from genbench.fitting.building import BuiltTrial, build
+from genbench.fitting.held import SharedData
 from genbench.fitting.record import TestHistory, kept_states, normalized_losses
 from genbench.host import Host
 from genbench.planning.plan import Trial
@@ -28,58 +25,6 @@ from genbench.training.stack import StackedSteps, why_not_stackable
 __all__ = ["FitWork", "SharedData", "why_not_captured"]
 
 Found = tuple[dict[str, Any], dict[str, dict[str, Tensor]]]
-
-
-@dataclass(frozen=True)
-class _Examples:
-    """A training set and the test split beside it, on the device."""
-
-    train: splits.TrainingData
-    test: Split
-
-
-class SharedData:
-    """Examples that trials of one process have in common: read once, and once on the device.
-
-    Parameters
-    ----------
-    root : Path or None
-        The user's data folder.
-    device : torch.device
-    most : int
-        Training sets held; the one that was not asked for longest goes first.
-    """
-
-    def __init__(self, root: Path | None, device: torch.device, most: int = 4):
-        self._root, self._device, self._most = root, device, most
-        self._held: collections.OrderedDict[str, _Examples] = collections.OrderedDict()
-
-    def of(self, built: BuiltTrial) -> _Examples:
-        """The examples of a trial."""
-        trial, protocol = built.trial, built.protocol
-        noise = [protocol.label_noise, protocol.label_noise_kind]
-        name = canonical_json(
-            [trial.dataset.name, dict(trial.dataset.settings), trial.checksum, dict(trial.splits), noise,
-             trial.data_seed]
-        )  # fmt: skip
-        if name not in self._held:
-            while len(self._held) >= self._most:
-                self._held.popitem(last=False)
-            self._held[name] = self._read(built)
-        self._held.move_to_end(name)
-        return self._held[name]
-
-    def _read(self, built: BuiltTrial) -> _Examples:
-        prepared, data = built.training_data(self._root, opened=("train", "test"))
-        test = splits.load_test(
-            prepared, mean=data.mean, std=data.std, test_size=built.trial.splits["test_size"]
-        )
-        if self._device.type == "cpu":
-            return _Examples(data, test)
-        moved = splits.on_device(data, self._device)
-        return _Examples(
-            moved, Split(splits.placed(test.inputs, self._device), test.targets.to(self._device))
-        )
 
 
 _VERDICTS: dict[str, str] = {}
@@ -125,24 +70,25 @@ class FitWork:
         self._began = time.perf_counter()
         built = build(self._trial, self._host)
         examples = self._data.of(built)
-        train = examples.train
         model = built.network()
         on_epoch = self._on_epoch
         if "test_history" in self._keep:
-            on_epoch = TestHistory(model, examples.test, self._trial.task, self._device, on_epoch)
+            on_epoch = TestHistory(
+                model, examples.test_inputs, examples.test_targets, self._trial.task, self._device, on_epoch
+            )
         counts = {
             what: count for each in self._keep if isinstance(each, Mapping) for what, count in each.items()
         }
         given = Assignment(
             model=model,
             task=self._trial.task,
-            inputs=train.inputs,
-            targets=train.targets,
-            clean_targets=train.clean_targets,
+            inputs=examples.inputs,
+            targets=examples.targets,
+            clean_targets=examples.clean_targets,
             protocol=built.protocol,
             regularizers=built.regularizers,
             seeds=self._trial.seeds(),
-            validation=train.validation,
+            validation=examples.validation,
             max_seconds=self._limits.training_seconds,
             snapshots=counts.get("snapshots", 0),
             trajectory=counts.get("trajectory", 0),
@@ -161,9 +107,12 @@ class FitWork:
         trial, model, device = self._trial, member.given.model, self._device
         # Asked for again, and not held: a work that waits for its second start is to leave nothing here.
         examples = self._data.of(build(trial, self._host))
-        train, test, watched = examples.train, examples.test, member.given.on_epoch
-        test_loss, test_error = evaluate(model, test.inputs, test.targets, trial.task, device=device)
-        both = {"train": (train.inputs, train.targets), "test": (test.inputs, test.targets)}
+        watched = member.given.on_epoch
+        both = {
+            "train": (examples.inputs, examples.targets),
+            "test": (examples.test_inputs, examples.test_targets),
+        }
+        test_loss, test_error = evaluate(model, *both["test"], trial.task, device=device)
         asked = member.given.protocol.stacked
         stacked = {"why_not_stacked": self._why_not_stacked} if asked else {}
         on_cuda = {"why_not_captured": member.why_not_captured} if device.type == "cuda" else {}
@@ -181,8 +130,8 @@ class FitWork:
             "test_loss": test_loss,
             "test_error": test_error,
             **normalized_losses(model, trial.task, both, device),
-            "train_examples": len(train.targets),
-            "test_examples": len(test.targets),
+            "train_examples": len(examples.targets),
+            "test_examples": len(examples.test_targets),
             "seconds": time.perf_counter() - self._began,
             **on_cuda,
             **stacked,

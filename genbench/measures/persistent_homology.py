@@ -70,10 +70,11 @@ def ph_dimension(
     logarithms = []
     for size in taken:
         draws = [
-            torch.randperm(n, generator=generator, device=generator.device)[:size].cpu().numpy()
+            torch.randperm(n, generator=generator, device=generator.device)
             for _ in range(repeats if size < n else 1)
         ]
-        sums = _lifetimes(distances, np.stack(draws), alpha)
+        samples = torch.stack(draws)[:, :size].cpu().numpy()
+        sums = _lifetimes(distances, np.ascontiguousarray(samples), alpha)
         logarithms.append(np.log(sums).mean())
     slope = np.polyfit(np.log(taken), logarithms, 1)[0]
     if slope >= 1:

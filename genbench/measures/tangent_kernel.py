@@ -175,10 +175,26 @@ def tk_residual_alignment(
         raise genbench.NotApplicable(f"all {len(residual)} eigenvectors of the tangent kernel would be taken")
     if not kernel.matrix.isfinite().all():
         return size * torch.nan
-    values, vectors = torch.linalg.eigh(kernel.matrix)
+    values, vectors = _largest(kernel.matrix, top + 1)
     if values[-top] - values[-top - 1] <= _APART * values[-1]:
         raise genbench.NotApplicable(f"eigenvalues {top} and {top + 1} of the tangent kernel are the same")
     return (vectors[:, -top:].T @ residual).square().sum() / size
+
+
+def _largest(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues of a symmetric matrix, rising, and their eigenvectors.
+
+    On the CPU no others are computed, for a third of the time that all take; they agree to rounding.
+    """
+    if matrix.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(matrix)
+        return values[-count:], vectors[:, -count:]
+    from scipy.linalg import eigh
+
+    size = len(matrix)
+    found = eigh(matrix.numpy(), subset_by_index=(size - count, size - 1), check_finite=False)
+    values, vectors = map(torch.from_numpy, found)
+    return values, vectors
 
 
 def _trace(kernel) -> Tensor:

@@ -19,7 +19,13 @@ from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
-from genbench.measuring.guard import ModelGuard, fingerprint, isolated_random_state
+from genbench.measuring.guard import (
+    ModelGuard,
+    fingerprint,
+    isolated_random_state,
+    kept_random_state,
+    seed_random_state,
+)
 from genbench.measuring.returned import as_number
 from genbench.measuring.watch import Watch
 from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
@@ -139,6 +145,12 @@ class _Engine:
                     self._guards.append((name, ModelGuard(model)))
             else:
                 self._fingerprints[name] = fingerprint(root)
+        # Kept once for all components, each of which is seeded: to read and write NumPy's state takes longer
+        # than many a measure. Whoever takes the values draws nothing of it meanwhile.
+        with kept_random_state(self._device), without_checkpoints():
+            yield from self._values()
+
+    def _values(self) -> Iterator[Value]:
         for request in self._requests:
             node = self._battery.measures[request.spelling]
             outcome = self._run_measure(node)
@@ -229,10 +241,9 @@ class _Engine:
         changes: list[str] = []
         outcome: Any
         try:
+            seed_random_state(seed, self._device)
             with (
-                isolated_random_state(seed, self._device),
                 ordinary_torch(self._dtype),
-                without_checkpoints(),
                 drawn_on_cpu(self._device),
                 full_precision(self._device),
                 torch.no_grad(),

@@ -13,7 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ModelGuard", "fingerprint", "isolated_random_state"]
+__all__ = [
+    "ModelGuard",
+    "fingerprint",
+    "isolated_random_state",
+    "kept_random_state",
+    "seed_random_state",
+]
 
 
 class ModelGuard:
@@ -48,7 +54,11 @@ class _ModuleState:
         # A network may keep what it computed last as an attribute, which then hangs on a graph.
         self._attributes = {name: each for name, each in vars(module).items() if isinstance(each, Tensor)}
         self._callables = frozenset(name for name, each in vars(module).items() if callable(each))
-        self._tables = {name: dict(table) for name, table in vars(module).items() if isinstance(table, dict)}
+        tables = {name: table for name, table in vars(module).items() if isinstance(table, dict)}
+        self._tables = {name: dict(table) for name, table in tables.items()}
+        # The same for a quick look at the tables themselves, most of which are empty.
+        self._empty = [table for table in tables.values() if not table]
+        self._filled = [(table, list(table), list(table.values())) for table in tables.values() if table]
         tensors = [*module._parameters.values(), *module._buffers.values()]
         self._tensors = [
             (tensor, tensor.detach().clone(), tensor.requires_grad, tensor.grad)
@@ -74,13 +84,12 @@ class _ModuleState:
             return False
         if own.keys() != self._all.keys() or not all(map(is_, own.values(), self._all.values())):
             return False
-        for name, saved in self._tables.items():
-            table = own[name]
-            if table or saved:
-                same = len(table) == len(saved) and all(map(is_, table.values(), saved.values()))
-                if not same or list(table) != list(saved):
-                    return False
-        return True
+        if any(self._empty):
+            return False
+        return all(
+            list(table) == names and all(map(is_, table.values(), values))
+            for table, names, values in self._filled
+        )
 
     def _restore_tables(self) -> bool:
         self._module.training = self._training
@@ -106,12 +115,14 @@ class _ModuleState:
 
 
 def _same_content(current: Tensor, saved: Tensor) -> bool:
-    if current.shape != saved.shape or current.dtype != saved.dtype or current.device != saved.device:
+    if current.dtype != saved.dtype or current.device != saved.device:
         return False
-    if torch.equal(current, saved):
+    if torch.equal(current, saved):  # False for other shapes
         return True
     # The weights of a diverged fit are NaN, and NaN is not equal to itself.
-    return bool(((current == saved) | (current.isnan() & saved.isnan())).all())
+    return current.shape == saved.shape and bool(
+        ((current == saved) | (current.isnan() & saved.isnan())).all()
+    )
 
 
 def _put_back(tensor: Tensor, content: Tensor) -> None:
@@ -149,27 +160,43 @@ def fingerprint(result: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def isolated_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global random streams for a block and put them back behind it.
+    """Seed the global random streams for a block and put them back behind it."""
+    with kept_random_state(device):
+        seed_random_state(seed, device)
+        yield
 
-    Components are to draw from `generator`; those that draw from the global streams get repeatable numbers
-    too and disturb nobody.
-    """
+
+@contextmanager
+def kept_random_state(device: torch.device) -> Iterator[None]:
+    """Put the global random streams back behind a block, wherever it left them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global stream itself
-    # The generators themselves: torch.manual_seed queues a call for each device that is never used.
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        torch.cuda.init()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        generators.append(torch.cuda.default_generators[index])
+    generators = _generators(device)
     states = [generator.get_state() for generator in generators]
     try:
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        for generator in generators:
-            generator.manual_seed(seed)
         yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
+
+
+def seed_random_state(seed: int, device: torch.device) -> None:
+    """Seed the global random streams.
+
+    Components are to draw from `generator`; those that draw from the global streams get repeatable numbers
+    too.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    for generator in _generators(device):
+        generator.manual_seed(seed)
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """The generators themselves: torch.manual_seed queues a call for each device that is never used."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    torch.cuda.init()
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.default_generator, torch.cuda.default_generators[index]]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from genbench.base.errors import NotApplicable
 
 __all__ = [
+    "Rows",
     "as_the_model_wants",
     "at_most",
     "chunks",
@@ -57,7 +60,20 @@ def forward(model: nn.Module, inputs: Tensor) -> Tensor:
     return outputs
 
 
-def outputs_of(model: nn.Module, inputs: Tensor, device: torch.device) -> Tensor:
+class Rows(Protocol):
+    """Examples of which some can be had at a time, as of a tensor."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """Their number, and the shape of each."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice) -> Tensor: ...
+
+
+def outputs_of(model: nn.Module, inputs: Rows, device: torch.device) -> Tensor:
     """Outputs of the network without their graph, shape (n, outputs), double, computed in chunks."""
     with torch.no_grad():
         # Copies: some networks work in place.
@@ -88,12 +104,12 @@ def as_the_model_wants(model: nn.Module, inputs: Tensor) -> Tensor:
     return inputs if first is None else inputs.to(first.device)
 
 
-def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:
+def chunks(inputs: Rows, device: torch.device, copies: int = 1, *, together: int = 1) -> Iterator[slice]:
     """Slices that together cover the examples.
 
     Parameters
     ----------
-    inputs : Tensor, shape (n, *input_shape)
+    inputs : Rows, shape (n, *input_shape)
     device : torch.device
         Where the work is done.
     copies : int
@@ -101,11 +117,12 @@ def chunks(inputs: Tensor, device: torch.device, copies: int = 1, *, together: i
     together : int
         Each slice begins at a multiple of this, so that groups of so many examples are not cut.
     """
-    numbers = max(1, inputs[:1].numel() * copies)
+    example = max(1, math.prod(inputs.shape[1:]))
+    numbers = example * max(1, copies)
     chunk = _CHUNK.get(device.type, _CHUNK["cpu"])
     size = max(1, chunk // numbers)
     if device.type == "cpu":
-        small = chunk // 8 // max(1, inputs[:1].numel())
+        small = chunk // 8 // example
         size = max(size, min(_TOGETHER, small, 4 * chunk // numbers))
     size = min(size, _LIMIT.get() or size)
     size = max(together, size - size % together)

@@ -29,6 +29,9 @@ _SHUFFLED = genbench.need(
 # Layers of so many eigenvalues get all the random orders; others get no fewer than so many.
 _MOVED_MOST, _FEWEST = 64, 3
 
+# Numbers of all the random orders that are worked on at once.
+_TOGETHER = 2**18
+
 # The program pools so many random orders of a layer with fewer eigenvalues than that.
 _PROGRAM_ORDERS, _PROGRAM_FEW = 5, 100
 
@@ -67,16 +70,19 @@ def _shuffled_spectra(layer: Layer, generator: torch.Generator, draws: int, form
     slices = scaled_slices(layer, form)
     parts = slices.flatten(1) if form == "program" else slices.reshape(1, -1)
     wanted = draws * _MOVED_MOST // max(_MOVED_MOST, len(slices) * min(slices.shape[1:]))
-    for _ in range(max(wanted, min(draws, _FEWEST))):
+    tall = slices.shape[1] > slices.shape[2]
+    together = max(1, _TOGETHER // max(1, slices.numel()))
+    for left in range(max(wanted, min(draws, _FEWEST)), 0, -together):
+        count = min(left, together)
         orders = [
             torch.randperm(parts.shape[1], generator=generator, device=slices.device)
-            for _ in range(len(parts))
+            for _ in range(count * len(parts))
         ]
-        shuffled = parts.gather(1, torch.stack(orders)).reshape(slices.shape)
-        tall = slices.shape[1] > slices.shape[2]
+        places = torch.stack(orders).unflatten(0, (count, len(parts)))
+        shuffled = parts.expand(count, -1, -1).gather(2, places).reshape(count, *slices.shape)
         # Cheaper than singular values; what it loses of the smallest eigenvalues is nothing beside chance.
         gram = shuffled.mT @ shuffled if tall else shuffled @ shuffled.mT
-        yield pooled(torch.linalg.eigvalsh(gram))
+        yield from map(pooled, torch.linalg.eigvalsh(gram))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genbench.training.augmentation import Draws, augment
+from genbench.training.pixels import Inputs, lies_in_channels_last
 
 __all__ = ["batch_sizes", "batches"]
 
@@ -33,13 +34,13 @@ def batch_sizes(examples: int, batch_size: int) -> list[int]:
 
 
 def batches(
-    inputs: Tensor, targets: Tensor, order: Tensor, sizes: list[int], draws: Draws | None
+    inputs: Inputs, targets: Tensor, order: Tensor, sizes: list[int], draws: Draws | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the inputs and targets of each batch of one epoch.
 
     Parameters
     ----------
-    inputs : Tensor, shape (n, *input_shape)
+    inputs : Tensor or Pixels, shape (n, *input_shape)
     targets : Tensor, shape (n,) or (n, outputs)
     order : Tensor of int64, shape (n,)
         A permutation, on the same device.
@@ -50,7 +51,7 @@ def batches(
     """
     example = max(1, math.prod(inputs.shape[1:]))
     per_block = max(1, BLOCK // (example * max(sizes)))
-    images = inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last)
+    images = lies_in_channels_last(inputs)
     start = 0
     for first in range(0, len(sizes), per_block):
         block = sizes[first : first + per_block]

@@ -29,6 +29,7 @@ from genbench.networks.ambient import twice_differentiable
 from genbench.networks.kinds import BatchNorm
 from genbench.training.captures import captured_modules, capturing
 from genbench.training.evaluation import task_loss
+from genbench.training.plain_steps import plain_backward
 
 __all__ = ["Composition"]
 
@@ -83,7 +84,8 @@ class Composition:
         self._network = model if compiled is None or inspected else compiled
         self._autocast = training.protocol.precision == "bfloat16"
         self._device_type = training.device.type
-        self._inputs, self._targets = training.inputs[:0], training.targets[:0]
+        shape = training.task.input_shape
+        self._inputs, self._targets = torch.empty(0, *shape, device=training.device), training.targets[:0]
 
         criterion: Callable[[Tensor, Tensor], Tensor] = partial(task_loss, training.task)
         self._steps = tuple(
@@ -262,7 +264,7 @@ class Composition:
         penalty = self._penalty()
         if penalty is not None:
             loss = loss + penalty
-        loss.backward()
+        plain_backward(loss)
         return loss.detach()
 
     def _with_penalties(self, gradient: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genbench.training.augmentation import Draws, augment
 from genbench.training.batches import batch_sizes
+from genbench.training.pixels import lies_in_channels_last, rows_of
 from genbench.training.steps import Mover, Steps
 
 __all__ = ["CannotCapture", "Capture", "DeviceSteps", "Graph"]
@@ -139,13 +140,9 @@ class DeviceSteps(Steps):
         training = self._mover.training
         positions = self._start + self._offsets[size]
         chosen = self._tables["order"].index_select(0, positions)
-        inputs = training.inputs
-        images = inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last)
-        if images:
-            # Whole examples lie together in this order, and come out in it.
-            picked = inputs.permute(0, 2, 3, 1).index_select(0, chosen).permute(0, 3, 1, 2)
-        else:
-            picked = inputs.index_select(0, chosen)
+        inputs = training.held
+        images = lies_in_channels_last(inputs)
+        picked = rows_of(inputs, chosen, images) if isinstance(inputs, Tensor) else inputs[chosen]
         if (draws := self._draws(positions)) is not None:
             picked = augment(picked, draws)
         if images:

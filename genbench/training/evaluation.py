@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.base.data import Task
+from genbench.training.pixels import Inputs
 
-__all__ = ["evaluate", "evaluation_totals", "loss_and_error", "task_loss"]
+__all__ = ["evaluate", "evaluation_totals", "loss_and_error", "task_loss", "totals_as_it_is"]
 
 # Numbers fed forward at once: 8 MiB of float32 inputs, whose activations fit in memory.
 CHUNK = 2**21
@@ -27,7 +28,7 @@ def task_loss(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def evaluate(
-    model: nn.Module, inputs: Tensor, targets: Tensor, task: Task, *, device: torch.device | str
+    model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, *, device: torch.device | str
 ) -> tuple[float, float]:
     """Loss and error in evaluation mode, in float32, without augmentation.
 
@@ -35,7 +36,7 @@ def evaluate(
     ----------
     model : Module
         On `device`; its mode is left as it was.
-    inputs : Tensor, shape (n, *task.input_shape)
+    inputs : Tensor or Pixels, shape (n, *task.input_shape)
         As the network reads them; moved to `device` in chunks where they are elsewhere.
     targets : Tensor, shape (n,) int64, or (n, outputs) in regression
     task : Task
@@ -54,7 +55,7 @@ def evaluate(
 
 
 def evaluation_totals(
-    model: nn.Module, inputs: Tensor, targets: Tensor, task: Task, *, device: torch.device | str
+    model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, *, device: torch.device | str
 ) -> Tensor:
     """What `evaluate` sums up, left on the device, so that nothing waits for it.
 
@@ -64,28 +65,35 @@ def evaluation_totals(
         Losses and errors; in regression squared residuals and squared deviations of the targets from their
         mean.
     """
-    device = torch.device(device)
+    was_training = model.training
+    model.eval()
+    try:
+        return totals_as_it_is(model, inputs, targets, task, torch.device(device))
+    finally:
+        model.train(was_training)
+
+
+def totals_as_it_is(
+    model: nn.Module, inputs: Inputs, targets: Tensor, task: Task, device: torch.device
+) -> Tensor:
+    """`evaluation_totals` of a network that is in evaluation mode: setting it takes as long as a pass."""
     sums = where_doubles_are(device)
     total_loss = torch.zeros((), dtype=torch.float64, device=sums)
     total_error = torch.zeros((), dtype=torch.float64, device=sums)
     numbers = CHUNK * (CHUNKS_ON_CUDA if device.type == "cuda" else 1)
     chunk = max(1, numbers // max(1, math.prod(inputs.shape[1:])))
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for some_inputs, some_targets in zip(inputs.split(chunk), targets.split(chunk), strict=True):
-                # A copy, also where nothing is moved: some networks work in place.
-                outputs = model(some_inputs.to(device, copy=True)).float()
-                wanted = some_targets.to(device)
-                if task.kind == "regression":
-                    total_loss += (outputs - wanted).to(sums).double().square().sum()
-                else:
-                    losses = F.cross_entropy(outputs, wanted, reduction="none")
-                    total_loss += losses.to(sums).double().sum()
-                    total_error += (outputs.argmax(1) != wanted).sum().to(sums)
-    finally:
-        model.train(was_training)
+    with torch.no_grad():
+        for start in range(0, len(targets), chunk):
+            some = slice(start, start + chunk)
+            # A copy, also where nothing is moved: some networks work in place.
+            outputs = model(inputs[some].to(device, copy=True)).float()
+            wanted = targets[some].to(device)
+            if task.kind == "regression":
+                total_loss += (outputs - wanted).to(sums).double().square().sum()
+            else:
+                losses = F.cross_entropy(outputs, wanted, reduction="none")
+                total_loss += losses.to(sums).double().sum()
+                total_error += (outputs.argmax(1) != wanted).sum().to(sums)
     if task.kind == "regression":
         wanted = targets.to(where_doubles_are(targets.device)).double()
         total_error = (wanted - wanted.mean(0)).square().sum().to(sums)

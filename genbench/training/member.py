@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genbench.base.data import Split, Task
 from genbench.contract.protocol import Protocol
-from genbench.contract.regularizer import Regularizer, Training
+from genbench.contract.regularizer import Regularizer
 from genbench.training.batches import batch_sizes
 from genbench.training.cuda_graphs import CudaCapture
 from genbench.training.determinism import GlobalStream, cuda_algorithms
@@ -23,6 +23,7 @@ from genbench.training.device_steps import Capture, DeviceSteps
 from genbench.training.evaluation import evaluate
 from genbench.training.outcome import MILESTONES, Outcome
 from genbench.training.phase import Keepers, Phase
+from genbench.training.pixels import HeldTraining, Inputs, in_channels_last
 from genbench.training.pretraining import pretraining_labels, pretraining_protocol, pretraining_seeds
 from genbench.training.recording import (
     HistoryKeeper,
@@ -42,7 +43,7 @@ class Assignment:
 
     model: nn.Module
     task: Task
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
     clean_targets: Tensor
     protocol: Protocol
@@ -237,8 +238,8 @@ class Member:
         given, device = self.given, self._device
         inputs, self._targets = given.inputs.to(device), given.targets.to(device)
         model = given.model.to(device)
-        if device.type == "cuda" and inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if device.type == "cuda" and len(inputs.shape) == 4:
+            inputs = in_channels_last(inputs)
             model = model.to(memory_format=torch.channels_last)
         self._inputs, self._model = inputs, model
         self._keepers = Keepers(
@@ -270,10 +271,10 @@ class Member:
     ) -> Phase:  # fmt: skip
         self._global_stream.restart(seeds["dropout"])
         validation = self.given.validation
-        training = Training(
+        training = HeldTraining(
             model=self._model,
             task=self.given.task,
-            inputs=self._inputs,
+            held=self._inputs,
             targets=targets,
             protocol=protocol,
             device=self._device,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genbench.base.errors import InvalidInput, nearest
 from genbench.contract.protocol import Protocol, learning_rate
 from genbench.contract.regularizer import Regularizer, overrides, regularizer_name
-from genbench.training.plain_steps import plain_steps
+from genbench.training.plain_steps import DirectSGD, plain_steps
 
 __all__ = ["LearningRates", "make_optimizer", "parameter_groups"]
 
@@ -36,7 +36,7 @@ def make_optimizer(
     if protocol.optimizer == "sgd":
         # Nesterov's rule without momentum is plain descent, which torch refuses to call Nesterov's.
         nesterov = protocol.nesterov and momentum > 0
-        return plain_steps(torch.optim.SGD)(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
+        return DirectSGD(groups, lr=rate, momentum=momentum, nesterov=nesterov)
     if protocol.optimizer == "adam":
         return plain_steps(torch.optim.Adam)(groups, lr=rate, fused=True, capturable=capturable)
     if protocol.optimizer == "adamw":

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from genbench.base.values import StopReason
-from genbench.contract.regularizer import Regularizer, Training
+from genbench.contract.regularizer import Regularizer
 from genbench.networks.ambient import with_own_inputs
 from genbench.training.composition import Composition
-from genbench.training.evaluation import evaluation_totals, loss_and_error
+from genbench.training.evaluation import loss_and_error, totals_as_it_is
 from genbench.training.optimizer import LearningRates, make_optimizer
+from genbench.training.pixels import HeldTraining
 from genbench.training.recording import (
     ClosestKeeper,
     HistoryKeeper,
@@ -80,7 +81,7 @@ class Phase:
 
     Parameters
     ----------
-    training : Training
+    training : HeldTraining
     regularizers : sequence of Regularizer
     compiled : callable or None
         The compiled network, for the training pass.
@@ -102,7 +103,7 @@ class Phase:
 
     def __init__(
         self,
-        training: Training,
+        training: HeldTraining,
         regularizers: Sequence[Regularizer],
         seeds: Mapping[str, int],
         keepers: Keepers,
@@ -176,8 +177,8 @@ class Phase:
             self._keepers.walk.offer()
         totals = self.steps.totals()
         if totals is None:
-            totals = evaluation_totals(
-                training.model, training.inputs, training.targets, training.task, device=training.device
+            totals = totals_as_it_is(
+                training.model, training.held, training.targets, training.task, training.device
             )
         losses = torch.as_tensor(self.steps.loss_sum, dtype=torch.float64, device=totals.device)
         self._figures = _Figures(torch.cat([totals, losses.reshape(1)]))

@@ -169,6 +169,7 @@ class WalkKeeper:
 
     def __init__(self, model: nn.Module, last: int):
         self._parameters = [each for each in model.parameters() if each.requires_grad]
+        self._vectors = [each.detach().flatten() for each in self._parameters]
         self._last = last
         self._points: list[Tensor] = []
         self._lengths: list[Tensor] = []
@@ -179,14 +180,21 @@ class WalkKeeper:
             return
         held = len(self._points)
         if held < self._last + 2:  # the first, those wanted, and the one before the next
-            self._points.append(torch.cat([each.detach().flatten() for each in self._parameters]))
+            self._points.append(torch.cat(self._flat()))
         else:
             point = self._points.pop(1)
-            torch.cat([each.detach().flatten() for each in self._parameters], out=point)
+            torch.cat(self._flat(), out=point)
             self._points.append(point)
         if held:
             # Not asked for its value, so that on CUDA no step waits for the device.
             self._lengths.append(torch.linalg.vector_norm(self._points[-1] - self._points[-2]))
+
+    def _flat(self) -> list[Tensor]:
+        """The parameters as vectors: views of them, which are made anew where these see other memory."""
+        pairs = zip(self._parameters, self._vectors, strict=True)
+        if any(each.data_ptr() != vector.data_ptr() for each, vector in pairs):
+            self._vectors = [each.detach().flatten() for each in self._parameters]
+        return self._vectors
 
     def walk(self) -> Walk | None:
         """What was followed; None where nothing was."""

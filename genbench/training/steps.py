@@ -14,11 +14,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from genbench.contract.regularizer import Training
 from genbench.training.augmentation import Draws, draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
 from genbench.training.optimizer import LearningRates
+from genbench.training.pixels import HeldTraining
 
 __all__ = ["Mover", "PlainSteps", "Steps"]
 
@@ -27,7 +27,7 @@ __all__ = ["Mover", "PlainSteps", "Steps"]
 class Mover:
     """What makes the updates of one training: the network's regularizers, its optimizer and its streams."""
 
-    training: Training
+    training: HeldTraining
     composition: Composition
     optimizer: torch.optim.Optimizer
     rates: LearningRates
@@ -118,7 +118,7 @@ class PlainSteps(Steps):
         training = self._mover.training
         order = self._mover.draw_order()
         draws = self._mover.draw_augmentation(training.device)
-        self._batches = batches(training.inputs, training.targets, order, self._sizes, draws)
+        self._batches = batches(training.held, training.targets, order, self._sizes, draws)
         self.loss_sum = 0.0
 
     def more(self) -> bool:
