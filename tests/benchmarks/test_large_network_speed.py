@@ -16,8 +16,8 @@ import torch
 from genbench.base.data import Task
 from genbench.networks.passes import at_most
 from genbench.probes.gradients import batch_gradients, loss_derivatives
-from genbench.probes.hidden_jacobians import hidden_jacobians
 from genbench.probes.low_rank import unfolded_spectra
+from genbench.probes.output_jacobians import output_jacobians
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -82,9 +82,9 @@ def test_singular_values_of_long_matrices(benchmark):
 
 def test_jacobians_of_more_than_a_few_examples_at_a_time(benchmark, fit):
     model, inputs, targets = fit
-    ours, fast = timed(hidden_jacobians, model, inputs, targets, TASK, CPU)
+    ours, fast = timed(output_jacobians, model, inputs, targets, TASK, CPU)
     with at_most(4):
-        few, slow = timed(hidden_jacobians, model, inputs, targets, TASK, CPU)
+        few, slow = timed(output_jacobians, model, inputs, targets, TASK, CPU)
     torch.testing.assert_close(ours.operator, few.operator, rtol=1e-6, atol=0)
     benchmark.extra_info["times_faster_than_four_at_a_time"] = slow / fast
-    benchmark.pedantic(hidden_jacobians, args=(model, inputs, targets, TASK, CPU), rounds=1)
+    benchmark.pedantic(output_jacobians, args=(model, inputs, targets, TASK, CPU), rounds=1)
