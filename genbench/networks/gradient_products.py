@@ -37,6 +37,8 @@ _KEPT = 2**26
 # Rows of a symmetric product that are computed together.
 _BLOCK = 128
 _TRIED_EXAMPLES = 2
+# Patches are cut out and multiplied twice, so that gradients with up to twice as many numbers take less time.
+_PATCHES_WORTH = 2
 # What the trial of a network said, for that it costs a tenth of a pass and several probes look at one: the
 # parameters it had, and the names of the layers whose formulas hold.
 _TRIED: WeakKeyDictionary[nn.Module, tuple[list[tuple[int, bool]], list[str] | None]] = WeakKeyDictionary()
@@ -130,10 +132,22 @@ def _together(piece: Factors | Tensor, count: int) -> Factors | Tensor:
     return piece.reshape(-1, count, piece.shape[1]).sum(1)
 
 
-def has_small_factors(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether gradients are larger than their factors: the formulas hold, and none is of patches."""
+def has_small_factors(model: nn.Module, inputs: Tensor, together: int) -> bool:
+    """Whether the gradient of so many examples has far more numbers than what `gradient_pieces` makes it of.
+
+    The formulas must hold, and the layers see no patches, or few: as in a large network of small pictures.
+    """
     layers = _layers(model, inputs)
-    return layers is not None and not _has_patches(layers)
+    if layers is None or not _has_patches(layers):
+        return layers is not None
+    numbers = 0
+    for name, pairs in _calls_of(model, layers, inputs[:1]).items():
+        piece = factors_or_gradients(layers[name], pairs)
+        factors = (piece.inputs, piece.deltas) if isinstance(piece, Factors) else (piece,)
+        numbers += sum(each.numel() for each in factors)
+    return _PATCHES_WORTH * together * numbers < sum(
+        each.numel() for each in trained_parameters(model).values()
+    )
 
 
 def _has_patches(layers: Mapping[str, nn.Module]) -> bool:

@@ -59,7 +59,7 @@ def _carried_along(objective: Objective) -> Tensor:
     # Neither the fast kernels of attention nor those of recurrent layers carry a derivative along.
     recurrent = any(isinstance(module, nn.RNNBase) for module in objective.model.modules())
     found = []
-    for part in objective.parts(copies=8):
+    for part in objective.parts(copies=2):
         plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
         # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
         with forward_ad.dual_level(), torch.enable_grad(), FrozenForwardToo(), twice_differentiable(), plain:

@@ -205,7 +205,7 @@ def batch_gradients(
     count = len(taken) // batch
     if count < 2:
         raise genbench.NotApplicable(f"{len(taken)} examples make no two batches of {batch}")
-    at_once = has_small_factors(model, inputs)
+    at_once = has_small_factors(model, inputs, batch)
     sizes = torch.full((count,), len(taken) // count)
     sizes[: len(taken) % count] += 1
     spreads, of_means = [], []

@@ -15,6 +15,7 @@ from genbench.networks.ambient import twice_differentiable
 from genbench.networks.derivatives import needing_derivatives, require_derivatives
 from genbench.networks.hidden import At, differentiable_pass, hidden_places
 from genbench.networks.passes import chunks, evenly_spaced, require_classes, require_differentiable
+from genbench.probes.output_jacobians import lengths_of, sizes_of
 
 __all__ = [
     "HiddenJacobians",
@@ -83,29 +84,24 @@ class InterlayerJacobians:
     pairs: tuple[tuple[int, int], ...]
 
 
-@genbench.probe(cost="C", version=3)
-def hidden_jacobians(model, inputs, targets, task, device, *, examples: Count = 500) -> HiddenJacobians:
+@genbench.probe(version=3)
+def hidden_jacobians(jacobians=genbench.need("output_jacobians", shared="examples")) -> HiddenJacobians:
     """Norms of the outputs of blocks and of the Jacobians of the network's outputs by them.
 
-    Parameters
-    ----------
-    examples : int
-        At most this many training examples, evenly spaced over the training split. The cost is that of as
-        many backward passes as there are outputs.
+    Raises
+    ------
+    NotApplicable
+        The network has no hidden layers, or one that cannot be differentiated by.
     """
-    require_differentiable(inputs)
-    picked = evenly_spaced(inputs, examples)
-    places = hidden_places(model, "blocks", picked[:2])
-    rows: dict[str, list[Tensor]] = {name: [] for name in ("norms", "operator", "frobenius", "outputs")}
-    for part in chunks(picked, device, copies=2 + task.outputs * len(places)):
-        values, hidden = differentiable_pass(model, picked[part], places, device)
-        sizes = _of_outputs(values, hidden)
-        for name, columns in zip(("operator", "frobenius"), zip(*sizes, strict=True), strict=True):
-            rows[name].append(torch.stack(columns, 1))
-        rows["norms"].append(_lengths(hidden))
-        rows["outputs"].append(values.detach().double())
-    tables = {name: torch.cat(parts) for name, parts in rows.items()}
-    return HiddenJacobians(**tables, targets=evenly_spaced(targets, examples).to(device))
+    if jacobians.no_hidden:
+        raise genbench.NotApplicable(jacobians.no_hidden)
+    return HiddenJacobians(
+        norms=jacobians.norms,
+        operator=jacobians.operator,
+        frobenius=jacobians.frobenius,
+        outputs=jacobians.outputs,
+        targets=jacobians.targets,
+    )
 
 
 @genbench.probe(cost="C", version=3)
@@ -134,7 +130,7 @@ def margin_jacobians(
         values, hidden = differentiable_pass(model, picked[part], places, device)
         require_classes(task, values)
         direction = _margin_direction(values.detach(), labels[part])
-        norms.append(_lengths(torch.autograd.grad(values, hidden, direction, materialize_grads=True)))
+        norms.append(lengths_of(torch.autograd.grad(values, hidden, direction, materialize_grads=True)))
         outputs.append(values.detach().double())
     return MarginJacobians(torch.cat(norms), torch.cat(outputs), labels)
 
@@ -250,13 +246,6 @@ def _margin_direction(values: Tensor, labels: Tensor) -> Tensor:
     return torch.zeros_like(values).scatter(1, column, 1.0).scatter(1, other, -1.0)
 
 
-def _lengths(layers: Sequence[Tensor]) -> Tensor:
-    """Euclidean norms, shape (s, layers), double."""
-    return torch.stack(
-        [torch.linalg.vector_norm(each.detach().flatten(1).double(), dim=1) for each in layers], 1
-    )
-
-
 def _of_outputs(values: Tensor, hidden: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Operator norm and Frobenius norm of ∂values/∂h for each of the hidden layers."""
     with torch.enable_grad():
@@ -264,14 +253,4 @@ def _of_outputs(values: Tensor, hidden: Sequence[Tensor]) -> list[tuple[Tensor, 
             torch.autograd.grad(row.sum(), hidden, retain_graph=True, materialize_grads=True)
             for row in values.unbind(1)
         ]
-    return [_sizes([each[place] for each in gradients]) for place in range(len(hidden))]
-
-
-def _sizes(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Operator norm and Frobenius norm of the Jacobians with these rows."""
-    jacobian = torch.stack([row.flatten(1) for row in rows], 1).double()
-    gram = jacobian @ jacobian.transpose(1, 2)
-    finite = gram.isfinite().all(2).all(1)
-    safe = torch.where(finite[:, None, None], gram, torch.zeros_like(gram))
-    operator = torch.linalg.eigvalsh(safe)[:, -1].clamp_min(0).sqrt().masked_fill(~finite, torch.nan)
-    return operator, gram.diagonal(dim1=1, dim2=2).sum(1).sqrt()
+    return [sizes_of([each[place] for each in gradients]) for place in range(len(hidden))]

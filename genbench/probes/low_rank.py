@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from torch import Tensor
 import genbench
 from genbench.probes.eigenvalues import finite
 
-__all__ = ["Definition", "Unfolded", "Unfolding", "above_noise", "unfolded_spectra"]
+__all__ = ["Definition", "Unfolded", "Unfolding", "above_noise", "unfolded_spectra", "unfolded_values"]
 
 Unfolding = Literal["both", "in", "out"]
 """A kernel as a matrix with a row for each input channel, for each output channel, or both one by one."""
@@ -25,6 +26,7 @@ Definition = Literal["paper", "program"]
 _GRID = 33
 
 _LAYERS = genbench.need("layers", fold=genbench.setting("fold"))
+_VALUES = genbench.need("unfolded_values", shared=("fold", "unfolding"))
 
 
 @dataclass(frozen=True)
@@ -48,47 +50,72 @@ class Unfolded:
 
 
 @genbench.probe
-def unfolded_spectra(
-    layers=_LAYERS,
-    *, fold: bool = False, low_rank: bool = False, unfolding: Unfolding = "both", form: Definition = "paper",
-) -> tuple[Unfolded, ...]:  # fmt: skip
+def unfolded_values(
+    layers=_LAYERS, *, fold: bool = False, unfolding: Unfolding = "both"
+) -> tuple[tuple[tuple[int, Tensor], ...], ...]:
     """Singular values of each layer as a matrix (in, out · kernel), (out, in · kernel), or each of the two.
 
     Parameters
     ----------
     fold : bool
         Fold each batch norm, with its running statistics, into the weights beside it first.
-    low_rank : bool
-        Of the part that stands above noise, see `above_noise`.
     unfolding : {"both", "in", "out"}
         A row for each input channel, for each output channel, or both one by one.
+
+    Returns
+    -------
+    tuple of tuples of pairs
+        Of each layer the dimensions that it is unfolded along, 1 and 0 or one of them, with the singular
+        values, falling.
+    """
+    return tuple(tuple(_of_layer(finite(layer.weight), unfolding)) for layer in layers)
+
+
+def _of_layer(weight: Tensor, unfolding: Unfolding) -> Iterator[tuple[int, Tensor]]:
+    values: dict[int, Tensor] = {}
+    for side in {"in": [1], "out": [0], "both": [1, 0]}[unfolding]:
+        # The two unfoldings of a linear layer are transposes of each other.
+        same = side if weight.ndim > 2 else 0
+        if same not in values:
+            values[same] = _singular_values(weight.movedim(side, 0).flatten(1))
+        yield side, values[same]
+
+
+@genbench.probe
+def unfolded_spectra(
+    layers=_LAYERS, all_values=_VALUES, *, low_rank: bool = False, form: Definition = "paper"
+) -> tuple[Unfolded, ...]:
+    """Spectra of the unfolded layers, whole or of the part that stands above noise.
+
+    Parameters
+    ----------
+    low_rank : bool
+        Of the part that stands above noise, see `above_noise`.
     form : {"paper", "program"}
         In the code published as GenProb gains are for each row of the shorter side, channels or not;
         unfoldings with nothing above noise are left out; and the search for the variance of the noise ends
         within 1e-5, early for small weights, and at any minimum of the free energy where there are several.
     """
     found: list[Unfolded] = []
-    for place, layer in enumerate(layers):
-        weight = finite(layer.weight)
-        values: dict[int, Tensor] = {}
-        for side in {"in": [1], "out": [0], "both": [1, 0]}[unfolding]:
-            # The two unfoldings of a linear layer are transposes of each other.
-            same = side if weight.ndim > 2 else 0
-            if same not in values:
-                values[same] = _values(weight.movedim(side, 0).flatten(1), low_rank, form)
-            rows = weight.shape[side]
+    for place, (layer, of_layer) in enumerate(zip(layers, all_values, strict=True)):
+        kept: dict[int, Tensor] = {}  # by the values, which both unfoldings of a linear layer share
+        for side, values in of_layer:
+            rows = layer.weight.shape[side]
+            columns = layer.weight.numel() // rows
+            if id(values) not in kept:
+                kept[id(values)] = _spectrum(values, max(rows, columns), low_rank, form)
+            spectrum = kept[id(values)]
             if form == "paper":
-                found.append(Unfolded(place, rows, values[same]))
-            elif len(values[same]):
-                found.append(Unfolded(len(found), min(rows, weight.numel() // rows), values[same]))
+                found.append(Unfolded(place, rows, spectrum))
+            elif len(spectrum):
+                found.append(Unfolded(len(found), min(rows, columns), spectrum))
     return tuple(found)
 
 
-def _values(matrix: Tensor, low_rank: bool, form: Definition) -> Tensor:
-    values = _singular_values(matrix)
+def _spectrum(values: Tensor, longer: int, low_rank: bool, form: Definition) -> Tensor:
     if low_rank:
-        return above_noise(values, max(matrix.shape), form)
-    rounding = torch.finfo(values.dtype).eps * max(matrix.shape) * values[0]
+        return above_noise(values, longer, form)
+    rounding = torch.finfo(values.dtype).eps * longer * values[0]
     return torch.where(values > rounding, values, torch.zeros_like(values))
 
 

@@ -74,12 +74,13 @@ def _shuffled_spectra(layer: Layer, generator: torch.Generator, draws: int, form
     together = max(1, _TOGETHER // max(1, slices.numel()))
     for left in range(max(wanted, min(draws, _FEWEST)), 0, -together):
         count = min(left, together)
+        # The order is the same in half the memory, which is what takes the time.
         orders = [
-            torch.randperm(parts.shape[1], generator=generator, device=slices.device)
+            torch.randperm(parts.shape[1], generator=generator, device=slices.device, dtype=torch.int32)
             for _ in range(count * len(parts))
         ]
-        places = torch.stack(orders).unflatten(0, (count, len(parts)))
-        shuffled = parts.expand(count, -1, -1).gather(2, places).reshape(count, *slices.shape)
+        moved = [part.index_select(0, order) for part, order in zip([*parts] * count, orders, strict=True)]
+        shuffled = torch.stack(moved).reshape(count, *slices.shape)
         # Cheaper than singular values; what it loses of the smallest eigenvalues is nothing beside chance.
         gram = shuffled.mT @ shuffled if tall else shuffled @ shuffled.mT
         yield from map(pooled, torch.linalg.eigvalsh(gram))

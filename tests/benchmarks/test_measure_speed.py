@@ -61,9 +61,10 @@ from genbench.models.wide_resnet import wide_resnet
 from genbench.networks.hessian import Hessian
 from genbench.probes.curvature import hessian_krylov
 from genbench.probes.gradients import gradient_gram, gradient_moments
-from genbench.probes.jacobians import input_jacobians, projected_jacobians
+from genbench.probes.jacobians import projected_jacobians
 from genbench.probes.layers import folded_model, input_shapes, layers
 from genbench.probes.objective import objective
+from genbench.probes.output_jacobians import output_jacobians
 from genbench.probes.outputs import logits
 from genbench.probes.perturbation import direction_seeds, tolerated_noise
 from genbench.probes.spectra import spectral_norms
@@ -259,7 +260,7 @@ def test_largest_eigenvalues_of_the_hessian(benchmark, request, which):
 
 
 def test_norms_of_input_jacobians(benchmark, small):
-    exact = input_jacobians(*small.sample, examples=2000).gram.diagonal(dim1=1, dim2=2).sum(1).mean()
+    exact = output_jacobians(*small.sample, examples=2000).gram.diagonal(dim1=1, dim2=2).sum(1).mean()
 
     def projected(seed=0):
         generator = torch.Generator().manual_seed(seed)
@@ -269,7 +270,7 @@ def test_norms_of_input_jacobians(benchmark, small):
     errors = [float(projected(seed) / exact - 1) for seed in range(20)]
     benchmark.extra_info["error_of_projections"] = float(np.sqrt(np.mean(np.square(errors))))
     assert np.sqrt(np.mean(np.square(errors))) < 0.05
-    benchmark.pedantic(input_jacobians, small.sample, {"examples": 2000}, rounds=ROUNDS)
+    benchmark.pedantic(output_jacobians, small.sample, {"examples": 2000}, rounds=ROUNDS)
     benchmark.extra_info["passes_of_projections"] = small.passes(projected)
     benchmark.extra_info["passes"] = benchmark.stats.stats.min / small.pass_seconds if benchmark.stats else 0
 

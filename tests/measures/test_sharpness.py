@@ -65,7 +65,7 @@ def test_a_bowl_is_as_sharp_as_its_trace(bowl):
     weights = found.roots["model"].weight.detach()[0]
     trace = sum(matrix[place, place].item() for place in range(4))
     weighted = sum(matrix[place, place].item() * weights[place].item() ** 2 for place in range(4))
-    many = "draws=1000,parts=1,radius=0.3"
+    many = "draws=300,parts=1,radius=0.3"
     # Noise of variance v on each weight raises the loss by v tr A; uniform noise has variance ρ²/3.
     assert found[f"avg_sharpness[adaptive=false,{many}]"] == pytest.approx(0.09 * trace, rel=0.15)
     assert found[f"avg_sharpness[{many}]"] == pytest.approx(0.09 * weighted, rel=0.15)
@@ -73,27 +73,53 @@ def test_a_bowl_is_as_sharp_as_its_trace(bowl):
     assert box == pytest.approx(0.03 * trace, rel=0.15)
 
 
+class Bare(nn.Module):
+    """Two layers whose weights are used as they are, so that all examples see the same noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.lower, self.upper = (nn.Parameter(torch.randn(*shape)) for shape in ((5, 4), (4, 3)))
+
+    def forward(self, x):
+        return (x @ self.lower).tanh() @ self.upper
+
+
 @pytest.mark.parametrize(("parts", "draws"), [(1, 3), (3, 7)])
-def test_each_direction_is_tried_on_a_part_of_the_examples(fitted, parts, draws):
-    model, inputs, targets = (fitted.roots[name] for name in ("model", "inputs", "targets"))
-    names, shapes = zip(*((name, p.shape) for name, p in model.named_parameters()), strict=True)
+def test_each_direction_is_tried_with_its_opposite_on_a_part_of_the_examples(fit, parts, draws):
+    torch.manual_seed(0)
+    model, inputs, targets = Bare().double(), torch.randn(310, 5).double(), torch.arange(310) % 3
     weights = torch.cat([p.detach().flatten() for p in model.parameters()])
 
     def losses(moved, some):
-        pieces = moved.split([shape.numel() for shape in shapes])
-        named = {name: p.view(shape) for name, p, shape in zip(names, pieces, shapes, strict=True)}
+        named = {"lower": moved[:20].view(5, 4), "upper": moved[20:].view(4, 3)}
         outputs = torch.func.functional_call(model, named, (inputs[some],))
         return nn.functional.cross_entropy(outputs, targets[some], reduction="none").tolist()
 
     raised = []
-    for number, seed in enumerate(direction_seeds(torch.Generator().manual_seed(1), draws=draws)):
-        moved = weights + 0.1 * weights.abs() * normal_direction(seed, weights)
+    drawn = direction_seeds(torch.Generator().manual_seed(1), draws=draws)
+    for number, seed in enumerate(seed + more for seed in drawn for more in range(3)):
+        noise = 0.1 * weights.abs() * normal_direction(seed, weights)
         some = range(number % parts, len(inputs), parts)
-        raised += [
-            after - before for after, before in zip(losses(moved, some), losses(weights, some), strict=True)
-        ]
+        each = (losses(moved, some) for moved in (weights + noise, weights - noise, weights))
+        raised += [(up + down) / 2 - before for up, down, before in zip(*each, strict=True)]
     expected = sum(raised) / len(raised)
-    assert fitted[f"avg_sharpness[draws={draws},parts={parts}]"] == pytest.approx(expected, rel=1e-6)
+    found = fit(model, inputs, targets)[f"avg_sharpness[draws={draws},parts={parts}]"]
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_parts_are_not_so_small_that_chance_decides(fit):
+    torch.manual_seed(0)
+    bare = fit(Bare(), torch.randn(310, 5), torch.arange(310) % 3)
+    assert bare["avg_sharpness"] == bare["avg_sharpness[parts=2]"] != bare["avg_sharpness[parts=3]"]
+
+
+def test_signs_for_each_example_change_the_chance_and_not_the_mean(fit, monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 30), nn.Tanh(), nn.Linear(30, 3))
+    found = fit(model, torch.randn(300, 5), torch.arange(300) % 3)
+    with_signs = found["avg_sharpness[draws=300,radius=0.3]"]
+    monkeypatch.setattr("genbench.measures.sharpness.ExampleNoise.holds", lambda *_: False)
+    assert found["avg_sharpness[draws=300,radius=0.3]"] == pytest.approx(with_signs, rel=0.03)
 
 
 def test_the_radius_of_a_bowl_lies_between_those_of_its_axes(bowl):

@@ -10,6 +10,7 @@ import genbench
 from genbench.models.rnn import rnn
 from genbench.networks import gradient_products as engine
 from genbench.networks import layer_gradients
+from genbench.networks.gradient_products import has_small_factors
 from genbench.networks.passes import at_most
 from genbench.probes.gradients import batch_gradients, gradient_gram, gradient_moments
 
@@ -246,8 +247,10 @@ def test_a_vanishing_gradient_has_no_direction():
 @pytest.mark.parametrize("chunk", [None, 3])
 @pytest.mark.parametrize("name", ["strides", "mlp"])
 @pytest.mark.parametrize("orders", [1, 2])
-def test_batches_have_the_gradients_of_their_mean_loss(name, chunk, orders):
+@pytest.mark.parametrize("at_once", [True, False])
+def test_batches_have_the_gradients_of_their_mean_loss(name, chunk, orders, at_once, monkeypatch):
     model, inputs, targets = built(STRUCTURED[name])
+    monkeypatch.setattr("genbench.probes.gradients.has_small_factors", lambda *_: at_once)
     gradients = one_by_one(model, inputs, targets)
     generator = torch.Generator().manual_seed(5)
     divided = [torch.randperm(9, generator=generator).split([5, 4]) for _ in range(orders)]
@@ -264,6 +267,26 @@ def test_batches_have_the_gradients_of_their_mean_loss(name, chunk, orders):
     assert (found.batches, found.examples) == (2, 9)
     with pytest.raises(genbench.NotApplicable, match="no two batches"):
         batch_gradients(model, inputs, targets, task(), CPU, generator, batch=5)
+
+
+def test_patches_are_worth_it_where_they_are_few():
+    wide = nn.Sequential(nn.Conv2d(2, 8, 4), nn.Flatten(), nn.Linear(32, 200), nn.Linear(200, 3))
+    inputs = torch.randn(5, 2, 5, 5)
+    # 2 · 2 patches with 2 · 16 numbers and 8 derivatives, and what enters and leaves the other layers.
+    numbers = 4 * (32 + 8) + 32 + 200 + 200 + 3
+    parameters = sum(each.numel() for each in wide.parameters())
+    limit = parameters // (2 * numbers)
+    assert has_small_factors(wide, inputs, limit)
+    assert not has_small_factors(wide, inputs, limit + 1)
+    assert has_small_factors(nn.Linear(5, 3), torch.randn(2, 5), 1000)
+    assert not has_small_factors(nn.Sequential(nn.LSTM(3, 4), Last()), torch.randn(2, 5, 3), 1)
+
+
+class Last(nn.Module):
+    """What a recurrent layer says at the last position."""
+
+    def forward(self, states):
+        return states[0][:, -1]
 
 
 def test_only_some_examples_where_asked_for():

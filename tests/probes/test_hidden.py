@@ -9,16 +9,21 @@ from genbench.models.mlp import mlp
 from genbench.models.resnet import resnet
 from genbench.models.rnn import rnn
 from genbench.networks.hidden import Place, captured, chosen_place, hidden_places
+from genbench.probes import hidden_jacobians as jacobians
 from genbench.probes.hidden import representation
 from genbench.probes.hidden_jacobians import (
-    hidden_jacobians,
     interlayer_jacobians,
     jacobian_norms,
     margin_jacobians,
 )
+from genbench.probes.output_jacobians import output_jacobians
 
 CPU = torch.device("cpu")
 IMAGES = genbench.Task("classification", (2, 6, 6), 3)
+
+
+def hidden_jacobians(*sample):
+    return jacobians.hidden_jacobians(output_jacobians(*sample))
 
 
 def plain(*activations):
@@ -231,7 +236,7 @@ def test_chunks_change_nothing(monkeypatch):
     probes = (hidden_jacobians, margin_jacobians)
     whole = [probe(network, inputs, targets, task, CPU).norms for probe in probes]
     features = representation(network, inputs, targets, CPU)
-    monkeypatch.setitem(hidden_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 12)
+    monkeypatch.setitem(margin_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 12)
     for probe, norms in zip(probes, whole, strict=True):
         torch.testing.assert_close(probe(network, inputs, targets, task, CPU).norms, norms)
     torch.testing.assert_close(representation(network, inputs, targets, CPU).features, features.features)

@@ -6,9 +6,15 @@ from torch import nn
 
 import genbench
 from genbench.networks.passes import chunks, evenly_spaced, forward
-from genbench.probes.jacobians import input_jacobians, projected_jacobians
+from genbench.probes import jacobians
+from genbench.probes.jacobians import projected_jacobians
+from genbench.probes.output_jacobians import output_jacobians
 
 CPU = torch.device("cpu")
+
+
+def input_jacobians(*sample, **settings):
+    return jacobians.input_jacobians(output_jacobians(*sample, **settings))
 
 
 def test_gram_matrices_are_those_of_the_jacobian():
@@ -71,8 +77,8 @@ def test_chunks_change_nothing(monkeypatch):
     inputs, targets = torch.randn(10, 4, dtype=torch.float64), torch.zeros(10, dtype=torch.long)
     task = genbench.Task("classification", (4,), 3)
     whole = input_jacobians(model, inputs, targets, task, CPU)
-    monkeypatch.setitem(input_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 60)
-    assert len(list(chunks(inputs, CPU, copies=5))) == 4
+    monkeypatch.setitem(output_jacobians.__globals__["chunks"].__globals__["_CHUNK"], "cpu", 60)
+    assert len(list(chunks(inputs, CPU, copies=2))) == 2
     torch.testing.assert_close(input_jacobians(model, inputs, targets, task, CPU).gram, whole.gram)
 
 
