@@ -161,17 +161,17 @@ def _boards(
 ) -> tuple[dict[str, Board], dict[str, str]]:
     """The board of each target, and why there is none where there is none."""
     from genbench.ranking.errors import RankingError
+    from genbench.ranking.jit import side_by_side
 
-    boards: dict[str, Board] = {}
-    refused: dict[str, str] = {}
-    for target in targets:
+    def one(target: str) -> Board | str:
         try:
-            board = results.rank(target, axes=axes, bootstrap=bootstrap)
+            return results.rank(target, axes=axes, bootstrap=bootstrap)
         except RankingError as fault:
-            refused[target] = str(fault)
-        else:
-            boards[target] = board
-    return boards, refused
+            return str(fault)
+
+    found = dict(zip(targets, side_by_side(one, targets), strict=True))
+    refused = {target: each for target, each in found.items() if isinstance(each, str)}
+    return {target: each for target, each in found.items() if not isinstance(each, str)}, refused
 
 
 def _own_notes(board: Board, results: RunTable) -> Board:
