@@ -61,7 +61,7 @@ def command(
 
 
 def _bounds() -> str:
-    """What keeps code of plugins from test data and records on this machine, tried in processes of its own."""
+    """What keeps code of plugins from test data and records here, tried in processes of its own."""
     import subprocess
     import sys
 
