@@ -92,8 +92,7 @@ def confine(
     if not network:
         held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
     rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
-    given = struct.pack("QQQ", rights, 0 if network else _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
-    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24, 0)
+    ruleset = _ruleset(version, rights, 0 if network else _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
     try:
         shut = [each.resolve() for each in denied]
         for path in readable:
@@ -117,7 +116,7 @@ def keep_signals_inside() -> bool:
     """
     if offered() < _SCOPES_SINCE:
         return False
-    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SIGNALS), 24, 0)
+    ruleset = _ruleset(_SCOPES_SINCE, 0, 0, _SIGNALS)
     try:
         _restrict(ruleset)
     finally:
@@ -129,8 +128,7 @@ def keep_mounts() -> None:
     """Let this process mount nothing and unmount nothing; for the rest as `keep_signals_inside`."""
     version = offered()
     rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
-    given = struct.pack("QQQ", rights, 0, _SIGNALS)
-    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24, 0)
+    ruleset = _ruleset(version, rights, 0, _SIGNALS)
     try:
         _allow(ruleset, Path("/"), rights)
         _restrict(ruleset)
@@ -152,6 +150,12 @@ def keep_whole(kept: Sequence[Path], writable: Iterable[Path] = ()) -> None:
         confine([Path("/")], [Path("/"), *writable], kept=kept, network=True)
     else:
         keep_signals_inside()
+
+
+def _ruleset(version: int, files: int, network: int, scopes: int) -> int:
+    """What is to be allowed one by one, as far as this version knows of it."""
+    size = 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24
+    return _called(_CREATE_RULESET, struct.pack("QQQ", files, network, scopes), size, 0)
 
 
 def _restrict(ruleset: int) -> None:
