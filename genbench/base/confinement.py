@@ -15,7 +15,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["SWITCH", "confine", "is_off", "keep_signals_inside", "keep_whole", "offered"]
+__all__ = [
+    "NEW_USER",
+    "SWITCH",
+    "as_the_same_user",
+    "confine",
+    "is_off",
+    "keep_mounts",
+    "keep_signals_inside",
+    "keep_whole",
+    "library",
+    "offered",
+]
 
 SWITCH = "GENBENCH_CONFINE"
 """Environment variable that lets the code of plugins open what it likes where it is ``off``."""
@@ -35,14 +46,14 @@ _ALL_OF_TCP = 3  # since the fourth
 _SIGNALS, _SOCKETS_AND_SIGNALS, _SCOPES_SINCE = 2, 3, 6
 
 _SET_NO_NEW_PRIVILEGES = 38
-_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
+NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 
 
 def offered() -> int:
     """The version of Landlock that this system has; 0 where it has none."""
     if sys.platform != "linux":
         return 0
-    return max(0, _library().syscall(_CREATE_RULESET, None, 0, _TELL_VERSION))
+    return max(0, library().syscall(_CREATE_RULESET, None, 0, _TELL_VERSION))
 
 
 def is_off() -> bool:
@@ -81,8 +92,7 @@ def confine(
     if not network:
         held["network"] = _leave_network() or ("Landlock (TCP alone)" if version >= 4 else "")
     rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
-    given = struct.pack("QQQ", rights, 0 if network else _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
-    ruleset = _called(_CREATE_RULESET, given, 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24, 0)
+    ruleset = _ruleset(version, rights, 0 if network else _ALL_OF_TCP, _SOCKETS_AND_SIGNALS)
     try:
         shut = [each.resolve() for each in denied]
         for path in readable:
@@ -106,12 +116,24 @@ def keep_signals_inside() -> bool:
     """
     if offered() < _SCOPES_SINCE:
         return False
-    ruleset = _called(_CREATE_RULESET, struct.pack("QQQ", 0, 0, _SIGNALS), 24, 0)
+    ruleset = _ruleset(_SCOPES_SINCE, 0, 0, _SIGNALS)
     try:
         _restrict(ruleset)
     finally:
         os.close(ruleset)
     return True
+
+
+def keep_mounts() -> None:
+    """Let this process mount nothing and unmount nothing; for the rest as `keep_signals_inside`."""
+    version = offered()
+    rights = _KNOWN_RIGHTS[min(version, max(_KNOWN_RIGHTS))]
+    ruleset = _ruleset(version, rights, 0, _SIGNALS)
+    try:
+        _allow(ruleset, Path("/"), rights)
+        _restrict(ruleset)
+    finally:
+        os.close(ruleset)
 
 
 def keep_whole(kept: Sequence[Path], writable: Iterable[Path] = ()) -> None:
@@ -130,8 +152,14 @@ def keep_whole(kept: Sequence[Path], writable: Iterable[Path] = ()) -> None:
         keep_signals_inside()
 
 
+def _ruleset(version: int, files: int, network: int, scopes: int) -> int:
+    """What is to be allowed one by one, as far as this version knows of it."""
+    size = 8 if version < 4 else 16 if version < _SCOPES_SINCE else 24
+    return _called(_CREATE_RULESET, struct.pack("QQQ", files, network, scopes), size, 0)
+
+
 def _restrict(ruleset: int) -> None:
-    if _library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+    if library().prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     _called(_RESTRICT_SELF, ruleset, 0)
 
@@ -167,11 +195,17 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 def _leave_network() -> str:
     """Go where there is no network, as the same user; empty where the system does not let one."""
     user, group = os.getuid(), os.getgid()
-    if not _library().unshare(_NEW_NETWORK):
+    if not library().unshare(_NEW_NETWORK):
         return "network namespace"
     # In a namespace of users root would lose its right to read what others own, such as a mounted project.
-    if not user or _library().unshare(_NEW_USER | _NEW_NETWORK):
+    if not user or library().unshare(NEW_USER | _NEW_NETWORK):
         return ""
+    as_the_same_user(user, group)
+    return "network namespace"
+
+
+def as_the_same_user(user: int, group: int) -> None:
+    """Be in a new namespace of users who one was before."""
     for name, text in (
         ("setgroups", "deny"),
         ("gid_map", f"{group} {group} 1"),
@@ -179,16 +213,16 @@ def _leave_network() -> str:
     ):
         with contextlib.suppress(OSError):  # its own files stay its own without
             Path(f"/proc/self/{name}").write_text(text)
-    return "network namespace"
 
 
 def _called(number: int, *arguments: object) -> int:
-    found = _library().syscall(number, *arguments)
+    found = library().syscall(number, *arguments)
     if found < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return int(found)
 
 
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """The C library, which tells the number of an error."""
     return ctypes.CDLL(None, use_errno=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -60,7 +61,7 @@ def command(
 
 
 def _bounds() -> str:
-    """What keeps measures of plugins from test data on this machine, tried in a process that enters it."""
+    """What keeps code of plugins from test data and records here, tried in processes of its own."""
     import subprocess
     import sys
 
@@ -69,14 +70,20 @@ def _bounds() -> str:
 
     if is_off():
         return f"their measures can reach any file and the network: {SWITCH} is off"
-    program = "import json; from genbench.base.confinement import confine; print(json.dumps(confine([], [])))"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], env=child_environment(), capture_output=True, text=True
-    )
-    held = json.loads(done.stdout) if done.returncode == 0 else {"files": "", "network": ""}
+
+    def tried(module: str, call: str) -> Any:
+        program = f"import json; from pathlib import Path; from {module} import *; print(json.dumps({call}))"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program], env=child_environment(), capture_output=True, text=True
+        )
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    held = tried("genbench.base.confinement", "confine([], [])") or {"files": "", "network": ""}
+    folders = tried("genbench.base.read_only", "hold_read_only([Path.cwd()])")
     files = f"no files but their own ({held['files']})" if held["files"] else "any file (no Landlock here)"
     network = f"no network ({held['network']})" if held["network"] else "the network"
-    return f"their measures can reach {files} and {network}"
+    records = "records are read-only to" if folders else "records can be removed by"
+    return f"their measures can reach {files} and {network}; {records} their observers"
 
 
 def _benchmark() -> list[str]:

@@ -13,6 +13,7 @@ import click
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import completing, directions, options
+from genbench.cli.collecting import uncollected
 from genbench.cli.directions import Directions, as_note, asking, check_columns, read_directions, recognize
 from genbench.cli.statistics import asked_for
 from genbench.cli.waiting import Waiting
@@ -82,7 +83,7 @@ def command(
     }
     wanted = asked_for(options.words(statistics), given["rank_by"], plugins, without)
     given = {name: value for name, value in {**given, "statistics": wanted}.items() if value is not None}
-    with Waiting(f"reading {', '.join(map(str, sources))}"):
+    with Waiting(f"reading {', '.join(map(str, sources))}"), uncollected():
         opened = _opened(distinct(sources), converged_only, _named(target, given), said)
     if len(opened) > 1:
         from genbench.cli.rank_across import print_across
@@ -97,7 +98,7 @@ def command(
             found = source_.rank_flips(options.words(flips) or [], **given)
         _print_flips(found, form)
         return
-    with Waiting(f"ranking {source}"):
+    with Waiting(f"ranking {source}"), uncollected():
         board = source_.rank(target, **given)
     if design:
         _print_design(board, form)

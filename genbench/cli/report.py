@@ -10,6 +10,7 @@ import click
 
 from genbench.base.errors import UsageError
 from genbench.cli import directions, options
+from genbench.cli.collecting import uncollected
 from genbench.cli.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def command(
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
     asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
-    with Waiting(f"reading {run}") as at:
+    with Waiting(f"reading {run}") as at, uncollected():
         said = directions.read_directions(words, signs)
         if run.is_dir() or not (run.exists() or run.suffix):
             directions.check_columns(said, [])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from genbench.base.children import child_environment, kill_group
+from genbench.base.errors import GenbenchError
+from genbench.base.files import cache_folder
 from genbench.execution.channel import CHANNEL, ChannelBroken, Lines
 from genbench.host import Host
 from genbench.host.plugin import Plugin, PluginSource
@@ -33,11 +37,17 @@ class Observers:
     ----------
     say : callable
         Takes the line that names an observer which is switched off.
+    run : Path, optional
+        The run folder. They write where they like, but neither there nor in the cache, where the system has
+        the means (`genbench.base.read_only`).
     """
 
-    def __init__(self, host: Host, say: Callable[[str], None]):
+    def __init__(self, host: Host, say: Callable[[str], None], run: Path | None = None):
         self._host = host
         self._say = say
+        self._kept = [] if run is None else [str(run.absolute())]
+        with contextlib.suppress(GenbenchError):
+            self._kept += [str(cache_folder().absolute())] if self._kept else []
         self._off: set[str] = set()
         self._listeners: dict[str, _Listener] = {}
 
@@ -64,14 +74,14 @@ class Observers:
 
     def _listener(self, plugin: Plugin) -> _Listener:
         if plugin.name not in self._listeners:
-            self._listeners[plugin.name] = _Listener(plugin.source)
+            self._listeners[plugin.name] = _Listener(plugin.source, self._kept)
         return self._listeners[plugin.name]
 
 
 class _Listener:
     """The process of one plugin's observers."""
 
-    def __init__(self, source: PluginSource):
+    def __init__(self, source: PluginSource, kept: Sequence[str]):
         heard, spoken = os.pipe()
         sys.stderr.flush()
         self._process = subprocess.Popen(
@@ -84,7 +94,7 @@ class _Listener:
         )
         os.close(spoken)
         self._lines = Lines(os.fdopen(heard, "rb"))
-        self._fault = self._send(asdict(source)) or self._answer(STARTING_SECONDS)
+        self._fault = self._send({"plugin": asdict(source), "kept": kept}) or self._answer(STARTING_SECONDS)
 
     def tell(self, hook: str, arguments: dict[str, Any]) -> str:
         """Have a hook called; returns what was wrong with it."""

@@ -11,12 +11,13 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from genbench.base.children import die_with_parent
-from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import first_line
+from genbench.base.read_only import hold_read_only
 from genbench.execution.channel import CHANNEL, Speaker
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
@@ -25,7 +26,9 @@ from genbench.host.plugin import PluginSource
 def main() -> None:
     """Load the plugin that the first line describes, then call a hook for each line that follows."""
     die_with_parent()
-    keep_signals_inside()
+    begin = json.loads(sys.stdin.readline())
+    hold_read_only([Path(each) for each in begin["kept"]])
+    die_with_parent()  # whoever changes namespaces is no longer held to it
     spoken = int(os.environ.pop(CHANNEL))
     os.set_inheritable(spoken, False)
     say = Speaker(os.fdopen(spoken, "w", buffering=1))
@@ -38,7 +41,7 @@ def main() -> None:
         os._exit(0)  # whatever the plugin still does
 
     threading.Thread(target=listen, daemon=True).start()
-    host = Host.of([PluginSource(**json.loads(lines.get()))])
+    host = Host.of([PluginSource(**begin["plugin"])])
     say({"event": "ready"})
     while True:
         told = json.loads(lines.get())

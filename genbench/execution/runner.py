@@ -83,7 +83,7 @@ class Runner:
         self._train = train
         self._retry = retry
         self._progress = progress or Progress()
-        self._observers = Observers(host, self._progress.say)
+        self._observers = Observers(host, self._progress.say, folder.path)
         self._companies = Companies(host, battery)
         self._trials = {each.key: each for each in plan.trials}
         self._given_up = GivenUp(battery.below)

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import GenbenchError, InvalidInput, first_line
@@ -25,7 +24,7 @@ from genbench.contract.regularizer import Planned, check_planned
 from genbench.fitting.building import BuiltTrial, build
 from genbench.fitting.cards import Card
 from genbench.host import Host
-from genbench.networks.compiler import import_no_compiler
+from genbench.networks.compiler import flop_counter, import_no_compiler
 from genbench.networks.watching import watched
 from genbench.planning.plan import Trial
 from genbench.training.captures import captured_modules
@@ -335,7 +334,7 @@ def _arithmetic(built: BuiltTrial, model: nn.Module, device: str) -> _Network:
         outputs = output if isinstance(output, tuple) else (output,)
         activations += sum(each.numel() for each in outputs if isinstance(each, torch.Tensor)) / 2
 
-    counter = FlopCounterMode(display=False)
+    counter = flop_counter()(display=False)
     with counter, torch.no_grad(), watched(leaves, after=count):
         import_no_compiler(getattr(counter.mode, "__torch_dispatch__", None))
         outputs = model(torch.zeros(2, *task.input_shape, device=device))

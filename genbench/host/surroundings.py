@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import builtins
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from operator import is_
 from types import ModuleType
 from typing import Any
@@ -59,14 +60,16 @@ class Surroundings:
     def __init__(self) -> None:
         self._modules = -1
         self._functions: dict[Any, _Namespace] = {}
+        self._whole = _Glance(())
         self._flags: list[tuple[Flag, Any]] = []
         self._python: dict[str, Any] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Be of this moment: what was changed by those who may is right now."""
-        if len(sys.modules) != self._modules or not all(map(_Namespace.is_whole, self._functions.values())):
+        if len(sys.modules) != self._modules or not self._whole.is_right():
             self._functions = {space: _Namespace(space) for space in dict.fromkeys(_namespaces())}
+            self._whole = _Glance(self._functions)
             self._modules = len(sys.modules)
         self._python = dict(builtins.__dict__)
         self._flags = [(flag, flag[1]()) for flag in _flags()]
@@ -91,6 +94,8 @@ class Surroundings:
         return changed
 
     def _put_back_functions(self) -> Iterator[str]:
+        if self._whole.is_right():
+            return
         for space, whole in self._functions.items():
             if whole.is_whole():
                 continue
@@ -113,8 +118,25 @@ class Surroundings:
                 yield name
 
 
+class _Glance:
+    """Modules and classes as they were: mostly all are, which is seen without a step of Python for each."""
+
+    def __init__(self, spaces: Iterable[Any]):
+        held = [vars(each) for each in spaces]
+        self._keys, self._contents = [each.keys() for each in held], [each.values() for each in held]
+        self._names, self._values = list(chain(*self._keys)), list(chain(*self._contents))
+
+    def is_right(self) -> bool:
+        """Whether every name stands where it stood, for the very object."""
+        return (
+            sum(map(len, self._contents)) == len(self._values)
+            and all(map(is_, chain.from_iterable(self._contents), self._values))
+            and list(chain.from_iterable(self._keys)) == self._names
+        )
+
+
 class _Namespace:
-    """A module or class as it was: whether it still is the same is seen at a glance, and mostly so."""
+    """A module or class as it was."""
 
     def __init__(self, space: Any):
         held = vars(space)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -15,9 +16,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["import_no_compiler", "leave_out_compiler"]
+__all__ = ["flop_counter", "import_no_compiler", "leave_out_compiler"]
 
 _COMPILER = "torch._dynamo"
+_KERNELS, _COUNTER = "triton", "torch.utils.flop_counter"
 # Where torch keeps what it found for a function that its compiler is to pass over.
 _FOUND = "__dynamo_disable"
 
@@ -40,6 +42,24 @@ def import_no_compiler(function: Any) -> None:
     asks = getattr(getattr(function, "__code__", None), "co_filename", "").endswith("_compile.py")
     if callable(wrapped) and asks and not hasattr(wrapped, _FOUND):
         setattr(wrapped, _FOUND, _passed_over(wrapped))
+
+
+def flop_counter() -> Any:
+    """torch's ``FlopCounterMode``, which looks for kernels of Triton only where something has imported that.
+
+    Triton is 75 MB in every process that plans, and counts nothing in networks that call none of its kernels.
+    """
+    if _COUNTER not in sys.modules and _KERNELS not in sys.modules:
+        quiet = logging.getLogger(_COUNTER)
+        level = quiet.level
+        quiet.setLevel(logging.ERROR)  # it warns of what is meant here
+        sys.modules[_KERNELS] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module(_COUNTER)
+        finally:
+            del sys.modules[_KERNELS]
+            quiet.setLevel(level)
+    return importlib.import_module(_COUNTER).FlopCounterMode
 
 
 class _Absent:

@@ -8,6 +8,7 @@ are compiled anew in every process, which costs seconds and changes no result.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -15,10 +16,16 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["compiled", "in_threads", "one_thread_each"]
+__all__ = ["compiled", "in_threads", "one_thread_each", "side_by_side"]
 
 WORTH_A_THREAD = 100_000
 """Numbers to work on, below which threads are not started: some milliseconds' work."""
+
+AT_ONCE = 2
+"""Long pieces of work done side by side at most: each needs memory of its own."""
+
+_given_up = threading.Event()
+"""Set where what works side by side shall not be finished."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,11 +48,46 @@ def in_threads(
     numbers one item is about; little work is done at once, for starting threads would take longer.
     """
     listed = list(items)
+    function = _unless_given_up(function)
     workers = min(len(listed), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
     if workers <= 1 or size * len(listed) < WORTH_A_THREAD:
         return [function(each) for each in listed]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, listed))
+
+
+def side_by_side(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Apply `function`, which takes long and uses `in_threads` itself, to two items at a time.
+
+    What one of them does alone then leaves no processor idle. An interruption, or an error of one, ends the
+    others before their next piece of work, not when they are done.
+    """
+    listed = list(items)
+    if len(listed) < 2:
+        return [function(each) for each in listed]
+    with one_thread_each(), ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = [pool.submit(function, each) for each in listed]
+        try:
+            return [each.result() for each in futures]
+        except BaseException:
+            _given_up.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            _given_up.clear()
+
+
+class _GivenUp(Exception):
+    """Nobody waits for the result any more."""
+
+
+def _unless_given_up(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    def checked(item: Item) -> Result:
+        if _given_up.is_set():
+            raise _GivenUp
+        return function(item)
+
+    return checked
 
 
 def one_thread_each() -> AbstractContextManager[Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genbench.runs.results import RunTable
     from genbench.runs.run import Run
 
-__all__ = ["FORMAT", "Content", "read_content"]
+__all__ = ["FORMAT", "Content", "boards_of", "read_content"]
 
 # The underlined head of a section of a docstring: what follows is for those who call the function.
 SECTIONS = re.compile(r"^\w[\w ]*\n-{3,}$", re.MULTILINE)
@@ -125,7 +125,11 @@ def read_content(
     for target in wanted:
         if target not in results.frame.columns:
             raise UsageError(f"unknown target '{target}'{nearest(target, results.frame.columns)}")
-    boards, refused = _boards(results, wanted, axes, bootstrap) if rank else ({}, {})
+    boards, refused = (
+        boards_of(lambda target: results.rank(target, axes=axes, bootstrap=bootstrap), wanted)
+        if rank
+        else ({}, {})
+    )
     trials, ended, histories = _training(results)
     return Content(
         title=suite.get("title") or suite.get("name", ""),
@@ -156,22 +160,30 @@ def read_content(
     )
 
 
-def _boards(
-    results: RunTable, targets: Sequence[str], axes: Sequence[str] | None, bootstrap: int
+def boards_of(
+    rank: Callable[[str], Board], targets: Sequence[str]
 ) -> tuple[dict[str, Board], dict[str, str]]:
-    """The board of each target, and why there is none where there is none."""
-    from genbench.ranking.errors import RankingError
+    """The board of each target, side by side, and why there is none where there is none.
 
-    boards: dict[str, Board] = {}
-    refused: dict[str, str] = {}
-    for target in targets:
+    Raises
+    ------
+    NoDirection
+        Measures without one are refused.
+    """
+    from genbench.ranking.errors import NoDirection, RankingError
+    from genbench.ranking.jit import side_by_side
+
+    def one(target: str) -> Board | str:
         try:
-            board = results.rank(target, axes=axes, bootstrap=bootstrap)
+            return rank(target)
+        except NoDirection:
+            raise
         except RankingError as fault:
-            refused[target] = str(fault)
-        else:
-            boards[target] = board
-    return boards, refused
+            return str(fault)
+
+    found = dict(zip(targets, side_by_side(one, targets), strict=True))
+    refused = {target: each for target, each in found.items() if isinstance(each, str)}
+    return {target: each for target, each in found.items() if not isinstance(each, str)}, refused
 
 
 def _own_notes(board: Board, results: RunTable) -> Board:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import UsageError, nearest
-from genbench.report.content import Content
+from genbench.report.content import Content, boards_of
 from genbench.report.correlation import correlation
 from genbench.report.fits import axis_columns, endings
 from genbench.report.numbers import column
@@ -52,21 +52,15 @@ def read_table_content(
     RankingError
         The table, or none of its targets, can be ranked.
     """
-    from genbench.ranking.errors import NoDirection, RankingError
+    from genbench.ranking.errors import RankingError
     from genbench.ranking.files import read_file
 
     wanted = list(targets or ["gap"])
     frame = read_file(path, [*wanted, *(axes or [])])
     directions, others = prepare(frame)
-    boards: dict[str, Board] = {}
-    refused: dict[str, str] = {}
-    for target in wanted:
-        try:
-            boards[target] = _board(frame, target, axes, bootstrap, directions, others)
-        except NoDirection:
-            raise
-        except RankingError as fault:
-            refused[target] = str(fault)
+    boards, refused = boards_of(
+        lambda target: _board(frame, target, axes, bootstrap, directions, others), wanted
+    )
     if not boards:
         raise RankingError("; ".join(dict.fromkeys(refused.values())))
     for target in refused:

@@ -1,7 +1,8 @@
 """What it costs to look behind a component of a plugin, as a share of a battery, in processor time.
 
-Beside an MLP 64-128-128-10 and 800 examples: 10 ms for each component, 0.5 % of the 2.1 s of all measures on
-one thread. The core's own components are not looked behind and pay nothing.
+Beside an MLP 64-128-128-10 and 800 examples: 4.5 ms for each component where what is looked at has left the
+processor's caches, 2 ms where it has not, so that five components cost 1 % of the 2.1 s of all measures on one
+thread. The core's own components are not looked behind and pay nothing.
 
 Two shared cores of a virtual machine (AMD EPYC), Python 3.11, torch 2.14.
 """
@@ -49,11 +50,19 @@ def test_looking_behind_five_components(benchmark):
     shared = {name: each for name, each in roots.items() if "model" not in name}
     watch = Watch(shared)
 
+    others = torch.zeros(20_000_000)
+
     def look() -> float:
-        began = time.process_time()
+        spent = 0.0
         for _ in range(COMPONENTS):
+            others.add_(1.0)  # what a battery computes leaves nothing of this in the caches
+            began = time.process_time()
             watch.look({})
             assert watch.changed_surroundings() == watch.changed_objects() == []
-        return time.process_time() - began
+            spent += time.process_time() - began
+        return spent
 
-    benchmark.extra_info["share of a battery"] = benchmark.pedantic(look, rounds=3) / whole
+    share = min(look() for _ in range(3)) / whole
+    benchmark.extra_info["share of a battery"] = share
+    benchmark.pedantic(look, rounds=3)
+    assert share < 0.02

@@ -37,3 +37,26 @@ torch.func.grad(lambda w: (w * w).sum())(weight)
 def test_it_is_imported_when_something_is_compiled():
     ended = subprocess.run([sys.executable, "-c", TRAINED + COMPILED], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+COUNTED = """
+import sys, torch
+from genbench.networks.compiler import flop_counter, import_no_compiler
+with flop_counter()(display=False) as counter:
+    import_no_compiler(counter.mode.__torch_dispatch__)
+    torch.ones(2, 3, device="meta") @ torch.ones(3, 5, device="meta")
+assert counter.get_total_flops() == 2 * 2 * 3 * 5
+assert "triton" not in sys.modules, "imported"
+try:
+    import triton
+except ModuleNotFoundError:
+    pass
+else:
+    assert triton.__version__
+"""
+
+
+@pytest.mark.slow  # imports torch anew
+def test_counting_imports_no_triton_and_leaves_it_whole():
+    ended = subprocess.run([sys.executable, "-c", COUNTED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

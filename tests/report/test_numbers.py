@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbench.report.numbers import VISIBLE, column, rounded, thinned
+from genbench.report.numbers import VISIBLE, _all_rounded, column, rounded, thinned
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,19 @@ def test_a_column_keeps_what_can_be_seen(values):
         else:
             allowed = spread / VISIBLE if math.isfinite(spread) else 1e-3 * abs(value)
             assert abs(kept - value) <= max(allowed, 1e-12 * abs(value), 1e-3 * abs(value) * (spread == 0))
+
+
+@pytest.mark.parametrize("digits", [4, 5, 9, 12])
+def test_many_numbers_are_rounded_as_one_is(digits):
+    random = np.random.default_rng(digits)
+    values = random.choice([-1.0, 1.0], 4000) * 10 ** random.uniform(-30, 30, 4000)
+    halves = (random.integers(10 ** (digits - 1), 10**digits, 500) + 0.5) / 10.0 ** random.integers(0, 9, 500)
+    powers = np.concatenate([10.0 ** np.arange(-25, 26), np.nextafter(10.0 ** np.arange(-25, 26), 0)])
+    odd = [0.0, -0.0, math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, 3.0, 999950.0]
+    numbers = np.concatenate([values, halves, powers, odd])
+    found = _all_rounded(numbers, digits)
+    expected = [rounded(float(each), digits) for each in numbers]
+    assert list(map(repr, found)) == list(map(repr, expected))
 
 
 def test_close_values_stay_apart():
