@@ -67,6 +67,7 @@ def test_an_interrupted_run_leaves_whole_records_and_no_worker_and_says_how_to_g
     assert not list((tmp_path / "run").glob("locks/*.lock"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was_with_the_results_of_an_uninterrupted_one(
     finished, tiny_suite, tmp_path
 ):

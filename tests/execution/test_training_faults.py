@@ -9,6 +9,8 @@ from running import Ended, command, fit_files
 
 from genbench.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
 SUITE = """\
 dataset = { name = "digits", train_size = 100 }
 model = { name = "fragile:net", fate = ["fine", "kills", "raises"] }

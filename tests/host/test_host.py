@@ -449,7 +449,7 @@ def test_problems_of_plugins_named_on_the_command_line_are_told_apart(write):
     assert [line.split("'")[1] for line in host.problems(asked_for=False)] == ["merely"]
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.slow)])
 def test_list_plugins_shows_every_bad_plugin_as_broken(write, capsys, form):
     bad = {name: text for name, text in {**PARTLY_BAD, **WHOLLY_BAD}.items() if " " not in name}
     words = ["list", "plugins", *(["--json"] if form == "json" else []), "--plugin", write("fine", GOOD)]
