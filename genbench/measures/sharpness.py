@@ -9,6 +9,8 @@ default at the network's own parameters, batch norm as it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import torch
@@ -19,7 +21,7 @@ import genbench
 from genbench.base.constraints import Count, Positive
 from genbench.measures.conventions import FROBENIUS, FROBENIUS_DISTANCES, LAYERS, per_example
 from genbench.measures.pac_bayes import Denominator, flattened
-from genbench.networks.example_noise import ExampleNoise
+from genbench.networks.example_noise import ExampleNoise, OtherRows
 from genbench.networks.layers import Layer
 from genbench.networks.objective import Objective
 from genbench.probes.ascent import require_way_up
@@ -212,19 +214,29 @@ def avg_sharpness(
         return direction.mul_(scale)  # in place: for a large network memory costs as much as running it
 
     own = ExampleNoise(objective)
-    signed = own.holds(noise(seeds[0]))
-    if not signed:
-        seeds = tuple(seed + more for seed in seeds for more in range(_WITHOUT_SIGNS))
+
+    def signed(seed: int, some: slice) -> Tensor:
+        return own.losses(noise(seed), some, torch.Generator().manual_seed(seed + 1), normalized=normalized)
+
+    def shared(seed: int, some: slice) -> Tensor:
+        return _on_both_sides(objective.of(some), noise(seed), normalized)
+
     before = torch.cat(list(objective.losses(weights, normalized=normalized)))
-    raised, seen = torch.zeros((), dtype=torch.float64, device=objective.device), 0
+    if own.holds(noise(seeds[0])):
+        with suppress(OtherRows):
+            return _mean_rise(signed, seeds, before, count)
+    more = tuple(seed + further for seed in seeds for further in range(_WITHOUT_SIGNS))
+    return _mean_rise(shared, more, before, count)
+
+
+def _mean_rise(
+    after: Callable[[int, slice], Tensor], seeds: Sequence[int], before: Tensor, parts: int
+) -> Tensor:
+    """Mean rise of the losses `before`, (n,), to the mean of the rows of `after`, each seed on its part."""
+    raised, seen = torch.zeros((), dtype=torch.float64, device=before.device), 0
     for number, seed in enumerate(seeds):
-        some = slice(number % count, None, count)
-        if signed:
-            signs = torch.Generator().manual_seed(seed + 1)
-            after = own.losses(noise(seed), some, signs, normalized=normalized)
-        else:
-            after = _on_both_sides(objective.of(some), noise(seed), normalized)
-        raised += (after.mean(0) - before[some]).sum()
+        some = slice(number % parts, None, parts)
+        raised += (after(seed, some).mean(0) - before[some]).sum()
         seen += len(before[some])
     return raised / seen
 

@@ -19,7 +19,7 @@ from genbench.networks.objective import Objective
 from genbench.networks.passes import chunks
 from genbench.networks.watching import watched
 
-__all__ = ["ExampleNoise"]
+__all__ = ["ExampleNoise", "OtherRows"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -29,6 +29,10 @@ _KNOWN = (nn.Linear, *_CONVOLUTIONS, *_SCALES)
 # By how much outputs may miss those of the network with the weights written out, as a share of what the noise
 # changes: a weight that is used in another way is off by parts of that.
 _OFF = 0.01
+
+
+class OtherRows(Exception):
+    """A layer was called with something else than a row for each example, as experts are by their router."""
 
 
 class ExampleNoise:
@@ -99,6 +103,11 @@ class ExampleNoise:
         Returns
         -------
         Tensor, shape (2, n), double
+
+        Raises
+        ------
+        OtherRows
+            What held for two examples does not for these.
         """
         part = self._objective.of(some)
         noises = dict(zip(part.names, part.pieces(noise), strict=True))
@@ -137,6 +146,8 @@ class ExampleNoise:
         """The layers add their noise to what leaves them for as long as a block runs."""
 
         def add(name: str, given: tuple[Any, ...], output: Tensor) -> Tensor:
+            if len(given[0]) != len(signs[name][0]):
+                raise OtherRows
             prefix = f"{name}." if name else ""
             weight, bias = noises.get(f"{prefix}weight"), noises.get(f"{prefix}bias")
             return output + _added(self._layers[name], given[0], weight, bias, signs[name])

@@ -182,7 +182,10 @@ class Entrance:
 def _reads_alone(layer: nn.Linear, model: nn.Module, example: Tensor, places: list[Place]) -> bool:
     """Whether the layer reads the input as it is, and nothing else does; and all places lie behind it."""
     point = example.clone().requires_grad_()
-    values, leaf, hidden = _cut_behind(layer, model, point, places)
+    try:
+        values, leaf, hidden = _cut_behind(layer, model, point, places)
+    except genbench.NotApplicable:  # one example may not reach all places, as where a router chooses
+        return False
     if leaf is point or not all(each.requires_grad for each in (values, *hidden)):
         return False
     by_input, *others = torch.autograd.grad(

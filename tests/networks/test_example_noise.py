@@ -6,7 +6,7 @@ from torch import nn
 
 import genbench
 from genbench.networks.copying import copy_of
-from genbench.networks.example_noise import ExampleNoise
+from genbench.networks.example_noise import ExampleNoise, OtherRows
 from genbench.probes.objective import objective
 
 CPU = torch.device("cpu")
@@ -138,3 +138,26 @@ class Again(nn.Module):
 def test_networks_that_use_weights_otherwise_are_told_apart(kind):
     sampled = sample(kind(), 5)
     assert not ExampleNoise(sampled).holds(0.1 * torch.randn_like(sampled.weights))
+
+
+class Routed(nn.Module):
+    """Each example goes through one of two layers; the first two examples through the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts, self.output = nn.ModuleList(nn.Linear(2, 3) for _ in range(2)), nn.Linear(3, 3)
+
+    def forward(self, x):
+        hidden = x.new_zeros(len(x), 3)
+        for place, expert in enumerate(self.experts):
+            chosen = torch.arange(len(x)) // 2 % 2 == place
+            hidden[chosen] = expert(x[chosen])
+        return self.output(hidden)
+
+
+def test_a_layer_that_sees_some_of_the_examples_is_told():
+    torch.manual_seed(0)
+    sampled = sample(Routed(), 2)
+    own, noise = ExampleNoise(sampled), 0.1 * torch.randn_like(sampled.weights)
+    with pytest.raises(OtherRows):
+        own.losses(noise, slice(None), torch.Generator().manual_seed(0))
