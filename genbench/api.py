@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genbench.base.counting import counted
 from genbench.base.durations import parse_duration
-from genbench.base.errors import InvalidInput, MissingResult, UsageError, nearest
+from genbench.base.errors import InvalidInput, MissingResult, UsageError
 from genbench.base.files import write_atomically
 from genbench.base.toml import as_toml
-from genbench.contract.components import Kind
 from genbench.execution.places import devices
 from genbench.fitting.factories import find_factory
 from genbench.fitting.manifest import read_manifest
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
 from genbench.host.selection import select
-from genbench.host.settings import parse_variant
 from genbench.planning.suite import Suite, load_suite, read_suite
 from genbench.runs.grid import write_grid
 from genbench.runs.run import Run
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
-    from genbench.contract.jobs import Executor
     from genbench.execution.budget import Expected
     from genbench.execution.runner import Progress
     from genbench.host.battery import Battery
@@ -39,9 +35,6 @@ __all__ = ["budget_seconds", "devices", "expected", "import_networks", "resume",
 
 FITS_TIMED = 50
 """So many fits tell what measuring one takes."""
-
-NOT_SETTINGS = {"devices", "device", "workers", "address", "options", "per_device", "say", "watch"}
-"""Parameters of executors that have options of their own on the command line, or none."""
 
 SECONDS_BESIDE_TRAINING = 0.5
 """What a fit takes beside its arithmetic: data opened, a network built, weights and record written."""
@@ -296,46 +289,6 @@ def _host(
     return host
 
 
-def _executor(
-    spelling: str, host: Host, device: str, workers: int | None, per_device: int | None,
-    address: str | None, say: Callable[[str], None],
-) -> Callable[[Callable[..., None]], tuple[Executor, str]]:  # fmt: skip
-    """What makes the executor and tells its kind of device; what was asked for is checked before.
-
-    It takes who is to hear which component a worker of this machine is at.
-    """
-    name, settings = parse_variant(spelling)
-    # The one thing of a plugin that works in this process, where it was asked for by name.
-    made = host.brought_here(host.find(Kind.EXECUTOR, name)).object
-    takes = inspect.signature(made).parameters
-    known = set(takes) - NOT_SETTINGS
-    for each in settings:
-        if each not in known:
-            raise UsageError(f"executor '{name}': unknown setting '{each}'{nearest(each, known)}")
-    if not getattr(made, "remote", False):
-        if address is not None:
-            raise UsageError(f"--address is of a cluster; executor '{name}' works on this machine")
-        there = devices(device, workers, per_device)
-        if per_device is not None and "per_device" not in takes:
-            raise UsageError(f"executor '{name}' takes no --per-device")
-        more = {} if per_device is None else {"per_device": per_device}
-
-        def local(heard: Callable[..., None]) -> tuple[Executor, str]:
-            watch = {"watch": heard} if "watch" in takes else {}
-            return made(devices=there, **watch, **more, **settings), there[0]
-
-        return local
-
-    def remote(heard: Callable[..., None]) -> tuple[Executor, str]:
-        where: dict[str, Any] = {} if address is None else {"address": address}
-        if per_device is not None:
-            where["options"] = {"per_device": per_device}
-        engine = made(device=device, workers=workers, say=say, **where, **settings)
-        return engine, getattr(engine, "device", device)
-
-    return remote
-
-
 def _execute(
     suite: Suite, folder: Folder, host: Host, *, workers: int | None, per_device: int | None, device: str,
     data: Path | str | None, measures: str | Sequence[str] | None, limit: int | None,
@@ -343,10 +296,13 @@ def _execute(
     train: bool, progress: Progress | None,
 ) -> Run:  # fmt: skip
     from genbench.execution.budget import Budget
+    from genbench.execution.engines import maker
     from genbench.execution.runner import Runner
     from genbench.execution.slowness import Slowness
 
-    make = _executor(executor, host, device, workers, per_device, address, _say(progress))
+    make = maker(
+        executor, host, _say(progress), device=device, workers=workers, per_device=per_device, address=address
+    )
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)

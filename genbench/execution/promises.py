@@ -10,6 +10,7 @@ from genbench.base.errors import GenbenchError, MissingResult, first_line
 from genbench.contract.components import declaration
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.channel import ChannelBroken
+from genbench.execution.engine_apart import EngineApart, EngineFault
 from genbench.execution.outcomes import sound
 
 __all__ = ["HeldExecutor"]
@@ -31,7 +32,8 @@ class HeldExecutor:
     def __init__(self, executor: Executor):
         self._executor = executor
         declared = declaration(type(executor))
-        self._name = declared.name if declared else type(executor).__name__
+        name = declared.name if declared else type(executor).__name__
+        self._name = executor.name if isinstance(executor, EngineApart) else name
         self._is_core = type(executor).__module__.partition(".")[0] == "genbench"
         self._open: dict[str, Job] = {}
         self._doomed: dict[str, str] = {}
@@ -112,6 +114,8 @@ class HeldExecutor:
             return call()
         except GenbenchError:
             raise
+        except EngineFault as fault:
+            raise self._broken(str(fault)) from None
         except Exception as fault:
             if self._is_core:
                 raise

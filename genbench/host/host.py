@@ -15,7 +15,7 @@ from genbench.base.names import CORE
 from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
 from genbench.host.description import recalled
-from genbench.host.elsewhere import Deputies, Elsewhere
+from genbench.host.elsewhere import Deputies
 from genbench.host.names import Names
 from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
 from genbench.host.probation import fatal, tried
@@ -171,22 +171,6 @@ class Host(Names):
     def sources(self) -> list[PluginSource]:
         """What a worker must be given to load the same plugins."""
         return [each.source for each in self.plugins if each.status != "disabled"]
-
-    def brought_here(self, component: Component) -> Component:
-        """A component with its code imported into this process.
-
-        Raises
-        ------
-        InvalidInput
-            It cannot be imported, or is another one here.
-        """
-        if not isinstance(component.object, Elsewhere):
-            return component
-        (source,) = [each for each in self.sources if each.namespace == component.plugin]
-        live = Host.of([source])
-        if problems := live.problems():
-            raise InvalidInput(problems)
-        return live.find(component.kind, component.full_name)
 
     @property
     def elsewhere(self) -> frozenset[str]:
