@@ -55,6 +55,13 @@ PATH = _Path(path_type=Path)
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
+draws = click.option(
+    "--bootstrap",
+    type=int,
+    metavar="N",
+    help="Draws for the intervals; 0 for none.  [default: 1000, fewer beyond 2000 fits]",
+)
+
 
 def plugins(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--plugin`` and ``--no-plugin``."""

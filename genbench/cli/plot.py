@@ -19,10 +19,10 @@ from genbench.cli import options
 @click.option("--axis", help="Colour networks by this axis.")
 @click.option("--axes", metavar="A,B", help="Axes of the ranking.  [default: all of the run's]")
 @click.option("--top", default=30, show_default=True, help="Measures in a ranking or heat map.")
-@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@options.draws
 def command(
     run: Path, kind: str, out: Path, target: str | None, measure: str | None, axis: str | None,
-    axes: str | None, top: int, bootstrap: int,
+    axes: str | None, top: int, bootstrap: int | None,
 ) -> None:  # fmt: skip
     """Draw a figure: ranking, scatter, axes, cost, heatmap, correlation or curves.
 

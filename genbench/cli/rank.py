@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--converged-only", is_flag=True, help="Use only fits of a run that reached their target.")
 @click.option("--rank-by", default="psi", show_default=True, help="The statistic that orders the rows.")
 @click.option("--statistics", metavar="A,B", help="Compute these only.")
-@click.option("--bootstrap", default=1000, show_default=True, help="Draws for the intervals; 0 for none.")
+@options.draws
 @click.option(
     "--interval",
     metavar="OF",

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html, TABLE.html]")
 @click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets; gap]")
 @click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
-@click.option("--bootstrap", default=1000, show_default=True, help="Replicates for the intervals.")
+@options.draws
 @directions.options
 @options.plugins
 @click.option("--json", "json_", is_flag=True, help="Print what the report says as JSON.")
 def command(
-    run: Path, out: Path | None, targets: str | None, axes: str | None, bootstrap: int,
+    run: Path, out: Path | None, targets: str | None, axes: str | None, bootstrap: int | None,
     words: tuple[str, ...], signs: Path | None, plugins: tuple[str, ...], without: tuple[str, ...],
     json_: bool,
 ) -> None:  # fmt: skip

@@ -14,8 +14,8 @@ from genbench.ranking.errors import NoDirection, RankingError, nearest
 from genbench.ranking.from_elsewhere import OrientedStatistic, Statistic
 from genbench.ranking.ordering import standing
 from genbench.ranking.panel import Panel, Scores
-from genbench.ranking.resampling import INTERVALS, resampling
-from genbench.ranking.rows import board_rows, result_notes, table_notes
+from genbench.ranking.resampling import INTERVALS, resampling, usual_draws
+from genbench.ranking.rows import board_rows, draws_notes, result_notes, table_notes
 from genbench.ranking.scoring import choose_statistics, score
 from genbench.ranking.statistics import Filler
 from genbench.ranking.table import Study, read_table, survivors
@@ -39,7 +39,7 @@ def rank(
     seed_column: str | None = "seed",
     directions: Mapping[str, str] | None = None,
     statistics: str | Iterable[str | Statistic | OrientedStatistic] | None = None,
-    bootstrap: int = 1000,
+    bootstrap: int | None = None,
     test_size: float | str | None = None,
     converged: str | Any = None,
     rank_by: str = "psi",
@@ -71,9 +71,11 @@ def rank(
         (no claim: the row stands below the line, without a rank).
     statistics : names, functions and OrientedStatistic, optional
         Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
-    bootstrap : int
-        Draws that intervals are computed from; 0 for no intervals. For what is dear, the information and the
-        sign-errors, at most 200, and fewer where there are more than 1,000 fits, which a note then says.
+    bootstrap : int, optional
+        Draws that intervals are computed from; 0 for no intervals. Where left out 1,000, and beyond 2,000
+        fits fewer, `genbench.ranking.resampling.usual_draws`. For what is dear, the information and the
+        sign-errors, at most 200, and fewer where there are more than 1,000 fits. Notes say where there are
+        fewer.
     test_size : number or column name, optional
         Number of test examples, for the weights of the sign-error.
     converged : column name or bools, optional
@@ -109,8 +111,7 @@ def rank(
     """
     from genbench.ranking.jit import one_thread_each
 
-    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int | np.integer) or bootstrap < 0:
-        raise RankingError(f"bootstrap must be a number of replicates from 0, not {bootstrap!r}")
+    _check_draws(bootstrap)
     _check_interval(interval)
     chosen = choose_statistics(statistics)
     of_table: Mapping[str, Any] = getattr(table, "attrs", {})
@@ -127,6 +128,7 @@ def rank(
     _check_left(study, considered, converged is not None)
     count = len(study.measures)
     interval = _interval(study.design, interval)
+    draws = usual_draws(study.n) if bootstrap is None else int(bootstrap)
     with one_thread_each():
         model = axes_model(study)
         controls = control_columns(study, model, seed)
@@ -143,7 +145,7 @@ def rank(
         scores = score(
             panel,
             chosen,
-            resampling(study.design, interval, int(bootstrap), seed, study.has_seed, pooled),
+            resampling(study.design, interval, draws, seed, study.has_seed, pooled),
         )
         _beside_oracle(panel, scores)
         if considered is not whole:
@@ -161,7 +163,8 @@ def rank(
     band = {name: _band(draws) for name, draws in null.items()}
     notes = [
         *table_notes(whole, directions, carried, undirected or "+"),
-        *result_notes(study, considered.n, rows[:count], rows[count:], band, interval if bootstrap else None),
+        *result_notes(study, considered.n, rows[:count], rows[count:], band, interval if draws else None),
+        *([] if bootstrap is not None else draws_notes(draws, study.n)),
         *scores.notes,
     ]
     return Board(
@@ -176,8 +179,8 @@ def rank(
             "configurations": study.design.n_configurations,
             "seeds": len(np.unique(study.design.seed)) if study.has_seed else None,
             "converged_only": considered is not whole,
-            "bootstrap": int(bootstrap),
-            "interval": interval if bootstrap else None,
+            "bootstrap": draws,
+            "interval": interval if draws else None,
             "null_draws": {name: len(draws) for name, draws in null.items()},
             "seed": seed,
             "pairs": places.pairs,
@@ -210,6 +213,13 @@ def _signs(measures: tuple[str, ...], given: Mapping[str, str], undirected: str 
     if without and undirected is None:
         raise NoDirection(without)
     return np.array([SIGNS[given.get(name, undirected or "+")] for name in measures], dtype=int)
+
+
+def _check_draws(bootstrap: int | None) -> None:
+    if bootstrap is None:
+        return
+    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int | np.integer) or bootstrap < 0:
+        raise RankingError(f"bootstrap must be a number of replicates from 0, not {bootstrap!r}")
 
 
 def _check_interval(interval: str | None) -> None:

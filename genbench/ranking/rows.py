@@ -10,9 +10,10 @@ import numpy as np
 from genbench.ranking.design import Design
 from genbench.ranking.ordering import Standing
 from genbench.ranking.panel import Panel, Scores
+from genbench.ranking.resampling import USUAL_DRAWS
 from genbench.ranking.table import Study
 
-__all__ = ["OWN_COLUMNS", "board_rows", "result_notes", "table_notes"]
+__all__ = ["OWN_COLUMNS", "board_rows", "draws_notes", "result_notes", "table_notes"]
 
 FEW = 0.95
 """Coverage below which a measure is flagged."""
@@ -204,6 +205,11 @@ def result_notes(
     if flagged:
         notes.append(f"Measures without a value on more than 5 % of the fits: {_listed(flagged)}.")
     return notes
+
+
+def draws_notes(draws: int, fits: int) -> list[str]:
+    """What a table says whose intervals come from fewer draws than usual."""
+    return [f"Intervals are from {draws} draws, with {fits} fits."] if draws < USUAL_DRAWS else []
 
 
 def _interval_notes(design: Design, interval: str) -> list[str]:

@@ -86,7 +86,7 @@ def read_content(
     cards: Callable[[list[str]], Mapping[str, Mapping[str, Any]]] = lambda names: {},
     targets: Sequence[str] | None = None,
     axes: Sequence[str] | None = None,
-    bootstrap: int = 1000,
+    bootstrap: int | None = None,
     rank: bool = True,
     regularizers: Sequence[Mapping[str, Any]] = (),
     claims: Sequence[Mapping[str, Any]] = (),
@@ -105,8 +105,8 @@ def read_content(
         The suite's where left out.
     axes : sequence of str, optional
         The axes of the ranking; all of the run's where left out.
-    bootstrap : int
-        Replicates for the intervals.
+    bootstrap : int, optional
+        Draws for the intervals, see `genbench.ranking.rank`.
     rank : bool
         Whether to rank; without it there are no standings.
     regularizers, claims : sequence of mappings

@@ -30,7 +30,7 @@ def read_table_content(
     *,
     targets: Sequence[str] | None = None,
     axes: Sequence[str] | None = None,
-    bootstrap: int = 1000,
+    bootstrap: int | None = None,
     prepare: Callable[[pd.DataFrame], tuple[Mapping[str, str], str | None]] = lambda frame: ({}, "+"),
 ) -> Content:
     """Read a table, one row for each network, and rank its columns.
@@ -98,7 +98,7 @@ def read_table_content(
 
 
 def _board(
-    frame: pd.DataFrame, target: str, axes: Sequence[str] | None, bootstrap: int,
+    frame: pd.DataFrame, target: str, axes: Sequence[str] | None, bootstrap: int | None,
     directions: Mapping[str, str], undirected: str | None,
 ) -> Board:  # fmt: skip
     from genbench import ranking

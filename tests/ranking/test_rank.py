@@ -18,6 +18,7 @@ from ranking.tables import planted, random_columns
 
 import genbench.ranking as ranking
 from genbench.ranking.legend import meaning
+from genbench.ranking.resampling import usual_draws
 
 AXES = ["a0", "a1", "a2", "a3"]
 MEASURES = ["perfect", "opposite", "signal", "proxy", "noise", "constant"]
@@ -462,3 +463,21 @@ def test_levels_that_differ_by_rounding_only_are_one_and_said():
     notes = " ".join(found.notes)
     assert "Levels of 'a0' that differ by rounding only, and count as one: 0.2" in notes
     assert "rounding" not in " ".join(right.notes)
+
+
+@pytest.mark.parametrize(
+    ("fits", "draws"), [(0, 1000), (2000, 1000), (3000, 666), (4000, 500), (10_000, 200), (10**6, 200)]
+)
+def test_draws_become_fewer_in_large_tables_where_no_number_is_asked_for(fits, draws):
+    assert usual_draws(fits) == draws
+
+
+def test_a_large_table_says_how_many_draws_its_intervals_come_from():
+    table = planted((8, 8, 6, 6), 1)
+    given = {"axes": ["a0", "a1", "a2", "a3"], "statistics": ["spearman"], "rank_by": "spearman"}
+    board = ranking.rank(table, ["signal"], **given)
+    assert board.summary["bootstrap"] == 868
+    assert "Intervals are from 868 draws, with 2304 fits." in board.notes
+    asked = ranking.rank(table, ["signal"], bootstrap=1000, **given)
+    assert asked.summary["bootstrap"] == 1000
+    assert not any("draws, with" in note for note in asked.notes)
