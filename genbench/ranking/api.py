@@ -73,9 +73,9 @@ def rank(
         Which to compute, see `genbench.ranking.scoring.choose_statistics`; columns of the others are NaN.
     bootstrap : int, optional
         Draws that intervals are computed from; 0 for no intervals. Where left out 1,000, and beyond 2,000
-        fits fewer, `genbench.ranking.resampling.usual_draws`. For what is dear, the information and the
-        sign-errors, at most 200, and fewer where there are more than 1,000 fits. Notes say where there are
-        fewer.
+        fits fewer, `genbench.ranking.resampling.usual_draws`. For what is dear, the information, the
+        sign-errors and statistics from elsewhere, at most 200, and fewer beyond 1,000 fits. Notes say where
+        there are fewer.
     test_size : number or column name, optional
         Number of test examples, for the weights of the sign-error.
     converged : column name or bools, optional

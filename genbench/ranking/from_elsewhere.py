@@ -10,7 +10,7 @@ import numpy as np
 
 from genbench.ranking.design import Design, missing_patterns
 from genbench.ranking.panel import Panel, Scores
-from genbench.ranking.resampling import FEW_DRAWS, Resampling
+from genbench.ranking.resampling import Resampling
 
 __all__ = ["OrientedStatistic", "Rows", "Statistic", "custom", "evaluated"]
 
@@ -63,17 +63,12 @@ class OrientedStatistic:
         """Fill the column: NaN for a measure that claims no direction, or has fewer than two values."""
         if self.name in scores.estimate:
             return
-        few = resampling.few(FEW_DRAWS)
-        found = np.full((len(panel.names), 1 + few.sets), np.nan)
-        for columns, rows in missing_patterns(~np.isnan(panel.values)):
-            if rows.sum() < 2:
-                continue
-            seen = Rows.of(panel.target[rows], panel.design.take(rows))
-            weights = _sets(few, rows)
-            for measure in columns:
-                if sign := panel.signs[measure]:
-                    found[measure] = self.evaluate(sign * panel.values[rows, measure], seen, weights)
-        scores.add(self.name, found[:, 0], few.uncertainty(found[:, 1:]))
+
+        def of_measure(place: int, values: np.ndarray, rows: Rows, weights: np.ndarray) -> Sequence[float]:
+            sign = panel.signs[place]
+            return self.evaluate(sign * values, rows, weights) if sign else [math.nan] * len(weights)
+
+        _fill(self.name, panel, resampling, scores, of_measure)
         scores.better[self.name] = self._better_end(Rows.of(panel.target, panel.design))
 
     def _better_end(self, rows: Rows) -> float:
@@ -114,21 +109,30 @@ def custom(name: str, function: Statistic) -> Callable[[Panel, Resampling, Score
     """
 
     def fill(panel: Panel, resampling: Resampling, scores: Scores) -> None:
-        few = resampling.few(FEW_DRAWS)
-        found = np.full((len(panel.names), 1 + few.sets), np.nan)
-        for measure in range(len(panel.names)):
-            rows = panel.known(measure)
-            if rows.sum() < 2:
-                continue
-            seen = Rows.of(panel.target[rows], panel.design.take(rows))
-            given = (panel.values[rows, measure], seen.target, dict(seen.axes), seen.groups)
-            for place, weights in enumerate(_sets(few, rows)):
-                found[measure, place] = function(*given, weights)
-        scores.add(name, found[:, 0], few.uncertainty(found[:, 1:]))
+        def of_measure(place: int, values: np.ndarray, rows: Rows, weights: np.ndarray) -> list[float]:
+            return [function(values, rows.target, dict(rows.axes), rows.groups, each) for each in weights]
+
+        _fill(name, panel, resampling, scores, of_measure)
 
     return fill
 
 
-def _sets(resampling: Resampling, rows: np.ndarray) -> np.ndarray:
-    """All ones, then each set of weights, (1 + S, rows)."""
-    return np.vstack([np.ones(rows.sum()), resampling.weights[rows].T])
+def _fill(
+    name: str, panel: Panel, resampling: Resampling, scores: Scores,
+    of_measure: Callable[[int, np.ndarray, Rows, np.ndarray], Sequence[float]],
+) -> None:  # fmt: skip
+    """Fill a column with what ``of_measure(place, values, rows, weights)`` says of each measure's rows.
+
+    The weights (1 + S, rows) are all one, then those of each draw; NaN below two rows.
+    """
+    few = resampling.few()
+    found = np.full((len(panel.names), 1 + few.sets), np.nan)
+    for columns, known in missing_patterns(~np.isnan(panel.values)):
+        if known.sum() < 2:
+            continue
+        rows = Rows.of(panel.target[known], panel.design.take(known))
+        weights = np.vstack([np.ones(known.sum()), few.weights[known].T])
+        for place in columns:
+            found[place] = of_measure(place, panel.values[known, place], rows, weights)
+    scores.add(name, found[:, 0], few.uncertainty(found[:, 1:]))
+    scores.notes += resampling.few_notes(name)

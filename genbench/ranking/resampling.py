@@ -30,6 +30,13 @@ USUAL_DRAWS, LARGE_TABLE = 1_000, 2_000
 FEW_DRAWS = 200
 """Draws of each kind for what is too dear for more: information, sign-errors, statistics from elsewhere."""
 
+FULLY_DRAWN, LEAST_DRAWS = 1_000, 25
+"""Fits up to which these have all of `FEW_DRAWS`, and how few they come to beyond.
+
+What a draw costs grows with the fits; 25 draws tell a standard error to a seventh, and whole seeds left out,
+which is what most of it comes from, have fewer degrees of freedom than that.
+"""
+
 MOST_BLOCKS = 20
 """Seeds are left out one by one; where there are more of them than this, in so many blocks."""
 
@@ -84,23 +91,38 @@ class Resampling:
         """The sets that leave out seeds, (n, left_out)."""
         return self.weights[:, self.within : self.within + self.left_out]
 
-    def few(self, count: int) -> Resampling:
-        """At most `count` draws of each kind, for statistics too dear for more."""
-        last = self.within + self.left_out
+    def few(self) -> Resampling:
+        """As many draws of each kind as are left to statistics that are too dear for all, see `few_draws`.
+
+        In a large table these can be fewer than the degrees of freedom: theirs count then.
+        """
+        draws, last = self.few_draws, self.within + self.left_out
         kept = np.r_[
-            : min(self.within, count), self.within : last, last : last + min(self.configurations, count)
+            : min(self.within, draws), self.within : last, last : last + min(self.configurations, draws)
         ]
         return replace(
             self,
             weights=self.weights[:, kept],
-            within=min(self.within, count),
-            configurations=min(self.configurations, count),
-            of_configurations=self.of_configurations[:, :count],
+            within=min(self.within, draws),
+            configurations=min(self.configurations, draws),
+            of_configurations=self.of_configurations[:, :draws],
+            freedom=min(self.freedom, draws - 1.0) if self._is_spared else self.freedom,
         )
 
-    def spared(self, count: int) -> Resampling:
-        """As `few`, of a table so large that there are fewer draws than degrees of freedom: theirs count."""
-        return replace(self.few(count), freedom=min(self.freedom, count - 1.0))
+    @property
+    def few_draws(self) -> int:
+        """`FEW_DRAWS`, and beyond `FULLY_DRAWN` fits fewer, down to `LEAST_DRAWS`."""
+        return max(FEW_DRAWS * FULLY_DRAWN // max(len(self.weights), FULLY_DRAWN), LEAST_DRAWS)
+
+    def few_notes(self, what: str) -> list[str]:
+        """What a large table says of the intervals of statistics that have `few` draws."""
+        if not self._is_spared:
+            return []
+        return [f"Intervals of {what} are from {self.few_draws} draws, with {len(self.weights)} fits."]
+
+    @property
+    def _is_spared(self) -> bool:
+        return self.few_draws < min(FEW_DRAWS, max(self.within, self.configurations))
 
     def uncertainty(self, replicates: np.ndarray) -> Uncertainty | None:
         """The uncertainty of statistics whose values under every set of weights, (M, L), are given."""

@@ -24,7 +24,7 @@ from genbench.ranking.mutual_information import ConditioningSets, PairCounter, W
 from genbench.ranking.panel import Panel, Scores
 from genbench.ranking.ranks import dense_rank
 from genbench.ranking.regression import configuration_folds, linear_fit
-from genbench.ranking.resampling import FEW_DRAWS, Resampling
+from genbench.ranking.resampling import Resampling
 from genbench.ranking.selection import Choice, choose_best
 from genbench.ranking.sign_error import (
     EFFECTIVE,
@@ -41,13 +41,6 @@ __all__ = ["BY_DEFAULT", "STATISTICS", "Filler"]
 
 Filler = Callable[[Panel, Resampling, Scores], None]
 Resampled = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-
-FULLY_DRAWN, LEAST_DRAWS = 1_000, 25
-"""Fits up to which information and sign-errors have all of `FEW_DRAWS`, and how few they come to beyond.
-
-What a draw costs grows with the fits; 25 draws tell a standard error to a seventh, and whole seeds left out,
-which is what most of it comes from, have fewer degrees of freedom than that.
-"""
 
 DETERMINED = 0.99
 """Share of a measure's rank variance predicted by the axes from which on nothing is left to correlate."""
@@ -161,22 +154,17 @@ def _regression(panel: Panel, resampling: Resampling, scores: Scores) -> None:
         scores.add_interval("r2_adjusted", 1 - (1 - smallest) * factor, 1 - (1 - largest) * factor)
 
 
-def _few(panel: Panel, resampling: Resampling, scores: Scores) -> Resampling:
+def _few(resampling: Resampling, scores: Scores) -> Resampling:
     """The draws for what is too dear for all of them; a note says where a large table has fewer still."""
-    fits = len(panel.target)
-    draws = max(FEW_DRAWS * FULLY_DRAWN // max(fits, 1), LEAST_DRAWS)
-    if draws >= FEW_DRAWS or draws >= max(resampling.within, resampling.configurations):
-        return resampling.few(FEW_DRAWS)
-    note = f"Intervals of the information and of sign-errors are from {draws} draws, with {fits} fits."
-    if note not in scores.notes:
-        scores.notes.append(note)
-    return resampling.spared(draws)
+    notes = resampling.few_notes("the information and of sign-errors")
+    scores.notes += [each for each in notes if each not in scores.notes]
+    return resampling.few()
 
 
 def _information(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     from genbench.ranking.jit import in_threads
 
-    few = _few(panel, resampling, scores)
+    few = _few(resampling, scores)
     signed = np.full((len(panel.names), 1 + few.sets), np.nan)
     minimum = np.full_like(signed, np.nan)
     attained = [""] * len(panel.names)
@@ -217,7 +205,7 @@ def _sign_error(panel: Panel, resampling: Resampling, scores: Scores) -> None:
     oriented = np.where(panel.signs == 0, np.nan, panel.values * panel.signs)
     weighted = environment_losses(oriented, panel.target, panel.design, panel.test_size)
     plain = environment_losses(oriented, panel.target, panel.design, None, 0.0)
-    few = _few(panel, resampling, scores)
+    few = _few(resampling, scores)
     redrawn = reweighted_losses(weighted, oriented, panel.target, panel.design, panel.test_size, few.of_seeds)
     scores.add("sign_error_mean", weighted.mean, _mean_loss_spread(panel, few, weighted, redrawn), (0.0, 1.0))
     upper = redrawn.quantile, redrawn.maximum

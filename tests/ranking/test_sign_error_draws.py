@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking.tables import grid, random_columns
 
-from genbench.ranking import rank, sign_error_draws, statistics
+from genbench.ranking import rank, resampling, sign_error_draws
 from genbench.ranking.design import design_from_codes
 from genbench.ranking.sign_error import environment_losses, upper_quantile
 from genbench.ranking.sign_error_draws import reweighted_losses
@@ -89,7 +89,7 @@ def test_large_tables_have_fewer_draws_the_same_scores_and_a_note(monkeypatch):
     }
     whole = rank(table, [f"m{place}" for place in range(4)], **asked)
     assert not any("draws" in note for note in whole.notes)
-    monkeypatch.setattr(statistics, "FULLY_DRAWN", 10)
+    monkeypatch.setattr(resampling, "FULLY_DRAWN", 10)
     large = rank(table, [f"m{place}" for place in range(4)], **asked)
     note = "Intervals of the information and of sign-errors are from 37 draws, with 54 fits."
     assert note in large.notes
@@ -97,3 +97,14 @@ def test_large_tables_have_fewer_draws_the_same_scores_and_a_note(monkeypatch):
         one, other = whole[name], large[name]
         assert one["sign_error_mean"] == other["sign_error_mean"]
         assert 0.6 < other["sign_error_mean_se"] / one["sign_error_mean_se"] < 1.6
+
+    drawn = []
+
+    def slope(values, target, axes, groups, weights):
+        drawn.append(weights)
+        return float(np.corrcoef(values, target)[0, 1])
+
+    own = rank(table, ["m0"], **{**asked, "statistics": [slope], "rank_by": "slope"})
+    assert "Intervals of slope are from 37 draws, with 54 fits." in own.notes
+    columns = 1 + len(own.controls)
+    assert len(drawn) == columns * (1 + 37 + 6)  # as it is, drawn, and each seed left out
