@@ -301,8 +301,9 @@ def _execute(
     from genbench.execution.slowness import Slowness
 
     make = maker(
-        executor, host, _say(progress), device=device, workers=workers, per_device=per_device, address=address
-    )
+        executor, host, folder.path, _say(progress),
+        device=device, workers=workers, per_device=per_device, address=address,
+    )  # fmt: skip
     root = Path(data) if data else None
     battery = select(measures if measures is not None else suite.measures, host)
     plan = plan_suite(suite, host, data=root, limit=limit, shard=shard)

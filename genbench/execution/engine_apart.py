@@ -17,6 +17,7 @@ from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import DiskFull, GenbenchError, InvalidInput, MissingResult, UsageError, printable
 from genbench.contract.jobs import Job, JobOutcome
 from genbench.execution.channel import CHANNEL, ChannelBroken, Lines
+from genbench.execution.mirror import Mirror
 
 __all__ = ["OUTCOME", "EngineApart", "EngineFault"]
 
@@ -55,6 +56,8 @@ class EngineApart:
         The core's rooms and the plugin that has it.
     say : callable
         Takes lines for the user.
+    mirror : Mirror, optional
+        Where its jobs are done. Without one they are done in the run folder.
 
     Attributes
     ----------
@@ -71,26 +74,29 @@ class EngineApart:
 
     def __init__(
         self, name: str, asked: Mapping[str, Any], sources: Sequence[Mapping[str, Any]],
-        say: Callable[[str], None],
+        say: Callable[[str], None], mirror: Mirror | None = None,
     ):  # fmt: skip
         self.name = name
         self.slots, self.remote = 1, False
         self._say = say
         self._heard: Callable[[Job, Mapping[str, Any]], None] = lambda job, event: None
         self._jobs: dict[str, Job] = {}
+        self._mirror = mirror
+        kept = [] if mirror is None else [str(each) for each in mirror.kept]
+        places = {} if mirror is None else mirror.environment()
         heard, spoken = os.pipe()
         sys.stderr.flush()
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "genbench.execution.serving"),
+            (sys.executable, "-P", "-m", "genbench.execution.serving", json.dumps(kept)),
             stdin=subprocess.PIPE,
             stdout=2,  # what it prints must not end up among the results
-            env=child_environment(**{CHANNEL: str(spoken)}),
+            env=child_environment(**{CHANNEL: str(spoken)}, **places),
             pass_fds=(spoken,),
             start_new_session=True,
         )
         os.close(spoken)
         self._lines = Lines(os.fdopen(heard, "rb"))
-        self._ended = weakref.finalize(self, kill_group, self._process)
+        self._ended = weakref.finalize(self, _end, self._process, mirror)
         try:
             self._ask("begin", name=name, sources=list(sources), asked=dict(asked))
         except BaseException:
@@ -107,7 +113,8 @@ class EngineApart:
     def submit(self, job: Job) -> str:
         """Hand a job over; returns its id."""
         self._jobs[job.id] = job
-        self._ask("submit", job=job.as_dict())
+        given = job if self._mirror is None else self._mirror.asked(job)
+        self._ask("submit", job=given.as_dict())
         return job.id
 
     def results(self) -> Iterator[JobOutcome]:
@@ -140,7 +147,13 @@ class EngineApart:
         if not sound or not all(isinstance(told[each], kind) for each, kind in OUTCOME.items()):
             return cast("JobOutcome", told)  # whoever holds the executor to its word says what this is
         job = self._jobs.pop(told["job"], None) if isinstance(told["job"], str) else None
-        return JobOutcome(cast("Job", job), **{each: told[each] for each in OUTCOME})
+        outcome = JobOutcome(cast("Job", job), **{each: told[each] for each in OUTCOME})
+        if job is not None and self._mirror is not None:
+            try:
+                self._mirror.settle(job, outcome)
+            except DiskFull as fault:
+                outcome.status, outcome.reason = "full", str(fault)
+        return outcome
 
     # --- the channel -------------------------------------------------------------------------------
 
@@ -153,7 +166,7 @@ class EngineApart:
                 event = self._lines.next(LOOK_SECONDS)
             except queue.Empty:
                 if self._process.poll() is not None:
-                    raise EngineFault(self._end()) from None
+                    raise EngineFault(self._what_became()) from None
                 if deadline is not None and time.monotonic() > deadline:
                     self._ended()
                     raise EngineFault(f"took more than {seconds:g} s") from None
@@ -161,7 +174,7 @@ class EngineApart:
             except ChannelBroken as fault:
                 raise EngineFault(f"was ended: {fault}") from None
             if event is None:
-                raise EngineFault(self._end())
+                raise EngineFault(self._what_became())
             if event["event"] == "fault":
                 raise _fault(event)
             if event["event"] == "answer":
@@ -184,15 +197,21 @@ class EngineApart:
             self._process.stdin.write(json.dumps(content).encode() + b"\n")
             self._process.stdin.flush()
         except (OSError, ValueError):  # closed by the other side, or here
-            raise EngineFault(self._end()) from None
+            raise EngineFault(self._what_became()) from None
 
-    def _end(self) -> str:
+    def _what_became(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(5.0)
             return (
                 f"ended its process with code {code}" if code >= 0 else f"lost its process (signal {-code})"
             )
         return "closed its channel"
+
+
+def _end(process: subprocess.Popen[bytes], mirror: Mirror | None) -> None:
+    kill_group(process)
+    if mirror is not None:
+        mirror.close()
 
 
 def _fault(event: Mapping[str, Any]) -> Exception:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import MissingResult, UsageError, nearest
 from genbench.base.names import CORE
 from genbench.contract.components import Kind
 from genbench.execution.engine_apart import EngineApart, EngineFault
+from genbench.execution.mirror import Mirror
 from genbench.execution.places import devices
 from genbench.host.settings import parse_variant
 
@@ -93,17 +95,19 @@ class Asked:
 
 
 def maker(
-    spelling: str, host: Host, say: Callable[[str], None], **asked: Any
+    spelling: str, host: Host, run: Path, say: Callable[[str], None], **asked: Any
 ) -> Callable[[Callable[..., None]], tuple[Executor, str]]:
     """What makes the executor and tells its kind of device; what is asked for is checked before.
 
-    One of a plugin is made in a process of its own. What this returns takes who is to hear which component a
-    worker of this machine is at.
+    One of a plugin is made in a process of its own, and if it works on this machine, in a mirror of the run
+    folder. What this returns takes who is to hear which component a worker of this machine is at.
 
     Parameters
     ----------
     spelling : str
         Name of the executor, with settings as in ``"ray[gpus=0.5]"``.
+    run : Path
+        The run folder.
     say : callable
         Takes lines for the user.
     asked
@@ -129,8 +133,9 @@ def maker(
         except EngineFault as fault:
             raise MissingResult(f"executor '{component.full_name}' {fault}") from None
 
+    mirror = None if component.object.remote else Mirror(run)
     try:
-        engine = EngineApart(component.full_name, asdict(wanted), sources, say)
+        engine = EngineApart(component.full_name, asdict(wanted), sources, say, mirror)
     except EngineFault as fault:
         raise MissingResult(f"executor '{component.full_name}' {fault}") from None
     return made

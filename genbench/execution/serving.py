@@ -12,11 +12,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genbench.base.children import die_with_parent
-from genbench.base.confinement import keep_signals_inside
 from genbench.base.errors import GenbenchError, InvalidInput, first_line, message_of
+from genbench.base.read_only import hold_read_only
 from genbench.contract.components import Kind
 from genbench.contract.jobs import Executor, Job, JobOutcome
 from genbench.execution.channel import CHANNEL, Speaker
@@ -132,7 +133,8 @@ def answer(served: Served, question: Mapping[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Answer until the executor is to be closed, or the input ends."""
     die_with_parent()
-    keep_signals_inside()
+    hold_read_only([Path(each) for each in json.loads(sys.argv[1])])
+    die_with_parent()  # whoever changes namespaces is no longer held to it
     spoken = int(os.environ.pop(CHANNEL))
     os.set_inheritable(spoken, False)
     say = Speaker(os.fdopen(spoken, "w", buffering=1))

@@ -21,7 +21,7 @@ from genbench.planning.plan import Trial
 from genbench.runs.records import unsealed
 from genbench.runs.store import Folder
 
-__all__ = ["TrainingScratch", "scratch_of"]
+__all__ = ["TrainingScratch", "scratch_of", "take_over"]
 
 LARGEST_RECORD = 256 << 20
 _PLACES = {"TMPDIR": "tmp", "TRITON_CACHE_DIR": "triton", "CUDA_CACHE_PATH": "cuda"}
@@ -55,21 +55,36 @@ class TrainingScratch(Scratch):
 
     def take_over(self, job: Job, environment: str) -> None:
         """Put the fit of a job that is done into the run folder, if it is whole; nothing of it stays here."""
-        here, there = Folder(self.own / "run"), Folder(job.folder)
-        described = here.path / "environments" / f"{environment}.json"
-        if environment.isalnum() and is_handed_over(described, LARGEST_RECORD):
-            content = here.environment(environment)
-            if content is not None:
-                there.add_environment(unsealed(content))
-        folder = here.fit_folder(job.key)
-        weights = folder / "weights.safetensors"
-        if is_handed_over(folder / "fit.json", LARGEST_RECORD) and is_handed_over(weights):
-            found = here.fit(job.key, check_weights=True)
-            if found is not None:
-                trial = Trial.from_dict(job.trial)  # whatever the record says of itself
-                record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
-                there.take_fit(job.key, record, weights)
-        shutil.rmtree(here.fit_folder(job.key), ignore_errors=True)
+        take_over(Folder(self.own / "run"), job, environment)
+
+
+def take_over(here: Folder, job: Job, environment: str) -> None:
+    """Put into the run folder what a job left elsewhere, so far as it is whole.
+
+    Parameters
+    ----------
+    here : Folder
+        Where it was done, by whoever it was. The fit of a training does not stay there.
+    environment : str
+        Hash of the description of what it was done with.
+    """
+    there = Folder(job.folder)
+    described = here.path / "environments" / f"{environment}.json"
+    if environment.isalnum() and is_handed_over(described, LARGEST_RECORD):
+        content = here.environment(environment)
+        if content is not None:
+            there.add_environment(unsealed(content))
+    if job.kind != "train":
+        return
+    folder = here.fit_folder(job.key)
+    weights = folder / "weights.safetensors"
+    if is_handed_over(folder / "fit.json", LARGEST_RECORD) and is_handed_over(weights):
+        found = here.fit(job.key, check_weights=True)
+        if found is not None:
+            trial = Trial.from_dict(job.trial)  # whatever the record says of itself
+            record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
+            there.take_fit(job.key, record, weights)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch_of(process: object) -> TrainingScratch | None:

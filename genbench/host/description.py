@@ -24,6 +24,7 @@ from genbench.host.plugin import Plugin, PluginSource, hook_functions, listed, l
 from genbench.host.signatures import check_declaration, check_defaults
 
 __all__ = [
+    "FORMAT",
     "LONGEST_DESCRIPTION",
     "described",
     "files_of_modules",
@@ -31,6 +32,9 @@ __all__ = [
     "state_of",
     "told_by_no_version",
 ]
+
+FORMAT = 2
+"""Of descriptions; those of another one are made anew."""
 
 LONGEST_DESCRIPTION = 16 << 20
 LONGEST_TEXT = 200_000
@@ -124,6 +128,7 @@ def _component(component: Component) -> dict[str, Any]:
         ],
         "needs": [[name, _need(each)] for name, each in component.needs.items()],
         "source_hash": component.source_hash,
+        "remote": getattr(component.object, "remote", False) is True,
         "documentation": component.documentation[:LONGEST_TEXT],
     }
 
@@ -212,7 +217,7 @@ def _recalled_component(source: PluginSource, entry: Mapping[str, Any], deputies
     )
     check_declaration(declared, where)
     full_name = f"{source.namespace}:{name}"
-    there = Elsewhere(str(kind), full_name, _text(entry["documentation"]), deputies)
+    there = Elsewhere(str(kind), full_name, _text(entry["documentation"]), deputies, entry["remote"] is True)
     settings = {each["name"]: _setting(each, there) for each in entry["settings"]}
     check_defaults(settings, where)
     return Component(

@@ -60,10 +60,13 @@ class Elsewhere:
     documentation : str
     deputies : Deputies
         Who is asked.
+    remote : bool
+        Whether it is an executor that works on other machines.
     """
 
-    def __init__(self, kind: str, name: str, documentation: str, deputies: Deputies):
+    def __init__(self, kind: str, name: str, documentation: str, deputies: Deputies, remote: bool = False):
         self.__doc__ = documentation
+        self.remote = remote
         self.kind, self.name = kind, name
         self.plugin = name.partition(":")[0]
         self._deputies = deputies

@@ -25,7 +25,7 @@ from genbench.base.children import child_environment, kill_group
 from genbench.base.errors import GenbenchError, printable
 from genbench.base.files import cache_folder, file_hash, passing_folder, write_atomically
 from genbench.base.machine import cores
-from genbench.host.description import LONGEST_DESCRIPTION, state_of
+from genbench.host.description import FORMAT, LONGEST_DESCRIPTION, state_of
 from genbench.host.plugin import PluginSource
 
 __all__ = ["PASSED", "Tried", "fatal", "tried"]
@@ -138,7 +138,7 @@ def _record(source: PluginSource) -> Path | None:
     files = dict(_files(source))
     if not (files or source.text) or len(files) > MOST_FILES:
         return None
-    what = {**dataclasses.asdict(source), "files": files, "python": sys.version}
+    what = {**dataclasses.asdict(source), "files": files, "python": sys.version, "format": FORMAT}
     what["installed"] = sorted({(each.name, each.version) for each in importlib.metadata.distributions()})
     try:
         return cache_folder() / "plugins" / f"{digest(what)}.json"
