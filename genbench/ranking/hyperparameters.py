@@ -91,7 +91,7 @@ def cross_fit(target: np.ndarray, design: Design, folds: np.ndarray) -> AxesMode
     """
     features = axes_features(design)
     count = int(folds.max(initial=0)) + 1
-    moments = tuple(Moments.of(features.matrix[folds == fold]) for fold in range(count))
+    moments = tuple(features.moments(folds == fold) for fold in range(count))
     everything = sum(moments[1:], start=moments[0])
     prediction, baseline = np.zeros(design.n), np.zeros(design.n)
     for fold in range(count):
@@ -99,14 +99,14 @@ def cross_fit(target: np.ndarray, design: Design, folds: np.ndarray) -> AxesMode
         ridge = AxesRidge(everything - moments[fold], features.main)
         centred = target[train] - target[train].mean()
         baseline[test] = target[train].mean()
-        slopes = _fit(ridge, features.matrix[train], centred[:, None])
-        prediction[test] = baseline[test] + ridge.predict(features.matrix[test], slopes)[:, 0]
+        slopes = _fit(ridge, features, train, centred[:, None])
+        prediction[test] = baseline[test] + ridge.predict(features, test, slopes)[:, 0]
     return AxesModel(features, folds, moments, prediction, baseline)
 
 
-def _fit(ridge: AxesRidge, rows: np.ndarray, sides: np.ndarray) -> np.ndarray:
+def _fit(ridge: AxesRidge, features: Features, rows: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Coefficients for centred right-hand sides, whose products with the features need no centring."""
-    return ridge.solve(rows.T @ sides, (sides * sides).sum(axis=0))
+    return ridge.solve(features.cross(rows, sides), (sides * sides).sum(axis=0))
 
 
 def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> Gain:
@@ -161,13 +161,12 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         shaped -= shaped.mean(axis=0)
         sides = np.column_stack([target[train] - mean, shaped, inside - middle])
         ridge = AxesRidge(_moments_without(model, fold, rows), model.features.main)
-        features = model.features.matrix[train]
-        slopes = _fit(ridge, features, sides)
+        slopes = _fit(ridge, model.features, train, sides)
         # Nothing asks what is left of the ranks themselves. Whole panels of columns, as products are made of,
         # so that the others are rounded as they would be among all.
         fitting = slice(0, -(-(1 + len(columns)) // 32) * 32)
-        left = sides[:, fitting] - ridge.predict(features, slopes[:, fitting])
-        predicted = ridge.predict(model.features.matrix[test], slopes)
+        left = sides[:, fitting] - ridge.predict(model.features, train, slopes[:, fitting])
+        predicted = ridge.predict(model.features, test, slopes)
         ours = left[:, 1 : 1 + len(columns)]
         rest = (ours * ours).sum(axis=0)
         own = rest > SAME * (sides[:, 0] @ sides[:, 0])  # x is made of the target's quantiles
@@ -180,7 +179,7 @@ def gain_over_axes(values: np.ndarray, target: np.ndarray, model: AxesModel) -> 
         found.residual[place] = outside - middle - predicted[:, 1 + len(columns) :]
         spread[place] = (outside - middle) ** 2
 
-    in_threads(one, tasks, model.features.matrix.size)
+    in_threads(one, tasks, values.size)
     total = np.nansum(spread, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         found.explained[:] = np.where(total > 0, 1 - np.nansum(found.residual**2, axis=0) / total, np.nan)
@@ -192,7 +191,7 @@ def _moments_without(model: AxesModel, fold: int, rows: np.ndarray) -> Moments:
     others = [moments for place, moments in enumerate(model.moments) if place != fold]
     whole = sum(others[1:], start=others[0])
     missing = ~rows & (model.folds != fold)
-    return whole - Moments.of(model.features.matrix[missing]) if missing.any() else whole
+    return whole - model.features.moments(missing) if missing.any() else whole
 
 
 def _midranks(ranks: np.ndarray, count: int) -> np.ndarray:

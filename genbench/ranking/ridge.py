@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genbench.ranking.design import Design
+from genbench.ranking.ranks import stable_order
 
 __all__ = ["AxesRidge", "Features", "Moments", "axes_features"]
 
@@ -22,10 +23,38 @@ PENALTIES = np.array([10.0**power for power in range(-3, 5)] + [1e12])
 
 @dataclass(frozen=True)
 class Features:
-    """Indicators (n, p): first `main` levels of the axes, then pairs of levels of two axes."""
+    """Indicators of levels of the axes, then of pairs of levels of two axes, for each configuration once.
 
-    matrix: np.ndarray
+    Parameters
+    ----------
+    distinct : (C, p) array
+        Of each configuration.
+    place : (n,) integer array
+        Which configuration each row has.
+    main : int
+        How many are of levels, the first ones.
+    """
+
+    distinct: np.ndarray
+    place: np.ndarray
     main: int
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Of each row, (n, p)."""
+        return self.distinct[self.place]
+
+    def moments(self, rows: np.ndarray) -> Moments:
+        """Of some of the rows, given as (n,) bools."""
+        return Moments.of(self.distinct, np.bincount(self.place[rows], minlength=len(self.distinct)))
+
+    def cross(self, rows: np.ndarray, sides: np.ndarray) -> np.ndarray:
+        """Sums of products (p, k) with what some rows have, (rows, k): one product for each configuration."""
+        place = self.place[rows]
+        order = stable_order(place)
+        first = np.flatnonzero(np.diff(place[order], prepend=-1))
+        sums = np.add.reduceat(sides[order], first, axis=0) if len(order) else sides
+        return self.distinct[place[order][first]].T @ sums
 
 
 @dataclass(frozen=True)
@@ -37,10 +66,15 @@ class Moments:
     products: np.ndarray
 
     @classmethod
-    def of(cls, indicators: np.ndarray) -> Moments:
-        """Of rows of zeros and ones, whose products single precision counts exactly up to 16 million rows."""
-        short: np.ndarray = indicators.astype(np.float32 if len(indicators) < 1 << 24 else np.float64)
-        return cls(len(indicators), indicators.sum(axis=0), (short.T @ short).astype(np.float64))
+    def of(cls, indicators: np.ndarray, counts: np.ndarray) -> Moments:
+        """Of rows of zeros and ones, each there so many times.
+
+        Single precision counts their products exactly up to 16 million rows.
+        """
+        total = int(counts.sum())
+        short: np.ndarray = indicators.astype(np.float32 if total < 1 << 24 else np.float64)
+        many = counts[:, None].astype(short.dtype) * short
+        return cls(total, counts @ indicators, (short.T @ many).astype(np.float64))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.sums + other.sums, self.products + other.products)
@@ -55,10 +89,11 @@ def axes_features(design: Design, most: int = MOST_FEATURES) -> Features:
     An axis with more than 20 levels enters as 20 ranges of neighbouring ones.
     """
     blocks = []
+    _, examples = np.unique(design.configuration, return_index=True)
     for codes in design.codes.T:
         count = int(codes.max(initial=-1)) + 1
         ranges = codes if count <= MOST_LEVELS else codes * MOST_LEVELS // count
-        blocks.append((ranges[:, None] == np.arange(min(count, MOST_LEVELS))).astype(float))
+        blocks.append((ranges[examples, None] == np.arange(min(count, MOST_LEVELS))).astype(float))
     levels = [block.shape[1] for block in blocks]
     main = size = sum(levels)
     pairs = [(a, b) for a in range(len(levels)) for b in range(a + 1, len(levels))]
@@ -66,8 +101,9 @@ def axes_features(design: Design, most: int = MOST_FEATURES) -> Features:
         size += levels[a] * levels[b]
         if size > most:
             break
-        blocks.append((blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(design.n, -1))
-    return Features(np.concatenate(blocks, axis=1) if blocks else np.zeros((design.n, 0)), main)
+        blocks.append((blocks[a][:, :, None] * blocks[b][:, None, :]).reshape(len(examples), -1))
+    distinct = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(examples), 0))
+    return Features(distinct, design.configuration, main)
 
 
 class AxesRidge:
@@ -113,15 +149,16 @@ class AxesRidge:
         pairs = self._vectors @ (rotated / (self._values[:, None] + penalty))
         return np.concatenate([direct - self._through @ pairs, pairs])
 
-    def predict(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Predictions (n, k), relative to the mean of the rows fitted."""
-        return rows @ coefficients - self._mean @ coefficients
+    def predict(self, features: Features, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Predictions (rows, k) for some of the rows, (n,) bools, relative to the mean of the rows fitted."""
+        return (features.distinct @ coefficients - self._mean @ coefficients)[features.place[rows]]
 
     def _choose(self, rotated: np.ndarray, left: np.ndarray) -> np.ndarray:
         scores = np.empty((len(PENALTIES), rotated.shape[1]))
+        squares = rotated.T**2
         for place, penalty in enumerate(PENALTIES):
             kept = 1 / (self._values + penalty)
-            explained = rotated.T**2 @ (2 * kept - self._values * kept**2)
+            explained = squares @ (2 * kept - self._values * kept**2)
             freedom = self._count - 1 - self._rank - (self._values * kept).sum()
             scores[place] = np.maximum(left - explained, 0.0) / freedom**2 if freedom > 1e-9 else np.inf
         return PENALTIES[scores.argmin(axis=0)]

@@ -56,11 +56,12 @@ def test_ridge_agrees_with_one_system_of_equations(columns):
     design = design_from_codes({"a": random.integers(0, 3, 60), "b": random.integers(0, 4, 60)})
     features = axes_features(design)
     target = random.normal(size=(60, columns)) + features.matrix[:, 7:] @ random.normal(size=(12, columns))
-    ridge = AxesRidge(Moments.of(features.matrix), features.main)
+    everywhere = np.ones(60, dtype=bool)
+    ridge = AxesRidge(features.moments(everywhere), features.main)
     centred = target - target.mean(axis=0)
-    found = ridge.solve(features.matrix.T @ centred, (centred**2).sum(axis=0))
+    found = ridge.solve(features.cross(everywhere, centred), (centred**2).sum(axis=0))
     z = features.matrix - features.matrix.mean(axis=0)
-    fits = ridge.predict(features.matrix, found)
+    fits = ridge.predict(features, everywhere, found)
     for column in range(columns):
         scores, fitted = [], []
         for penalty in PENALTIES:
@@ -75,12 +76,44 @@ def test_ridge_agrees_with_one_system_of_equations(columns):
 
 def test_moments_of_fewer_rows_come_by_subtraction():
     rows = np.random.default_rng(0).integers(0, 2, (20, 4)).astype(float)
-    less = Moments.of(rows) - Moments.of(rows[15:])
-    direct = Moments.of(rows[:15])
+    once = np.ones(20, dtype=np.int64)
+    less = Moments.of(rows, once) - Moments.of(rows[15:], once[15:])
+    direct = Moments.of(rows[:15], once[:15])
     assert less.count == 15
     np.testing.assert_array_equal(less.sums, direct.sums)
     np.testing.assert_array_equal(less.products, direct.products)
     np.testing.assert_array_equal(direct.products, rows[:15].T @ rows[:15])
+
+
+def test_rows_of_equal_configurations_are_counted_together():
+    random = np.random.default_rng(0)
+    design = design_from_codes({"a": random.integers(0, 3, 90), "b": random.integers(0, 4, 90)})
+    features, sides = axes_features(design), random.normal(size=(90, 5))
+    assert features.distinct.shape == (12, 7 + 12)
+    for axis, levels in enumerate((slice(0, 3), slice(3, 7))):
+        np.testing.assert_array_equal(features.matrix[:, levels].argmax(axis=1), design.codes[:, axis])
+    rows = (random.random(90) < 0.5) & (design.configuration != 4)
+    matrix, moments = features.matrix[rows], features.moments(rows)
+    assert moments.count == rows.sum()
+    np.testing.assert_array_equal(moments.sums, matrix.sum(axis=0))
+    np.testing.assert_array_equal(moments.products, matrix.T @ matrix)
+    np.testing.assert_allclose(features.cross(rows, sides[rows]), matrix.T @ sides[rows], atol=1e-12)
+    assert features.cross(np.zeros(90, dtype=bool), sides[:0]).tolist() == np.zeros((19, 5)).tolist()
+
+
+def test_what_is_equal_stays_equal_to_the_bit():
+    """Fits of one configuration with one value tie in what the axes leave, which ranks must not tell apart."""
+    table = planted((5, 4, 3), 4)
+    design, target, model = _model(table)
+    values = np.column_stack([table["proxy"], np.round(table["signal"], 1)])
+    found = gain_over_axes(values, target, model)
+    pairs = design.configuration[:, None] == design.configuration
+    for place in range(2):
+        equal = pairs & (values[:, place, None] == values[:, place])
+        assert equal.sum() > len(values)
+        left = found.residual[:, place]
+        assert (left[:, None] == left)[equal].all()
+    assert (model.prediction[:, None] == model.prediction)[pairs].all()
 
 
 def test_missing_values_have_their_own_fit():
