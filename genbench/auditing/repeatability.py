@@ -33,13 +33,7 @@ def drawing(battery: Battery) -> Battery:
     found = [each for each in battery.requests if "generator" in battery.roots_needed(each)]
     if not found:
         raise UsageError("none of these measures draws at random: each has one value on each fit")
-    spellings = [each.spelling for each in found]
-    return Battery(
-        tuple(found),
-        {each: battery.measures[each] for each in spellings},
-        battery.probes,
-        {each: battery.below[each] for each in spellings},
-    )
+    return battery.only(found)
 
 
 def audit(

@@ -30,14 +30,7 @@ class Companies:
 
     def __init__(self, host: Host, battery: Battery):
         self._sources = host.sources
-        self._of_measure = {
-            request.spelling: frozenset(
-                component.plugin
-                for component in (request.component, *(each for each, _ in battery.probes_below(request)))
-            )
-            - {CORE}
-            for request in battery.requests
-        }
+        self._of_measure = {each.spelling: battery.plugins_of(each) for each in battery.requests}
 
     def sources(self, trial: Trial, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
         """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genbench.base.errors import InvalidInput, nearest
+from genbench.base.names import CORE
 from genbench.base.values import Status
 from genbench.contract.components import ROOT_COSTS, ROOTS, Component, Need
 from genbench.host.settings import complete, spell
@@ -154,6 +155,17 @@ class Battery:
         """Names of the roots that the measure or a probe below it uses."""
         nodes = [self.measures[request.spelling], *(self.probes[key] for key in self.below[request.spelling])]
         return frozenset(root for node in nodes for root in node.roots)
+
+    def plugins_of(self, request: Request) -> frozenset[str]:
+        """Names of the plugins, beside the core, whose code computes a measure or a probe below it."""
+        below = (component for component, _ in self.probes_below(request))
+        return frozenset(each.plugin for each in (request.component, *below)) - {CORE}
+
+    def only(self, requests: Iterable[Request]) -> Battery:
+        """The part of the battery that computes some of its measures."""
+        chosen = tuple(requests)
+        measures = {each.spelling: self.measures[each.spelling] for each in chosen}
+        return Battery(chosen, measures, self.probes, {each: self.below[each] for each in measures})
 
     def needs_siblings(self, request: Request) -> bool:
         """Whether the measure has to wait until the fits with other seeds exist."""
