@@ -135,6 +135,7 @@ def main() -> None:
     die_with_parent()
     hold_read_only([Path(each) for each in json.loads(sys.argv[1])])
     die_with_parent()  # whoever changes namespaces is no longer held to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells have background jobs ignore
     spoken = int(os.environ.pop(CHANNEL))
     os.set_inheritable(spoken, False)
     say = Speaker(os.fdopen(spoken, "w", buffering=1))

@@ -193,6 +193,28 @@ def test_whoever_watches_hears_the_events_of_jobs_that_there_are(engine):
     assert heard == [("a", {"event": "note", "component": "x"})]
 
 
+@pytest.fixture
+def interruptible():
+    """Whoever runs the tests in the background of a shell has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_it_can_be_closed_where_interrupts_are_ignored(engine):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        one = engine("hangs")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    one.make(lambda *event: None)
+    began = time.monotonic()
+    one.close()
+    assert one.closed.exists()
+    assert time.monotonic() - began < engine_apart.SECONDS_TO_CLOSE
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_not_held_up_by_one_that_hangs(engine):
     one = engine("hangs")
     one.make(lambda *event: None)
