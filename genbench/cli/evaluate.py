@@ -62,28 +62,27 @@ def command(
     weights make a table; where the data have a test split, the measures are ranked by how well they tell
     which of the networks generalizes better.
     """
-    from genbench.fitting.factories import find_factory
-    from genbench.fitting.own_data import read_own_data
-    from genbench.fitting.own_networks import measure_files
+    from genbench.execution.evaluating import Asked, evaluate_files
     from genbench.host import Host
     from genbench.host.selection import select_measures
 
     form = _form(form, out)
     if initial and not weights:
         raise UsageError("--initial goes with --weights")
-    host = Host.load(plugins, without)
+    host = Host.described(plugins, without)
     for line in host.problems():
         options.warn(line)
     requests = select_measures(options.words(measures) or [], host, options.warn)
-    factory = find_factory(model, host)
-    own = read_own_data(dataset, data, host)
-    measured = measure_files(
-        factory, own, list(weights), list(initial), requests, host,
-        output=_part(output), device=_device(device), seed=seed, progress=True,
+    done = evaluate_files(
+        Asked(model, dataset, data, weights, initial, _part(output), _device(device), seed),
+        requests,
+        host,
+        progress=True,
         begin=lambda name: options.warn(f"{name}: {len(requests)} measures") if len(weights) > 1 else None,
-    )  # fmt: skip
-    board, why_none = _ranked(measured, None if own.test is None else len(own.test.targets), host)
-    about = {"model": model, "data": own.name, "examples": len(own.train.targets)}
+    )
+    measured = done.networks
+    board, why_none = _ranked(measured, done.tested, host)
+    about = {"model": model, "data": done.data, "examples": done.examples}
     if form is None:
         _print(measured, board)
     else:

@@ -11,13 +11,14 @@ __all__ = ["Executor", "Job", "JobOutcome"]
 
 @dataclass(frozen=True)
 class Job:
-    """Train one trial, measure one fit, or hand over what measures of it start from.
+    """Train one trial, measure one fit, hand over what measures of it start from, or measure another network.
 
     Attributes
     ----------
-    kind : {"train", "measure", "hand"}
+    kind : {"train", "measure", "hand", "evaluate"}
         Each is done by a process of its own: one that measures never holds the test split. Executors get
-        jobs to train and to measure; the third kind comes before what code of plugins measures.
+        jobs to train and to measure; the third kind comes before what code of plugins measures, and the last
+        is of networks of the user's own, which no run folder holds: `key` is its place among them.
     key, trial : str, mapping
     folder : str
         The run folder, where a trained fit is written.
@@ -37,9 +38,11 @@ class Job:
         Component that is not to be started, to the status and reason of what needs it.
     handed : str
         The folder of what was handed over, for a process that sees neither run folder nor data.
+    code : sequence of str
+        Folders of modules that a network of the user's own is made of.
     """
 
-    kind: Literal["train", "measure", "hand"]
+    kind: Literal["train", "measure", "hand", "evaluate"]
     key: str
     trial: Mapping[str, Any]
     folder: str
@@ -52,6 +55,7 @@ class Job:
     siblings: Sequence[str] = ()
     skip: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     handed: str = ""
+    code: Sequence[str] = ()
 
     @property
     def id(self) -> str:
@@ -67,7 +71,7 @@ class Job:
     @property
     def is_apart(self) -> bool:
         """Whether code of plugins measures, which is done where no test data are."""
-        return self.kind == "measure" and bool(self.company)
+        return self.kind in ("measure", "evaluate") and bool(self.company)
 
     @property
     def threads(self) -> int:

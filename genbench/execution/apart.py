@@ -65,8 +65,10 @@ class Scratch:
         self._bounds = self._bounds_of(job)
 
     def _bounds_of(self, job: Job) -> dict[str, Any]:
+        code = (each for folder in job.code for each in _importable(Path(folder)))
+        handed = Path(job.handed) if job.handed else self.handed
         return {
-            "readable": [str(each) for each in (*_code(job.plugins), self.handed)],
+            "readable": [str(each) for each in (*_code(job.plugins), *code, handed)],
             "writable": [str(each) for each in (*_devices(), self.own)],
             "denied": [str(each) for each in _withheld(job)],
         }
@@ -114,12 +116,12 @@ def handing(job: Job, scratch: Scratch) -> Job:
     )
 
 
-def without_the_run(job: Job, scratch: Scratch) -> Job:
+def without_the_run(job: Job, handed: Path) -> Job:
     """The job of measuring as it is sent to a process that is to know nothing of the run."""
     # It works elsewhere, where a path that begins here leads nowhere.
     plugins = [{**each, "file": each["file"] and str(Path(each["file"]).absolute())} for each in job.plugins]
     return dataclasses.replace(
-        job, folder="", data=None, siblings=(), plugins=plugins, handed=str(scratch.handed)
+        job, folder="", data=None, siblings=(), code=(), plugins=plugins, handed=str(handed)
     )
 
 
@@ -170,8 +172,7 @@ def _devices() -> Iterator[Path]:
 
 def _withheld(job: Job) -> Iterator[Path]:
     """Where test data and records are, should a folder of code hold them."""
-    yield Path(job.folder)
-    for given in (job.data, os.environ.get("GENBENCH_DATA")):
+    for given in (job.folder, job.data, os.environ.get("GENBENCH_DATA")):
         if given:
             yield Path(given).expanduser()
     with contextlib.suppress(GenbenchError):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genbench.base.values import Status
+from genbench.base.values import Status, Value
 from genbench.contract.jobs import JobOutcome
 from genbench.execution.channel import ChannelBroken
+from genbench.runs.rows import value_number
 
-__all__ = ["give_up", "sound", "take"]
+__all__ = ["give_up", "sound", "take", "value_of"]
 
 
 def sound(value: Any, left: Sequence[str]) -> dict[str, Any]:
@@ -32,6 +33,21 @@ def give_up(left: list[str], outcome: JobOutcome, status: str, reason: str, deta
     """Let all that is due end without a value, for one reason."""
     for measure in list(left):
         take({**_missing(measure, status, reason), **({"detail": detail} if detail else {})}, outcome, left)
+
+
+def value_of(content: Mapping[str, Any]) -> Value:
+    """The value that plain data tell of; see `genbench.execution.worker.plain_value`."""
+    number = value_number(content)
+    return Value(
+        name=content["measure"],
+        value=None if math.isnan(number) else number,
+        status=Status(content["status"]),
+        reason=str(content["reason"]),
+        seconds=float(content["seconds"]),
+        own_seconds=float(content["own_seconds"]),
+        peak_memory=int(content["peak_memory"]),
+        detail=str(content.get("detail", "")),
+    )
 
 
 def _missing(measure: str, status: str, reason: str) -> dict[str, Any]:

@@ -240,6 +240,8 @@ def _handed(job: Job, slot: Slot, process: WorkerProcess) -> Job:
     ChannelBroken
         The process that reads it died or stalled.
     """
+    if job.handed:  # once for all the processes that measure it
+        return without_the_run(job, Path(job.handed))
     scratch = process.scratch
     assert scratch is not None
     asked = handing(job, scratch)
@@ -252,7 +254,7 @@ def _handed(job: Job, slot: Slot, process: WorkerProcess) -> Job:
     except (WorkerDied, WorkerStalled):
         slot.kill(asked)
         raise ChannelBroken(f"the fit could not be handed to it: {reader.how_it_ended}") from None
-    return without_the_run(job, scratch)
+    return without_the_run(job, scratch.handed)
 
 
 def _events(process: WorkerProcess, job: Job, deadline: Callable[[], float]) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,8 @@ class Worker:
                     self._train(job, host, self._open(job, host))
             elif job["kind"] == "hand":
                 self._hand_over(job, host)
+            elif job["kind"] == "evaluate":
+                self._evaluate(job, host)
             elif job.get("handed"):
                 self._measure_what_was_handed(job, host)
             else:
@@ -145,8 +147,7 @@ class Worker:
 
     def _measure_stored(self, job: Mapping[str, Any], host: Host) -> None:
         battery = self._battery(host, tuple(job["measures"]))
-        needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
-        self._measure(job, host, battery, needed, _start(job, host, needed))
+        self._measure(job, host, battery, _start(job, host, _needed(battery)))
 
     def _hand_over(self, job: Mapping[str, Any], host: Host) -> None:
         """Write what the measures of a fit start from into a folder, for another process."""
@@ -163,22 +164,35 @@ class Worker:
         # Whoever supervises writes it down: the run folder is out of reach.
         own = {"plugins": describe_plugins(host), "plugins_confined_by": self._bounds}
         self._emit({"event": "described", "description": {**described, **own}})
-        battery = self._battery(host, tuple(job["measures"]))
-        needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
-        self._measure(job, host, battery, needed, start)
+        self._measure(job, host, self._battery(host, tuple(job["measures"])), start)
 
-    def _measure(
-        self, job: Mapping[str, Any], host: Host, battery: Battery, needed: frozenset[str], start: Start
-    ) -> None:
+    def _measure(self, job: Mapping[str, Any], host: Host, battery: Battery, start: Start) -> None:
         from genbench.fitting.roots import roots_from
-        from genbench.host.battery import Failure
         from genbench.host.identity import seed_for
+
+        roots = roots_from(start, host, device=job["device"], needed=_needed(battery))
+        self._compute(job, battery, roots, seed_for(job["key"], job["trial"]["seed"]))
+
+    def _evaluate(self, job: Mapping[str, Any], host: Host) -> None:
+        """Measure one of the networks of the user's own that were handed over."""
+        from genbench.fitting.handed_networks import handed_network
+        from genbench.measuring.evaluation import own_roots, seeds_of
+
+        given = handed_network(Path(job["handed"]), int(job["key"]), host, job["device"])
+        battery = self._battery(host, tuple(job["measures"]))
+        with own_roots(given.model, given.examples, seed=given.seed, **given.roots) as roots:
+            self._compute(job, battery, roots, seeds_of(given.seed))
+
+    def _compute(
+        self, job: Mapping[str, Any], battery: Battery, roots: Mapping[str, Any], seeds: Callable[..., int]
+    ) -> None:
+        from genbench.host.battery import Failure
         from genbench.measuring import compute
 
         for value in compute(
             battery,
-            roots_from(start, host, device=job["device"], needed=needed),
-            seed_for(job["key"], job["trial"]["seed"]),
+            roots,
+            seeds,
             note=lambda spelling, kind: self._emit({"event": "note", "component": spelling, "kind": kind}),
             spent=self._spent,
             skip={
@@ -212,6 +226,10 @@ class Worker:
         if kind == Kind.PROBE:
             cost = {"seconds": seconds, "peak_memory": peak_memory}
             self._emit({"event": "spent", "probe": spelling, "cost": cost})
+
+
+def _needed(battery: Battery) -> frozenset[str]:
+    return frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
 
 
 def _start(job: Mapping[str, Any], host: Host, needed: frozenset[str]) -> Start:

@@ -12,6 +12,7 @@ import json
 import os
 import queue
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from genbench.base.children import die_with_parent
 from genbench.base.confinement import keep_whole
-from genbench.base.errors import InvalidInput, first_line
+from genbench.base.errors import InvalidInput, UsageError, first_line
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
@@ -86,6 +87,33 @@ def _prepare(host: Host, trials: list[Mapping[str, Any]], data: str | None, spli
     return prepare_all([Trial.from_dict(each) for each in trials], host, root, splits)
 
 
+def _networks(
+    host: Host, model: str, dataset: str | None, data: str | None, weights: list[str], initial: list[str],
+    output: str | int | None, device: str, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Networks of the user's own with their data, handed over in a folder; what they do on the data."""
+    from genbench.fitting.factories import find_factory
+    from genbench.fitting.handed_networks import hand_over_networks
+    from genbench.fitting.own_data import read_own_data
+    from genbench.fitting.own_networks import outcomes_of, read_networks
+
+    factory = find_factory(model, host)
+    own = read_own_data(dataset, Path(data) if data else None, host)
+    networks = read_networks(
+        factory, own, list(map(Path, weights)), list(map(Path, initial)),
+        output=output, device=device, seed=seed,
+    )  # fmt: skip
+    folder = tempfile.mkdtemp()
+    hand_over_networks(networks, model, own.task, Path(folder))
+    return {
+        "folder": folder,
+        "data": own.name,
+        "examples": len(own.train.targets),
+        "tested": None if own.test is None else len(own.test.targets),
+        "outcomes": [outcomes_of(each.model, own, output) for each in networks],
+    }
+
+
 def _statistic(
     host: Host, kind: str, name: str, values: list[float], target: list[float],
     axes: Mapping[str, list[int]], groups: list[int], weights: list[list[float]],
@@ -105,6 +133,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "checked": _checked,
     "composition": _composition,
     "facts": _facts,
+    "networks": _networks,
     "predict": _predict,
     "prepare": _prepare,
     "statistic": _statistic,
@@ -121,8 +150,8 @@ def answer(host: Host, question: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a question, whatever code of plugins does meanwhile, as long as it comes back."""
     try:
         return {"answer": QUESTIONS[question["what"]](host, **question["given"])}
-    except InvalidInput as fault:
-        return {"problems": list(map(str, fault.problems))}
+    except (InvalidInput, UsageError) as fault:
+        return {"problems": str(fault).splitlines(), "exit_code": fault.exit_code}
     except BaseException as fault:  # a plugin may call sys.exit or raise anything
         return {"raised": f"{type(fault).__name__}: {first_line(fault)}"}
 

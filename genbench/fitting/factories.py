@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genbench.base.data import Task
 
-__all__ = ["Factory", "built_by", "find_factory"]
+__all__ = ["Factory", "built_by", "find_factory", "folder_of"]
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,15 @@ class Factory:
         return made
 
 
-def find_factory(word: str, host: Host) -> Factory:
+def find_factory(word: str, host: Host, folder: Path | None = None) -> Factory:
     """The factory that is meant by ``NAME``, ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``, with settings.
 
     Parameters
     ----------
     word : str
         Settings stand in brackets: ``torchvision.models:resnet18[num_classes=10]``.
+    folder : Path, optional
+        Where a file or module is looked for; the command's own where left out.
 
     Raises
     ------
@@ -109,9 +111,19 @@ def find_factory(word: str, host: Host) -> Factory:
     component = host.lookup(Kind.MODEL, name)
     if component is not None:
         return Factory(word, component.object, complete(component, settings), True, is_component=True)
-    if ":" not in name and not name.endswith(".py"):
+    is_of_a_plugin = name.partition(":")[0] in {each.name for each in host.plugins}
+    if is_of_a_plugin or (":" not in name and not name.endswith(".py")):
         host.find(Kind.MODEL, name)  # says which names are near
-    return _own_factory(word, Path.cwd())
+    return _own_factory(word, folder or Path.cwd())
+
+
+def folder_of(word: str, host: Host) -> Path | None:
+    """Where the code of a factory of the user's own lies; None for a model of a plugin's or the core's."""
+    name, _ = parse_variant(word)
+    if host.lookup(Kind.MODEL, name) is not None:
+        return None
+    place = name.rpartition(":")[0]
+    return (Path.cwd() / place).resolve().parent if place.endswith(".py") else Path.cwd()
 
 
 def built_by(word: str, folder: str, task: Task, **settings: Any) -> nn.Module:

@@ -1,8 +1,8 @@
-"""Networks of the user's own measured from files: factory, weights and data as named, values and outcomes."""
+"""Networks of the user's own, from files: factory, weights and data as named, outcomes and values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,14 @@ from genbench.base.values import Values
 from genbench.fitting.checkpoints import put_into, read_weights
 from genbench.fitting.factories import Factory
 from genbench.fitting.own_data import OwnData
-from genbench.host import Host
-from genbench.host.battery import Battery, Request
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from genbench.measuring.examples import Examples
 
-__all__ = ["Measured", "measure_files", "outcomes_of", "table_of"]
+__all__ = ["Measurable", "Measured", "outcomes_of", "read_networks", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,39 @@ class Measured:
     values: Values
 
 
-def measure_files(
-    factory: Factory,
-    data: OwnData,
-    weights: Sequence[Path],
-    initial: Sequence[Path],
-    requests: Sequence[Request],
-    host: Host,
-    *,
-    output: str | int | None = None,
-    device: str = "cpu",
-    seed: int = 0,
-    progress: bool | Callable[[int, int, str], object] = False,
-    begin: Callable[[str], None] = lambda name: None,
-) -> list[Measured]:
-    """Measure a network with each of the weights; all files are read and tried before the first measure.
+@dataclass(frozen=True)
+class Measurable:
+    """One network with all that its measures start from.
+
+    Attributes
+    ----------
+    model, initial : Module
+        As trained, and before; the latter may be None.
+    examples : Examples
+        The training set.
+    output : str, int or None
+        Which part of what it returns are its outputs.
+    seed : int
+        Of the measures that draw random numbers.
+    """
+
+    model: nn.Module
+    initial: nn.Module | None
+    examples: Examples
+    output: str | int | None
+    seed: int
+
+    @property
+    def roots(self) -> dict[str, Any]:
+        """Arguments of `genbench.measuring.evaluation.own_roots` beside network, examples and seed."""
+        return {"initial_model": self.initial, "output": self.output}
+
+
+def read_networks(
+    factory: Factory, data: OwnData, weights: Sequence[Path], initial: Sequence[Path], *,
+    output: str | int | None = None, device: str = "cpu", seed: int = 0,
+) -> list[Measurable]:  # fmt: skip
+    """A network with each of the weights; all files are read and tried.
 
     Parameters
     ----------
@@ -63,33 +80,24 @@ def measure_files(
         None: the network as the factory makes it.
     initial : sequence of Path
         The weights before training, one file for all or one for each.
-    begin : callable
-        Told the file whose measures begin.
 
     Raises
     ------
     UsageError, InvalidInput
         A file does not exist, or does not fit.
     """
-    from genbench.measuring.evaluation import values_of
-
     if len(initial) > 1 and len(initial) != len(weights):
         raise UsageError(f"--initial is given {len(initial)} times, --weights {len(weights)} times")
     networks = _loaded(factory, data, weights) if weights else [factory.network(data.task)]
     before = _loaded(factory, data, initial) or [None]
-    battery = Battery.resolve(requests, host.probe_lookup)
     found = []
     for place, network in enumerate(networks):
-        name = str(weights[place]) if weights else ""
-        begin(name or factory.word)
         first = before[place % len(before)]
-        outcomes = outcomes_of(network.to(device), data, output)
-        values = values_of(
-            network, data.train, requests, battery,
-            initial_model=None if first is None else first.to(device),
-            output=output, seed=seed, progress=progress,
-        )  # fmt: skip
-        found.append(Measured(name, outcomes, values))
+        found.append(
+            Measurable(
+                network.to(device), None if first is None else first.to(device), data.train, output, seed
+            )
+        )
     return found
 
 

@@ -167,6 +167,14 @@ class Battery:
         measures = {each.spelling: self.measures[each.spelling] for each in chosen}
         return Battery(chosen, measures, self.probes, {each: self.below[each] for each in measures})
 
+    def by_plugins(self) -> list[tuple[frozenset[str], Battery]]:
+        """Names of plugins with what their code computes together; the core's part first, by no plugin."""
+        groups: dict[frozenset[str], list[Request]] = {}
+        for each in self.requests:
+            groups.setdefault(self.plugins_of(each), []).append(each)
+        order = sorted(groups, key=lambda names: (len(names), sorted(names)))
+        return [(names, self.only(groups[names])) for names in order]
+
     def needs_siblings(self, request: Request) -> bool:
         """Whether the measure has to wait until the fits with other seeds exist."""
         return "siblings" in self.roots_needed(request)

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from genbench.base.canonical import canonical_json
 from genbench.base.children import child_environment, kill_group
-from genbench.base.errors import GenbenchError, InvalidInput, printable
+from genbench.base.errors import GenbenchError, InvalidInput, UsageError, printable
 from genbench.base.files import cache_folder, passing_folder
 from genbench.base.names import CORE
 from genbench.host.plugin import PluginSource
@@ -138,7 +138,7 @@ class Deputies:
 
         Raises
         ------
-        InvalidInput
+        InvalidInput, UsageError
             What it says is wrong with what was given.
         NoAnswer
             It died, took too long, or raised something else.
@@ -152,7 +152,10 @@ class Deputies:
             raise
         self._processes[company] = deputy
         if "problems" in answer:
-            raise InvalidInput([printable(str(each)) for each in answer["problems"]] or ["it is not valid"])
+            problems = [printable(str(each)) for each in answer["problems"]] or ["it is not valid"]
+            if answer.get("exit_code") == UsageError.exit_code:
+                raise UsageError("\n".join(problems))
+            raise InvalidInput(problems)
         if "raised" in answer:
             raise NoAnswer(f"raised {printable(str(answer['raised']))}")
         return answer.get("answer")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,19 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import UsageError
-from genbench.base.values import Value, Values
+from genbench.base.errors import GenbenchError, UsageError, first_line
+from genbench.base.names import CORE
+from genbench.base.values import Status, Value, Values
 from genbench.host import Host
-from genbench.host.battery import Battery, Request
-from genbench.host.selection import select_measures
+from genbench.host.battery import Battery
+from genbench.host.process import kept_environment
+from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
 from genbench.measuring.given import require_finite
 from genbench.measuring.guard import ModelGuard, isolated_random_state
-from genbench.measuring.progress import reporting
+from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
 from genbench.networks.adapting import Selection, adapt
 from genbench.networks.ambient import ordinary_torch, working_precision
@@ -30,9 +33,10 @@ from genbench.networks.copying import copy_of
 from genbench.networks.wrappers import unwrapped
 
 if TYPE_CHECKING:
+    from genbench.contract.components import Component
     from genbench.contract.protocol import Protocol
 
-__all__ = ["evaluate", "values_of"]
+__all__ = ["evaluate", "own_roots", "seeds_of", "values_of"]
 
 
 def evaluate(
@@ -57,7 +61,8 @@ def evaluate(
 
     Model, data, gradients, training mode, ``requires_grad``, buffers, hooks and all global random states are
     left as they were; autocast, inference mode and the default precision around the call change nothing. A
-    root that is not given makes the measures that need it not applicable.
+    root that is not given makes the measures that need it not applicable. Plugins whose measures are wanted
+    are imported here, where the network is, when the core has measured all of its own.
 
     Parameters
     ----------
@@ -118,24 +123,60 @@ def evaluate(
     """
     with isolated_random_state(seed, torch.device("cpu")):  # a loader draws, and its data set may
         examples = read_examples(inputs, targets)
-    host = Host.load(plugins)
+    host = Host.described(plugins)
     requests = select_measures(
         measures,
         host,
         lambda why: warnings.warn(f"left out: {why}", stacklevel=2),
     )
-    return values_of(
-        model, examples, requests, Battery.resolve(requests, host.probe_lookup), initial_model=initial_model,
-        output=output, task=task, history=history, protocol=protocol, validation=validation,
-        snapshots=snapshots, siblings=siblings, seed=seed, progress=progress,
-    )  # fmt: skip
+    battery = Battery.resolve(requests, host.probe_lookup)
+    computed: dict[str, Value] = {}
+    with reporting(progress, len(battery.requests)) as report:
+        for names, part in battery.by_plugins():
+            try:
+                mine = _imported(names, part, host)
+            except GenbenchError as fault:  # it was sound in the process that described it
+                why = first_line(fault)
+                computed |= {each: Value(each, None, Status.ERROR, why) for each in part.measures}
+                continue
+            computed |= values_of(
+                model, examples, mine, report, initial_model=initial_model, output=output, task=task,
+                history=history, protocol=protocol, validation=validation, snapshots=snapshots,
+                siblings=siblings, seed=seed,
+            )  # fmt: skip
+    return Values((request.spelling, computed[request.spelling]) for request in requests)
+
+
+def _imported(names: Collection[str], battery: Battery, host: Host) -> Battery:
+    """The battery with the code of these plugins, which is imported now; the core's is."""
+    if not names:
+        return battery
+    sources = [each for each in host.sources if each.namespace == CORE or each.namespace in names]
+    with kept_environment():
+        return select(list(battery.measures), Host.of(sources))
 
 
 def values_of(
+    model: nn.Module, examples: Examples, battery: Battery, report: Report, *, seed: int = 0, **given: Any
+) -> dict[str, Value]:
+    """`evaluate`, of examples that are read and measures that are chosen; for `given` see `own_roots`."""
+    found: dict[str, Value] = {}
+    with own_roots(model, examples, seed=seed, **given) as roots:
+        for value in compute(battery, roots, seeds_of(seed), note=report.now):
+            found[value.name] = value
+            report.done(value)
+    return found
+
+
+def seeds_of(seed: int) -> Callable[[Component, Mapping[str, Any]], int]:
+    """The seeds of the components that measure a network of the user's own."""
+    return lambda component, settings: stream_seed("measure", seed, spell(component, settings))
+
+
+@contextmanager
+def own_roots(
     model: nn.Module,
     examples: Examples,
-    requests: Sequence[Request],
-    battery: Battery,
     *,
     initial_model: nn.Module | None = None,
     output: Selection | None = None,
@@ -146,9 +187,11 @@ def values_of(
     snapshots: Sequence[tuple[int, Mapping[str, Tensor]]] | None = None,
     siblings: Sequence[nn.Module] | None = None,
     seed: int = 0,
-    progress: bool | Callable[[int, int, str], object] = False,
-) -> Values:
-    """`evaluate`, of examples that are read and measures that are chosen."""
+) -> Iterator[dict[str, Any]]:
+    """What the measures of a network of the user's own start from, by root name; see `evaluate`.
+
+    Behind the block networks and random states are as they were before it.
+    """
     _require_modules(model, initial_model, siblings)
     _check(model, examples)
     validation = read_validation(validation)
@@ -175,7 +218,7 @@ def values_of(
                 task = replace(task, outputs=2)
                 for each in models:
                     adapt(each, one_logit=True)
-            roots = {
+            yield {
                 "model": model,
                 "initial_model": initial_model,
                 "inputs": examples.inputs,
@@ -188,21 +231,10 @@ def values_of(
                 "siblings": siblings,
                 "device": device,
             }
-            with reporting(progress, len(battery.requests)) as report:
-                computed: dict[str, Value] = {}
-                for value in compute(
-                    battery,
-                    roots,
-                    lambda component, settings: stream_seed("measure", seed, spell(component, settings)),
-                    note=report.now,
-                ):
-                    computed[value.name] = value
-                    report.done(value)
     finally:
         with ordinary_torch():
             for guard in guards:
                 guard.restore()
-    return Values((request.spelling, computed[request.spelling]) for request in requests)
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:

@@ -10,6 +10,7 @@ from running import command
 from torch import nn
 
 import genbench
+from genbench.base.confinement import offered
 
 NETS = """
 import torch
@@ -36,6 +37,51 @@ class Named(nn.Module):
         return {"logits": self.network(torch.cat([left, right], 1))}
 
 number = 3
+"""
+
+THEIRS = """
+import glob, os, time
+import genbench, torch
+from torch import nn
+
+measure = genbench.measure(family="theirs", direction="+", source="a test")
+
+@genbench.probe
+def doubled(margins):
+    return 2 * margins
+
+@measure
+def sound(doubled, generator, *, power: float = 1.0):
+    return float(doubled.max()) ** power + float(torch.rand((), generator=generator))
+
+@measure
+def ends(model):
+    os._exit(3)
+
+@measure
+def bends(model):
+    torch.nn.functional.relu = lambda given, inplace=False: given
+    return 1.0
+
+@measure
+def finds(model):
+    return float(len(glob.glob(HERE + "/*.npz") + glob.glob(HERE + "/*.pt")))
+
+@genbench.model
+def network(task, *, width: int = 6):
+    return nn.Sequential(nn.Linear(*task.input_shape, width), nn.ReLU(), nn.Linear(width, task.outputs))
+
+@genbench.dataset(name="blobs", checksum=None, task=genbench.Task("classification", (4,), 3))
+def blobs(root):
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(90, 4, generator=generator), torch.arange(90) % 3
+    task = genbench.Task("classification", (4,), 3)
+    split = genbench.Split
+    return genbench.Data(split(inputs[:60], targets[:60]), split(inputs[60:], targets[60:]), task, "blobs")
+
+@genbench.dataset(name="raising", checksum=None, task=genbench.Task("classification", (4,), 3))
+def raising(root):
+    raise KeyError("no such table")
 """
 
 
@@ -189,3 +235,82 @@ def test_data_are_asked_for():
     ended = command("evaluate", "--model", "mlp")
     assert ended.code == 2
     assert "say which data the network was trained on" in ended.err
+
+
+@pytest.fixture
+def theirs(folder):
+    (folder / "theirs.py").write_text(f"HERE = {str(folder)!r}\n" + THEIRS)
+    return ("--plugin", "theirs.py")
+
+
+def values(ended):
+    return [
+        {each["measure"]: (each["status"], each["value"]) for each in network["values"]}
+        for network in ended.json["networks"]
+    ]
+
+
+@pytest.mark.slow  # starts a process for each measure that ends or bends it
+def test_measures_of_plugins_cost_themselves_alone(folder, theirs):
+    weights = (
+        "--weights",
+        "w0.pt",
+        "--weights",
+        "w1.pt",
+        "--initial",
+        "w2.pt",
+        "--data",
+        "data.npz",
+        "--json",
+    )
+    core = "param_norm,fro_dist,margin_mean,avg_sharpness"
+    alone = evaluate(*weights, "--measures", core)
+    ended = evaluate(
+        *weights, *theirs, "--measures",
+        f"theirs:bends,theirs:ends,{core},theirs:sound[power=2],theirs:finds",
+    )  # fmt: skip
+    assert (alone.code, ended.code) == (0, 1)
+    arrays = np.load("data.npz")
+    for place, (found, expected) in enumerate(zip(values(ended), values(alone), strict=True)):
+        assert {name: found[name] for name in expected} == expected
+        here = genbench.evaluate(
+            network(place), arrays["inputs"], arrays["targets"], network(2),
+            measures="theirs:sound[power=2]", plugins=["theirs.py"],
+        )  # fmt: skip
+        assert found["theirs:sound[power=2]"] == ("ok", float(here["theirs:sound[power=2]"]))
+        assert found["theirs:ends"] == ("crashed", None)
+        assert found["theirs:bends"] == ("error", None)
+        if offered():
+            assert found["theirs:finds"] == ("ok", 0.0)
+    reasons = {each["measure"]: each["reason"] for each in ended.json["networks"][0]["values"]}
+    assert reasons["theirs:ends"] == "measure theirs:ends: the worker exited with code 3"
+    assert reasons["theirs:bends"].startswith("theirs:bends changed torch.nn.functional.relu")
+    assert ended.json["networks"][0]["test_error"] == alone.json["networks"][0]["test_error"]
+
+
+@pytest.mark.slow  # starts two processes
+def test_networks_and_data_may_be_made_by_plugins(theirs):
+    words = ("evaluate", *theirs, "--measures", "param_norm,margin_mean,theirs:sound", "--json", "--model")
+    both = command(*words, "theirs:network[width=6]", "--dataset", "theirs:blobs", "--weights", "w0.pt")
+    data = command(*words, "nets.py:make", "--dataset", "theirs:blobs[train_size=30]", "--weights", "w0.pt")
+    code = command(*words, "theirs:network", "--data", "data.npz", "--weights", "w0.pt")
+    own = command(*words, "nets.py:make", "--data", "data.npz", "--weights", "w0.pt")
+    assert [each.code for each in (both, data, code, own)] == [0, 0, 0, 0], both.err + data.err + code.err
+    assert [each.json["examples"] for each in (both, data, code)] == [60, 30, 40]
+    assert values(code) == values(own)
+    assert "gap" in both.json["networks"][0]
+
+
+def test_mistakes_with_plugins_are_a_line_each(theirs):
+    words = ("evaluate", *theirs, "--measures", "param_norm")
+    for given, code, line in (
+        (("--model", "theirs:network", "--dataset", "theirs:raising"), 1, "plugin 'theirs', whose code makes networks or data: raised KeyError: 'no such table'"),
+        (("--model", "theirs:network[wdth=3]", "--data", "data.npz"), 3, "model 'theirs:network': unknown setting 'wdth'; did you mean 'width'?"),
+        (("--model", "theirs:network", "--data", "data.npz", "--weights", "w9.pt"), 2, "weights 'w9.pt': there is no such file"),
+        (("--model", "theirs:network[width=5]", "--data", "data.npz", "--weights", "w0.pt"), 3, "weights 'w0.pt' do not fit the network"),
+        (("--model", "theirs:netwrk", "--data", "data.npz"), 3, "unknown model 'theirs:netwrk'; did you mean 'theirs:network'?"),
+    ):  # fmt: skip
+        ended = command(*words, *given)
+        lines = [each for each in ended.err.splitlines() if each.startswith("genbench: ")]
+        assert (ended.code, ended.out) == (code, "")
+        assert lines[0].startswith(f"genbench: {line}"), lines

@@ -38,7 +38,7 @@ def test_a_process_apart_is_told_of_no_place_of_the_run(temporary, monkeypatch):
     monkeypatch.setenv("GENBENCH_CACHE", "/somewhere/cache")
     monkeypatch.setenv("GENBENCH_DATA", "/somewhere/data")
     scratch = Scratch(job("mine"))
-    sent = without_the_run(job("mine"), scratch)
+    sent = without_the_run(job("mine"), scratch.handed)
     assert (sent.folder, sent.data, list(sent.siblings)) == ("", None, [])
     environment = scratch.environment(os.environ)
     assert {environment[name] for name in ("HOME", "TMPDIR", "GENBENCH_CACHE")} == {str(scratch.own)}

@@ -8,6 +8,8 @@ from torch import nn
 
 import genbench
 from genbench.base.errors import InvalidInput
+from genbench.host import Host
+from genbench.host.selection import select
 
 measure = genbench.measure(family="test", direction="?")
 
@@ -124,3 +126,20 @@ def test_a_cycle_is_printed_as_a_path(plugin):
 def test_importing_the_resolver_imports_no_torch():
     code = "import sys, genbench.host.battery, genbench.host.selection; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_code_computes_what_is_known_and_the_core_comes_first(tmp_path):
+    for name, needs in (("left", "margins"), ("right", "left_probe=genbench.need('left:there')")):
+        (tmp_path / f"{name}.py").write_text(
+            "import genbench\n"
+            "@genbench.probe\ndef there(model):\n    return 1\n"
+            f"@genbench.measure(family='x', direction='+')\ndef of_{name}({needs}):\n    return 1.0\n"
+        )
+    host = Host.load([str(tmp_path / "left.py"), str(tmp_path / "right.py")])
+    battery = select(["right:of_right", "left:of_left", "param_norm", "margin_mean"], host)
+    parts = battery.by_plugins()
+    assert [names for names, _ in parts] == [set(), {"left"}, {"left", "right"}]
+    assert [{*part.measures} for _, part in parts] == [
+        {"param_norm", "margin_mean"}, {"left:of_left"}, {"right:of_right"},
+    ]  # fmt: skip
+    assert all(part.below.keys() == part.measures.keys() for _, part in parts)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import random
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import nn
 
 import genbench
 from genbench.base.errors import InvalidInput, UsageError
+from genbench.host import host, probation
+
+REAL = probation.tried  # other tests have one that imports in their own process
 
 
 @pytest.fixture
@@ -200,3 +204,49 @@ def test_a_users_own_measure(network, data, tmp_path):
     )
     values = genbench.evaluate(network, *data, measures="mine:largest_margin", plugins=[str(file)])
     assert values["mine:largest_margin"].status == "ok"
+
+
+def test_plugins_are_imported_when_the_core_has_measured(network, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "tried", REAL)
+    place = tmp_path / "imported"
+    (tmp_path / "late.py").write_text(
+        "import os, pathlib, genbench\n"
+        f"place = pathlib.Path({str(place)!r})\n"
+        "place.write_text(str(os.getpid()))\n"
+        "@genbench.measure(family='mine', direction='+')\n"
+        "def largest_margin(margins):\n"
+        "    return margins.max()\n"
+    )
+    (tmp_path / "unwanted.py").write_text("import os, sys\nif not sys.stdin.isatty(): os._exit(0)\n")
+    seen = {}
+
+    def progress(done, total, name):
+        seen[name] = place.exists() and int(place.read_text()) == os.getpid()
+
+    values = genbench.evaluate(
+        network, *data, measures=["late:largest_margin", "margin_mean", "param_norm"], progress=progress,
+        plugins=[str(tmp_path / "late.py"), str(tmp_path / "unwanted.py")],
+    )  # fmt: skip
+    assert list(values) == ["late:largest_margin", "margin_mean", "param_norm"]
+    assert {str(each.status) for each in values.values()} == {"ok"}
+    assert (seen["margin_mean"], seen["param_norm"], seen["late:largest_margin"]) == (False, False, True)
+    assert float(values["margin_mean"]) == float(
+        genbench.evaluate(network, *data, measures="margin_mean")["margin_mean"]
+    )
+
+
+def test_a_plugin_that_is_another_when_it_is_imported_here_costs_its_own_values(network, data, tmp_path):
+    file = tmp_path / "fickle.py"
+    file.write_text(
+        "import os, genbench\n"
+        f"first = not os.path.exists({str(tmp_path / 'seen')!r})\n"
+        f"open({str(tmp_path / 'seen')!r}, 'w').close()\n"
+        "if first:\n"
+        "    @genbench.measure(family='mine', direction='+')\n"
+        "    def there(margins):\n"
+        "        return margins.max()\n"
+    )
+    values = genbench.evaluate(network, *data, measures="fickle:there,param_norm", plugins=[str(file)])
+    assert str(values["param_norm"].status) == "ok"
+    assert str(values["fickle:there"].status) == "error"
+    assert "fickle:there" in values["fickle:there"].reason
