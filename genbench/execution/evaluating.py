@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
 
-from genbench.base.errors import DiskFull, MissingResult
+from genbench.base.errors import DiskFull, MissingResult, first_line, printable
 from genbench.base.files import passing_folder
 from genbench.base.names import CORE
 from genbench.base.values import Value, Values
@@ -204,19 +205,32 @@ class _Elsewhere:
             "weights": list(map(str, asked.weights)),
             "initial": list(map(str, asked.initial)),
         }
+        self._named = " and ".join(f"'{each}'" for each in sorted(plugins))
         try:
             answer = host.deputies.ask(plugins, "networks", given, READING_SECONDS)
             self.folder = Path(answer["folder"])
-            self.data, self.examples, self.tested = answer["data"], answer["examples"], answer["tested"]
+            self.data = printable(str(answer["data"]))
+            self.examples = int(answer["examples"])
+            self.tested = None if answer["tested"] is None else int(answer["tested"])
             self.outcomes = [
-                {str(name): float(value) for name, value in each.items()} for each in answer["outcomes"]
+                {printable(str(name)): float(value) for name, value in each.items()}
+                for each in answer["outcomes"]
             ]
+            if len(self.outcomes) != len(asked.weights or [""]):
+                raise ValueError
         except NoAnswer as fault:
-            named = " and ".join(f"'{each}'" for each in sorted(plugins))
-            raise MissingResult(f"plugin {named}, whose code makes networks or data: {fault}") from None
+            raise self._missing(str(fault)) from None
+        except (TypeError, ValueError, KeyError, AttributeError):
+            raise self._missing("gives an answer that makes no sense") from None
 
     def network(self, place: int) -> Measurable:
-        return handed_network(self.folder, place, self._host, self._device)
+        try:
+            return handed_network(self.folder, place, self._host, self._device)
+        except (OSError, RuntimeError, UnpicklingError) as fault:
+            raise self._missing(f"what it hands over cannot be read: {first_line(fault)}") from None
+
+    def _missing(self, why: str) -> MissingResult:
+        return MissingResult(f"plugin {self._named}, whose code makes networks or data: {why}")
 
 
 class _Apart:
