@@ -189,6 +189,7 @@ def _sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:
-                with (folder / "lock").open("rb") as lock:
+                # One without a lock was being removed while something was still written into it.
+                with (folder / "lock").open("ab") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)

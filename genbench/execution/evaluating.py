@@ -1,4 +1,4 @@
-"""Networks of the user's own measured from files, whoever's code the measures, the model and the data are.
+"""Networks of the user's own measured from files, whosever code measures, model and data are.
 
 What needs the core and the user's network alone is computed by this process. Networks and data that code of
 plugins makes are read by a process that has loaded it, and each plugin measures in one that sees what was

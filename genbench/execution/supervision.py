@@ -82,7 +82,10 @@ class Slot:
         """Kill the workers; a job that runs ends as crashed."""
         with self._guard:
             self._closed = True
-            processes = list(self._processes.values())
+            # Who hands over before those whom it hands to, whose folder goes with them.
+            processes = [
+                self._processes[each] for each in sorted(self._processes, key=lambda at: (len(at), at))
+            ]
             self._processes.clear()
         for process in processes:
             process.kill()

@@ -71,11 +71,14 @@ def test_what_a_killed_command_left_is_swept_and_what_a_living_one_has_is_not(te
     dead = temporary / "genbench-apart-dead"
     (dead / "own").mkdir(parents=True)
     (dead / "lock").touch()
+    begun = temporary / "genbench-apart-begun"  # to be removed, and written into meanwhile
+    (begun / "handed").mkdir(parents=True)
     old = time.time() - 3600
-    for folder in (dead, living.own.parent):
+    for folder in (dead, begun, living.own.parent):
         os.utime(folder, (old, old))
     apart._sweep.cache_clear()
     apart._sweep()
     assert not dead.exists()
+    assert not begun.exists()
     assert living.own.exists()
     living.remove()
