@@ -15,6 +15,7 @@ import click
 import genbench
 from genbench.base.errors import GenbenchError, Remark, nearest, printable
 from genbench.base.files import disk_full
+from genbench.cli.ending import ending_at_once
 from genbench.cli.streams import discard_output, is_closed_pipe, prepare_streams
 
 __all__ = ["cli", "main"]
@@ -139,9 +140,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code.
 
     0 done; 1 something asked for is missing for a fault; 2 wrong usage; 3 invalid input; 130 interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The process's own where left out, which then ends with the command.
     """
+    if arguments is None:
+        with ending_at_once():
+            _run(sys.argv[1:])
+    else:
+        _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> None:
     # Not `list`: once used, the command of that name is an attribute of this package.
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    words = [*arguments]
     debug = "--debug" in words
     words = [each for each in words if each != "--debug"]
     prepare_streams()

@@ -2,7 +2,7 @@
 
 Result with 10,000 fits and 208 measures, in seconds of processor time, then of the clock: `status` 68 the first time,
 7 ms a fit, and 1.7, 1.7 and 0.30 GB with an index; `export` 5.9, 5.9 and 0.58 GB; `run` with nothing left 4.8, 4.8 and
-0.68 GB, of which torch alone, as built for CUDA, has 0.63; `rank` with 200 draws 53, 38 and 1.3 GB; `report` of two
+0.57 GB, of which torch alone, as built for CUDA, has 0.5; `rank` with 200 draws 53, 38 and 1.3 GB; `report` of two
 targets 119 and 1.9 GB, nearly all of it the two rankings, nine tenths of it on both cores at once (90 of the clock
 when they were ranked one after the other; the machine was too busy to tell anew). Its page has 4 MB and opens in
 0.9 s in headless Chromium. Two cores of a virtual machine (AMD EPYC) while others took about half of one; Python
