@@ -15,7 +15,7 @@ __all__ = ["ending_at_once"]
 def ending_at_once() -> Iterator[None]:
     """Let the process end with the code that the block exits with, and take no library apart before.
 
-    The system frees all that a process has; torch, as built for CUDA, takes a second and 120 MB to do so itself.
+    The system frees all that a process has; torch, as built for CUDA, takes a second and 120 MB for it.
     What was registered since then to be done at the exit is done.
     """
     code = 1  # of an exception, which the interpreter shows
