@@ -86,6 +86,14 @@ def _prepare(host: Host, trials: list[Mapping[str, Any]], data: str | None, spli
     return prepare_all([Trial.from_dict(each) for each in trials], host, root, splits)
 
 
+def _captured(host: Host, trial: Mapping[str, Any]) -> str:
+    """Why the steps of a trial would not be captured on CUDA; empty where they would."""
+    from genbench.fitting.work import why_not_captured
+    from genbench.planning.plan import Trial
+
+    return why_not_captured(Trial.from_dict(trial), host)
+
+
 def _statistic(
     host: Host, kind: str, name: str, values: list[float], target: list[float],
     axes: Mapping[str, list[int]], groups: list[int], weights: list[list[float]],
@@ -101,6 +109,7 @@ def _statistic(
 
 
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "captured": _captured,
     "construct": _construct,
     "checked": _checked,
     "composition": _composition,
