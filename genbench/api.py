@@ -14,7 +14,6 @@ from genbench.base.errors import InvalidInput, MissingResult, UsageError
 from genbench.base.files import write_atomically
 from genbench.base.toml import as_toml
 from genbench.execution.places import devices
-from genbench.fitting.factories import find_factory
 from genbench.fitting.manifest import read_manifest
 from genbench.fitting.preflight import _check, _prepare, plan_suite
 from genbench.host import Host
@@ -189,33 +188,44 @@ def import_networks(
     UsageError, InvalidInput
         Something does not exist or does not fit; whole networks are kept.
     """
-    from genbench.fitting.imported import PLUGIN, Source, bring_in, plugin_text, suite_content
+    from genbench.fitting.imported import (
+        PLUGIN,
+        Source,
+        bring_in,
+        planned,
+        plugin_text,
+        suite_content,
+    )
+    from genbench.fitting.makers import named_maker
 
     out = Path(out)
     root = Path(data) if data else None
-    host = _host(plugins, without, progress, kept=None)
+    host = _host(plugins, without, progress, kept=out)
     source = Source(
-        read_manifest(Path(folder), manifest, axes), find_factory(model, host), dataset, out.name, measures
+        read_manifest(Path(folder), manifest, axes), named_maker(model, host), dataset, out.name, measures
     )
+    host.deputies.close()
     text = plugin_text(source)
     with tempfile.TemporaryDirectory() as drafts:
         draft, grid = Path(drafts) / PLUGIN, Path(drafts) / "suite.toml"
         draft.write_text(text, encoding="utf-8")
-        host = _host([*plugins, str(draft)], without, progress, kept=None)
+        host = _host([*plugins, str(draft)], without, progress, kept=out)
         grid.write_text(as_toml(suite_content(source, host)), encoding="utf-8")
         suite = load_suite(grid, host, name=out.name)
-    plan = plan_suite(suite, host, data=root)
+    plan, problems = planned(source, suite, host, root)
     opened = Folder(out, _say(progress), refuse_unreadable=True)
     opened.open_for(suite)
     write_atomically(out / PLUGIN, text.encode())
-    count, problems = bring_in(source, plan.whole, opened, host, root, _say(progress))
-    if problems:
+    count, unread = bring_in(source, plan, opened, host, root, _say(progress))
+    host.deputies.close()
+    if problems := [*problems, *unread]:
         left = f"{counted(count, 'network')} written to '{out}'; the same command goes on"
         raise InvalidInput([*problems, f"{left} when the others are mended"])
-    return resume(
-        out, workers=workers, per_device=per_device, device=device, data=data,
-        plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,
-    )  # fmt: skip
+    with source.factory.within_reach():
+        return resume(
+            out, workers=workers, per_device=per_device, device=device, data=data,
+            plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,
+        )  # fmt: skip
 
 
 def budget_seconds(
@@ -269,14 +279,12 @@ def _say(progress: Progress | None) -> Callable[[str], None]:
     return progress.say if progress else (lambda line: None)
 
 
-def _host(
-    plugins: Sequence[str], without: Sequence[str], progress: Progress | None, *, kept: Path | None
-) -> Host:
+def _host(plugins: Sequence[str], without: Sequence[str], progress: Progress | None, *, kept: Path) -> Host:
     """Find the plugins. A broken one that was asked for ends the command; one merely installed is a line.
 
-    They are described, and must not write what is to be `kept`; where that is None they are imported here.
+    They are described, and must not write what is to be `kept`.
     """
-    host = Host.load(plugins, without) if kept is None else Host.described(plugins, without, [kept])
+    host = Host.described(plugins, without, [kept])
     broken = host.problems(asked_for=True)
     if broken:
         fault = MissingResult("\n".join(broken))

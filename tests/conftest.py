@@ -70,15 +70,24 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def trusting() -> Iterator[None]:
+def trusting() -> Iterator[list[tuple[Any, str, Any]]]:
     """Plugins are described, and answer, in this process, where that is not the point: others take seconds."""
     from genbench.host import elsewhere, host
 
+    real = [(host, name, getattr(host, name)) for name in ("fatal", "tried")]
+    real.append((elsewhere, "_Deputy", elsewhere._Deputy))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host, "fatal", lambda sources: {})
         patch.setattr(host, "tried", _tried_here)
         patch.setattr(elsewhere, "_Deputy", _DeputyHere)
-        yield
+        yield real
+
+
+@pytest.fixture
+def processes_of_plugins(trusting: list[tuple[Any, str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins are described, and answer, in processes of their own, as they are for users."""
+    for module, name, real in trusting:
+        monkeypatch.setattr(module, name, real)
 
 
 def _tried_here(sources: Iterable[Any], kept: Sequence[Path] = ()) -> dict[str, Any]:
@@ -92,12 +101,17 @@ def _tried_here(sources: Iterable[Any], kept: Sequence[Path] = ()) -> dict[str, 
 class _DeputyHere:
     """Answers as the process does that is a plugin's deputy."""
 
-    cache = None  # that of everybody
-
     def __init__(self, sources: Sequence[Any], kept: Sequence[Path]):
         from genbench.host import Host
 
         self._host = Host.of(sources)
+
+    @property
+    def cache(self) -> Path:
+        """That of everybody."""
+        from genbench.base.files import cache_folder
+
+        return cache_folder()
 
     def answer(self, question: Any, seconds: float) -> Any:
         from genbench.fitting.deputy import answer

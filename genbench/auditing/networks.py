@@ -10,7 +10,7 @@ from typing import Any
 
 from genbench.host import Host
 
-__all__ = ["ARCHITECTURES", "COST_SUITE", "NETWORKS", "AuditedNetwork", "train_networks"]
+__all__ = ["ARCHITECTURES", "COST_SUITE", "NETWORKS", "AuditedNetwork", "titles", "train_networks"]
 
 _FOLDER = Path(__file__).parent
 
@@ -42,6 +42,13 @@ class AuditedNetwork:
     title: str
     key: str
     roots: dict[str, Any]
+
+
+def titles(suites: dict[str, Path], host: Host) -> dict[str, str]:
+    """What the network of each suite is called; nothing is trained for it."""
+    from genbench.planning.suite import load_suite
+
+    return {name: load_suite(path, host, name=name).title for name, path in suites.items()}
 
 
 def train_networks(suites: dict[str, Path], host: Host) -> Iterator[AuditedNetwork]:

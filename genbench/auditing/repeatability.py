@@ -16,10 +16,13 @@ from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.runs.store import Folder, StoredFit
 
-__all__ = ["LARGEST_RATIO", "audit", "drawing", "spreads"]
+__all__ = ["LARGEST_RATIO", "Samples", "audit", "drawing", "samples", "spreads"]
 
 LARGEST_RATIO = 0.1
 """Above this share of the spread across models a measure's chance is said to be too large."""
+
+Samples = Mapping[str, Mapping[str, Sequence[float]]]
+"""By a measure's spelling and the key of a fit, a value for each generator seed."""
 
 
 def drawing(battery: Battery) -> Battery:
@@ -45,6 +48,7 @@ def audit(
     fits: int = 32,
     data: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
+    sample: Callable[[Sequence[StoredFit]], Samples] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compute the measures that draw at random with several generator seeds on the fits of a run.
 
@@ -58,6 +62,8 @@ def audit(
         Generator seeds for each fit, the run's own seed the first of them.
     fits : int
         Use at most so many fits, evenly spaced in the order of their keys, which is that of a hash.
+    sample : callable, optional
+        Computes the values on the fits that were chosen; by default `samples` does, in this process.
 
     Returns
     -------
@@ -66,33 +72,66 @@ def audit(
     measures : dict
         By spelling what `spreads` returns, with the measure's ``version``.
     """
-    from genbench.auditing.invariance import single_threaded, values_of
-    from genbench.fitting.roots import roots
-
     folder = Folder(run)
     suite = folder.suite_content()
-    stored = [each for each in (folder.fit(key) for key in folder.fit_keys()) if each is not None]
+    stored = _stored(folder)
     if len(stored) < 2:
         raise InvalidInput(f"'{run}': needs two trained fits at least, it has {len(stored)}")
-    families = _families(stored)
     chosen = [stored[at] for at in np.unique(np.linspace(0, len(stored) - 1, fits).round().astype(int))]
-    needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
-    samples: dict[str, list[list[float]]] = {each.spelling: [] for each in battery.requests}
-    with single_threaded():
-        for number, each in enumerate(chosen, start=1):
-            say(f"fit {number} of {len(chosen)}")
-            given = roots(each, host, root=data, device="cpu", needed=needed, siblings=families[each.key])
-            seed = each.record["trial"]["seed"]
-            drawn = [values_of(battery, given, each.key, seed + repeat) for repeat in range(repeats)]
-            for name, rows in samples.items():
-                if all(values[name].status is Status.OK for values in drawn):
-                    rows.append([float(values[name]) for values in drawn])
+    keys = [each.key for each in chosen]
+    if sample is None:
+        found = samples(run, keys, battery, host, repeats=repeats, data=data, say=say)
+    else:
+        found = sample(chosen)
     about = {
         "suite": suite.get("name", ""), "suite_version": suite.get("version", 1),
         "fits": len(chosen), "repeats": repeats, "largest_ratio": LARGEST_RATIO,
     }  # fmt: skip
     versions = {each.spelling: each.component.version for each in battery.requests}
-    return about, {name: {"version": versions[name], **spreads(rows)} for name, rows in samples.items()}
+    return about, {
+        name: {"version": versions[name], **spreads([rows[key] for key in keys if key in rows])}
+        for name, rows in found.items()
+    }
+
+
+def samples(
+    run: Path,
+    keys: Sequence[str],
+    battery: Battery,
+    host: Host,
+    *,
+    repeats: int,
+    data: Path | None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Samples:
+    """The values of a battery on some fits of a run, with several generator seeds.
+
+    Returns
+    -------
+    dict of dict of list of float
+        By spelling and key of the fit, a value for each seed; no entry where one of them has none.
+    """
+    from genbench.auditing.invariance import single_threaded, values_of
+    from genbench.fitting.roots import roots
+
+    stored = _stored(Folder(run))
+    families, fits = _families(stored), {each.key: each for each in stored}
+    needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
+    found: dict[str, dict[str, list[float]]] = {each.spelling: {} for each in battery.requests}
+    with single_threaded():
+        for number, key in enumerate(keys, start=1):
+            say(f"fit {number} of {len(keys)}")
+            given = roots(fits[key], host, root=data, device="cpu", needed=needed, siblings=families[key])
+            seed = fits[key].record["trial"]["seed"]
+            drawn = [values_of(battery, given, key, seed + repeat) for repeat in range(repeats)]
+            for name, rows in found.items():
+                if all(values[name].status is Status.OK for values in drawn):
+                    rows[key] = [float(values[name]) for values in drawn]
+    return found
+
+
+def _stored(folder: Folder) -> list[StoredFit]:
+    return [each for each in (folder.fit(key) for key in folder.fit_keys()) if each is not None]
 
 
 def _families(stored: Sequence[StoredFit]) -> dict[str, list[StoredFit]]:

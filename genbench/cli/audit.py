@@ -13,6 +13,7 @@ from genbench.base.errors import InvalidInput
 from genbench.cli import completing, options
 
 if TYPE_CHECKING:
+    from genbench.auditing.apart import Audited
     from genbench.host import Host
     from genbench.host.battery import Battery
 
@@ -47,19 +48,16 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("invariance")
 @_shared
-def invariance(measures: str, **given: Any) -> None:
+def invariance(measures: str, **given: Any) -> int:
     """Show what moves a measure although the network's function stays, on small networks trained here.
 
     ReLU rescaling of layers and units, weights before batch norm, permutations of units and classes, scaled
     logits, the batch size of the computation, single precision.
     """
     host, battery = _asked(measures, given)
-    from genbench.auditing import invariance as audit
-    from genbench.auditing.transformations import TRANSFORMATIONS
+    from genbench.auditing import apart
 
-    networks, found = audit.audit(battery, host, say=options.warn)
-    changes = {name: each.title for name, each in TRANSFORMATIONS.items()}
-    _conclude("invariance", {**audit.ABOUT, "networks": networks, "changes": changes}, found, host, **given)
+    return _conclude("invariance", apart.invariance(battery, host, options.warn), host, **given)
 
 
 @command.command("repeatability")
@@ -68,61 +66,65 @@ def invariance(measures: str, **given: Any) -> None:
 @click.option("--fits", type=click.IntRange(2), default=32, show_default=True, help="At most so many fits.")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @_shared
-def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measures: str, **given: Any) -> None:
+def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measures: str, **given: Any) -> int:
     """Compare the spread across generator seeds with that across the fits of a run; trains nothing.
 
     Only of measures that draw at random. ICC is the share of the variance that is the models'.
     """
-    host, battery = _asked(measures, given)
-    from genbench.auditing import repeatability as audit
+    host, battery = _asked(measures, given, run)
+    from genbench.auditing import apart
+    from genbench.auditing.repeatability import drawing
 
-    about, found = audit.audit(
-        run, audit.drawing(battery), host, repeats=repeats, fits=fits, data=data, say=options.warn
+    found = apart.repeatability(
+        run, drawing(battery), host, repeats=repeats, fits=fits, data=data, say=options.warn
     )
-    _conclude("repeatability", about, found, host, **given)
+    return _conclude("repeatability", found, host, **given)
 
 
 @command.command("cost")
 @_shared
-def cost(measures: str, **given: Any) -> None:
+def cost(measures: str, **given: Any) -> int:
     """Time each measure alone, the probes below it included, on a network trained here."""
     host, battery = _asked(measures, given)
-    from genbench.auditing import cost as audit
+    from genbench.auditing import apart
 
-    about, found = audit.audit(battery, host)
-    _conclude("cost", about, found, host, **given)
+    return _conclude("cost", apart.cost(battery, host), host, **given)
 
 
-def _asked(measures: str, given: dict[str, Any]) -> tuple[Host, Battery]:
+def _asked(measures: str, given: dict[str, Any], *kept: Path) -> tuple[Host, Battery]:
+    """The plugins and the battery; code of plugins must not write what is to be kept, nor the table."""
     from genbench.host import Host
     from genbench.host.selection import select
 
     out: Path | None = given["out"]
     if out is not None and not out.parent.is_dir():
         raise InvalidInput(f"'{out}': there is no folder '{out.parent}'")
-    host = Host.load(given.pop("plugins"), given.pop("without"))
+    kept += () if out is None else (out,)
+    host = Host.described(given.pop("plugins"), given.pop("without"), kept)
     for line in host.problems():
         options.warn(line)
     return host, select(options.words(measures) or [], host)
 
 
-def _conclude(
-    audit: str, about: dict[str, Any], measures: dict[str, Any], host: Host, out: Path | None, json_: bool
-) -> None:
+def _conclude(audit: str, found: Audited, host: Host, out: Path | None, json_: bool) -> int:
+    """Write or print the table; returns the exit code."""
     from genbench.auditing import stored
     from genbench.base.files import unwritable, write_atomically
 
-    content = stored.table_content(audit, about, measures, host)
+    for spelling, reason in found.missing.items():
+        options.warn(f"{spelling}: was not audited: {reason}")
+    content = stored.table_content(audit, found.about, found.measures, host)
     if out is not None:
         try:
             write_atomically(out, content)
         except OSError as fault:
             raise unwritable(out, fault) from None
-        options.warn(f"{len(measures)} measures written to {out}")
+        options.warn(f"{len(found.measures)} measures written to {out}")
     elif json_:
         click.echo(content.decode(), nl=False)
     else:
-        print_audit(audit, about, measures)
+        print_audit(audit, found.about, found.measures)
+    return 1 if found.missing else 0
 
 
 def print_audit(audit: str, about: Mapping[str, Any], measures: Mapping[str, Any]) -> None:

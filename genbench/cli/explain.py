@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,28 @@ import click
 from genbench.base.errors import GenbenchError, UsageError
 from genbench.cli import options
 
+SECONDS_FOR_CAPTURING = 120.0
+"""To build a network and take a step with it, where a plugin's process does."""
+
 
 @click.command("explain")
 @click.argument("run", type=options.PATH)
 @click.argument("trial")
 @click.option("--traceback", "traceback_", is_flag=True, help="Show where components raised.")
 @click.option("--captured", is_flag=True, help="Find out whether its steps can be captured as CUDA graphs.")
+@options.plugins
 @options.as_json
-def command(run: Path, trial: str, traceback_: bool, captured: bool, json_: bool) -> None:
+def command(
+    run: Path, trial: str, traceback_: bool, captured: bool, plugins: tuple[str, ...],
+    without: tuple[str, ...], json_: bool,
+) -> None:  # fmt: skip
     """Show the settings, seeds, outcome and values of one trial; TRIAL is its key or the start of it."""
     from genbench.runs.status import read_trial
     from genbench.runs.store import Folder
 
     content = read_trial(Folder(run, options.warn), trial)
     if captured:
-        content["capture"] = _captured(content["fit"] or content["failure"])
+        content["capture"] = _captured(content["fit"] or content["failure"], run, plugins, without)
     if json_:
         options.echo_json(content)
         return
@@ -75,16 +83,26 @@ def _print_tracebacks(values: Any) -> None:
         click.echo(f"\n{name}:\n{traceback}")
 
 
-def _captured(record: Any) -> str:
+def _captured(record: Any, run: Path, plugins: Sequence[str], without: Sequence[str]) -> str:
     """Whether the steps of a trial would be captured on CUDA, by what is declared, or by a trial here."""
     from genbench.fitting.work import why_not_captured
     from genbench.host import Host
+    from genbench.host.elsewhere import NoAnswer
     from genbench.planning.plan import Trial
 
     if record is None:
         return "nothing is known of this trial"
+    trial = Trial.from_dict(record["trial"])
     try:
-        why = why_not_captured(Trial.from_dict(record["trial"]), Host.load())
+        host = Host.described(plugins, without, [run])
+        if company := trial.plugins & host.elsewhere:
+            given = {"trial": trial.as_dict()}
+            why = str(host.deputies.ask(company, "captured", given, SECONDS_FOR_CAPTURING))
+        else:
+            why = why_not_captured(trial, host)
     except GenbenchError as fault:
         why = str(fault)
+    except NoAnswer as fault:
+        named = " and ".join(f"'{each}'" for each in sorted(company))
+        return f"whether its steps are captured on CUDA is not known: {named} {fault}"
     return f"on CUDA its steps are {f'calls: {why}' if why else 'captured as graphs and replayed'}"

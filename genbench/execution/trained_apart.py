@@ -19,11 +19,10 @@ from genbench.contract.jobs import Job
 from genbench.execution.apart import Scratch
 from genbench.planning.plan import Trial
 from genbench.runs.records import unsealed
-from genbench.runs.store import Folder
+from genbench.runs.store import LARGEST_RECORD, Folder
 
 __all__ = ["TrainingScratch", "scratch_of", "take_over"]
 
-LARGEST_RECORD = 256 << 20
 _PLACES = {"TMPDIR": "tmp", "TRITON_CACHE_DIR": "triton", "CUDA_CACHE_PATH": "cuda"}
 
 
@@ -76,15 +75,12 @@ def take_over(here: Folder, job: Job, environment: str) -> None:
             there.add_environment(unsealed(content))
     if job.kind != "train":
         return
-    folder = here.fit_folder(job.key)
-    weights = folder / "weights.safetensors"
-    if is_handed_over(folder / "fit.json", LARGEST_RECORD) and is_handed_over(weights):
-        found = here.fit(job.key, check_weights=True)
-        if found is not None:
-            trial = Trial.from_dict(job.trial)  # whatever the record says of itself
-            record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
-            there.take_fit(job.key, record, weights)
-    shutil.rmtree(folder, ignore_errors=True)
+    found = here.handed_over(job.key)
+    if found is not None:
+        trial = Trial.from_dict(job.trial)  # whatever the record says of itself
+        record = {**unsealed(found.record), "trial": trial.as_dict(), "seeds": trial.seeds()}
+        there.take_fit(job.key, record, found.folder / "weights.safetensors")
+    shutil.rmtree(here.fit_folder(job.key), ignore_errors=True)
 
 
 def scratch_of(process: object) -> TrainingScratch | None:

@@ -8,6 +8,7 @@ takes too long; it ends by itself with its input.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import queue
@@ -114,6 +115,14 @@ def _networks(
     }
 
 
+def _captured(host: Host, trial: Mapping[str, Any]) -> str:
+    """Why the steps of a trial would not be captured on CUDA; empty where they would."""
+    from genbench.fitting.work import why_not_captured
+    from genbench.planning.plan import Trial
+
+    return why_not_captured(Trial.from_dict(trial), host)
+
+
 def _statistic(
     host: Host, kind: str, name: str, values: list[float], target: list[float],
     axes: Mapping[str, list[int]], groups: list[int], weights: list[list[float]],
@@ -129,6 +138,7 @@ def _statistic(
 
 
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "captured": _captured,
     "construct": _construct,
     "checked": _checked,
     "composition": _composition,
@@ -141,6 +151,16 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
 """What can be asked, by name; each takes the host and what is given with the question."""
 
 
+def _who_answers(what: str) -> Callable[..., Any]:
+    """One of the questions, or a function of a room above, told as ``genbench.MODULE:FUNCTION``."""
+    module, colon, name = what.partition(":")
+    if not colon:
+        return QUESTIONS[what]
+    if not module.startswith("genbench."):
+        raise ValueError(f"'{what}' is no function of genbench")
+    return getattr(importlib.import_module(module), name)
+
+
 def _as_given(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a component takes them: JSON holds a tuple as a list."""
     return {name: tuple(each) if isinstance(each, list) else each for name, each in settings.items()}
@@ -149,7 +169,7 @@ def _as_given(settings: Mapping[str, Any]) -> dict[str, Any]:
 def answer(host: Host, question: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a question, whatever code of plugins does meanwhile, as long as it comes back."""
     try:
-        return {"answer": QUESTIONS[question["what"]](host, **question["given"])}
+        return {"answer": _who_answers(question["what"])(host, **question["given"])}
     except (InvalidInput, UsageError) as fault:
         return {"problems": str(fault).splitlines(), "exit_code": fault.exit_code}
     except BaseException as fault:  # a plugin may call sys.exit or raise anything

@@ -8,31 +8,44 @@ suite. Like any plugin it runs only for who names it.
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.errors import InvalidInput, UsageError, nearest
-from genbench.base.outcomes import RESULTS
+from genbench.base.errors import InvalidInput, nearest
+from genbench.base.outcomes import NORMALIZED_LOSSES, RESULTS
 from genbench.base.values import StopReason
-from genbench.fitting.checkpoints import put_into, read_weights
-from genbench.fitting.factories import Factory
+from genbench.fitting.imported_apart import HANDED_OVER
+from genbench.fitting.makers import APART, Maker
 from genbench.fitting.manifest import Manifest, Network
 from genbench.fitting.own_data import named_dataset
+from genbench.fitting.preflight import plan_suite
 from genbench.host import Host
+from genbench.host.elsewhere import NoAnswer
 from genbench.runs.environment import describe_environment, now
 from genbench.runs.store import Folder
 
 if TYPE_CHECKING:
     from genbench.planning.plan import Trial
+    from genbench.planning.suite import Suite
 
-__all__ = ["PLUGIN", "Source", "bring_in", "plugin_text", "suite_content"]
+__all__ = [
+    "PLUGIN",
+    "Source",
+    "bring_in",
+    "planned",
+    "plugin_text",
+    "suite_content",
+]
 
 PLUGIN = "imported.py"
 """The plugin file of an imported run, in its folder."""
 
 NAME = "imported"
+SECONDS_FOR_A_NETWORK = 3600.0
+"""To build a network and see how it does, for the first one of a process with making its data."""
 ROUNDING = 0.005
 """Shares that are closer than this are taken for one, rounded."""
 
@@ -82,7 +95,7 @@ class Source:
     Attributes
     ----------
     manifest : Manifest
-    factory : Factory
+    factory : Maker
     dataset : str
         A data set with settings in brackets.
     name : str
@@ -91,7 +104,7 @@ class Source:
     """
 
     manifest: Manifest
-    factory: Factory
+    factory: Maker
     dataset: str
     name: str
     measures: Sequence[str]
@@ -101,7 +114,7 @@ class Source:
         part, point, name = axis.partition(".")
         if point:
             return part, name
-        return ("model" if axis in self.factory.parameters() else "protocol"), axis
+        return ("model" if axis in self.factory.parameters else "protocol"), axis
 
     def settings(self, part: str, network: Network) -> dict[str, Any]:
         """What a network has on the axes of a part."""
@@ -155,7 +168,7 @@ def plugin_text(source: Source) -> str:
     for axis in source.manifest.axes:
         part, name = source.part_of(axis)
         parts[part].append(name)
-    known = source.factory.parameters()
+    known = source.factory.parameters
     for name in parts["model"]:
         if name not in known:
             raise InvalidInput(
@@ -167,7 +180,7 @@ def plugin_text(source: Source) -> str:
         model = MODEL.format(
             factory=source.factory.word,
             folder=str(Path.cwd()),
-            source=source.factory.source_hash(),
+            source=source.factory.source_hash,
             taken="".join([", *", *(f", {name}: Any" for name in parts["model"])] if parts["model"] else []),
             handed="".join(f", {name}={name}" for name in parts["model"]),
         )
@@ -175,9 +188,34 @@ def plugin_text(source: Source) -> str:
     return HEAD + model + TRAINING.format(fields=fields and fields + "\n")
 
 
+def planned(
+    source: Source, suite: Suite, host: Host, root: Path | None
+) -> tuple[list[tuple[Network, Trial]], list[str]]:
+    """Each network with its trial, and a line for each whose data are not to be had.
+
+    Raises
+    ------
+    InvalidInput
+        None has a trial.
+    """
+    networks = source.manifest.networks
+    whole = plan_suite(suite, host, data=root)
+    if not whole.left_out:
+        return list(zip(networks, whole.whole, strict=True)), []
+    found, problems = [], []
+    for network, grid in zip(networks, suite.grids, strict=True):
+        try:
+            alone = plan_suite(replace(suite, grids=(grid,)), host, data=root)
+        except InvalidInput as fault:
+            problems += [f"{network.file}: {each}" for each in fault.problems]
+        else:
+            found.append((network, alone.whole[0]))
+    return found, problems
+
+
 def bring_in(
     source: Source,
-    plan: Sequence[Trial],
+    plan: Sequence[tuple[Network, Trial]],
     folder: Folder,
     host: Host,
     root: Path | None,
@@ -185,10 +223,11 @@ def bring_in(
 ) -> tuple[int, list[str]]:
     """Write a fit for each network that the folder does not hold yet.
 
+    What the networks' code has to do is done by the process of their plugins.
+
     Parameters
     ----------
-    plan : sequence of Trial
-        In the order of the manifest.
+    plan : sequence of (Network, Trial)
 
     Returns
     -------
@@ -199,47 +238,53 @@ def bring_in(
     """
     environment = folder.add_environment(describe_environment(host, "cpu"))
     count, problems = 0, []
-    for trial, network in zip(plan, source.manifest.networks, strict=True):
+    for network, trial in plan:
         if folder.fit(trial.key, check_weights=True) is not None:
             continue
-        try:
-            record, states = _fit(trial, network, host, root, warn)
-        except (InvalidInput, UsageError) as fault:
-            problems += str(fault).splitlines()
-            continue
         made = {"environment": environment, "device": "cpu", "time": now()}
-        folder.write_fit(trial.key, {**record, **made}, states)
+        try:
+            _take_over(trial, network, folder, host, root, made, warn)
+        except InvalidInput as fault:
+            problems += fault.problems
+            continue
+        except NoAnswer as fault:
+            problems.append(
+                f"{network.file}: building it by '{source.factory.word}' and testing it on "
+                f"'{source.dataset}' {fault}"
+            )
+            continue
         count += 1
     return count, problems
 
 
-def _fit(
-    trial: Trial, network: Network, host: Host, root: Path | None, warn: Callable[[str], None]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    import torch
-
-    from genbench.fitting.building import build
-    from genbench.fitting.fit import normalized_losses
-    from genbench.fitting.splits import load_test
-    from genbench.measuring.examples import Examples
-    from genbench.measuring.outcomes import loss_and_error
-
-    built = build(trial, host)
-    states = {}
-    for name, file in (("initial", network.initial), ("final", network.file)):
-        if file is not None:
-            model = built.network().eval()
-            put_into(model, read_weights(file), file)
-            states[name] = model.state_dict()
-    prepared, data = built.training_data(root, opened=("train", "test"))
-    test = load_test(prepared, mean=data.mean, std=data.std, test_size=trial.splits["test_size"])
-    examples = {"train": (data.inputs, data.targets), "test": (test.inputs, test.targets)}
-    found: dict[str, float] = {}
-    for split, (inputs, targets) in examples.items():
-        loss, error = loss_and_error(model, Examples(inputs, targets, None))
-        found |= {f"{split}_loss": loss, f"{split}_error": error}
-    outcomes = _settled(found, network, warn)
-    return {
+def _take_over(
+    trial: Trial, network: Network, folder: Folder, host: Host, root: Path | None,
+    made: Mapping[str, Any], warn: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Have a network built and tested where its plugins are, and put what comes of it into the run folder."""
+    company, settings = trial.plugins & host.elsewhere, [trial.model.settings, trial.dataset.settings]
+    if why := host.deputies.why_silent(trial.model.name, {"": settings}):
+        raise NoAnswer(why)
+    given = {
+        "trial": trial.as_dict(),
+        "final": str(network.file),
+        "initial": None if network.initial is None else str(network.initial),
+        "data": None if root is None else str(root),
+    }
+    try:
+        answer = host.deputies.ask(company, f"{APART}:network", given, SECONDS_FOR_A_NETWORK)
+        outcomes, rest = _read(answer)
+        cache = host.deputies.cache(company)
+        here = Folder((cache or folder.path) / HANDED_OVER)
+        found = here.handed_over(trial.key)
+        states = ["final"] if network.initial is None else ["final", "initial"]
+        if found is None or found.record["states"] != states:
+            raise NoAnswer("gives weights that are not whole")
+    except NoAnswer as fault:
+        host.deputies.silenced(trial.model.name, {"": settings}, str(fault))
+        raise
+    settled = _settled(outcomes, network, warn)
+    record = {
         "trial": trial.as_dict(),
         "seeds": trial.seeds(),
         "stop_reason": str(StopReason.REQUESTED),
@@ -247,13 +292,30 @@ def _fit(
         "steps": int(network.outcomes.get("steps", 0)),
         "epochs": int(network.outcomes.get("epochs", 0)),
         "history": {},
-        **outcomes,
-        "train_error_clean": outcomes["train_error"],
-        **normalized_losses(model, trial.task, examples, torch.device("cpu")),
-        "train_examples": len(data.targets),
-        "test_examples": len(test.targets),
+        **settled,
+        "train_error_clean": settled["train_error"],
+        **rest,
         "seconds": 0.0,
-    }, states
+        "states": states,
+        "weights": found.record["weights"],
+        **made,
+    }
+    folder.take_fit(trial.key, record, found.folder / "weights.safetensors")
+    shutil.rmtree(found.folder, ignore_errors=True)
+
+
+def _read(answer: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """The outcomes that were told of a network, and what else its record has of there."""
+    try:
+        outcomes = {name: float(answer["outcomes"][name]) for name in RESULTS}
+        normalized = {name: answer["normalized"][name] for name in NORMALIZED_LOSSES}
+        rest: dict[str, Any] = {
+            name: None if each is None else float(each) for name, each in normalized.items()
+        }
+        rest |= {name: int(answer[name]) for name in ("train_examples", "test_examples")}
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise NoAnswer("gives an answer that makes no sense") from None
+    return outcomes, rest
 
 
 def _settled(

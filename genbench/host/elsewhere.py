@@ -136,6 +136,11 @@ class Deputies:
     ) -> Any:
         """Ask the process that has these plugins loaded.
 
+        Parameters
+        ----------
+        what : str
+            One of `genbench.fitting.deputy.QUESTIONS`, or ``genbench.MODULE:FUNCTION``.
+
         Raises
         ------
         InvalidInput, UsageError

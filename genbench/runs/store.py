@@ -15,7 +15,14 @@ from typing import Any, Literal
 
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput
-from genbench.base.files import copy_atomically, read_plain, sweep, unwritable, write_atomically
+from genbench.base.files import (
+    copy_atomically,
+    is_handed_over,
+    read_plain,
+    sweep,
+    unwritable,
+    write_atomically,
+)
 from genbench.base.toml import as_toml, parse_toml
 from genbench.base.values import Status
 from genbench.planning.sameness import suite_digest
@@ -23,7 +30,10 @@ from genbench.planning.suite import Suite
 from genbench.runs.records import RecordFiles, plain, unsealed
 from genbench.runs.weights import read_states, states_as_bytes, weights_fault
 
-__all__ = ["Folder", "Measured", "StoredFit"]
+__all__ = ["LARGEST_RECORD", "Folder", "Measured", "StoredFit"]
+
+LARGEST_RECORD = 256 << 20
+"""Bytes of a record that anybody may have written, for it to be read."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +232,14 @@ class Folder(RecordFiles):
             self._damaged(weights, fault)
             return None
         return StoredFit(key, record, folder)
+
+    def handed_over(self, key: str) -> StoredFit | None:
+        """The fit of a key in a folder that anybody may have written to; None unless it is whole."""
+        folder = self.fit_folder(key)
+        plain_files = is_handed_over(folder / "fit.json", LARGEST_RECORD) and is_handed_over(
+            folder / "weights.safetensors"
+        )
+        return self.fit(key, check_weights=True) if plain_files else None
 
     def holds(self, key: str) -> bool:
         """Whether there is a record of a fit, damaged or not."""

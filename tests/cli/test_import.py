@@ -129,6 +129,7 @@ def test_what_does_not_fit_is_told_and_the_rest_kept(tmp_path):
     ended = import_(tmp_path, tmp_path / "run")
     assert ended.code == 3
     assert f"{tmp_path / 'a.pt'}: test_error is 0.01 in the manifest, which is kept, and " in ended.err
+    assert ended.err.count("which is kept") == 1
     assert (
         f"weights '{tmp_path / 'b.pt'}' do not fit the network: '1.weight' is 8x64 in the file, 16x64"
         in ended.err
