@@ -221,11 +221,10 @@ def import_networks(
     if problems := [*problems, *unread]:
         left = f"{counted(count, 'network')} written to '{out}'; the same command goes on"
         raise InvalidInput([*problems, f"{left} when the others are mended"])
-    with source.factory.within_reach():
-        return resume(
-            out, workers=workers, per_device=per_device, device=device, data=data,
-            plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,
-        )  # fmt: skip
+    return resume(
+        out, workers=workers, per_device=per_device, device=device, data=data,
+        plugins=[*plugins, str(out / PLUGIN)], without=without, progress=progress,
+    )  # fmt: skip
 
 
 def budget_seconds(

@@ -39,7 +39,7 @@ class Job:
     handed : str
         The folder of what was handed over, for a process that sees neither run folder nor data.
     code : sequence of str
-        Folders of modules that a network of the user's own is made of.
+        Folders of modules that networks of the user's own are made of.
     """
 
     kind: Literal["train", "measure", "hand", "evaluate"]

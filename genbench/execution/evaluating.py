@@ -262,7 +262,9 @@ class _Apart:
         self._slot.close()
 
     def _job(self, place: int, battery: Battery, plugins: frozenset[str]) -> Job:
-        code = folder_of(self._asked.model, self._host)
+        name, _ = parse_variant(self._asked.model)
+        is_own = self._host.lookup(Kind.MODEL, name) is None
+        code = folder_of(self._asked.model, Path.cwd()) if is_own else None
         data = self._asked.data
         if data is not None and code is not None and code.is_relative_to(data.absolute()):
             data = None  # the network's code lies among the data

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from genbench.base.names import CORE
+from genbench.fitting.imported import code_folder
 from genbench.host import Host
 from genbench.host.battery import Battery
 from genbench.planning.plan import Trial
@@ -36,6 +37,12 @@ class Companies:
         """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""
         needed = trial.plugins.union(*(self._of_measure[each] for each in measures))
         return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
+
+    def code(self, trial: Trial) -> list[str]:
+        """Folders of code that the networks of a trial are made of, beside that of the plugins."""
+        needed = [each for each in self._sources if each.namespace in trial.plugins and each.text]
+        folders = [code_folder(each.text) for each in needed]
+        return [str(each) for each in folders if each is not None]
 
     def first(self, measures: Sequence[str]) -> list[str]:
         """Those of the measures that share the process which is due first, the core's before others."""

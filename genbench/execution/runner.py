@@ -275,6 +275,7 @@ class Runner:
             measures=list(measures),
             siblings=list(siblings),
             skip=self._given_up.skip,
+            code=self._companies.code(trial),
         )
 
     # --- outcomes ----------------------------------------------------------------------------------

@@ -117,13 +117,10 @@ def find_factory(word: str, host: Host, folder: Path | None = None) -> Factory:
     return _own_factory(word, folder or Path.cwd())
 
 
-def folder_of(word: str, host: Host) -> Path | None:
-    """Where the code of a factory of the user's own lies; None for a model of a plugin's or the core's."""
-    name, _ = parse_variant(word)
-    if host.lookup(Kind.MODEL, name) is not None:
-        return None
-    place = name.rpartition(":")[0]
-    return (Path.cwd() / place).resolve().parent if place.endswith(".py") else Path.cwd()
+def folder_of(word: str, folder: Path) -> Path:
+    """Where the code of a factory of the user's own lies, whose file or module is looked for in a folder."""
+    place = parse_variant(word)[0].rpartition(":")[0]
+    return (folder / place).resolve().parent if place.endswith(".py") else folder
 
 
 def built_by(word: str, folder: str, task: Task, **settings: Any) -> nn.Module:

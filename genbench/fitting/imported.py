@@ -7,16 +7,19 @@ suite. Like any plugin it runs only for who names it.
 
 from __future__ import annotations
 
+import ast
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.errors import InvalidInput, nearest
+from genbench.base.errors import InvalidInput, UsageError, nearest
 from genbench.base.outcomes import NORMALIZED_LOSSES, RESULTS
 from genbench.base.values import StopReason
+from genbench.fitting.factories import folder_of
 from genbench.fitting.imported_apart import HANDED_OVER
 from genbench.fitting.makers import APART, Maker
 from genbench.fitting.manifest import Manifest, Network
@@ -35,6 +38,7 @@ __all__ = [
     "PLUGIN",
     "Source",
     "bring_in",
+    "code_folder",
     "planned",
     "plugin_text",
     "suite_content",
@@ -188,6 +192,16 @@ def plugin_text(source: Source) -> str:
     return HEAD + model + TRAINING.format(fields=fields and fields + "\n")
 
 
+def code_folder(text: str) -> Path | None:
+    """Where the user's function lies that a file of `plugin_text` calls; None for any other text."""
+    found = re.search(r"^FACTORY, FOLDER = (.+)$", text, re.MULTILINE) if text.startswith(HEAD) else None
+    try:
+        word, folder = ast.literal_eval(found.group(1)) if found else ("", "")
+        return folder_of(word, Path(folder)) if folder else None
+    except (ValueError, TypeError, SyntaxError):
+        return None
+
+
 def planned(
     source: Source, suite: Suite, host: Host, root: Path | None
 ) -> tuple[list[tuple[Network, Trial]], list[str]]:
@@ -244,8 +258,8 @@ def bring_in(
         made = {"environment": environment, "device": "cpu", "time": now()}
         try:
             _take_over(trial, network, folder, host, root, made, warn)
-        except InvalidInput as fault:
-            problems += fault.problems
+        except (InvalidInput, UsageError) as fault:
+            problems += str(fault).splitlines()
             continue
         except NoAnswer as fault:
             problems.append(

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.files import cache_folder
 from genbench.base.values import StopReason
 from genbench.fitting.checkpoints import put_into, read_weights
@@ -25,14 +24,8 @@ HANDED_OVER = "imported"
 
 
 def factory(host: Host, word: str) -> dict[str, Any]:
-    """What is to be known of a function of the user's: ``parameters`` and ``source``, the hash of its file.
-
-    That there is none, which is no fault of an input, is told as ``usage``.
-    """
-    try:
-        found = find_factory(word, host)
-    except UsageError as fault:
-        return {"usage": str(fault)}
+    """What is to be known of a function of the user's: ``parameters``, and ``source``, a hash of its file."""
+    found = find_factory(word, host)
     return {"parameters": found.parameters(), "source": found.source_hash()}
 
 
@@ -49,16 +42,9 @@ def network(
 
     Raises
     ------
-    InvalidInput
+    UsageError, InvalidInput
         The files or the data are not there, or are not what they should be.
     """
-    try:
-        return _network(Trial.from_dict(trial), host, {"initial": initial, "final": final}, data)
-    except UsageError as fault:
-        raise InvalidInput(str(fault).splitlines()) from fault
-
-
-def _network(trial: Trial, host: Host, files: Mapping[str, str | None], data: str | None) -> dict[str, Any]:
     import torch
 
     from genbench.fitting.building import build
@@ -67,26 +53,27 @@ def _network(trial: Trial, host: Host, files: Mapping[str, str | None], data: st
     from genbench.measuring.examples import Examples
     from genbench.measuring.outcomes import loss_and_error
 
-    built = build(trial, host)
+    planned = Trial.from_dict(trial)
+    built = build(planned, host)
     states = {}
-    for name, file in files.items():
+    for name, file in {"initial": initial, "final": final}.items():
         if file is not None:
             model = built.network().eval()
             put_into(model, read_weights(Path(file)), Path(file))
             states[name] = model.state_dict()
     prepared, given = built.training_data(None if data is None else Path(data), opened=("train", "test"))
-    test = load_test(prepared, mean=given.mean, std=given.std, test_size=trial.splits["test_size"])
+    test = load_test(prepared, mean=given.mean, std=given.std, test_size=planned.splits["test_size"])
     examples = {"train": (given.inputs, given.targets), "test": (test.inputs, test.targets)}
     outcomes: dict[str, float] = {}
     for split, (inputs, targets) in examples.items():
         loss, error = loss_and_error(model, Examples(inputs, targets, None))
         outcomes |= {f"{split}_loss": loss, f"{split}_error": error}
     # No more than a record must hold: who asked makes the one of the run.
-    record = {"trial": trial.as_dict(), "stop_reason": str(StopReason.REQUESTED)}
-    Folder(cache_folder() / HANDED_OVER).write_fit(trial.key, record, states)
+    record = {"trial": planned.as_dict(), "stop_reason": str(StopReason.REQUESTED)}
+    Folder(cache_folder() / HANDED_OVER).write_fit(planned.key, record, states)
     return {
         "outcomes": outcomes,
-        "normalized": normalized_losses(model, trial.task, examples, torch.device("cpu")),
+        "normalized": normalized_losses(model, planned.task, examples, torch.device("cpu")),
         "train_examples": len(given.targets),
         "test_examples": len(test.targets),
     }

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import InvalidInput, UsageError, printable
+from genbench.base.errors import InvalidInput
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.elsewhere import NoAnswer
@@ -48,23 +45,6 @@ class Maker:
     source_hash: str = ""
     is_component: bool = False
 
-    @contextlib.contextmanager
-    def within_reach(self) -> Iterator[None]:
-        """Let processes that measure open the user's file: they open what this one could import.
-
-        Its folder is looked in after all others, so that nothing in it is imported here.
-        """
-        if self.is_component:
-            yield
-            return
-        place = parse_variant(self.word)[0].rpartition(":")[0]
-        folder = str((Path.cwd() / place).resolve().parent if place.endswith(".py") else Path.cwd())
-        sys.path.append(folder)
-        try:
-            yield
-        finally:
-            sys.path.remove(folder)
-
 
 def named_maker(word: str, host: Host) -> Maker:
     """What is meant by ``NAME``, ``FILE.py:FUNCTION`` or ``MODULE:FUNCTION``, with settings in brackets.
@@ -82,8 +62,6 @@ def named_maker(word: str, host: Host) -> Maker:
         host.find(Kind.MODEL, name)  # says which names are near
     try:
         told = host.deputies.ask((), f"{APART}:factory", {"word": word}, SECONDS_FOR_A_FACTORY)
-        if "usage" in told:
-            raise UsageError(printable(str(told["usage"])))
         return Maker(word, settings, list(map(str, told["parameters"])), str(told["source"]))
     except (NoAnswer, TypeError, KeyError) as fault:
         why = fault if isinstance(fault, NoAnswer) else "gives an answer that makes no sense"

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import genbench
+from genbench.fitting.imported import code_folder
 from genbench.fitting.own_data import read_own_data
 from genbench.host import Host
 
@@ -157,3 +159,24 @@ def test_mistakes_are_a_line_each(tmp_path, header, words, code, line):
     assert ended.code == code
     assert f"genbench: {line.format(folder=tmp_path)}" in ended.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plugin_file_tells_where_the_function_lies(imported, tmp_path):
+    folder, _, _ = imported
+    text = (folder / "run" / "imported.py").read_text()
+    assert code_folder(text) == folder
+    assert code_folder("import genbench\n" + text) is None
+    assert code_folder(text.replace("FACTORY, FOLDER", "FACTORY, OTHER")) is None
+    assert code_folder(text.replace("FACTORY, FOLDER = ", "FACTORY, FOLDER = open")) is None
+    module = text.replace(repr(str(folder / "nets.py") + ":make"), repr("nets:make"))
+    assert code_folder(module) == Path.cwd()
+
+
+@pytest.mark.slow  # the processes of two commands
+def test_another_command_measures_from_elsewhere(imported, tmp_path, monkeypatch):
+    folder, _, _ = imported
+    shutil.copytree(folder / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    ended = command("measure", "run", "--plugin", "run/imported.py", "--measures", "path_norm", "--json")
+    assert ended.code == 0, ended.err
+    assert genbench.Run("run").table()["path_norm"].notna().all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -55,6 +56,20 @@ def test_what_hands_over_loads_the_plugin_of_the_data_set_alone(temporary):
     asked = handing(job("mine", "theirs", dataset="theirs:pictures"), scratch)
     assert [each["name"] for each in asked.plugins] == ["measures", "theirs"]
     assert (asked.folder, asked.data, asked.siblings) == ("/runs/mine", "/data", ["b"])
+    scratch.remove()
+
+
+def test_the_code_of_the_users_networks_can_be_read_and_what_lies_beside_it_cannot(
+    temporary, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "package").mkdir()
+    for name in ("nets.py", "package/__init__.py", "labels.csv"):
+        (folder / name).touch()
+    scratch = Scratch(dataclasses.replace(job("mine"), code=[str(folder)]))
+    readable = json.loads(scratch.argument)["readable"]
+    assert {str(folder / each) for each in ("nets.py", "package")} <= {*readable}
+    assert not {str(folder), str(folder / "labels.csv")} & {*readable}
     scratch.remove()
 
 
