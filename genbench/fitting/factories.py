@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genbench.base.data import Task
 
-__all__ = ["Factory", "built_by", "find_factory", "folder_of"]
+__all__ = ["Factory", "built_by", "find_factory", "folder_of", "is_of_a_plugin"]
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,16 @@ def find_factory(word: str, host: Host, folder: Path | None = None) -> Factory:
     component = host.lookup(Kind.MODEL, name)
     if component is not None:
         return Factory(word, component.object, complete(component, settings), True, is_component=True)
-    is_of_a_plugin = name.partition(":")[0] in {each.name for each in host.plugins}
-    if is_of_a_plugin or (":" not in name and not name.endswith(".py")):
+    if is_of_a_plugin(name, host):
         host.find(Kind.MODEL, name)  # says which names are near
     return _own_factory(word, folder or Path.cwd())
+
+
+def is_of_a_plugin(name: str, host: Host) -> bool:
+    """Whether a name can only be that of a component, known or not: a bare one, or one with a plugin's."""
+    if ":" in name:
+        return name.partition(":")[0] in {each.name for each in host.plugins}
+    return not name.endswith(".py")
 
 
 def folder_of(word: str, folder: Path) -> Path:

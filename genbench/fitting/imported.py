@@ -237,7 +237,8 @@ def bring_in(
 ) -> tuple[int, list[str]]:
     """Write a fit for each network that the folder does not hold yet.
 
-    What the networks' code has to do is done by the process of their plugins.
+    What the networks' code has to do is done by the process of their plugins. One that gives no answer costs
+    the networks of its settings; behind several of those no other is asked for.
 
     Parameters
     ----------
@@ -255,9 +256,8 @@ def bring_in(
     for network, trial in plan:
         if folder.fit(trial.key, check_weights=True) is not None:
             continue
-        made = {"environment": environment, "device": "cpu", "time": now()}
         try:
-            _take_over(trial, network, folder, host, root, made, warn)
+            _take_over(trial, network, folder, host, root, environment, warn)
         except (InvalidInput, UsageError) as fault:
             problems += str(fault).splitlines()
             continue
@@ -273,11 +273,12 @@ def bring_in(
 
 def _take_over(
     trial: Trial, network: Network, folder: Folder, host: Host, root: Path | None,
-    made: Mapping[str, Any], warn: Callable[[str], None],
+    environment: str, warn: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Have a network built and tested where its plugins are, and put what comes of it into the run folder."""
-    company, settings = trial.plugins & host.elsewhere, [trial.model.settings, trial.dataset.settings]
-    if why := host.deputies.why_silent(trial.model.name, {"": settings}):
+    company = trial.plugins & host.elsewhere
+    settings = {"model": trial.model.settings, "dataset": trial.dataset.settings}
+    if why := host.deputies.why_silent(trial.model.name, settings):
         raise NoAnswer(why)
     given = {
         "trial": trial.as_dict(),
@@ -289,13 +290,12 @@ def _take_over(
         answer = host.deputies.ask(company, f"{APART}:network", given, SECONDS_FOR_A_NETWORK)
         outcomes, rest = _read(answer)
         cache = host.deputies.cache(company)
-        here = Folder((cache or folder.path) / HANDED_OVER)
-        found = here.handed_over(trial.key)
+        found = None if cache is None else Folder(cache / HANDED_OVER).handed_over(trial.key)
         states = ["final"] if network.initial is None else ["final", "initial"]
         if found is None or found.record["states"] != states:
             raise NoAnswer("gives weights that are not whole")
     except NoAnswer as fault:
-        host.deputies.silenced(trial.model.name, {"": settings}, str(fault))
+        host.deputies.silenced(trial.model.name, settings, str(fault))
         raise
     settled = _settled(outcomes, network, warn)
     record = {
@@ -312,7 +312,9 @@ def _take_over(
         "seconds": 0.0,
         "states": states,
         "weights": found.record["weights"],
-        **made,
+        "environment": environment,
+        "device": "cpu",
+        "time": now(),
     }
     folder.take_fit(trial.key, record, found.folder / "weights.safetensors")
     shutil.rmtree(found.folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from genbench.base.errors import InvalidInput
 from genbench.contract.components import Kind
+from genbench.fitting.factories import is_of_a_plugin
 from genbench.host import Host
 from genbench.host.elsewhere import NoAnswer
 from genbench.host.settings import complete, parse_variant
@@ -58,7 +59,7 @@ def named_maker(word: str, host: Host) -> Maker:
     component = host.lookup(Kind.MODEL, name)
     if component is not None:
         return Maker(word, complete(component, settings), list(component.settings), is_component=True)
-    if ":" not in name and not name.endswith(".py"):
+    if is_of_a_plugin(name, host):
         host.find(Kind.MODEL, name)  # says which names are near
     try:
         told = host.deputies.ask((), f"{APART}:factory", {"word": word}, SECONDS_FOR_A_FACTORY)

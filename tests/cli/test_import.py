@@ -14,6 +14,7 @@ import genbench
 from genbench.fitting.imported import code_folder
 from genbench.fitting.own_data import read_own_data
 from genbench.host import Host
+from genbench.host.elsewhere import Deputies
 
 DATASET = "digits[train_size=100]"
 NETS = """
@@ -180,3 +181,65 @@ def test_another_command_measures_from_elsewhere(imported, tmp_path, monkeypatch
     ended = command("measure", "run", "--plugin", "run/imported.py", "--measures", "path_norm", "--json")
     assert ended.code == 0, ended.err
     assert genbench.Run("run").table()["path_norm"].notna().all()
+
+
+def test_an_answer_that_makes_no_sense_and_weights_that_are_not_whole_cost_their_network(
+    imported, tmp_path, monkeypatch
+):
+    folder, _, _ = imported
+    real, told = Deputies.ask, iter(["nonsense"])  # others of those settings are not asked for then
+
+    def ask(self, plugins, what, given, *seconds):
+        answer = real(self, plugins, what, given, *seconds)
+        if not what.endswith(":network"):
+            return answer
+        if (lie := next(told, None)) is None:
+            written = next(self.cache(plugins).glob("imported/fits/*/weights.safetensors"))
+            written.write_bytes(written.read_bytes()[:-1] + b"x")
+            return answer
+        for each in (self.cache(plugins) / "imported" / "fits").iterdir():
+            shutil.rmtree(each)
+        return lie
+
+    monkeypatch.setattr(Deputies, "ask", ask)
+    ended = import_(folder, tmp_path / "run")
+    assert ended.code == 3
+    assert ended.err.count("testing it on 'digits[train_size=100]' gives an answer that makes no sense") == 2
+    assert ended.err.count("gives weights that are not whole") == 2
+    assert "0 networks written" in ended.err
+    assert genbench.Run(tmp_path / "run").folder.fit_keys() == []
+
+
+PICTURES = """
+import sys
+import torch
+import genbench
+
+@genbench.dataset
+def pictures(root, *, noise: int = 0):
+    if noise == 2:
+        sys.exit("no such noise")
+    drawn = torch.Generator().manual_seed(noise)
+    def split(count):
+        inputs = torch.randn(count, 1, 8, 8, generator=drawn)
+        return genbench.Split(inputs, torch.arange(count) % 10)
+    return genbench.Data(split(40), split(30), genbench.Task("classification", (1, 8, 8), 10), str(noise))
+"""
+
+
+def test_data_that_are_not_to_be_had_cost_the_networks_that_were_trained_on_them(tmp_path):
+    (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "b.py").write_text(PICTURES)
+    rows = ["file,width,dataset.noise"]
+    for noise in (1, 2, 3):
+        torch.save(network(8, noise).state_dict(), tmp_path / f"{noise}.pt")
+        rows.append(f"{noise}.pt,8,{noise}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    plugin = ("--plugin", tmp_path / "b.py", "--dataset", "b:pictures")
+    ended = import_(tmp_path, tmp_path / "run", *plugin)
+    assert ended.code == 3
+    reason = "dataset 'b:pictures' raised SystemExit: no such noise"
+    assert f"genbench: {tmp_path / '2.pt'}: {reason}\n" in ended.err
+    assert ended.err.count("no such noise") == 1
+    assert "2 networks written" in ended.err
+    assert list(genbench.Run(tmp_path / "run").table()["dataset.noise"]) == [1, 3]
