@@ -25,7 +25,7 @@ from genbench.contract.jobs import Job
 from genbench.execution.outcomes import value_of
 from genbench.execution.supervision import Slot, supervise
 from genbench.fitting.factories import find_factory, folder_of
-from genbench.fitting.handed_networks import hand_over_networks, handed_network
+from genbench.fitting.handed_networks import HANDED_OVER, hand_over_networks, handed_network
 from genbench.fitting.own_data import OwnData, read_own_data
 from genbench.fitting.own_networks import Measurable, Measured, outcomes_of, read_networks
 from genbench.host import Host
@@ -208,7 +208,7 @@ class _Elsewhere:
         self._named = " and ".join(f"'{each}'" for each in sorted(plugins))
         try:
             answer = host.deputies.ask(plugins, "networks", given, READING_SECONDS)
-            self.folder = Path(answer["folder"])
+            self.folder = (host.deputies.cache(plugins) or Path()) / HANDED_OVER
             self.data = printable(str(answer["data"]))
             self.examples = int(answer["examples"])
             self.tested = None if answer["tested"] is None else int(answer["tested"])

@@ -13,7 +13,6 @@ import json
 import os
 import queue
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 from genbench.base.children import die_with_parent
 from genbench.base.confinement import keep_whole
 from genbench.base.errors import InvalidInput, UsageError, first_line
+from genbench.base.files import cache_folder
 from genbench.contract.components import Kind
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
@@ -92,9 +92,9 @@ def _networks(
     host: Host, model: str, dataset: str | None, data: str | None, weights: list[str], initial: list[str],
     output: str | int | None, device: str, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """Networks of the user's own with their data, handed over in a folder; what they do on the data."""
+    """Networks of the user's own with their data, handed over in the cache; what they do on the data."""
     from genbench.fitting.factories import find_factory
-    from genbench.fitting.handed_networks import hand_over_networks
+    from genbench.fitting.handed_networks import HANDED_OVER, hand_over_networks
     from genbench.fitting.own_data import read_own_data
     from genbench.fitting.own_networks import outcomes_of, read_networks
 
@@ -104,10 +104,10 @@ def _networks(
         factory, own, list(map(Path, weights)), list(map(Path, initial)),
         output=output, device=device, seed=seed,
     )  # fmt: skip
-    folder = tempfile.mkdtemp()
-    hand_over_networks(networks, model, own.task, Path(folder))
+    folder = cache_folder() / HANDED_OVER
+    folder.mkdir(parents=True, exist_ok=True)
+    hand_over_networks(networks, model, own.task, folder)
     return {
-        "folder": folder,
         "data": own.name,
         "examples": len(own.train.targets),
         "tested": None if own.test is None else len(own.test.targets),

@@ -22,7 +22,10 @@ from genbench.host import Host
 from genbench.measuring.examples import Examples
 from genbench.networks.adapting import Field, Packing
 
-__all__ = ["hand_over_networks", "handed_network"]
+__all__ = ["HANDED_OVER", "hand_over_networks", "handed_network"]
+
+HANDED_OVER = "networks"
+"""The folder of a process's cache where it hands over what it read."""
 
 _ABOUT, _DATA = "networks.json", "data.pt"
 

@@ -288,7 +288,8 @@ def test_measures_of_plugins_cost_themselves_alone(folder, theirs):
     assert ended.json["networks"][0]["test_error"] == alone.json["networks"][0]["test_error"]
 
 
-@pytest.mark.slow  # starts two processes
+@pytest.mark.slow  # starts four processes
+@pytest.mark.usefixtures("processes_of_plugins")
 def test_networks_and_data_may_be_made_by_plugins(theirs):
     words = ("evaluate", *theirs, "--measures", "param_norm,margin_mean,theirs:sound", "--json", "--model")
     both = command(*words, "theirs:network[width=6]", "--dataset", "theirs:blobs", "--weights", "w0.pt")

@@ -13,7 +13,7 @@ from genbench.host import Host
 from genbench.host.elsewhere import NoAnswer
 from genbench.host.selection import select_measures
 
-SOUND = {"folder": "", "data": "d", "examples": 3, "tested": None, "outcomes": [{"train_error": 0.5}]}
+SOUND = {"data": "d", "examples": 3, "tested": None, "outcomes": [{"train_error": 0.5}]}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def host(tmp_path):
         (None, "gives an answer that makes no sense"),
         ({**SOUND, "outcomes": []}, "gives an answer that makes no sense"),
         ({**SOUND, "outcomes": [{"train_error": "low"}]}, "gives an answer that makes no sense"),
-        ({**SOUND, "folder": 3}, "gives an answer that makes no sense"),
+        ({**SOUND, "examples": "many"}, "gives an answer that makes no sense"),
         (NoAnswer("takes more than 1800 s"), "takes more than 1800 s"),
     ],
 )
@@ -45,7 +45,8 @@ def test_nonsense_is_named(answer, why, host, monkeypatch):
 
 
 def test_what_is_handed_over_and_cannot_be_read_is_named(host, monkeypatch, tmp_path):
-    monkeypatch.setattr(host.deputies, "ask", lambda *question: {**SOUND, "folder": str(tmp_path)})
+    monkeypatch.setattr(host.deputies, "ask", lambda *question: SOUND)
+    monkeypatch.setattr(host.deputies, "cache", lambda plugins: tmp_path)
     monkeypatch.setattr(evaluating, "_plugins_behind", lambda asked, host: (frozenset(), frozenset({"odd"})))
     with pytest.raises(MissingResult, match="what it hands over cannot be read"):
         evaluate_files(Asked("mlp", "odd:data", Path()), select_measures("param_norm", host), host)
