@@ -129,6 +129,13 @@ def results(run: Path, scratch: Path) -> dict[str, bytes]:
     return found
 
 
+def processes_in(mark: Path) -> set[int]:
+    """Those that wrote their numbers into a file, which are forgotten then."""
+    found = set(map(int, mark.read_text().split()))
+    mark.write_text("")
+    return found
+
+
 class InlineProcess:
     """Stands in for a worker process: does the job in this one, which starts at once."""
 

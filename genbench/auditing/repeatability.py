@@ -116,12 +116,13 @@ def samples(
 
     stored = _stored(Folder(run))
     families, fits = _families(stored), {each.key: each for each in stored}
-    needed = frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
     found: dict[str, dict[str, list[float]]] = {each.spelling: {} for each in battery.requests}
     with single_threaded():
         for number, key in enumerate(keys, start=1):
             say(f"fit {number} of {len(keys)}")
-            given = roots(fits[key], host, root=data, device="cpu", needed=needed, siblings=families[key])
+            given = roots(
+                fits[key], host, root=data, device="cpu", needed=battery.roots, siblings=families[key]
+            )
             seed = fits[key].record["trial"]["seed"]
             drawn = [values_of(battery, given, key, seed + repeat) for repeat in range(repeats)]
             for name, rows in found.items():

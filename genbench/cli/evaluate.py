@@ -62,7 +62,8 @@ def command(
     weights make a table; where the data have a test split, the measures are ranked by how well they tell
     which of the networks generalizes better.
     """
-    from genbench.execution.evaluating import Asked, evaluate_files
+    from genbench.execution.evaluating import evaluate_files
+    from genbench.fitting.own_networks import Asked
     from genbench.host import Host
     from genbench.host.selection import select_measures
 
@@ -74,7 +75,16 @@ def command(
         options.warn(line)
     requests = select_measures(options.words(measures) or [], host, options.warn)
     done = evaluate_files(
-        Asked(model, dataset, data, weights, initial, _part(output), _device(device), seed),
+        Asked(
+            model,
+            dataset,
+            None if data is None else str(data),
+            [*map(str, weights)],
+            [*map(str, initial)],
+            _part(output),
+            _device(device),
+            seed,
+        ),
         requests,
         host,
         progress=True,

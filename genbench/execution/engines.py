@@ -125,7 +125,7 @@ def maker(
     if component.plugin == CORE:
         wanted.check(component.object)
         return lambda heard: wanted.make(component.object, say, heard)
-    sources = [asdict(each) for each in host.sources if each.namespace in (CORE, component.plugin)]
+    sources = [asdict(each) for each in host.sources_with({component.plugin})]
 
     def made(heard: Callable[..., None]) -> tuple[Executor, str]:
         try:

@@ -24,10 +24,9 @@ from genbench.contract.components import Kind
 from genbench.contract.jobs import Job
 from genbench.execution.outcomes import value_of
 from genbench.execution.supervision import Slot, supervise
-from genbench.fitting.factories import find_factory, folder_of
+from genbench.fitting.factories import folder_of, named_model
 from genbench.fitting.handed_networks import HANDED_OVER, hand_over_networks, handed_network
-from genbench.fitting.own_data import OwnData, read_own_data
-from genbench.fitting.own_networks import Measurable, Measured, outcomes_of, read_networks
+from genbench.fitting.own_networks import Asked, Measurable, Measured, open_networks
 from genbench.host import Host
 from genbench.host.battery import Battery, Request
 from genbench.host.elsewhere import NoAnswer
@@ -36,37 +35,10 @@ from genbench.measuring.evaluation import values_of
 from genbench.measuring.progress import Report, reporting
 from genbench.planning.keys import Limits
 
-__all__ = ["Asked", "Evaluated", "evaluate_files"]
+__all__ = ["Evaluated", "evaluate_files"]
 
 READING_SECONDS = 1800.0
 """For code of plugins to make networks and data and to see what the ones do on the others."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be measured, in the words of the command line.
-
-    Attributes
-    ----------
-    model : str
-        As `genbench.fitting.factories.find_factory` takes it.
-    dataset, data
-        As `genbench.fitting.own_data.read_own_data` takes them.
-    weights, initial : sequence of Path
-        As `genbench.fitting.own_networks.read_networks` takes them.
-    output : str, int or None
-    device : str
-    seed : int
-    """
-
-    model: str
-    dataset: str | None
-    data: Path | None
-    weights: Sequence[Path] = ()
-    initial: Sequence[Path] = ()
-    output: str | int | None = None
-    device: str = "cpu"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,13 +64,9 @@ class Evaluated:
 class _Subjects(Protocol):
     """Networks and their data, read by whatever process."""
 
-    data: str
-    examples: int
-    tested: int | None
-
     @property
-    def outcomes(self) -> Sequence[Mapping[str, float]]:
-        """Of each network, as of `Measured`."""
+    def told(self) -> Mapping[str, Any]:
+        """As of `genbench.fitting.own_networks.Opened.told`."""
         ...
 
     @property
@@ -136,13 +104,16 @@ def evaluate_files(
         Code of plugins that makes the networks or the data gives no answer.
     """
     battery = Battery.resolve(requests, host.probe_lookup)
-    model, dataset = _plugins_behind(asked, host)
+    code, _ = named_model(asked.model, host)
+    data = host.lookup(Kind.DATASET, parse_variant(asked.dataset)[0]) if asked.dataset else None
+    model, dataset = (frozenset({each.plugin} if each else ()) - {CORE} for each in (code, data))
     subjects: _Subjects = _Elsewhere(asked, model | dataset, host) if model | dataset else _Here(asked, host)
     apart = _Apart(asked, subjects, host)
     networks = []
     try:
-        for place, outcomes in enumerate(subjects.outcomes):
-            name = str(asked.weights[place]) if asked.weights else ""
+        for place, (name, outcomes) in enumerate(
+            zip(asked.weights or [""], subjects.told["outcomes"], strict=True)
+        ):
             begin(name or asked.model)
             found: dict[str, Value] = {}
             with reporting(progress, len(battery.requests)) as report:
@@ -156,42 +127,26 @@ def evaluate_files(
             networks.append(Measured(name, outcomes, values))
     finally:
         apart.close()
-    return Evaluated(subjects.data, subjects.examples, subjects.tested, networks)
-
-
-def _plugins_behind(asked: Asked, host: Host) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of the plugins whose code makes the network, and of those whose code makes the data."""
-    model = host.lookup(Kind.MODEL, parse_variant(asked.model)[0])
-    dataset = host.lookup(Kind.DATASET, parse_variant(asked.dataset)[0]) if asked.dataset else None
-    made = [frozenset({each.plugin} if each else ()) - {CORE} for each in (model, dataset)]
-    return made[0], made[1]
+    told = subjects.told
+    return Evaluated(told["data"], told["examples"], told["tested"], networks)
 
 
 class _Here:
     """Networks and data that no code of plugins makes."""
 
     def __init__(self, asked: Asked, host: Host):
-        self._word = asked.model
-        factory = find_factory(asked.model, host)
-        own: OwnData = read_own_data(asked.dataset, asked.data, host)
-        self._task = own.task
-        self._networks = read_networks(
-            factory, own, asked.weights, asked.initial,
-            output=asked.output, device=asked.device, seed=asked.seed,
-        )  # fmt: skip
-        self.data, self.examples = own.name, len(own.train.targets)
-        self.tested = None if own.test is None else len(own.test.targets)
-        self.outcomes = [outcomes_of(each.model, own, asked.output) for each in self._networks]
+        self._word, self._opened = asked.model, open_networks(asked, host)
+        self.told = self._opened.told()
 
     @cached_property
     def folder(self) -> Path:
         self._folder = passing_folder("networks")
         path = Path(self._folder.name).resolve()
-        hand_over_networks(self._networks, self._word, self._task, path)
+        hand_over_networks(self._opened.networks, self._word, self._opened.data.task, path)
         return path
 
     def network(self, place: int) -> Measurable:
-        return self._networks[place]
+        return self._opened.networks[place]
 
 
 class _Elsewhere:
@@ -199,29 +154,15 @@ class _Elsewhere:
 
     def __init__(self, asked: Asked, plugins: frozenset[str], host: Host):
         self._host, self._device = host, asked.device
-        given = {
-            **asdict(asked),
-            "data": asked.data and str(asked.data),
-            "weights": list(map(str, asked.weights)),
-            "initial": list(map(str, asked.initial)),
-        }
         self._named = " and ".join(f"'{each}'" for each in sorted(plugins))
         try:
-            answer = host.deputies.ask(plugins, "networks", given, READING_SECONDS)
-            self.folder = (host.deputies.cache(plugins) or Path()) / HANDED_OVER
-            self.data = printable(str(answer["data"]))
-            self.examples = int(answer["examples"])
-            self.tested = None if answer["tested"] is None else int(answer["tested"])
-            self.outcomes = [
-                {printable(str(name)): float(value) for name, value in each.items()}
-                for each in answer["outcomes"]
-            ]
-            if len(self.outcomes) != len(asked.weights or [""]):
-                raise ValueError
+            answer = host.deputies.ask(plugins, "networks", asdict(asked), READING_SECONDS)
+            self.told = _as_told(answer, len(asked.weights or [""]))
         except NoAnswer as fault:
             raise self._missing(str(fault)) from None
         except (TypeError, ValueError, KeyError, AttributeError):
             raise self._missing("gives an answer that makes no sense") from None
+        self.folder = (host.deputies.cache(plugins) or Path()) / HANDED_OVER
 
     def network(self, place: int) -> Measurable:
         try:
@@ -233,12 +174,32 @@ class _Elsewhere:
         return MissingResult(f"plugin {self._named}, whose code makes networks or data: {why}")
 
 
+def _as_told(answer: Any, networks: int) -> dict[str, Any]:
+    """What is told of so many networks, by whoever it is; raises where it is something else."""
+    outcomes = [
+        {printable(str(name)): float(value) for name, value in each.items()} for each in answer["outcomes"]
+    ]
+    if len(outcomes) != networks:
+        raise ValueError
+    return {
+        "data": printable(str(answer["data"])),
+        "examples": int(answer["examples"]),
+        "tested": None if answer["tested"] is None else int(answer["tested"]),
+        "outcomes": outcomes,
+    }
+
+
 class _Apart:
     """Measures that are computed in processes of their own."""
 
     def __init__(self, asked: Asked, subjects: _Subjects, host: Host):
         self._asked, self._subjects, self._host = asked, subjects, host
         self._slot = Slot()
+        component, _ = named_model(asked.model, host)
+        self._code = None if component else folder_of(asked.model, Path.cwd())
+        self._data = Path(asked.data).absolute() if asked.data else None
+        if self._data and self._code and self._code.is_relative_to(self._data):
+            self._data = None  # the network's code lies among the data
 
     def values(
         self, place: int, battery: Battery, plugins: frozenset[str], report: Report
@@ -262,27 +223,16 @@ class _Apart:
         self._slot.close()
 
     def _job(self, place: int, battery: Battery, plugins: frozenset[str]) -> Job:
-        name, _ = parse_variant(self._asked.model)
-        is_own = self._host.lookup(Kind.MODEL, name) is None
-        code = folder_of(self._asked.model, Path.cwd()) if is_own else None
-        data = self._asked.data
-        if data is not None and code is not None and code.is_relative_to(data.absolute()):
-            data = None  # the network's code lies among the data
-        limits = Limits()
         return Job(
             "evaluate",
             str(place),
             {"threads": torch.get_num_threads()},
             "",
-            [
-                asdict(each)
-                for each in self._host.sources
-                if each.namespace == CORE or each.namespace in plugins
-            ],
-            data=None if data is None else str(data.absolute()),
+            [asdict(each) for each in self._host.sources_with(plugins)],
+            data=str(self._data) if self._data else None,
             device=self._asked.device,
-            limits=asdict(limits),
+            limits=asdict(Limits()),
             measures=list(battery.measures),
             handed=str(self._subjects.folder),
-            code=[] if code is None else [str(code)],
+            code=[str(self._code)] if self._code else [],
         )

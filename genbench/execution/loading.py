@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from genbench.base.names import CORE
 from genbench.fitting.imported import code_folder
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -30,18 +29,17 @@ class Companies:
     """
 
     def __init__(self, host: Host, battery: Battery):
-        self._sources = host.sources
+        self._host = host
         self._of_measure = {each.spelling: battery.plugins_of(each) for each in battery.requests}
 
     def sources(self, trial: Trial, measures: Sequence[str] = ()) -> list[dict[str, Any]]:
         """The core's rooms and the plugins for these measures of a trial, in plain data for a worker."""
         needed = trial.plugins.union(*(self._of_measure[each] for each in measures))
-        return [asdict(each) for each in self._sources if each.namespace == CORE or each.namespace in needed]
+        return [asdict(each) for each in self._host.sources_with(needed)]
 
     def code(self, trial: Trial) -> list[str]:
         """Folders of code that the networks of a trial are made of, beside that of the plugins."""
-        needed = [each for each in self._sources if each.namespace in trial.plugins and each.text]
-        folders = [code_folder(each.text) for each in needed]
+        folders = [code_folder(each.text) for each in self._host.sources_with(trial.plugins) if each.text]
         return [str(each) for each in folders if each is not None]
 
     def first(self, measures: Sequence[str]) -> list[str]:

@@ -147,7 +147,7 @@ class Worker:
 
     def _measure_stored(self, job: Mapping[str, Any], host: Host) -> None:
         battery = self._battery(host, tuple(job["measures"]))
-        self._measure(job, host, battery, _start(job, host, _needed(battery)))
+        self._measure(job, host, battery, _start(job, host, battery.roots))
 
     def _hand_over(self, job: Mapping[str, Any], host: Host) -> None:
         """Write what the measures of a fit start from into a folder, for another process."""
@@ -170,7 +170,7 @@ class Worker:
         from genbench.fitting.roots import roots_from
         from genbench.host.identity import seed_for
 
-        roots = roots_from(start, host, device=job["device"], needed=_needed(battery))
+        roots = roots_from(start, host, device=job["device"], needed=battery.roots)
         self._compute(job, battery, roots, seed_for(job["key"], job["trial"]["seed"]))
 
     def _evaluate(self, job: Mapping[str, Any], host: Host) -> None:
@@ -226,10 +226,6 @@ class Worker:
         if kind == Kind.PROBE:
             cost = {"seconds": seconds, "peak_memory": peak_memory}
             self._emit({"event": "spent", "probe": spelling, "cost": cost})
-
-
-def _needed(battery: Battery) -> frozenset[str]:
-    return frozenset[str]().union(*(battery.roots_needed(each) for each in battery.requests))
 
 
 def _start(job: Mapping[str, Any], host: Host, needed: frozenset[str]) -> Start:

@@ -88,31 +88,16 @@ def _prepare(host: Host, trials: list[Mapping[str, Any]], data: str | None, spli
     return prepare_all([Trial.from_dict(each) for each in trials], host, root, splits)
 
 
-def _networks(
-    host: Host, model: str, dataset: str | None, data: str | None, weights: list[str], initial: list[str],
-    output: str | int | None, device: str, seed: int,
-) -> dict[str, Any]:  # fmt: skip
+def _networks(host: Host, **asked: Any) -> dict[str, Any]:
     """Networks of the user's own with their data, handed over in the cache; what they do on the data."""
-    from genbench.fitting.factories import find_factory
     from genbench.fitting.handed_networks import HANDED_OVER, hand_over_networks
-    from genbench.fitting.own_data import read_own_data
-    from genbench.fitting.own_networks import outcomes_of, read_networks
+    from genbench.fitting.own_networks import Asked, open_networks
 
-    factory = find_factory(model, host)
-    own = read_own_data(dataset, Path(data) if data else None, host)
-    networks = read_networks(
-        factory, own, list(map(Path, weights)), list(map(Path, initial)),
-        output=output, device=device, seed=seed,
-    )  # fmt: skip
+    opened = open_networks(Asked(**asked), host)
     folder = cache_folder() / HANDED_OVER
     folder.mkdir(parents=True, exist_ok=True)
-    hand_over_networks(networks, model, own.task, folder)
-    return {
-        "data": own.name,
-        "examples": len(own.train.targets),
-        "tested": None if own.test is None else len(own.test.targets),
-        "outcomes": [outcomes_of(each.model, own, output) for each in networks],
-    }
+    hand_over_networks(opened.networks, asked["model"], opened.data.task, folder)
+    return opened.told()
 
 
 def _captured(host: Host, trial: Mapping[str, Any]) -> str:

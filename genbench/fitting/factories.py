@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
 from genbench.base.files import file_hash
-from genbench.contract.components import Kind
+from genbench.contract.components import Component, Kind
 from genbench.host import Host
 from genbench.host.settings import complete, parse_variant
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from genbench.base.data import Task
 
-__all__ = ["Factory", "built_by", "find_factory", "folder_of", "is_of_a_plugin"]
+__all__ = ["Factory", "built_by", "find_factory", "folder_of", "named_model"]
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,27 @@ def find_factory(word: str, host: Host, folder: Path | None = None) -> Factory:
     UsageError, InvalidInput
         There is none, it cannot be imported, or has no such settings.
     """
-    name, settings = parse_variant(word)
-    component = host.lookup(Kind.MODEL, name)
+    component, settings = named_model(word, host)
     if component is not None:
         return Factory(word, component.object, complete(component, settings), True, is_component=True)
-    if is_of_a_plugin(name, host):
-        host.find(Kind.MODEL, name)  # says which names are near
     return _own_factory(word, folder or Path.cwd())
 
 
-def is_of_a_plugin(name: str, host: Host) -> bool:
-    """Whether a name can only be that of a component, known or not: a bare one, or one with a plugin's."""
-    if ":" in name:
-        return name.partition(":")[0] in {each.name for each in host.plugins}
-    return not name.endswith(".py")
+def named_model(word: str, host: Host) -> tuple[Component | None, dict[str, Any]]:
+    """The model that a word names, None where that is a function of the user's own; the settings in brackets.
+
+    Raises
+    ------
+    InvalidInput
+        A bare name, or one with a plugin's, that no model has.
+    """
+    name, settings = parse_variant(word)
+    component = host.lookup(Kind.MODEL, name)
+    owner, colon, _ = name.partition(":")
+    is_own = owner not in {each.name for each in host.plugins} if colon else name.endswith(".py")
+    if component is None and not is_own:
+        host.find(Kind.MODEL, name)  # says which names are near
+    return component, settings
 
 
 def folder_of(word: str, folder: Path) -> Path:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from genbench.base.errors import InvalidInput
-from genbench.contract.components import Kind
-from genbench.fitting.factories import is_of_a_plugin
+from genbench.fitting.factories import named_model
 from genbench.host import Host
 from genbench.host.elsewhere import NoAnswer
-from genbench.host.settings import complete, parse_variant
+from genbench.host.settings import complete
 
 __all__ = ["APART", "Maker", "named_maker"]
 
@@ -55,12 +54,9 @@ def named_maker(word: str, host: Host) -> Maker:
     UsageError, InvalidInput
         There is none, it cannot be imported, or has no such settings.
     """
-    name, settings = parse_variant(word)
-    component = host.lookup(Kind.MODEL, name)
+    component, settings = named_model(word, host)
     if component is not None:
         return Maker(word, complete(component, settings), list(component.settings), is_component=True)
-    if is_of_a_plugin(name, host):
-        host.find(Kind.MODEL, name)  # says which names are near
     try:
         told = host.deputies.ask((), f"{APART}:factory", {"word": word}, SECONDS_FOR_A_FACTORY)
         return Maker(word, settings, list(map(str, told["parameters"])), str(told["source"]))

@@ -11,16 +11,17 @@ from genbench.base.errors import InvalidInput, UsageError
 from genbench.base.outcomes import GAPS
 from genbench.base.values import Values
 from genbench.fitting.checkpoints import put_into, read_weights
-from genbench.fitting.factories import Factory
-from genbench.fitting.own_data import OwnData
+from genbench.fitting.factories import Factory, find_factory
+from genbench.fitting.own_data import OwnData, read_own_data
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+    from genbench.host import Host
     from genbench.measuring.examples import Examples
 
-__all__ = ["Measurable", "Measured", "outcomes_of", "read_networks", "table_of"]
+__all__ = ["Asked", "Measurable", "Measured", "Opened", "open_networks", "outcomes_of", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -68,37 +69,76 @@ class Measurable:
         return {"initial_model": self.initial, "output": self.output}
 
 
-def read_networks(
-    factory: Factory, data: OwnData, weights: Sequence[Path], initial: Sequence[Path], *,
-    output: str | int | None = None, device: str = "cpu", seed: int = 0,
-) -> list[Measurable]:  # fmt: skip
-    """A network with each of the weights; all files are read and tried.
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured, in the words of the command line.
 
-    Parameters
+    Attributes
     ----------
-    weights : sequence of Path
-        None: the network as the factory makes it.
-    initial : sequence of Path
-        The weights before training, one file for all or one for each.
+    model : str
+        As `genbench.fitting.factories.find_factory` takes it.
+    dataset, data
+        As `genbench.fitting.own_data.read_own_data` takes them.
+    weights : sequence of str
+        Files; none: the network as the factory makes it.
+    initial : sequence of str
+        Weights before training, one file for all or one for each.
+    output : str, int or None
+    device : str
+    seed : int
+    """
+
+    model: str
+    dataset: str | None
+    data: str | None
+    weights: Sequence[str] = ()
+    initial: Sequence[str] = ()
+    output: str | int | None = None
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Networks with their data, read and tried."""
+
+    data: OwnData
+    networks: Sequence[Measurable]
+
+    def told(self) -> dict[str, Any]:
+        """In plain data ``data``, its name; ``examples`` and ``tested``, how many; ``outcomes`` of each."""
+        return {
+            "data": self.data.name,
+            "examples": len(self.data.train.targets),
+            "tested": None if self.data.test is None else len(self.data.test.targets),
+            "outcomes": [outcomes_of(each.model, self.data, each.output) for each in self.networks],
+        }
+
+
+def open_networks(asked: Asked, host: Host) -> Opened:
+    """A network with each of the weights, and the data; all files are read and tried.
 
     Raises
     ------
     UsageError, InvalidInput
         A file does not exist, or does not fit.
     """
+    factory = find_factory(asked.model, host)
+    data = read_own_data(asked.dataset, Path(asked.data) if asked.data else None, host)
+    weights, initial = list(map(Path, asked.weights)), list(map(Path, asked.initial))
     if len(initial) > 1 and len(initial) != len(weights):
         raise UsageError(f"--initial is given {len(initial)} times, --weights {len(weights)} times")
     networks = _loaded(factory, data, weights) if weights else [factory.network(data.task)]
-    before = _loaded(factory, data, initial) or [None]
-    found = []
-    for place, network in enumerate(networks):
-        first = before[place % len(before)]
-        found.append(
+    before = [each.to(asked.device) for each in _loaded(factory, data, initial)] or [None]
+    return Opened(
+        data,
+        [
             Measurable(
-                network.to(device), None if first is None else first.to(device), data.train, output, seed
+                each.to(asked.device), before[place % len(before)], data.train, asked.output, asked.seed
             )
-        )
-    return found
+            for place, each in enumerate(networks)
+        ],
+    )
 
 
 def _loaded(factory: Factory, data: OwnData, files: Sequence[Path]) -> list[Any]:

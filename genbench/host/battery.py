@@ -156,6 +156,11 @@ class Battery:
         nodes = [self.measures[request.spelling], *(self.probes[key] for key in self.below[request.spelling])]
         return frozenset(root for node in nodes for root in node.roots)
 
+    @property
+    def roots(self) -> frozenset[str]:
+        """Names of the roots that any of the measures needs."""
+        return frozenset[str]().union(*map(self.roots_needed, self.requests))
+
     def plugins_of(self, request: Request) -> frozenset[str]:
         """Names of the plugins, beside the core, whose code computes a measure or a probe below it."""
         below = (component for component, _ in self.probes_below(request))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,10 @@ class Host(Names):
     def sources(self) -> list[PluginSource]:
         """What a worker must be given to load the same plugins."""
         return [each.source for each in self.plugins if each.status != "disabled"]
+
+    def sources_with(self, plugins: Collection[str]) -> list[PluginSource]:
+        """The core's rooms and these plugins: what a process must be given that works for them alone."""
+        return [each for each in self.sources if each.namespace in {CORE, *plugins}]
 
     @property
     def elsewhere(self) -> frozenset[str]:

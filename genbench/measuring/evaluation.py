@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
 from genbench.base.errors import GenbenchError, UsageError, first_line
-from genbench.base.names import CORE
 from genbench.base.values import Status, Value, Values
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -151,9 +150,8 @@ def _imported(names: Collection[str], battery: Battery, host: Host) -> Battery:
     """The battery with the code of these plugins, which is imported now; the core's is."""
     if not names:
         return battery
-    sources = [each for each in host.sources if each.namespace == CORE or each.namespace in names]
     with kept_environment():
-        return select(list(battery.measures), Host.of(sources))
+        return select(list(battery.measures), Host.of(host.sources_with(names)))
 
 
 def values_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from running import TINY, command
+from running import TINY, command, processes_in
 
 from genbench.host.elsewhere import Deputies
 
@@ -50,14 +50,6 @@ def plugin_file(tmp_path):
     return file
 
 
-def processes(plugin_file):
-    """Those that imported it, which are forgotten then."""
-    mark = plugin_file.with_name("mark")
-    found = set(map(int, mark.read_text().split()))
-    mark.write_text("")
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("processes_of_plugins")
 def test_repeatability_beside_a_plugin_is_that_without(finished, plugin_file):
@@ -71,7 +63,7 @@ def test_repeatability_beside_a_plugin_is_that_without(finished, plugin_file):
     assert {name: found[name] for name in alone["measures"]} == alone["measures"]
     assert found["b:drawing"]["fits"] == 4
     assert found["b:drawing"]["within"] > 0
-    assert os.getpid() not in processes(plugin_file)
+    assert os.getpid() not in processes_in(plugin_file.with_name("mark"))
 
 
 @pytest.mark.slow
@@ -81,11 +73,11 @@ def test_the_fits_of_a_plugin_are_measured_where_it_is(plugin_file, tmp_path):
     given = ("--workers", 1, "--measures", "random", "--plugin", plugin_file)
     ran = command("run", "--suite", tmp_path / "suite.toml", "--out", tmp_path / "run", *given)
     assert ran.code == 0, ran.err
-    processes(plugin_file)
+    processes_in(plugin_file.with_name("mark"))
     ended = command("audit", "repeatability", tmp_path / "run", "--json", *given[2:])
     assert ended.code == 0, ended.err
     assert ended.json["measures"]["random"]["fits"] == 4
-    assert processes(plugin_file).isdisjoint({os.getpid()})
+    assert processes_in(plugin_file.with_name("mark")).isdisjoint({os.getpid()})
 
 
 @pytest.mark.slow
@@ -98,7 +90,7 @@ def test_what_measures_cost_is_found_where_their_plugins_are(plugin_file):
     assert DIES in ended.err, ended.err
     assert set(ended.json["measures"]) == {"b:drawing", "param_norm"}
     assert ended.json["battery_milliseconds"] > 0
-    assert os.getpid() not in processes(plugin_file)
+    assert os.getpid() not in processes_in(plugin_file.with_name("mark"))
 
 
 @pytest.mark.slow
@@ -115,7 +107,7 @@ def test_invariances_beside_a_plugin_are_those_without(plugin_file):
     entries = found["measures"]["b:drawing"]["networks"]
     assert list(entries) == list(found["networks"])
     assert entries["mlp"]["changes"]["unit_permutation"]["verdict"] == "invariant"
-    assert os.getpid() not in processes(plugin_file)
+    assert os.getpid() not in processes_in(plugin_file.with_name("mark"))
 
 
 @pytest.mark.parametrize(

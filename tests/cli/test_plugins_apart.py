@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from running import TINY, command
+from running import TINY, command, processes_in
 from torch import nn
 
 from genbench.fitting import imported
@@ -45,13 +45,6 @@ def mark(tmp_path):
     return made
 
 
-def processes(mark):
-    """Those that wrote there, which are forgotten then."""
-    found = set(map(int, mark.read_text().split()))
-    mark.write_text("")
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("inline")
 def test_whether_steps_can_be_captured_is_asked_of_the_process_of_a_plugin(tmp_path, mark):
@@ -65,7 +58,7 @@ def test_whether_steps_can_be_captured_is_asked_of_the_process_of_a_plugin(tmp_p
     key = Folder(run).fit_keys()[0]
     ended = command("explain", run, key, "--captured", "--plugin", file)
     assert ended.out.endswith("on CUDA its steps are captured as graphs and replayed\n"), ended.err
-    assert os.getpid() not in (asked := processes(mark))
+    assert os.getpid() not in (asked := processes_in(mark))
     assert asked
     unknown = command("explain", run, key, "--captured")
     assert "unknown model 'b:net'" in unknown.out
@@ -78,7 +71,7 @@ def test_a_trial_of_the_core_is_asked_without_any_plugin(finished, tmp_path, mar
     key = Folder(run).fit_keys()[0]
     ended = command("explain", run, key, "--captured", "--plugin", tmp_path / "b.py")
     assert ended.out.endswith("on CUDA its steps are captured as graphs and replayed\n")
-    assert os.getpid() not in processes(mark)
+    assert os.getpid() not in processes_in(mark)
 
 
 TOUCHING = """
@@ -138,7 +131,7 @@ def test_what_is_imported_is_built_and_tested_by_other_processes(tmp_path, mark)
     ended = import_(folder, tmp_path / "run", f"{folder / 'nets.py'}:make", *given)
     assert ended.code == 0, ended.err
     assert len(Folder(tmp_path / "run").fit_keys()) == 2
-    assert os.getpid() not in (asked := processes(mark))
+    assert os.getpid() not in (asked := processes_in(mark))
     assert asked
     assert not hasattr(torch, "touched")
     assert str(folder) not in sys.path
@@ -181,4 +174,4 @@ def test_a_function_that_cannot_be_had_is_told_in_a_line(tmp_path, mark, word, c
     assert ended.code == code
     assert f"genbench: {line.format(**named)}\n" in ended.err
     assert not (tmp_path / "run").exists()
-    assert os.getpid() not in processes(mark)
+    assert os.getpid() not in processes_in(mark)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from genbench.base.errors import MissingResult
-from genbench.execution import evaluating
-from genbench.execution.evaluating import Asked, evaluate_files
+from genbench.execution.evaluating import evaluate_files
+from genbench.fitting.own_networks import Asked
 from genbench.host import Host
 from genbench.host.elsewhere import NoAnswer
 from genbench.host.selection import select_measures
@@ -19,7 +17,8 @@ SOUND = {"data": "d", "examples": 3, "tested": None, "outcomes": [{"train_error"
 @pytest.fixture
 def host(tmp_path):
     code = "import genbench\n@genbench.model\ndef net(task):\n    return None\n"
-    (tmp_path / "odd.py").write_text(code)
+    data = "@genbench.dataset\ndef data(root):\n    return None\n"
+    (tmp_path / "odd.py").write_text(code + data)
     return Host.described([str(tmp_path / "odd.py")])
 
 
@@ -47,6 +46,5 @@ def test_nonsense_is_named(answer, why, host, monkeypatch):
 def test_what_is_handed_over_and_cannot_be_read_is_named(host, monkeypatch, tmp_path):
     monkeypatch.setattr(host.deputies, "ask", lambda *question: SOUND)
     monkeypatch.setattr(host.deputies, "cache", lambda plugins: tmp_path)
-    monkeypatch.setattr(evaluating, "_plugins_behind", lambda asked, host: (frozenset(), frozenset({"odd"})))
     with pytest.raises(MissingResult, match="what it hands over cannot be read"):
-        evaluate_files(Asked("mlp", "odd:data", Path()), select_measures("param_norm", host), host)
+        evaluate_files(Asked("mlp", "odd:data", None), select_measures("param_norm", host), host)
