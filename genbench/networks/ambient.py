@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from genbench.networks.passes import as_the_model_wants
 
 __all__ = [
+    "forward_mode",
     "handing_copies",
     "ordinary_torch",
     "twice_differentiable",
@@ -59,6 +61,14 @@ def twice_differentiable() -> Iterator[None]:
     belong inside.
     """
     with sdpa_kernel(SDPBackend.MATH), _HardSigmoids():
+        yield
+
+
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Around derivatives in forward mode: torch warns of its own code when it loads the rules for them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*torch\.jit\.script")
         yield
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
-from genbench.networks.ambient import twice_differentiable
+from genbench.networks.ambient import forward_mode, twice_differentiable
 from genbench.networks.derivatives import is_missing_derivative
 from genbench.networks.freezing import FrozenForwardToo
 from genbench.networks.gradient_products import gradient_pieces
@@ -62,7 +62,10 @@ def _carried_along(objective: Objective) -> Tensor:
     for part in objective.parts(copies=2):
         plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
         # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
-        with forward_ad.dual_level(), torch.enable_grad(), FrozenForwardToo(), twice_differentiable(), plain:
+        with (
+            forward_mode(), forward_ad.dual_level(), torch.enable_grad(), FrozenForwardToo(),
+            twice_differentiable(), plain,
+        ):  # fmt: skip
             # As variables, for the kernels that inference alone is given cannot carry a derivative.
             moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
             for losses in part.losses(moving):

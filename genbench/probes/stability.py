@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import genbench
 from genbench.base.constraints import Count
 from genbench.contract.protocol import learning_rate
-from genbench.networks.ambient import twice_differentiable
+from genbench.networks.ambient import forward_mode, twice_differentiable
 from genbench.networks.hessian import Hessian
 from genbench.networks.lanczos import rejected
 from genbench.networks.objective import Objective
@@ -191,7 +191,7 @@ def _products(objective: Objective, vector: Tensor) -> tuple[Tensor, Tensor]:
         if not alone:
             inputs, targets = part.inputs.to(part.device), part.targets.to(part.device)
             try:
-                with torch.enable_grad(), twice_differentiable():
+                with torch.enable_grad(), twice_differentiable(), forward_mode():
                     once = vmap(product, in_dims=(None, 0, 0))(vector, inputs, targets).detach()
                     twice = vmap(product)(once, inputs, targets).detach()
             except (NotImplementedError, RuntimeError):
