@@ -37,7 +37,7 @@ CONTROLS = ("random", "train_loss", "num_params")
 
 @dataclass(frozen=True)
 class Study:
-    """A checked table, as arrays; rows sorted by axes, seed, target and values, whatever order they came in.
+    """A checked table, as arrays; rows sorted by all that it holds of them, whatever order they came in.
 
     Parameters
     ----------
@@ -353,8 +353,11 @@ def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], se
 
 
 def _canonical_order(study: Study, seed: np.ndarray) -> np.ndarray:
-    """Rows by configuration, seed, target and then values, so that no result depends on how they came."""
+    """Rows by configuration, seed, target, values, then the rest: no result depends on how they came."""
     keys = [study.design.configuration, seed, study.target, *study.values.T]
+    # Rows alike in all these still differ in what is said beside them.
+    beside = (study.converged, study.test_size, study.test_error, *study.extra.values())
+    keys += [column for column in beside if column is not None]
     order = np.lexsort(keys[::-1])
     return order.astype(np.int64)
 

@@ -116,6 +116,20 @@ def test_the_order_of_rows_measures_and_columns_changes_no_byte(board):
     assert again.to_markdown() == board.to_markdown()
 
 
+@pytest.mark.parametrize("options", [{}, {"converged": "reached"}, {"test_size": "examples"}])
+def test_the_order_of_rows_with_equal_values_changes_no_byte(options):
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"a0": np.arange(48) % 3, "a1": np.arange(48) // 3 % 2})
+    table["gap"], table["signal"] = random.integers(0, 3, 48) / 10, random.integers(0, 2, 48)
+    table["reached"], table["examples"] = random.random(48) < 0.7, random.choice([100, 1000, 5000], 48)
+    table["train_loss"], table["test_error"] = random.random(48), random.random(48)
+    one, other = (
+        ranking.rank(each, ["signal"], axes=["a0", "a1"], bootstrap=20, **options).to_json()
+        for each in (table, table.sample(frac=1, random_state=7))
+    )
+    assert one == other
+
+
 def test_types_of_levels_do_not_matter(board):
     table = planted()
     table["a0"] = table["a0"].astype(float)
