@@ -243,6 +243,14 @@ def test_controls_stand_in_every_table(board):
     assert all(row["rank_low"] is None for row in board.controls)
 
 
+def test_a_control_may_be_ranked_instead():
+    table = planted().assign(random=planted()["noise"])
+    board = _rank(table, ["random", "signal"], bootstrap=0)
+    assert {row["measure"] for row in board.rows} == {"random", "signal"}
+    assert board.controls[0]["measure"] == "oracle_0.01"
+    assert not any("control 'random'" in note for note in board.notes)
+
+
 def test_the_band_of_random_measures_holds_noise_and_not_signal(board):
     low, high = board.null_band["psi"]
     assert low < 0 < high
