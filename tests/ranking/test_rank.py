@@ -139,6 +139,11 @@ def test_types_of_levels_do_not_matter(board):
     assert again.to_json() == board.to_json()
 
 
+def test_a_level_may_be_a_number_that_no_float_holds():
+    table = planted().assign(a0=pd.Series([10**400, 0.5, 2] * 36, dtype=object))
+    assert _rank(table, ["signal"], bootstrap=0).axes["a0"]["levels"] == 3
+
+
 def test_seed_changes_the_random_parts_only(board):
     again = _rank(planted(), directions={"opposite": "-", "noise": "?"}, test_size=1000, seed=1)
     assert again["random"]["tau"] != board["random"]["tau"]
