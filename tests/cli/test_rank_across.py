@@ -95,6 +95,17 @@ def test_the_same_run_twice_is_refused(tables):
     assert len(ended.err.splitlines()) == 1
 
 
+def test_a_table_that_cannot_be_ranked_is_named(tables):
+    words = tables[1].read_text().replace("gap", "gaps", 1)
+    tables[1].write_text(words)
+    ended = command("rank", *tables, *FEW)
+    assert ended.code == 3
+    assert ended.err.splitlines() == [
+        f"genbench: {tables[1]}: the table has no target column 'gap' and no test_error and train_error to "
+        "compute it from; did you mean 'gaps'?"
+    ]
+
+
 def test_an_interval_is_chosen_and_named(tables):
     text = command("rank", tables[0], *FEW).out
     assert "the same grid, trained again with new seeds" in text
