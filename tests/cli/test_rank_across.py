@@ -131,6 +131,12 @@ def test_a_design_says_what_would_help(tables):
     assert rows[0]["design"] == "as it is"
 
 
+def test_a_design_that_changes_nothing_says_so(tables):
+    ended = command("rank", tables[0], *FEW, "--measures", "perfect,noise", "--design")
+    assert "Of 1 pair of measures 1 are told apart" in ended.out
+    assert "Nothing at twice the cost can be expected to tell more pairs apart." in ended.out
+
+
 def test_a_plan_tells_what_an_earlier_run_lets_expect(tmp_path):
     run = shutil.copytree(MADE, tmp_path / "run")
     ended = command("plan", "--suite", run / "suite.toml", "--out", run)
