@@ -83,6 +83,13 @@ def test_bootstrap_counts(bootstrap):
     _fails(planted(), ["bootstrap"], bootstrap=bootstrap)
 
 
+@pytest.mark.parametrize("names", [("low",), ("high",), ("se",), ("tau_b",), ("rate", "rate_low")])
+def test_axes_whose_scores_have_no_column_of_their_own(names):
+    table = planted().rename(columns=dict(zip(AXES, names, strict=False)))
+    axes = [*names, *AXES[len(names) :]]
+    _fails(table, [f"'{names[-1]}'", f"'psi_{names[-1]}'", "rename"], axes=axes)
+
+
 @pytest.mark.parametrize("size", [0, -5, True, [3]])
 def test_test_sizes(size):
     _fails(planted(), ["test_size"], test_size=size)
