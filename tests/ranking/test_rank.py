@@ -392,6 +392,14 @@ def test_ranks_flip_between_targets():
     assert len(flips.to_frame()) == len(MEASURES)
 
 
+def test_a_target_of_flips_may_be_a_part_of_another():
+    table = planted()[[*AXES, "seed", "gap", "noise"]].rename(columns={"gap": "test_error"})
+    flips = ranking.rank_flips(table.assign(train_error=0.01), ["gap", "test_error"], axes=AXES, bootstrap=0)
+    ((row,), targets) = flips.rows, flips.targets
+    assert (row["measure"], targets) == ("noise", ("gap", "test_error"))
+    assert row["gap"] == row["test_error"]
+
+
 def test_flips_take_no_target_for_a_measure():
     table = planted()[["a0", "a1", "a2", "a3", "seed", "gap", "noise"]].assign(other=planted()["gap"] ** 2)
     flips = ranking.rank_flips(table, ["gap", "other"], axes=AXES, bootstrap=0)
