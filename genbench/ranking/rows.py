@@ -96,7 +96,8 @@ def board_rows(
                 row |= _interval(scores, column, place)
         for column in scores.uncertainty:
             row[f"{column}_se"] = float(errors[column][place])
-        row["expected"], row["p_best"], row["p_top5"] = places.reruns.get(place, [float("nan")] * 3)
+        expected, best, among_best = places.reruns.get(place, [float("nan")] * 3)
+        row |= {"expected": expected + 0.0, "p_best": best, "p_top5": among_best}
         for column, words in scores.words.items():
             row[column] = words[place]
         rows.append(row)

@@ -294,6 +294,11 @@ def test_other_columns_can_rank():
         assert _rank(planted(), ["perfect", "noise", "proxy"], rank_by=column).rows[0]["measure"] == best
 
 
+def test_no_score_to_expect_is_a_minus_zero():
+    board = _rank(planted(), ["perfect", "noise"], rank_by="sign_error_unweighted", bootstrap=20)
+    assert math.copysign(1, board["perfect"]["expected"]) == 1
+
+
 def test_held_out_measures_are_ranked_apart():
     board = _rank(planted(), ["perfect", "signal", "noise"], held_out=["perfect"])
     assert [row["measure"] for row in board.rows] == ["signal", "noise", "perfect"]
