@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbench.base.counting import counted
 from genbench.base.errors import UsageError, nearest
 from genbench.base.values import StopReason
 from genbench.cli import completing, directions, options
@@ -158,15 +159,19 @@ def _print_design(board: Board, form: str | None) -> None:
         options.echo_json(rows)
         return
     pairs, apart = (board.summary["pairs"][each] for each in ("all", "apart"))
-    click.echo(f"Of {pairs} pairs of measures {apart} are told apart; to be expected:")
+    click.echo(f"Of {counted(pairs, 'pair')} of measures {apart} are told apart; to be expected:")
     header = ["grid", "cost", "pairs told apart"]
     cells = [
         [row["design"], f"x {row['cost']:g}", f"{row['apart']} ({row['apart'] / pairs:.0%})"] for row in rows
     ]
     print_rows(header, cells, right=header[1:])
-    twice = [row for row in rows if row["cost"] == 2]
-    best = max(twice, key=lambda row: row["apart"])
-    click.echo(f"At twice the cost, {best['design']} would help most.")
+    twice = {row["design"]: row["apart"] for row in rows if row["cost"] == 2}
+    most = max(twice.values())
+    if most > rows[0]["apart"]:
+        best = " or ".join(design for design, expected in twice.items() if expected == most)
+        click.echo(f"At twice the cost, {best} would help most.")
+    else:
+        click.echo("Nothing at twice the cost can be expected to tell more pairs apart.")
 
 
 def _print_regularizers(path: Path, form: str | None) -> None:

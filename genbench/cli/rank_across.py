@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,9 +67,10 @@ def print_across(
     named = _names(sources)
     boards = {}
     with Waiting("ranking") as at:
-        for place, (name, source) in enumerate(named.items(), start=1):
+        for place, (name, path) in enumerate(zip(named, sources, strict=True), start=1):
             at.now(f"ranking {name}, {place} of {len(named)}")
-            boards[name] = source.rank(target, **given)
+            with _naming(path):
+                boards[name] = sources[path].rank(target, **given)
     found = rank_across(boards, of_same_data({name: source.data for name, source in named.items()}))
     found = replace(found, notes=[*found.notes, *_versions(named)])
     if form == "csv":
@@ -90,6 +92,18 @@ def print_across(
             click.echo(f"and {len(cells) - len(shown)} more measures: --all shows them, --top N the first N")
         for note in found.notes:
             print_paragraph(f"note: {note}", "  ")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What cannot be ranked is one of several: say which."""
+    from genbench.ranking import RankingError
+
+    try:
+        yield
+    except RankingError as fault:
+        text = str(fault)
+        raise RankingError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
 
 
 def _names(sources: Mapping[Path, Source]) -> dict[str, Source]:

@@ -180,7 +180,7 @@ def _pairs(board: Board) -> list[str]:
     if pairs["apart"] is None:
         return [f"How many of the pairs of measures are told apart is not known ({pairs['all']:,} in all)."]
     found = _apart(pairs)
-    if (board.summary["seeds"] or 1) < 2:
+    if board.uncertainty is not None and board.uncertainty.alone is None:
         return [f"{found[0]} One seed does not tell what another training would change; train two or more."]
     return found
 

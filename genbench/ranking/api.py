@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["rank"]
 
+MOST_SEED = 1 << 60
 SIGNS = {"+": 1, "-": -1, "?": 0}
 WORST_ORACLE = "oracle_0.02"
 """The oracle whose worst environment stands beside that of every measure."""
@@ -112,6 +113,7 @@ def rank(
     from genbench.ranking.jit import one_thread_each
 
     _check_draws(bootstrap)
+    _check_seed(seed)
     _check_interval(interval)
     chosen = choose_statistics(statistics)
     of_table: Mapping[str, Any] = getattr(table, "attrs", {})
@@ -222,6 +224,11 @@ def _check_draws(bootstrap: int | None) -> None:
         raise RankingError(f"bootstrap must be a number of replicates from 0, not {bootstrap!r}")
 
 
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < MOST_SEED:
+        raise RankingError(f"seed must be a whole number from 0 and below 2**60, not {seed!r}")
+
+
 def _check_interval(interval: str | None) -> None:
     if interval is not None and interval not in INTERVALS:
         raise RankingError(
@@ -244,8 +251,9 @@ def _interval(design: Design, interval: str | None) -> str:
 
 def _check_left(study: Study, considered: Study, converged_only: bool) -> None:
     if study.n < 2:
+        fits = "only 1 fit" if study.n else "no fit"
         why = "converged and has" if converged_only else "has"
-        raise RankingError(f"only {study.n} fit {why} a target '{study.target_name}'; a ranking needs two")
+        raise RankingError(f"{fits} {why} a target '{study.target_name}'; a ranking needs two")
     if (study.target == study.target[0]).all():
         raise RankingError(
             f"target '{study.target_name}' is {study.target[0]:g} for all {study.n} fits that are left"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -161,7 +162,9 @@ def _without_rounding(levels: set[Any]) -> list[list[Any]]:
 def _next_to(low: float, high: float) -> bool:
     if isinstance(low, int) and isinstance(high, int):
         return False
-    return high - low <= ROUNDING * max(abs(low), abs(high)) < np.inf
+    if max(abs(low), abs(high)) > sys.float_info.max:  # a whole number that no float comes near, or infinite
+        return False
+    return high - low <= ROUNDING * max(abs(low), abs(high))
 
 
 def _plain(cell: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.ranking.api import rank
 from genbench.ranking.board import Board, markdown_table, strict
 from genbench.ranking.errors import RankingError
+from genbench.ranking.targets import OUTCOMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,9 +106,8 @@ def rank_flips(
     boards: dict[str, Board] = {}
     for target in wanted:
         if measures is None:  # the first board's choice, without the other targets
-            rest = table.drop(
-                columns=[other for other in wanted if other != target and other in table.columns]
-            )
+            others = set(wanted) - {target} - OUTCOMES  # which are no measures, and may be parts of this one
+            rest = table.drop(columns=others & set(table.columns))
             measures = sorted(
                 row["measure"] for row in rank(rest, None, target, rank_by="n", **_cheap(options)).rows
             )

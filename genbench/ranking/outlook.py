@@ -37,7 +37,8 @@ def outlook(board: Board) -> list[dict[str, Any]]:
     RankingError
         For a board without intervals, or of one seed.
     """
-    seeds = board.summary["seeds"] or 1
+    # Where no column tells seeds apart, the fits of a configuration are its seeds.
+    seeds = board.summary["seeds"] or board.summary["ranked"] / board.summary["configurations"]
     return [
         {
             "design": words,
@@ -48,7 +49,7 @@ def outlook(board: Board) -> list[dict[str, Any]]:
             "pairs": board.summary["pairs"]["all"],
         }
         for words, times, wider in CHOICES
-        if times * seeds >= 2
+        if times == 1 or times * seeds >= 2
     ]
 
 

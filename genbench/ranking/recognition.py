@@ -107,7 +107,7 @@ def _seems(name: str, column: pd.Series, sorted_by_target: bool) -> str:
 
 
 def _rises(numbers: np.ndarray) -> bool:
-    return len(numbers) >= ENOUGH_ROWS and bool((np.diff(numbers) > 0).all())
+    return len(numbers) >= ENOUGH_ROWS and bool((numbers[1:] > numbers[:-1]).all())
 
 
 def _words(name: str) -> list[str]:

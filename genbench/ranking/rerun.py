@@ -74,7 +74,8 @@ def rerun(scores: np.ndarray, uncertainty: Uncertainty, seed: int = 0) -> Rerun:
     kept = np.divide(truth, truth + own, out=np.ones(count), where=own > 0)
     away = (scores - scores.mean()) / np.sqrt(np.maximum(truth + own, np.finfo(float).tiny))
     drawn_in = np.sqrt((1 - kept) * own) * np.clip(away, -RELEVANT, RELEVANT)
-    expected = scores - drawn_in
+    # Where noise explains the whole spread, scores at the mean of the field tie, whatever their last bits.
+    expected = np.where((kept > 0) | (np.abs(away) > RELEVANT), scores - drawn_in, scores.mean())
     best, among_best = _standing(expected, noise, truth, float(np.nanmin(freedom)), seed)
     return Rerun(expected, best, among_best)
 

@@ -96,7 +96,8 @@ def board_rows(
                 row |= _interval(scores, column, place)
         for column in scores.uncertainty:
             row[f"{column}_se"] = float(errors[column][place])
-        row["expected"], row["p_best"], row["p_top5"] = places.reruns.get(place, [float("nan")] * 3)
+        expected, best, among_best = places.reruns.get(place, [float("nan")] * 3)
+        row |= {"expected": expected + 0.0, "p_best": best, "p_top5": among_best}
         for column, words in scores.words.items():
             row[column] = words[place]
         rows.append(row)
@@ -177,11 +178,11 @@ def result_notes(
         notes.append(f"{considered - study.n} of {considered} fits have no {study.target_name}; left out.")
     if study.converged is not None and not study.converged.all():
         notes.append(f"{int((~study.converged).sum())} of the {study.n} fits ranked did not converge.")
-    random = next(row for row in controls if row["measure"] == "random")
-    empty = [axis for axis in study.design.names if random.get(f"groups_{axis}") == 0.0]
+    fullest = max([*controls, *rows], key=lambda row: row["n"])
+    empty = [axis for axis in study.design.names if fullest.get(f"groups_{axis}") == 0.0]
     if empty:
         notes.append(f"Axes on which no two fits differ alone: {', '.join(empty)}.")
-    ties = random.get("ties_target", 0.0)
+    ties = fullest.get("ties_target", 0.0)
     if ties > MANY_TIES:
         notes.append(f"{ties:.1%} of the pairs tie in {study.target_name}; no measure can order them.")
     if interval == "configurations" and study.design.n_configurations < FEW_CONFIGURATIONS:
@@ -189,12 +190,13 @@ def result_notes(
             f"Only {study.design.n_configurations} configurations: "
             "intervals hold the truth less often than in 95 % of tables."
         )
-    for name, (low, high) in band.items():
-        if not low <= random[name] <= high:
-            notes.append(
-                f"The control 'random' has {name} {random[name]:.3f}, outside the band of random draws "
-                f"[{low:.3f}, {high:.3f}], as one draw in twenty does."
-            )
+    for random in (row for row in controls if row["measure"] == "random"):  # none where it is ranked
+        for name, (low, high) in band.items():
+            if not low <= random[name] <= high:
+                notes.append(
+                    f"The control 'random' has {name} {random[name]:.3f}, outside the band of random draws "
+                    f"[{low:.3f}, {high:.3f}], as one draw in twenty does."
+                )
     proxies = [f"{row['measure']} ({row['tracks']})" for row in rows if row.get("tracks")]
     if proxies and study.design.n_configurations >= FEW_CONFIGURATIONS:
         notes.append(f"Mostly track one axis, which explains most of their ranks: {_listed(proxies)}.")

@@ -31,13 +31,16 @@ __all__ = ["Study", "read_table", "survivors"]
 GRID_PREFIXES = ("dataset.", "model.", "protocol.", "regularizers.")
 GRID_NAMES = ("dataset", "model", "protocol", "regularizers")
 BOOKKEEPING = frozenset({"converged", "test_size", "seed", "key", "status", "stop_reason"})
+INTERVAL_ENDS = ("low", "high", "se")
+TAKEN = frozenset({*INTERVAL_ENDS, "all", "p_random", "tau_b"})
+"""Names of axes whose granulated tau would stand in a column that a board has already, as ``psi_low``."""
 CONTROLS = ("random", "train_loss", "num_params")
 """Columns that stand among the controls where they are not ranked."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A checked table, as arrays; rows sorted by axes, seed, target and values, whatever order they came in.
+    """A checked table, as arrays; rows sorted by all that it holds of them, whatever order they came in.
 
     Parameters
     ----------
@@ -340,6 +343,7 @@ def _test_size(table: pd.DataFrame, names: list[str], test_size: Any) -> np.ndar
 
 def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], seed: np.ndarray) -> Design:
     names = tuple(name for name in codes if len(levels[name]) > 1)
+    _check_columns(names)
     n = len(seed)
     return Design(
         names=names,
@@ -352,9 +356,21 @@ def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], se
     )
 
 
+def _check_columns(axes: Collection[str]) -> None:
+    taken = TAKEN | {f"{axis}_{end}" for axis in axes for end in INTERVAL_ENDS}
+    for axis in axes:
+        if axis in taken:
+            raise RankingError(
+                f"the axis '{axis}' would be scored in 'psi_{axis}', the name of another column; rename it"
+            )
+
+
 def _canonical_order(study: Study, seed: np.ndarray) -> np.ndarray:
-    """Rows by configuration, seed, target and then values, so that no result depends on how they came."""
+    """Rows by configuration, seed, target, values, then the rest: no result depends on how they came."""
     keys = [study.design.configuration, seed, study.target, *study.values.T]
+    # Rows alike in all these still differ in what is said beside them.
+    beside = (study.converged, study.test_size, study.test_error, *study.extra.values())
+    keys += [column for column in beside if column is not None]
     order = np.lexsort(keys[::-1])
     return order.astype(np.int64)
 

@@ -32,7 +32,8 @@ NARROWEST, READABLE, WIDEST = 11, 15, 31
 class Column:
     """One column: its name for ``--columns``, its title, and its text for a row.
 
-    `width` is the least that it needs beside what its cells have.
+    `width` is the least that it needs beside what its cells have; `of_csv` says that its numbers are those of
+    the board, without the sign that a measure claims.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
     text: Callable[[Row], str]
     right: bool = True
     width: int = 0
+    of_csv: bool = False
 
     def needs(self, rows: Sequence[Row]) -> int:
         """Characters that all its rows fit into."""
@@ -84,7 +86,7 @@ def chosen(board: Board, names: Sequence[str], scale: Scale) -> list[Column]:
         if name not in offered and name not in own:
             raise UsageError(f"no column '{name}'{nearest(name, [*offered, *sorted(own)])}")
     return [
-        offered.get(name) or Column(name, name, _of_board(name))
+        offered.get(name) or Column(name, name, _of_board(name), of_csv=True)
         for name in dict.fromkeys(["rank", "measure", *names])
     ]
 
@@ -180,12 +182,12 @@ def _signed(row: Row, name: str, better: Mapping[str, float], as_column: str | N
     value = row.get(name)
     if value is None or math.isnan(value):
         return "–" if as_column is None else ""
-    return f"{as_claimed(as_column or name, row['direction'], better) * value:+.2f}"
+    return f"{as_claimed(as_column or name, row['direction'], better) * value + 0.0:+.2f}"  # no minus zero
 
 
 def _interval(row: Row, name: str, better: Mapping[str, float]) -> str:
     sign = as_claimed(name, row["direction"], better)
-    ends = sorted(sign * row.get(f"{name}_{end}", math.nan) for end in ("low", "high"))
+    ends = sorted(sign * row.get(f"{name}_{end}", math.nan) + 0.0 for end in ("low", "high"))
     return "" if math.isnan(ends[0]) else f"[{ends[0]:+.2f}, {ends[1]:+.2f}]"
 
 

@@ -201,6 +201,9 @@ def _legend(board: Board, columns: Sequence[Column], raw: bool) -> list[str]:
     elif "tau" in names - {by}:
         first.append("tau: over all pairs of fits")
     lines = ["; ".join(first), *_of_better(board, names)]
+    of_csv = [column.name for column in columns if column.of_csv]
+    if of_csv and any(row["direction"] == "-" for row in board.rows):
+        lines.append(f"as --csv has them, without that sign: {', '.join(of_csv)}")
     told = f"95 % intervals{'' if raw else ' (drawn)'} and ranks: of"
     if board.summary["interval"]:
         lines.append(f"{told} {INTERVAL_OF[board.summary['interval']]}")

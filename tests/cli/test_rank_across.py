@@ -95,6 +95,17 @@ def test_the_same_run_twice_is_refused(tables):
     assert len(ended.err.splitlines()) == 1
 
 
+def test_a_table_that_cannot_be_ranked_is_named(tables):
+    words = tables[1].read_text().replace("gap", "gaps", 1)
+    tables[1].write_text(words)
+    ended = command("rank", *tables, *FEW)
+    assert ended.code == 3
+    assert ended.err.splitlines() == [
+        f"genbench: {tables[1]}: the table has no target column 'gap' and no test_error and train_error to "
+        "compute it from; did you mean 'gaps'?"
+    ]
+
+
 def test_an_interval_is_chosen_and_named(tables):
     text = command("rank", tables[0], *FEW).out
     assert "the same grid, trained again with new seeds" in text
@@ -118,6 +129,12 @@ def test_a_design_says_what_would_help(tables):
     assert "At twice the cost" in ended.out
     rows = command("rank", tables[0], *FEW, "--design", "--json").json
     assert rows[0]["design"] == "as it is"
+
+
+def test_a_design_that_changes_nothing_says_so(tables):
+    ended = command("rank", tables[0], *FEW, "--measures", "perfect,noise", "--design")
+    assert "Of 1 pair of measures 1 are told apart" in ended.out
+    assert "Nothing at twice the cost can be expected to tell more pairs apart." in ended.out
 
 
 def test_a_plan_tells_what_an_earlier_run_lets_expect(tmp_path):

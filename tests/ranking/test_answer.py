@@ -21,7 +21,7 @@ def row(name, score, ranks=(None, None), direction="+"):
     }  # fmt: skip
 
 
-def made_up(rows, alone=None, error=0.05, apart=3, seeds=3, ceiling=None):
+def made_up(rows, alone=None, error=0.05, apart=3, ceiling=None):
     """A board of these rows; all scores have this standard error, independent of each other."""
     controls = [] if alone is None else [row("hyperparameters", alone)]
     names = tuple(each["measure"] for each in (*rows, *controls))
@@ -33,7 +33,6 @@ def made_up(rows, alone=None, error=0.05, apart=3, seeds=3, ceiling=None):
         rank_by="psi",
         axes={},
         summary={
-            "seeds": seeds,
             "pairs": {"all": count * (count - 1) // 2, "apart": None if error is None else apart},
         },
         null_band={"psi": (-0.1, 0.1)},
@@ -93,11 +92,19 @@ def test_without_intervals_nothing_is_called_sure():
 
 
 def test_one_seed_is_said():
-    board = made_up([row("a", 0.5, (1, 1)), row("b", 0.2, (2, 2)), row("c", 0.1, (2, 3))], seeds=1)
+    board = made_up([row("a", 0.5, (1, 1)), row("b", 0.2, (2, 2)), row("c", 0.1, (2, 3))])
+    board = dataclasses.replace(board, uncertainty=Uncertainty(configurations=board.uncertainty.alone))
     assert answer(board)[-1] == (
         "Of 3 pairs of measures 3 (100 %) are told apart. One seed does not tell what another training would "
         "change; train two or more."
     )
+
+
+def test_repeats_that_no_column_calls_seeds_are_not_said_to_be_one():
+    table = planted(seeds=2).drop(columns="seed")
+    board = ranking.rank(table, axes=["a0", "a1", "a2", "a3"], statistics=["psi"], bootstrap=2)
+    assert board.summary["interval"] == "retraining"
+    assert not any("One seed" in sentence for sentence in answer(board))
 
 
 def test_a_table_that_tells_nothing_apart_is_too_small_and_the_best_is_chance():

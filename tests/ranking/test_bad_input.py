@@ -70,6 +70,7 @@ def test_one_converged_fit_is_not_enough():
     table = planted()
     table["converged"] = np.arange(len(table)) == 3
     _fails(table, ["only 1 fit", "converged"], converged="converged")
+    _fails(table.assign(converged=False), ["no fit converged"], converged="converged")
 
 
 def test_duplicated_columns():
@@ -81,6 +82,18 @@ def test_duplicated_columns():
 @pytest.mark.parametrize("bootstrap", [-1, 2.5, True, "many"])
 def test_bootstrap_counts(bootstrap):
     _fails(planted(), ["bootstrap"], bootstrap=bootstrap)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True, 1 << 61])
+def test_seeds_of_the_draws(seed):
+    _fails(planted(), ["seed", repr(seed)], seed=seed)
+
+
+@pytest.mark.parametrize("names", [("low",), ("high",), ("se",), ("tau_b",), ("rate", "rate_low")])
+def test_axes_whose_scores_have_no_column_of_their_own(names):
+    table = planted().rename(columns=dict(zip(AXES, names, strict=False)))
+    axes = [*names, *AXES[len(names) :]]
+    _fails(table, [f"'{names[-1]}'", f"'psi_{names[-1]}'", "rename"], axes=axes)
 
 
 @pytest.mark.parametrize("size", [0, -5, True, [3]])

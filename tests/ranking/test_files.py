@@ -121,6 +121,13 @@ def test_columns_that_are_not_ranked_are_listed():
     assert f"Columns with few numbers, not ranked: note (1 of {len(TABLE)} cells)." in notes
 
 
+def test_a_measure_that_is_infinite_everywhere_is_looked_at_in_silence(recwarn):
+    table = TABLE.assign(vacuous=np.inf)
+    board = ranking.rank(table, axes=AXES, bootstrap=0, statistics=["tau", "psi"])
+    assert board["vacuous"]["psi"] == 0
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize(
     "change",
     [

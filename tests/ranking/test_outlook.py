@@ -61,3 +61,11 @@ def test_one_seed_and_no_intervals_are_one_line_each():
         outlook(board)
     with pytest.raises(ranking.RankingError, match="fewer than two measures"):
         outlook(rank(planted(), axes=axes, measures=["signal"]))
+
+
+def test_fits_that_no_column_calls_seeds_are_seeds():
+    axes = ["a0", "a1", "a2", "a3"]
+    table = planted(seeds=2)
+    named = [row["design"] for row in outlook(rank(table, axes=axes))]
+    assert [row["design"] for row in outlook(rank(table.drop(columns="seed"), axes=axes))] == named
+    assert "as it is" in named

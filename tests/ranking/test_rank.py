@@ -116,6 +116,20 @@ def test_the_order_of_rows_measures_and_columns_changes_no_byte(board):
     assert again.to_markdown() == board.to_markdown()
 
 
+@pytest.mark.parametrize("options", [{}, {"converged": "reached"}, {"test_size": "examples"}])
+def test_the_order_of_rows_with_equal_values_changes_no_byte(options):
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"a0": np.arange(48) % 3, "a1": np.arange(48) // 3 % 2})
+    table["gap"], table["signal"] = random.integers(0, 3, 48) / 10, random.integers(0, 2, 48)
+    table["reached"], table["examples"] = random.random(48) < 0.7, random.choice([100, 1000, 5000], 48)
+    table["train_loss"], table["test_error"] = random.random(48), random.random(48)
+    one, other = (
+        ranking.rank(each, ["signal"], axes=["a0", "a1"], bootstrap=20, **options).to_json()
+        for each in (table, table.sample(frac=1, random_state=7))
+    )
+    assert one == other
+
+
 def test_types_of_levels_do_not_matter(board):
     table = planted()
     table["a0"] = table["a0"].astype(float)
@@ -123,6 +137,11 @@ def test_types_of_levels_do_not_matter(board):
     table["seed"] = table["seed"].astype(np.int8)
     again = _rank(table, directions={"opposite": "-", "noise": "?"}, test_size=1000)
     assert again.to_json() == board.to_json()
+
+
+def test_a_level_may_be_a_number_that_no_float_holds():
+    table = planted().assign(a0=pd.Series([10**400, 0.5, 2] * 36, dtype=object))
+    assert _rank(table, ["signal"], bootstrap=0).axes["a0"]["levels"] == 3
 
 
 def test_seed_changes_the_random_parts_only(board):
@@ -229,6 +248,14 @@ def test_controls_stand_in_every_table(board):
     assert all(row["rank_low"] is None for row in board.controls)
 
 
+def test_a_control_may_be_ranked_instead():
+    table = planted().assign(random=planted()["noise"])
+    board = _rank(table, ["random", "signal"], bootstrap=0)
+    assert {row["measure"] for row in board.rows} == {"random", "signal"}
+    assert board.controls[0]["measure"] == "oracle_0.01"
+    assert not any("control 'random'" in note for note in board.notes)
+
+
 def test_the_band_of_random_measures_holds_noise_and_not_signal(board):
     low, high = board.null_band["psi"]
     assert low < 0 < high
@@ -265,6 +292,11 @@ def test_long_lists_in_notes_are_cut_and_few_configurations_track_nothing():
 def test_other_columns_can_rank():
     for column, best in (("tau", "perfect"), ("gain", "perfect"), ("regret", "perfect")):
         assert _rank(planted(), ["perfect", "noise", "proxy"], rank_by=column).rows[0]["measure"] == best
+
+
+def test_no_score_to_expect_is_a_minus_zero():
+    board = _rank(planted(), ["perfect", "noise"], rank_by="sign_error_unweighted", bootstrap=20)
+    assert math.copysign(1, board["perfect"]["expected"]) == 1
 
 
 def test_held_out_measures_are_ranked_apart():
@@ -363,6 +395,14 @@ def test_ranks_flip_between_targets():
     assert "perfect" in flips.to_markdown()
     assert json.loads(flips.to_json())["targets"] == ["gap", "test_error"]
     assert len(flips.to_frame()) == len(MEASURES)
+
+
+def test_a_target_of_flips_may_be_a_part_of_another():
+    table = planted()[[*AXES, "seed", "gap", "noise"]].rename(columns={"gap": "test_error"})
+    flips = ranking.rank_flips(table.assign(train_error=0.01), ["gap", "test_error"], axes=AXES, bootstrap=0)
+    ((row,), targets) = flips.rows, flips.targets
+    assert (row["measure"], targets) == ("noise", ("gap", "test_error"))
+    assert row["gap"] == row["test_error"]
 
 
 def test_flips_take_no_target_for_a_measure():

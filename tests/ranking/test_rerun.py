@@ -62,6 +62,14 @@ def test_equal_scores_share_the_probability_and_the_best_five_sum_to_five():
     assert found.among_best.sum() == pytest.approx(5)
 
 
+def test_scores_that_noise_alone_explains_share_the_probability_whatever_their_last_bits():
+    scores = np.array([0.3, 0.2, 0.15, 0.1, 0.05, 0.0, -0.1, -0.2])
+    found = rerun(scores, noise(0.3 * np.eye(8)))
+    np.testing.assert_allclose(found.expected, scores.mean())
+    np.testing.assert_allclose(found.best, 1 / 8)
+    np.testing.assert_allclose(found.among_best, 5 / 8)
+
+
 def test_expected_scores_are_nearer_to_the_truth_than_the_scores_where_there_is_noise():
     random = np.random.default_rng(0)
     raw, drawn = [], []

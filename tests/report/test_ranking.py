@@ -145,6 +145,14 @@ def test_columns_are_those_named(board, capsys):
         print_ranking(board, "title", columns=["spearmann"])
 
 
+def test_columns_without_the_sign_of_a_claim_are_said_to_be(board, capsys):
+    print_ranking(board, "title", columns=["psi", "tau_b", "psi_a0"], top=2)
+    out = capsys.readouterr().out
+    first = next(line for line in out.splitlines() if line.split()[1:2] == [board.rows[1]["measure"]])
+    assert float(first.split()[2]) > 0 > float(first.split()[3])
+    assert "as --csv has them, without that sign: tau_b, psi_a0\n" in out
+
+
 @pytest.mark.parametrize("rank_by", ["tau", "r2", "sign_error_unweighted"])
 def test_other_orders_are_explained(rank_by, seen):
     board = ranking.rank(planted(), axes=["a0", "a1", "a2", "a3"], rank_by=rank_by, bootstrap=0)
