@@ -136,7 +136,8 @@ class Runner:
         run = self._as_told() if heard else {}
         try:
             waiting = [trial for trial, _ in self._to_do]
-            self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
+            total = len(self._plan.trials) - self._out_of_reach()
+            self._progress.started(total, total - len(waiting))
             counted = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
@@ -158,6 +159,12 @@ class Runner:
             locks.close()
             self._progress.finished()
         return self._take_stock()
+
+    def _out_of_reach(self) -> int:
+        """How many trials have no fit to measure, where nothing is trained: they are not done, nor to do."""
+        if self._train:
+            return 0
+        return sum(not self._fits.has(each.key) for each in self._fits.unfinished)
 
     def _as_told(self) -> dict[str, Any]:
         trials = [each.as_dict() for each in self._plan.trials]

@@ -102,10 +102,10 @@ def all_goes_well(job: Job) -> JobOutcome:
 class Told(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.done = -1
+        self.total, self.done = -1, -1
 
     def started(self, total: int, done: int) -> None:
-        self.done = done
+        self.total, self.done = total, done
 
     def say(self, line: str) -> None:
         self.lines.append(line)
@@ -187,6 +187,14 @@ def test_measuring_alone_leaves_untrained_trials_and_calls_that_no_fault(stage):
     summary, jobs = stage.run(train=False)
     assert jobs == []
     assert summary.is_complete
+    assert (stage.told.total, stage.told.done) == (0, 0)
+
+
+def test_measuring_alone_does_not_call_a_trial_without_a_fit_done(stage):
+    stage.run(words=GOOD, shard=(1, 2))
+    _, jobs = stage.run(words=GOOD, train=False)
+    assert jobs == []
+    assert (stage.told.total, stage.told.done) == (2, 2)
 
 
 def test_a_trial_whose_training_crashed_costs_itself_and_is_tried_again_by_retry_alone(stage):
