@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
+from genbench.base.counting import counted
 from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
@@ -215,7 +216,7 @@ class Runner:
                 return
             if len(elsewhere) < waits_for:
                 waits_for = len(elsewhere)
-                self._progress.say(f"{waits_for} trials are locked by another command; waiting for it")
+                self._progress.say(f"waiting for {counted(waits_for, 'trial')} locked by another command")
             time.sleep(0.5)
             waiting, elsewhere = elsewhere, collections.deque()
 
@@ -242,8 +243,8 @@ class Runner:
         waiting = sum(bool(self._fits.waits_for(each)) for each in asked)
         if waiting:
             self._progress.say(
-                f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
-                f"configuration are trained; 'genbench measure {self._folder.path}' computes them then"
+                f"{', '.join(self._second.measures)}: {counted(waiting, 'trial')} must wait until all seeds "
+                f"of a configuration are trained; 'genbench measure {self._folder.path}' computes them then"
             )
 
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:

@@ -301,7 +301,7 @@ def test_measures_that_compare_seeds_come_in_a_second_pass_with_all_siblings(sta
 def test_measures_that_compare_seeds_wait_for_the_other_shards(stage):
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", shard=(1, 2))
     assert all(COMPARES not in each.measures for each in jobs)
-    assert any("2 trials wait until all seeds" in line for line in stage.told.lines)
+    assert any("2 trials must wait until all seeds" in line for line in stage.told.lines)
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", shard=(2, 2))
     assert sum(COMPARES in each.measures for each in jobs) == 2
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", train=False)
@@ -451,6 +451,7 @@ def test_trials_that_another_command_works_on_are_left_to_it_and_taken_when_it_i
 
     summary, jobs = stage.run(script)
     other.close()
+    assert "waiting for 1 trial locked by another command" in stage.told.lines
     assert [each.key for each in jobs if each.kind == "train"][-1] == key
     assert summary.trained == 4
 
