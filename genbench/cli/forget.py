@@ -66,7 +66,7 @@ def command(run: Path, measures: str | None, older: bool, yes: bool) -> int:
         locks.close()
     click.echo(f"forgot {counted(removed, 'value')} of {shown}", err=True)
     if busy:
-        options.warn(f"{busy} fits are at work in another command and keep theirs; try again later")
+        options.warn(f"{counted(busy, 'fit')} at work in another command kept theirs; try again later")
     return 1 if busy else 0
 
 

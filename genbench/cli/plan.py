@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.counting import counted
-from genbench.base.errors import InvalidInput, UsageError
+from genbench.base.errors import InvalidInput, MissingResult, UsageError
 from genbench.cli import completing, options
 from genbench.cli.plan_parts import array_script, print_budget, within_budget
 from genbench.cli.waiting import Waiting
@@ -72,6 +72,10 @@ def command(
         raise UsageError("--tasks is for --slurm")
     with Waiting("loading plugins, planning"):
         host = Host.described(plugins, without, [out or Path("runs")])
+        if broken := host.problems(asked_for=True):
+            raise MissingResult("\n".join(broken))
+        for line in host.problems():
+            options.warn(line)
         read = read_suite(suite, host, overrides, check_measures=measures is None)
         plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
         battery = api.select(options.words(measures) or read.measures, host)

@@ -87,8 +87,8 @@ class Lines(Counter):
         self._console.print(printable(line), soft_wrap=True)
 
     def finished(self) -> None:
-        """Print how many seconds it all took."""
-        self.say(f"finished after {time.monotonic() - self._began:.0f} s")
+        """Print how many seconds it all took; it may have been interrupted, so nothing is called finished."""
+        self.say(f"ended after {time.monotonic() - self._began:.0f} s")
 
 
 class Live(Counter):

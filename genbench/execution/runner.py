@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
+from genbench.base.counting import counted
 from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
@@ -136,7 +137,8 @@ class Runner:
         run = self._as_told() if heard else {}
         try:
             waiting = [trial for trial, _ in self._to_do]
-            self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
+            total = len(self._plan.trials) - self._out_of_reach()
+            self._progress.started(total, total - len(waiting))
             counted = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
@@ -158,6 +160,12 @@ class Runner:
             locks.close()
             self._progress.finished()
         return self._take_stock()
+
+    def _out_of_reach(self) -> int:
+        """How many trials have no fit to measure, where nothing is trained: they are not done, nor to do."""
+        if self._train:
+            return 0
+        return sum(not self._fits.has(each.key) for each in self._fits.unfinished)
 
     def _as_told(self) -> dict[str, Any]:
         trials = [each.as_dict() for each in self._plan.trials]
@@ -208,7 +216,7 @@ class Runner:
                 return
             if len(elsewhere) < waits_for:
                 waits_for = len(elsewhere)
-                self._progress.say(f"{waits_for} trials are locked by another command; waiting for it")
+                self._progress.say(f"waiting for {counted(waits_for, 'trial')} locked by another command")
             time.sleep(0.5)
             waiting, elsewhere = elsewhere, collections.deque()
 
@@ -235,8 +243,8 @@ class Runner:
         waiting = sum(bool(self._fits.waits_for(each)) for each in asked)
         if waiting:
             self._progress.say(
-                f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
-                f"configuration are trained; 'genbench measure {self._folder.path}' computes them then"
+                f"{', '.join(self._second.measures)}: {counted(waiting, 'trial')} must wait until all seeds "
+                f"of a configuration are trained; 'genbench measure {self._folder.path}' computes them then"
             )
 
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:

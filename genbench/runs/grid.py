@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +43,8 @@ def write_grid(run: Path, trials: Sequence[Trial]) -> None:
 
 def planned_trials(run: Path) -> int | None:
     """How many trials the whole grid of a run has; None where that was not written down."""
-    try:
-        found = json.loads((run / GRID_FILE).read_bytes())["trials"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, int) else None
+    grid = _read(run)
+    return grid.trials if grid else None
 
 
 def partial_notes(run: Path, records: Sequence[Mapping[str, Any]], failures: int) -> list[str]:
@@ -56,30 +55,52 @@ def partial_notes(run: Path, records: Sequence[Mapping[str, Any]], failures: int
     failures : int
         How many trials have no fit because training failed.
     """
-    try:
-        grid = json.loads((run / GRID_FILE).read_bytes())
-        trials, configurations, levels = (grid[name] for name in ("trials", "configurations", "levels"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    if len(records) + failures >= trials or not records:
+    grid = _read(run)
+    if grid is None or len(records) + failures >= grid.trials or not records:
         return []
     found = {
-        canonical_json([coordinates.get(axis) for axis in levels]): coordinates
+        canonical_json([coordinates.get(axis) for axis in grid.levels]): coordinates
         for coordinates in (Trial.from_dict(each["trial"]).coordinates() for each in records)
     }
     return [
-        f"partial: {len(records)} of {trials} trials, {len(found)} of {configurations} "
-        f"configurations; {_balance(list(found.values()), levels, configurations)}"
+        f"partial: {len(records)} of {grid.trials} trials, {len(found)} of {grid.configurations} "
+        f"configurations; {_balance(list(found.values()), grid)}"
     ]
 
 
-def _balance(
-    found: Sequence[dict[str, Any]], levels: dict[str, list[tuple[Any, int]]], configurations: int
-) -> str:
+@dataclass(frozen=True)
+class _Grid:
+    """What the file says."""
+
+    trials: int
+    configurations: int
+    levels: dict[str, list[tuple[Any, int]]]
+
+
+def _read(run: Path) -> _Grid | None:
+    """The grid of a run; None where it was not written down, or is not what this version writes."""
+    try:
+        content = json.loads((run / GRID_FILE).read_bytes())
+        levels = {
+            axis: [(level, index(count)) for level, count in counts]
+            for axis, counts in content["levels"].items()
+        }
+        grid = _Grid(index(content["trials"]), index(content["configurations"]), levels)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return grid if grid.configurations > 0 else None
+
+
+def _balance(found: Sequence[dict[str, Any]], grid: _Grid) -> str:
     """Whether each level has its share, to one configuration; else the level that is furthest from it."""
     shares = [
-        (sum(each.get(axis) == level for each in found), len(found) * count / configurations, axis, level)
-        for axis, counts in levels.items()
+        (
+            sum(each.get(axis) == level for each in found),
+            len(found) * count / grid.configurations,
+            axis,
+            level,
+        )
+        for axis, counts in grid.levels.items()
         for level, count in counts
     ]
     has, share, axis, level = max(shares, key=lambda each: abs(each[0] - each[1]), default=(0, 0.0, "", ""))

@@ -136,11 +136,14 @@ class Folder(RecordFiles):
         if not self.suite_file.is_file():
             raise InvalidInput(f"'{self.path}' is not a run folder: it has no suite.toml")
         try:
-            return parse_toml(read_plain(self.suite_file).decode("utf-8-sig"))
+            content = parse_toml(read_plain(self.suite_file).decode("utf-8-sig"))
         except OSError as fault:
             raise InvalidInput(f"{self.suite_file}: cannot be read: {fault.strerror}") from None
         except ValueError as fault:
             raise InvalidInput(f"{self.suite_file}: is damaged: {fault}") from None
+        if not content:
+            raise InvalidInput(f"{self.suite_file}: is damaged: it is empty")
+        return content
 
     # --- environments ------------------------------------------------------------------------------
 

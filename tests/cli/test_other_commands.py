@@ -257,6 +257,15 @@ def test_plan_shows_what_would_run_what_is_done_and_what_it_takes(run, tiny_suit
     assert text.err == ""
 
 
+def test_plan_ends_for_a_broken_plugin_that_was_asked_for_as_run_does(tiny_suite, tmp_path):
+    (tmp_path / "mine.py").write_text("raise RuntimeError('not today')\n")
+    ended = command(
+        "plan", "--suite", tiny_suite, "--out", tmp_path / "none", "--plugin", tmp_path / "mine.py"
+    )
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "genbench: plugin 'mine' (file mine.py): import failed: RuntimeError: not today\n"
+
+
 # --- status and explain ------------------------------------------------------------------------------------
 
 

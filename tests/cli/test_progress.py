@@ -26,6 +26,8 @@ def test_a_trial_that_is_measured_twice_counts_once(monkeypatch, capsys):
     assert "1/2 trials" in said
     assert "3/3 trials" in said
     assert "3/2" not in said
+    assert "ended after 0 s" in said
+    assert "finished" not in said, "the command may have been interrupted"
 
 
 def test_what_takes_long_is_named_once_in_a_log_and_beside_the_bar(capsys):

@@ -102,10 +102,10 @@ def all_goes_well(job: Job) -> JobOutcome:
 class Told(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.done = -1
+        self.total, self.done = -1, -1
 
     def started(self, total: int, done: int) -> None:
-        self.done = done
+        self.total, self.done = total, done
 
     def say(self, line: str) -> None:
         self.lines.append(line)
@@ -187,6 +187,14 @@ def test_measuring_alone_leaves_untrained_trials_and_calls_that_no_fault(stage):
     summary, jobs = stage.run(train=False)
     assert jobs == []
     assert summary.is_complete
+    assert (stage.told.total, stage.told.done) == (0, 0)
+
+
+def test_measuring_alone_does_not_call_a_trial_without_a_fit_done(stage):
+    stage.run(words=GOOD, shard=(1, 2))
+    _, jobs = stage.run(words=GOOD, train=False)
+    assert jobs == []
+    assert (stage.told.total, stage.told.done) == (2, 2)
 
 
 def test_a_trial_whose_training_crashed_costs_itself_and_is_tried_again_by_retry_alone(stage):
@@ -293,7 +301,7 @@ def test_measures_that_compare_seeds_come_in_a_second_pass_with_all_siblings(sta
 def test_measures_that_compare_seeds_wait_for_the_other_shards(stage):
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", shard=(1, 2))
     assert all(COMPARES not in each.measures for each in jobs)
-    assert any("2 trials wait until all seeds" in line for line in stage.told.lines)
+    assert any("2 trials must wait until all seeds" in line for line in stage.told.lines)
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", shard=(2, 2))
     assert sum(COMPARES in each.measures for each in jobs) == 2
     _, jobs = stage.run(words=f"{GOOD},{COMPARES}", train=False)
@@ -443,6 +451,7 @@ def test_trials_that_another_command_works_on_are_left_to_it_and_taken_when_it_i
 
     summary, jobs = stage.run(script)
     other.close()
+    assert "waiting for 1 trial locked by another command" in stage.told.lines
     assert [each.key for each in jobs if each.kind == "train"][-1] == key
     assert summary.trained == 4
 

@@ -63,3 +63,22 @@ def test_the_file_is_derived_and_made_again(part, tiny_suite, inline):
     assert notes(run) == []
     command("run", "--suite", tiny_suite, "--out", run, "--shard", "1/4", "--workers", 1)
     assert notes(run)[0].startswith("partial: 2 of 4 trials, 1 of 2 configurations")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"trials": "40"},
+        {"trials": 40, "configurations": 0},
+        {"trials": 40, "levels": ["protocol.learning_rate"]},
+        {"trials": 40, "levels": {"protocol.learning_rate": 2}},
+        {"trials": 40, "levels": {"protocol.learning_rate": [[0.03]]}},
+    ],
+    ids=str,
+)
+def test_a_file_that_another_version_wrote_costs_the_note_alone(part, changed):
+    run = part(lambda rate, seed: seed == 1)
+    grid = json.loads((run / GRID_FILE).read_text())
+    (run / GRID_FILE).write_text(json.dumps(grid | changed))
+    assert notes(run) == []
+    assert command("status", run).code == 0

@@ -446,9 +446,10 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path, text):
 def test_a_folder_that_is_no_run_folder_is_said(tmp_path):
     with pytest.raises(InvalidInput, match=r"is not a run folder: it has no suite.toml"):
         Folder(tmp_path).suite_content()
-    (tmp_path / "suite.toml").write_text("dataset = ")
-    with pytest.raises(InvalidInput, match=r"suite.toml: is damaged"):
-        Folder(tmp_path).suite_content()
+    for text, why in (("dataset = ", "Invalid value"), ("", "it is empty")):
+        (tmp_path / "suite.toml").write_text(text)
+        with pytest.raises(InvalidInput, match=rf"suite.toml: is damaged: {why}"):
+            Folder(tmp_path).suite_content()
 
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path):
