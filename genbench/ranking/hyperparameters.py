@@ -224,6 +224,7 @@ def _as_target(shares: list[np.ndarray], centred: np.ndarray, target: np.ndarray
 def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
     """Share of the variance of a measure's ranks that one axis explains alone, η² per axis, (A, M).
 
+    NaN for an axis of more levels than half the rows, of which most ranks drawn at random would be explained.
     O(A n M).
     """
     shares = np.full((len(design.names), values.shape[1]), np.nan)
@@ -237,6 +238,8 @@ def axis_share(values: np.ndarray, design: Design) -> np.ndarray:
         for axis in range(len(design.names)):
             codes = design.codes[rows, axis]
             count = np.bincount(codes)
+            if 2 * ((count > 0).sum() - 1) > len(codes) - 1:
+                continue
             sums = np.bincount(codes, weights=rank)
             between = (sums[count > 0] ** 2 / count[count > 0]).sum()
             shares[axis, column] = between / total if total > 0 else np.nan

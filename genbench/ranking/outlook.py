@@ -61,6 +61,8 @@ def expected_apart(board: Board, seeds: float, configurations: float) -> int:
     Φ(|d|/se − q). Of the variance of a difference d, what seeds do to all configurations alike falls with the
     number of seeds, what fits do alone with that of fits, and what configurations do with theirs.
     """
+    if len(board.ranked()) < 2:
+        raise RankingError("fewer than two measures are ranked; there are no pairs to tell apart")
     if board.uncertainty is None:
         raise RankingError(
             "without intervals nothing is known of larger grids; rank with --bootstrap above 0"
@@ -69,8 +71,6 @@ def expected_apart(board: Board, seeds: float, configurations: float) -> int:
         raise RankingError("one seed does not tell what more seeds would do; train two or more")
     from scipy.special import ndtr
 
-    if len(board.ranked()) < 2:
-        raise RankingError("fewer than two measures are ranked; there are no pairs to tell apart")
     scores, uncertainty = board.oriented("expected")
     assert uncertainty is not None
     variance, freedom = uncertainty.differences(seeds, configurations)

@@ -144,3 +144,11 @@ def test_share_of_one_axis():
     assert shares[0, 0] == pytest.approx(1)
     assert shares[1:, 0].max() < 1e-12
     assert shares[:, 1].max() < 0.3
+
+
+def test_an_axis_of_as_many_levels_as_fits_explains_nothing():
+    random = np.random.default_rng(0)
+    design = design_from_codes({"drawn": np.arange(40), "depth": np.arange(40) % 4})
+    shares = axis_share(random.random((40, 1)), design)
+    assert np.isnan(shares[0, 0])
+    assert shares[1, 0] < 0.3

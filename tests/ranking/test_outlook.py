@@ -61,6 +61,8 @@ def test_one_seed_and_no_intervals_are_one_line_each():
         outlook(board)
     with pytest.raises(ranking.RankingError, match="fewer than two measures"):
         outlook(rank(planted(), axes=axes, measures=["signal"]))
+    with pytest.raises(ranking.RankingError, match="fewer than two measures"):
+        outlook(rank(planted().assign(a0=0), axes=["a0"], measures=["signal", "noise"]))
 
 
 def test_fits_that_no_column_calls_seeds_are_seeds():
