@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,7 @@ def rank_across(boards: Mapping[str, Board], same_data: Sequence[Sequence[str]] 
     own = np.full(scores.shape, np.nan)
     for place, board in enumerate(boards.values()):
         _fill(board, names, scores[place], own[place], variances[place])
-    means = summarize(*_merged(scores, own, units))
+    means = _within(summarize(*_merged(scores, own, units)), first.bounds)
     complete = np.flatnonzero(~np.isnan(scores).any(axis=0))
     better = _better(scores[:, complete], variances[:, complete][:, :, complete], units)
     bounds = zip(complete, *rank_bounds(better), strict=True)
@@ -215,6 +215,12 @@ def _merged(
         merged.append([np.where(absent, np.nan, mean), np.where(absent, np.nan, spread)])
     found: np.ndarray = np.array(merged)
     return found[:, 0], found[:, 1]
+
+
+def _within(means: Summary, bounds: tuple[float, float]) -> Summary:
+    """Intervals cut at the statistic's bounds: where scores are turned, these are symmetric or none."""
+    low, high = bounds
+    return replace(means, low=np.maximum(means.low, low), high=np.minimum(means.high, high))
 
 
 def _better(scores: np.ndarray, variances: np.ndarray, units: list[list[int]]) -> np.ndarray:

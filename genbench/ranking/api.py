@@ -193,6 +193,7 @@ def rank(
         notes=notes,
         uncertainty=scores.uncertainty.get(rank_by),
         columns=panel.names,
+        bounds=scores.bounds[rank_by],
         better=scores.better,
     )
 

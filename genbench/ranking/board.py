@@ -53,6 +53,8 @@ class Board:
     uncertainty : Uncertainty, optional
         Of the column ranked by, raw, for the measures and controls named `columns`; None without intervals.
     columns : sequence of str
+    bounds : pair of float
+        Between which numbers the statistic ranked by lies.
     better : dict
         Columns of statistics from elsewhere that were computed of oriented values: +1 where larger is better,
         −1 where smaller is.
@@ -70,6 +72,7 @@ class Board:
     notes: Sequence[str] = ()
     uncertainty: Uncertainty | None = field(default=None, repr=False, compare=False)
     columns: Sequence[str] = field(default=(), repr=False, compare=False)
+    bounds: tuple[float, float] = field(default=(-np.inf, np.inf), repr=False, compare=False)
     better: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:

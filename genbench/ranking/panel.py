@@ -49,7 +49,8 @@ class Panel:
 class Scores:
     """Columns of results, each (M,), filled one statistic at a time.
 
-    `low` and `high` hold the intervals, `uncertainty` what they follow from. `better` names the columns that
+    `low` and `high` hold the intervals, `uncertainty` what they follow from, `bounds` between which numbers a
+    statistic lies. `better` names the columns that
     statistics from elsewhere computed of oriented values: +1 where larger is better, −1 where smaller is.
     """
 
@@ -57,6 +58,7 @@ class Scores:
     low: dict[str, np.ndarray] = field(default_factory=dict)
     high: dict[str, np.ndarray] = field(default_factory=dict)
     uncertainty: dict[str, Uncertainty] = field(default_factory=dict)
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
     better: dict[str, float] = field(default_factory=dict)
     words: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Scores:
         bounds: tuple[float, float] = (-np.inf, np.inf),
     ) -> None:
         """Fill a column, and with an uncertainty its interval, cut at the statistic's bounds."""
-        self.estimate[name] = estimate
+        self.estimate[name], self.bounds[name] = estimate, bounds
         if uncertainty is not None:
             self.uncertainty[name] = uncertainty
             self.add_interval(

@@ -69,6 +69,13 @@ def test_measures_of_several_suites_have_one_order():
         assert "perfect" in text
 
 
+def test_intervals_end_where_the_statistic_does():
+    rows = ranking.rank_across({"one": board_of(0), "two": board_of(1)}).rows
+    assert all(-1 <= row["mean_low"] <= row["mean_high"] <= 1 for row in rows)
+    signal = next(row for row in rows if row["measure"] == "signal")
+    assert signal["mean"] < signal["mean_high"] == 1  # two suites tell next to nothing of a mean
+
+
 def test_a_direction_claimed_turns_the_scores():
     boards = {
         str(seed): board_of(seed, ("perfect", "opposite"), directions={"perfect": "+", "opposite": "-"})
