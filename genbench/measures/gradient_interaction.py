@@ -41,6 +41,8 @@ _POWERS = genbench.need("gradient_moments", powers=4, shared="examples")
 _ROUNDING = 1e-12
 # Central moments from powers keep eight digits where the variance is this part of the mean square.
 _LEAST_VARIANCE = 1e-4
+# Fourth powers of smaller numbers are rounded to zero, or close to it.
+_LEAST_SQUARE = 1e-145
 
 
 @genbench.measure(
@@ -176,7 +178,8 @@ def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16) -> float:
     The source sees it near 0 for batches that are neither very small nor very large, which makes stochastic
     gradient descent resemble a Langevin equation. It claims no sign. No batch is drawn: the moments over all
     batches without replacement follow from those of the examples' gradients. Parameters whose gradient
-    varies by less than a hundredth of its mean are left out, where the difference of powers is rounding.
+    varies by less than a hundredth of its mean, or is below 1e-72, are left out: their fourth moments are
+    rounding.
 
     Parameters
     ----------
@@ -186,15 +189,17 @@ def gradient_kurtosis(moments=_POWERS, *, batch: Count = 16) -> float:
     Raises
     ------
     NotApplicable
-        A batch would hold all examples; or no parameter's gradient varies.
+        A batch would hold all examples; or no parameter's gradient varies; or all are below 1e-72.
     """
     total = len(moments.squared_norms)
     if batch >= total:
         raise genbench.NotApplicable(f"batches of {batch} from {total} examples are all the same")
     mean, square, cube, fourth = moments.powers
     variance = square - mean.square()
-    moving = variance > _LEAST_VARIANCE * square
+    moving = (variance > _LEAST_VARIANCE * square) & (variance > _LEAST_SQUARE)
     if not moving.any():
+        if mean.any() and square.max() <= _LEAST_SQUARE:
+            raise genbench.NotApplicable("the gradients are so small that their fourth powers vanish")
         raise genbench.NotApplicable("the gradients of all batches are the same")
     central = fourth - 4 * mean * cube + 6 * mean.square() * square - 3 * mean.pow(4)
     kurtosis = (central[moving] / variance[moving].square()).clamp_min(1)

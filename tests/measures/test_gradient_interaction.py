@@ -261,6 +261,17 @@ def test_kurtosis_needs_gradients_that_differ(fit):
     assert few.value("gradient_kurtosis").reason == "batches of 16 from 4 examples are all the same"
 
 
+def test_kurtosis_leaves_out_gradients_whose_fourth_powers_vanish(fit):
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(40, 2, generator=generator), torch.randn(40, generator=generator).tolist()
+    inputs = inputs.double()
+    alone = linear(fit, inputs[:, :1].tolist(), targets)
+    both = linear(fit, (inputs * torch.tensor([1, 1e-90], dtype=torch.float64)).tolist(), targets)
+    assert both["gradient_kurtosis"] == pytest.approx(alone["gradient_kurtosis"], rel=1e-9)
+    none = linear(fit, (inputs * 1e-90).tolist(), targets).value("gradient_kurtosis")
+    assert none.reason == "the gradients are so small that their fourth powers vanish"
+
+
 def test_a_gradient_that_does_not_vary_has_no_signal_to_noise_ratio(fit):
     """The gradient −2 x of the first weight is the same for all; that of the second has mean 2, variance 1."""
     toy = linear(fit, [[0.1, -0.5], [0.1, -1.5]] * 5, [1.0] * 10)

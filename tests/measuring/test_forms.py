@@ -140,6 +140,19 @@ def test_one_logit_is_measured_as_the_two_logits_of_its_sigmoid():
         genbench.evaluate(model, INPUTS, TARGETS)
 
 
+def test_one_logit_of_a_network_that_is_one_layer():
+    layer, before = nn.Linear(4, 1), nn.Linear(4, 1)
+    measures = ["geometric_complexity", "coherence_alpha", "l2_dist", "traj_length", "seed_disagreement"]
+    found = [
+        genbench.evaluate(
+            put(layer), INPUTS, TARGETS % 2, put(before), measures=measures, siblings=[put(before)],
+            snapshots=[(step, dict(put(each).state_dict())) for step, each in enumerate((before, layer))],
+        )
+        for put in (lambda each: each, nn.Sequential)
+    ]  # fmt: skip
+    assert numbers(found[0]) == pytest.approx(numbers(found[1]), rel=1e-12)
+
+
 def test_siblings_and_the_network_before_are_adapted_alike():
     model = Named()
     other = copy.deepcopy(model)
