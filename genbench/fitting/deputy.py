@@ -15,6 +15,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,16 @@ def _checked(host: Host, kind: str, name: str, setting: str, value: Any) -> dict
     )
     if problems:
         return {"fault": problems[0].partition(": ")[2]}
-    return {"value": settings[setting]}
+    try:
+        return {"value": json.loads(json.dumps(settings[setting], default=_enumerated))}
+    except TypeError:
+        return {"fault": "it is taken for what is no plain data"}
+
+
+def _enumerated(content: Any) -> Any:
+    if isinstance(content, Enum):
+        return content.value
+    raise TypeError
 
 
 def _composition(host: Host, stack: list[tuple[str, Mapping[str, Any]]]) -> list[str]:

@@ -11,6 +11,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,9 @@ def _need(need: Need) -> dict[str, Any]:
 
 
 def _tagged(content: Any) -> Any:
-    """Plain data with tuples told from lists."""
+    """Plain data with tuples told from lists; a member of an enumeration is its value, as it is in keys."""
+    if isinstance(content, Enum):
+        return _tagged(content.value)
     if isinstance(content, tuple):
         return {"()": [_tagged(each) for each in content]}
     if isinstance(content, Mapping):
