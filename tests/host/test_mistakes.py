@@ -24,6 +24,17 @@ class Mine(genbench.Regularizer):
 """
 
 
+def measure(parameters: str, **declared: str) -> str:
+    told = "".join(f", {name}={value}" for name, value in declared.items())
+    return f"""
+import genbench
+
+@genbench.measure(family="mine", direction="+"{told})
+def mine({parameters}):
+    return 1
+"""
+
+
 EXECUTOR = """
 import genbench
 
@@ -59,6 +70,21 @@ class Mine:
         ('import genbench\n@genbench.measure(family="mine", direction="+")\ndef mine(input): return 1',
          "measure 'mine' is broken: measure 'papers:mine' needs 'input', which is neither a probe nor a root; "
          "did you mean 'inputs'?"),
+        (measure("model", aliases="'my_own'"), "measure 'mine': aliases is a list of names, not 'my_own'"),
+        (measure("norms=genbench.need(3)"),
+         "measure 'mine': parameter 'norms' needs a probe by its name, a text, not 3"),
+        (measure("norms=genbench.need('spectral_norms', fold=object)"),
+         "measure 'mine': setting 'fold' of 'spectral_norms' must be a finite number, a text, True, False, None, "
+         "or a list or table of these, not <class 'object'>"),
+        (measure("norms=genbench.need('spectral_norms', fold=genbench.setting([1]))"),
+         "measure 'mine': passes on a setting '[1]' that it does not have"),
+        ("import genbench\n@genbench.dataset(checksum=3)\ndef blobs(root): ...",
+         "dataset 'blobs': checksum is a text, not 3"),
+        ("import genbench\n@genbench.regularizer\ndef pull(step): ...",
+         "regularizer 'pull': must be a class derived from genbench.Regularizer"),
+        ("import functools, genbench\n"
+         "@genbench.measure(family='mine', direction='+')\n@functools.cache\ndef mine(model): return 1",
+         "import failed: TypeError: genbench.measure declares a function or a class, not <functools."),
         ("def genbench_trial_finished(record, fit): pass",
          "hook 'genbench_trial_finished' has no argument 'fit'"),
     ],
