@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
+from genbench.base.counting import counted
 from genbench.base.errors import DiskFull
 from genbench.base.values import Status
 from genbench.contract.jobs import Executor, Job, JobOutcome
@@ -129,6 +130,11 @@ class Runner:
         jobs = [(each, self._job(each, self._first)) for each in self._fits.unfinished]
         return [(trial, job) for trial, job in jobs if job is not None]
 
+    @cached_property
+    def _untrained(self) -> list[Trial]:
+        """The trials that are left as they are, since nothing is to be trained."""
+        return [] if self._train else [each for each in self._fits.unfinished if not self._fits.has(each.key)]
+
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         locks = Locks(self._folder.path / "locks", self._progress.say)
@@ -136,7 +142,9 @@ class Runner:
         run = self._as_told() if heard else {}
         try:
             waiting = [trial for trial, _ in self._to_do]
-            self._progress.started(len(self._plan.trials), len(self._plan.trials) - len(waiting))
+            total = len(self._plan.trials) - len(self._untrained)
+            self._progress.started(total, total - len(waiting))
+            self._say_what_is_of_other_code()
             counted = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
@@ -237,6 +245,15 @@ class Runner:
             self._progress.say(
                 f"{', '.join(self._second.measures)}: {waiting} trials wait until all seeds of their "
                 f"configuration are trained; 'genbench measure {self._folder.path}' computes them then"
+            )
+
+    def _say_what_is_of_other_code(self) -> None:
+        """Tell of fits that are there and not measured, since none of the trials is theirs any more."""
+        others = set(self._folder.fit_keys()).difference(self._fits.keys) if self._untrained else ()
+        if any(self._folder.fit(each) is not None for each in others):
+            self._progress.say(
+                f"{counted(len(self._untrained), 'trial')} not measured: what is there was trained by other "
+                "code or versions of their components, or on other data; 'genbench run' trains anew"
             )
 
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:
