@@ -24,7 +24,7 @@ from genbench.contract.components import (
     Setting,
     declaration,
 )
-from genbench.host.mistakes import executor_mistakes, method_mistakes
+from genbench.host.mistakes import executor_mistakes, field_mistakes, method_mistakes
 
 __all__ = ["check_declaration", "check_defaults", "describe", "field_settings"]
 
@@ -59,7 +59,7 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         base = _base(declared.kind)
         if not (inspect.isclass(target) and issubclass(target, base)):
             raise InvalidInput(f"{where}: must be a class derived from genbench.{base.__name__}")
-        if mistakes := method_mistakes(target, base):
+        if mistakes := [*method_mistakes(target, base), *field_mistakes(target)]:
             raise InvalidInput([f"{where}: {each}" for each in mistakes])
         settings = field_settings(target)
     else:

@@ -85,6 +85,14 @@ class Mine:
         ("import functools, genbench\n"
          "@genbench.measure(family='mine', direction='+')\n@functools.cache\ndef mine(model): return 1",
          "import failed: TypeError: genbench.measure declares a function or a class, not <functools."),
+        ("import genbench\n@genbench.protocol\nclass Slow(genbench.Protocol):\n    learning_rate = 0.001",
+         "protocol 'slow': 'learning_rate' has no annotation and is no default: write 'learning_rate: TYPE = ...'"),
+        (regularizer("captures = 'block_outputs'"),
+         "regularizer 'mine': captures is a tuple of names, not 'block_outputs'"),
+        ("async def genbench_run_finished(run): pass",
+         "hook 'genbench_run_finished' is a coroutine or a generator: calling it runs none of its code"),
+        ("def genbench_trial_finished(record): yield record",
+         "hook 'genbench_trial_finished' is a coroutine or a generator: calling it runs none of its code"),
         ("def genbench_trial_finished(record, fit): pass",
          "hook 'genbench_trial_finished' has no argument 'fit'"),
     ],
@@ -98,10 +106,12 @@ def test_a_mistake_is_one_line(text, line):
     [
         regularizer("def noise_level(self, progress): return progress"),
         regularizer("def _penality(self, step): return None"),
+        regularizer("noise = 0.1; captures = ('block_outputs',)"),
         regularizer("def penalty(self, step, *more): return None"),
         regularizer("def penalty(self, step, scale=1.0): return None"),
         EXECUTOR.format(cancel="cancel(self, id)"),
         "def genbench_run_finished(): pass",
+        "def genbench_components(): yield from ()",
     ],
 )
 def test_what_is_an_authors_own_is_no_mistake(text):
