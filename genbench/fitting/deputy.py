@@ -15,7 +15,6 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,9 @@ def _checked(host: Host, kind: str, name: str, setting: str, value: Any) -> dict
     if problems:
         return {"fault": problems[0].partition(": ")[2]}
     try:
-        return {"value": json.loads(json.dumps(settings[setting], default=_enumerated))}
+        return {"value": json.loads(json.dumps(settings[setting]))}
     except TypeError:
         return {"fault": "it is taken for what is no plain data"}
-
-
-def _enumerated(content: Any) -> Any:
-    if isinstance(content, Enum):
-        return content.value
-    raise TypeError
 
 
 def _composition(host: Host, stack: list[tuple[str, Mapping[str, Any]]]) -> list[str]:

@@ -11,7 +11,6 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,9 +142,7 @@ def _need(need: Need) -> dict[str, Any]:
 
 
 def _tagged(content: Any) -> Any:
-    """Plain data with tuples told from lists; a member of an enumeration is its value, as it is in keys."""
-    if isinstance(content, Enum):
-        return _tagged(content.value)
+    """Plain data with tuples told from lists."""
     if isinstance(content, tuple):
         return {"()": [_tagged(each) for each in content]}
     if isinstance(content, Mapping):

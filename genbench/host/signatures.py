@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import typing
 from collections.abc import Mapping
@@ -89,6 +90,7 @@ def check_defaults(settings: Mapping[str, Setting], where: str) -> None:
 def _check_plain(value: Any, what: str) -> None:
     try:
         canonical_json(value)
+        json.dumps(value, default=dict)  # members of enumerations that are neither texts nor numbers are none
     except (TypeError, ValueError):
         raise InvalidInput(
             f"{what} must be a finite number, a text, True, False, None, or a list or table of these, "

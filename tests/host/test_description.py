@@ -144,17 +144,11 @@ class Norm(str, Enum):
     TWO = "two"
 
 
-class Order(Enum):
-    FIRST = 1
-    LAST = "last"
-
-
 @genbench.measure(family="mine", direction="+")
 def sized(
     model,
     *,
     norm: Norm = Norm.ONE,
-    order: Order = Order.FIRST,
     share: Annotated[float, Interval(gt=0, lt=1)] = 0.5,
     part: Fraction | None = None,
 ):
@@ -165,12 +159,12 @@ def sized(
 def test_settings_of_types_that_their_code_alone_knows_are_as_where_it_is_imported():
     hosts = Host.load([source(OWN_TYPES)]), Host.described([source(OWN_TYPES)])
     there, here = (each.find("measure", "sized") for each in hosts)
-    for given in ({}, {"norm": "two"}, {"order": "last"}, {"order": 1}, {"share": 0.25}):
+    for given in ({}, {"norm": "two"}, {"share": 0.25}):
         one, other = complete(there, given), complete(here, given)
         assert canonical_json(one) == canonical_json(other)
         assert spell(there, one) == spell(here, other)
-    assert spell(here, complete(here, {"norm": "two", "order": "last"})) == "mine:sized[norm=two,order=last]"
-    for given in ({"norm": "three"}, {"order": 2}, {"share": 1}):
+    assert spell(here, complete(here, {"norm": "two"})) == "mine:sized[norm=two]"
+    for given in ({"norm": "three"}, {"share": 1}):
         assert check(there, given)[1] == check(here, given)[1] != []
     assert check(here, {"part": 0.5})[1] == ["part = 0.5: it is taken for what is no plain data"]
 

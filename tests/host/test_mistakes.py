@@ -71,6 +71,9 @@ class Mine:
          "measure 'mine' is broken: measure 'papers:mine' needs 'input', which is neither a probe nor a root; "
          "did you mean 'inputs'?"),
         (measure("model", aliases="'my_own'"), "measure 'mine': aliases is a list of names, not 'my_own'"),
+        ("from enum import Enum\nNorm = Enum('Norm', 'ONE TWO')" + measure("model, *, norm: Norm = Norm.ONE"),
+         "measure 'mine': the default of setting 'norm' must be a finite number, a text, True, False, None, "
+         "or a list or table of these, not <Norm.ONE: 1>"),
         (measure("norms=genbench.need(3)"),
          "measure 'mine': parameter 'norms' needs a probe by its name, a text, not 3"),
         (measure("norms=genbench.need('spectral_norms', fold=object)"),
