@@ -26,7 +26,11 @@ def command(name: str, plugins: tuple[str, ...], without: tuple[str, ...], json_
     from genbench.report.catalog_cache import host_for_cards
 
     with Waiting("loading plugins"):
-        content = card(host_for_cards(plugins, without, words=[name]), name)
+        host = host_for_cards(plugins, without, words=[name])
+    for line in host.problems(asked_for=True):
+        options.warn(line)
+    with Waiting("making the card"):
+        content = card(host, name)
     if json_:
         options.echo_json(content)
     elif "text" in content:

@@ -70,14 +70,14 @@ def _decorator(kind: Kind) -> Callable[..., Any]:
     def decorate(target: Any = None, **declared: Any) -> Any:
         if target is None:
             return lambda decorated: decorate(decorated, **declared)
+        is_found_again = inspect.isfunction(target) or inspect.isclass(target)
+        if not is_found_again:
+            raise TypeError(f"genbench.{kind} declares a function or a class, not {target!r}")
         name = declared.pop("name", None) or _default_name(kind, target)
-        if "aliases" in declared:
+        if "aliases" in declared and not isinstance(declared["aliases"], str):
             declared["aliases"] = tuple(declared["aliases"])
         if kind in (Kind.REGULARIZER, Kind.PROTOCOL):
             _freeze(target)
-        if kind in (Kind.REGULARIZER, Kind.PROTOCOL) and "__dataclass_fields__" not in vars(target):
-            # A class without the decorator would inherit its base's fields and silently lose its own.
-            dataclasses.dataclass(frozen=True, kw_only=True)(target)
         target.__genbench__ = Declaration(kind=kind, name=name, **declared)
         return target
 
@@ -85,7 +85,10 @@ def _decorator(kind: Kind) -> Callable[..., Any]:
 
 
 def _freeze(target: Any) -> None:
-    """Make a class whose base is a frozen dataclass one itself, so that its annotated fields are settings."""
+    """Make a class whose base is a frozen dataclass one itself, so that its annotated fields are settings.
+
+    Without it a class would inherit its base's fields and silently lose its own.
+    """
     is_derived = inspect.isclass(target) and dataclasses.is_dataclass(target)
     if is_derived and "__dataclass_fields__" not in vars(target):
         dataclasses.dataclass(frozen=True, kw_only=True)(target)

@@ -33,6 +33,11 @@ class Fits:
         for each in plan.whole:
             self._configurations.setdefault(each.configuration, []).append(each.key)
 
+    @property
+    def keys(self) -> set[str]:
+        """Those of all trials of the suite, whether they have a fit or not."""
+        return {key for keys in self._configurations.values() for key in keys}
+
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()

@@ -55,6 +55,11 @@ class Observers:
         """Whether any plugin has one of the hooks: what it is told may be long, and need not be made else."""
         return any(self._host.plugins_with(each) for each in hooks)
 
+    def start(self, *hooks: str) -> None:
+        """Start the processes of those that have one of the hooks; else each starts when it is first told."""
+        for plugin in (each for hook in hooks for each in self._host.plugins_with(hook)):
+            self._listener(plugin)
+
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every plugin in turn, with copies of the arguments."""
         for plugin in self._host.plugins_with(hook):

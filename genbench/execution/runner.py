@@ -130,6 +130,11 @@ class Runner:
         jobs = [(each, self._job(each, self._first)) for each in self._fits.unfinished]
         return [(trial, job) for trial, job in jobs if job is not None]
 
+    @cached_property
+    def _untrained(self) -> list[Trial]:
+        """The trials that are left as they are, since nothing is to be trained."""
+        return [] if self._train else [each for each in self._fits.unfinished if not self._fits.has(each.key)]
+
     def run(self) -> Summary:
         """Work until nothing is left, then say what is there."""
         locks = Locks(self._folder.path / "locks", self._progress.say)
@@ -137,8 +142,9 @@ class Runner:
         run = self._as_told() if heard else {}
         try:
             waiting = [trial for trial, _ in self._to_do]
-            total = len(self._plan.trials) - self._out_of_reach()
+            total = len(self._plan.trials) - len(self._untrained)
             self._progress.started(total, total - len(waiting))
+            self._say_what_is_of_other_code()
             counted = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
@@ -160,12 +166,6 @@ class Runner:
             locks.close()
             self._progress.finished()
         return self._take_stock()
-
-    def _out_of_reach(self) -> int:
-        """How many trials have no fit to measure, where nothing is trained: they are not done, nor to do."""
-        if self._train:
-            return 0
-        return sum(not self._fits.has(each.key) for each in self._fits.unfinished)
 
     def _as_told(self) -> dict[str, Any]:
         trials = [each.as_dict() for each in self._plan.trials]
@@ -245,6 +245,15 @@ class Runner:
             self._progress.say(
                 f"{', '.join(self._second.measures)}: {counted(waiting, 'trial')} must wait until all seeds "
                 f"of a configuration are trained; 'genbench measure {self._folder.path}' computes them then"
+            )
+
+    def _say_what_is_of_other_code(self) -> None:
+        """Tell of fits that are there and not measured, since none of the trials is theirs any more."""
+        others = set(self._folder.fit_keys()).difference(self._fits.keys) if self._untrained else ()
+        if any(self._folder.fit(each) is not None for each in others):
+            self._progress.say(
+                f"{counted(len(self._untrained), 'trial')} not measured: what is there was trained by other "
+                "code or versions of their components, or on other data; 'genbench run' trains anew"
             )
 
     def _missing(self, key: str, current: _Pass, siblings: Sequence[str] = ()) -> list[str]:

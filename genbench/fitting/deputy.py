@@ -49,7 +49,10 @@ def _checked(host: Host, kind: str, name: str, setting: str, value: Any) -> dict
     )
     if problems:
         return {"fault": problems[0].partition(": ")[2]}
-    return {"value": settings[setting]}
+    try:
+        return {"value": json.loads(json.dumps(settings[setting]))}
+    except TypeError:
+        return {"fault": "it is taken for what is no plain data"}
 
 
 def _composition(host: Host, stack: list[tuple[str, Mapping[str, Any]]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 from genbench.contract.jobs import Executor
 
-__all__ = ["executor_mistakes", "method_mistakes"]
+__all__ = ["executor_mistakes", "field_mistakes", "method_mistakes"]
 
 # A helper of the author's own is rarely as near to a method's name as this; a slip of the keys is.
 _NEAR = 0.75
@@ -32,6 +33,22 @@ def method_mistakes(target: type, base: type) -> list[str]:
             found += _signature_mistake(name, each, known[name])
         elif near := difflib.get_close_matches(name, known, n=1, cutoff=_NEAR):
             found.append(f"genbench.{base.__name__} has no method '{name}'; did you mean '{near[0]}'?")
+    return found
+
+
+def field_mistakes(target: type) -> list[str]:
+    """A line for each attribute of a dataclass that was meant to be a default, or names, and is not."""
+    bases = [each for each in target.__mro__[1:] if dataclasses.is_dataclass(each)]
+    inherited = {field.name for each in bases for field in dataclasses.fields(each)}
+    own = inspect.get_annotations(target)
+    found = [
+        f"'{name}' has no annotation and is no default: write '{name}: TYPE = ...'"
+        for name in vars(target)
+        if name in inherited and name not in own
+    ]
+    captures = vars(target).get("captures")
+    if isinstance(captures, str):
+        found.append(f"captures is a tuple of names, not {captures!r}")
     return found
 
 

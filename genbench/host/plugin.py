@@ -313,6 +313,8 @@ def _wrong_hooks(module: types.ModuleType) -> list[str]:
             wrong.append(f"unknown hook '{name}'{nearest(name, known)}")
             continue
         given = hook_arguments(known[name])
+        if inspect.iscoroutinefunction(each) or (given and inspect.isgeneratorfunction(each)):
+            wrong.append(f"hook '{name}' is a coroutine or a generator: calling it runs none of its code")
         wrong += [
             f"hook '{name}' has no argument '{taken}'{nearest(taken, given)}"
             for taken in hook_arguments(each)

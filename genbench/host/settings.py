@@ -10,12 +10,14 @@ import re
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from enum import Enum
 from functools import lru_cache
 from typing import Any, get_args
 
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput, explained, nearest
 from genbench.contract.components import Component, Setting
+from genbench.host.annotations import OtherType
 
 __all__ = ["NONE", "check", "complete", "parse_variant", "read_literal", "spell", "split_at_commas"]
 
@@ -69,6 +71,8 @@ def _checked(known: Setting, value: Any) -> Any:
         raise ValueError(f"a setting cannot be a {type(value).__name__}") from None
     if known.annotation is Any:
         return value
+    if isinstance(known.annotation, OtherType):
+        return known.annotation.check(value)
     from pydantic import PydanticUserError, ValidationError
 
     try:
@@ -202,6 +206,8 @@ _ATOMS = (bool, int, float, str)
 
 
 def _literal(value: Any) -> str:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, str) and re.fullmatch(r"[^\s\[\]{},='\"]+", value) and read_literal(value) == value:
         return value
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import typing
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from genbench.contract.components import (
     Setting,
     declaration,
 )
-from genbench.host.mistakes import executor_mistakes, method_mistakes
+from genbench.host.mistakes import executor_mistakes, field_mistakes, method_mistakes
 
 __all__ = ["check_declaration", "check_defaults", "describe", "field_settings"]
 
@@ -59,7 +60,7 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         base = _base(declared.kind)
         if not (inspect.isclass(target) and issubclass(target, base)):
             raise InvalidInput(f"{where}: must be a class derived from genbench.{base.__name__}")
-        if mistakes := method_mistakes(target, base):
+        if mistakes := [*method_mistakes(target, base), *field_mistakes(target)]:
             raise InvalidInput([f"{where}: {each}" for each in mistakes])
         settings = field_settings(target)
     else:
@@ -82,19 +83,27 @@ def _base(kind: Kind) -> type:
 def check_defaults(settings: Mapping[str, Setting], where: str) -> None:
     """Settings are plain data: they stand in suites, tables, records and keys."""
     for each in settings.values():
-        try:
-            canonical_json(None if each.required else each.default)
-        except (TypeError, ValueError):
-            raise InvalidInput(
-                f"{where}: the default of setting '{each.name}' must be a finite number, a text, True, "
-                f"False, None, or a list or table of these, not {each.default!r}"
-            ) from None
+        if not each.required:
+            _check_plain(each.default, f"{where}: the default of setting '{each.name}'")
+
+
+def _check_plain(value: Any, what: str) -> None:
+    try:
+        canonical_json(value)
+        json.dumps(value, default=dict)  # members of enumerations that are neither texts nor numbers are none
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"{what} must be a finite number, a text, True, False, None, or a list or table of these, "
+            f"not {value!r}"
+        ) from None
 
 
 def check_declaration(declared: Declaration, where: str) -> None:
     """Raise `InvalidInput` for what no component may declare of itself."""
     if not isinstance(declared.name, str) or not re.fullmatch(NAME, declared.name):
         raise InvalidInput(f"{where}: a name has letters, digits and . _ + - only")
+    if not isinstance(declared.aliases, tuple):
+        raise InvalidInput(f"{where}: aliases is a list of names, not {declared.aliases!r}")
     if not all(isinstance(each, str) and re.fullmatch(NAME, each) for each in declared.aliases):
         raise InvalidInput(f"{where}: an alias has letters, digits and . _ + - only")
     if isinstance(declared.version, bool) or not isinstance(declared.version, int) or declared.version < 1:
@@ -103,6 +112,8 @@ def check_declaration(declared: Declaration, where: str) -> None:
         raise InvalidInput(f"{where}: direction is one of + - ?, not {declared.direction!r}")
     if declared.cost not in COST_CLASSES:
         raise InvalidInput(f"{where}: cost is one of {' '.join(COST_CLASSES)}, not {declared.cost!r}")
+    if not isinstance(declared.checksum, str | None):
+        raise InvalidInput(f"{where}: checksum is a text, not {declared.checksum!r}")
     if declared.kind is Kind.PROBE and declared.name in ROOTS:
         raise InvalidInput(f"{where}: the name is reserved, it is {ROOTS[declared.name]}")
 
@@ -159,6 +170,11 @@ def _read_need(parameter: inspect.Parameter, where: str) -> Need:
             f"{where}: parameter '{parameter.name}' has a default; a setting goes behind '*', "
             "a need takes genbench.need(...)"
         )
+    if not isinstance(parameter.default.name, str):
+        raise InvalidInput(
+            f"{where}: parameter '{parameter.name}' needs a probe by its name, a text, "
+            f"not {parameter.default.name!r}"
+        )
     return parameter.default
 
 
@@ -175,8 +191,10 @@ def _check_need(need: Need, settings: Mapping[str, Setting], needs: Mapping[str,
         if name in chosen:
             raise InvalidInput(f"{where}: shares '{name}' with '{need.name}' and chooses it as well")
     known = {*settings, *(name for each in needs.values() for name in each.shared)}
-    for value in chosen.values():
-        if isinstance(value, ForwardedSetting) and value.name not in known:
+    for name, value in chosen.items():
+        if not isinstance(value, ForwardedSetting):
+            _check_plain(value, f"{where}: setting '{name}' of '{need.name}'")
+        elif not isinstance(value.name, str) or value.name not in known:
             raise InvalidInput(f"{where}: passes on a setting '{value.name}' that it does not have")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -100,10 +101,12 @@ class ObserverLaws(Laws):
         said: list[str] = []
         alone = Observers(_Only(self.host, str(self.component)), said.append)  # type: ignore[arg-type]
         longest = 0.0
-        for hook, arguments in _a_run(self.host):
-            began = time.perf_counter()
-            alone.tell(hook, **arguments)
-            longest = max(longest, time.perf_counter() - began)
+        with contextlib.closing(alone):
+            alone.start(*OBSERVING)  # what the plugin imports is no part of a hook's time
+            for hook, arguments in _a_run(self.host):
+                began = time.perf_counter()
+                alone.tell(hook, **arguments)
+                longest = max(longest, time.perf_counter() - began)
         return said, longest
 
     def test_it_is_documented(self) -> None:

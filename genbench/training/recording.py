@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from genbench.base.errors import InvalidInput
 from genbench.networks.walk import Walk, distances_between
 from genbench.training.evaluation import where_doubles_are
 from genbench.training.outcome import MILESTONES, Milestone
@@ -15,19 +16,27 @@ from genbench.training.outcome import MILESTONES, Milestone
 __all__ = ["ClosestKeeper", "HistoryKeeper", "MilestoneKeeper", "SnapshotKeeper", "WalkKeeper", "cpu_state"]
 
 
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, value in model.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise InvalidInput(
+                f"the network's state has '{name}', a {type(value).__name__}, where only tensors can be kept"
+            )
+        yield name, value
+
+
 def cpu_state(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the state dict on the CPU, every tensor contiguous."""
     return {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, value in model.state_dict().items()
+        for name, value in _tensors(model)
     }
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the state dict where it is, every tensor contiguous."""
     return {
-        name: value.detach().clone(memory_format=torch.contiguous_format)
-        for name, value in model.state_dict().items()
+        name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in _tensors(model)
     }
 
 

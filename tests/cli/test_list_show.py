@@ -284,6 +284,14 @@ def test_what_cannot_be_shown_is_one_line_with_the_nearest_word(run, word, code,
     assert run("show", word) == (code, "", f"genbench: {line}\n")
 
 
+def test_show_says_why_a_component_of_a_given_plugin_is_broken(run, tmp_path):
+    file = tmp_path / "papers.py"
+    file.write_text(PLUGIN.replace("(model, *, power", "(model, power"))
+    code, out, err = run("show", "widest", "--plugin", str(file))
+    assert (code, out) == (2, "")
+    assert "measure 'widest': parameter 'power' has a default; a setting goes behind '*'" in err
+
+
 def test_show_explains_what_measures_start_from(run):
     card = strict(run("show", "inputs", "--json")[1])
     assert (card["kind"], card["name"]) == ("root", "inputs")

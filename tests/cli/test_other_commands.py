@@ -516,3 +516,26 @@ def test_status_tells_totals_and_what_is_missing_and_why(tmp_path, inline):
     assert re.search(r"param_norm +\+ +A +0 +2", text)  # a pipe gets every measure
     reasons = command("status", tmp_path / "run", "--json").json["measures"]["rnn_lipaug_bound"]["reasons"]
     assert reasons == {"the network has no recurrent layer": 2}
+
+
+def test_measuring_fits_that_other_code_trained_says_that_it_measures_none(tmp_path, inline):
+    plugin, suite, folder = tmp_path / "papers.py", tmp_path / "tiny.toml", tmp_path / "run"
+    plugin.write_text(
+        "import genbench\nfrom torch import nn\n\n@genbench.model\ndef flat(task, *, width: int = 4):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, task.outputs))\n"
+    )
+    suite.write_text(
+        'title = "One model of a plugin"\nversion = 1\ndataset = { name = "digits", train_size = 40 }\n'
+        'model = { name = "flat", width = [3, 4] }\nprotocol = { name = "interpolate", max_epochs = 1 }\n'
+        'seeds = 1\nmeasures = ["random"]\n'
+    )
+    ran = command("run", "--suite", suite, "--out", folder, "--plugin", plugin, "--limit", 1, "--workers", 1)
+    assert ran.code == 0, ran.err
+    words = ("measure", folder, "--plugin", plugin, "--measures", "param_norm", "--workers", 1)
+    limited = command(*words)
+    assert "1 trial, 0 of them done before" in limited.err
+    assert "not measured" not in limited.err
+    plugin.write_text(plugin.read_text() + "\n# Other code.\n")
+    ended = command(*words)
+    assert "0 trials, 0 of them done before" in ended.err
+    assert "2 trials not measured: what is there was trained by other code or versions" in ended.err

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from annotated_types import Ge, Gt, Le
 
+from genbench.base.canonical import canonical_json
 from genbench.base.constraints import Count, Probability
 from genbench.contract.components import Kind
 from genbench.host import Host
@@ -16,6 +17,7 @@ from genbench.host.description import described, recalled
 from genbench.host.elsewhere import Deputies, Elsewhere
 from genbench.host.host import new_manager
 from genbench.host.plugin import PluginSource
+from genbench.host.settings import check, complete, spell
 
 PLUGIN = '''
 from pathlib import Path
@@ -126,6 +128,45 @@ def test_a_type_that_is_no_plain_data_is_asked_of_its_code(annotation):
     found = as_type(told, lambda value: value + 1)
     assert isinstance(found, OtherType)
     assert found.check(1) == 2
+
+
+OWN_TYPES = '''
+from enum import Enum
+from fractions import Fraction
+from typing import Annotated
+
+import genbench
+from annotated_types import Interval
+
+
+class Norm(str, Enum):
+    ONE = "one"
+    TWO = "two"
+
+
+@genbench.measure(family="mine", direction="+")
+def sized(
+    model,
+    *,
+    norm: Norm = Norm.ONE,
+    share: Annotated[float, Interval(gt=0, lt=1)] = 0.5,
+    part: Fraction | None = None,
+):
+    """A measure."""
+'''
+
+
+def test_settings_of_types_that_their_code_alone_knows_are_as_where_it_is_imported():
+    hosts = Host.load([source(OWN_TYPES)]), Host.described([source(OWN_TYPES)])
+    there, here = (each.find("measure", "sized") for each in hosts)
+    for given in ({}, {"norm": "two"}, {"share": 0.25}):
+        one, other = complete(there, given), complete(here, given)
+        assert canonical_json(one) == canonical_json(other)
+        assert spell(there, one) == spell(here, other)
+    assert spell(here, complete(here, {"norm": "two"})) == "mine:sized[norm=two]"
+    for given in ({"norm": "three"}, {"share": 1}):
+        assert check(there, given)[1] == check(here, given)[1] != []
+    assert check(here, {"part": 0.5})[1] == ["part = 0.5: it is taken for what is no plain data"]
 
 
 HOSTILE = {

@@ -24,6 +24,17 @@ class Mine(genbench.Regularizer):
 """
 
 
+def measure(parameters: str, **declared: str) -> str:
+    told = "".join(f", {name}={value}" for name, value in declared.items())
+    return f"""
+import genbench
+
+@genbench.measure(family="mine", direction="+"{told})
+def mine({parameters}):
+    return 1
+"""
+
+
 EXECUTOR = """
 import genbench
 
@@ -59,6 +70,32 @@ class Mine:
         ('import genbench\n@genbench.measure(family="mine", direction="+")\ndef mine(input): return 1',
          "measure 'mine' is broken: measure 'papers:mine' needs 'input', which is neither a probe nor a root; "
          "did you mean 'inputs'?"),
+        (measure("model", aliases="'my_own'"), "measure 'mine': aliases is a list of names, not 'my_own'"),
+        ("from enum import Enum\nNorm = Enum('Norm', 'ONE TWO')" + measure("model, *, norm: Norm = Norm.ONE"),
+         "measure 'mine': the default of setting 'norm' must be a finite number, a text, True, False, None, "
+         "or a list or table of these, not <Norm.ONE: 1>"),
+        (measure("norms=genbench.need(3)"),
+         "measure 'mine': parameter 'norms' needs a probe by its name, a text, not 3"),
+        (measure("norms=genbench.need('spectral_norms', fold=object)"),
+         "measure 'mine': setting 'fold' of 'spectral_norms' must be a finite number, a text, True, False, None, "
+         "or a list or table of these, not <class 'object'>"),
+        (measure("norms=genbench.need('spectral_norms', fold=genbench.setting([1]))"),
+         "measure 'mine': passes on a setting '[1]' that it does not have"),
+        ("import genbench\n@genbench.dataset(checksum=3)\ndef blobs(root): ...",
+         "dataset 'blobs': checksum is a text, not 3"),
+        ("import genbench\n@genbench.regularizer\ndef pull(step): ...",
+         "regularizer 'pull': must be a class derived from genbench.Regularizer"),
+        ("import functools, genbench\n"
+         "@genbench.measure(family='mine', direction='+')\n@functools.cache\ndef mine(model): return 1",
+         "import failed: TypeError: genbench.measure declares a function or a class, not <functools."),
+        ("import genbench\n@genbench.protocol\nclass Slow(genbench.Protocol):\n    learning_rate = 0.001",
+         "protocol 'slow': 'learning_rate' has no annotation and is no default: write 'learning_rate: TYPE = ...'"),
+        (regularizer("captures = 'block_outputs'"),
+         "regularizer 'mine': captures is a tuple of names, not 'block_outputs'"),
+        ("async def genbench_run_finished(run): pass",
+         "hook 'genbench_run_finished' is a coroutine or a generator: calling it runs none of its code"),
+        ("def genbench_trial_finished(record): yield record",
+         "hook 'genbench_trial_finished' is a coroutine or a generator: calling it runs none of its code"),
         ("def genbench_trial_finished(record, fit): pass",
          "hook 'genbench_trial_finished' has no argument 'fit'"),
     ],
@@ -72,10 +109,12 @@ def test_a_mistake_is_one_line(text, line):
     [
         regularizer("def noise_level(self, progress): return progress"),
         regularizer("def _penality(self, step): return None"),
+        regularizer("noise = 0.1; captures = ('block_outputs',)"),
         regularizer("def penalty(self, step, *more): return None"),
         regularizer("def penalty(self, step, scale=1.0): return None"),
         EXECUTOR.format(cancel="cancel(self, id)"),
         "def genbench_run_finished(): pass",
+        "def genbench_components(): yield from ()",
     ],
 )
 def test_what_is_an_authors_own_is_no_mistake(text):

@@ -67,3 +67,10 @@ def test_a_built_in_suite_keeps_the_law(law):
 def test_a_plugin_without_hooks_is_no_observer():
     laws = type("Laws", (ObserverLaws,), {"component": "models"})
     assert laws.judged("it_observes").status == "broken"
+
+
+def test_what_an_observer_imports_is_no_time_of_its_hooks(tmp_path):
+    file = tmp_path / "papers.py"
+    file.write_text('"""An observer."""\nimport time\ntime.sleep(0.7)\ndef genbench_run_started(run): pass\n')
+    laws = type("Laws", (ObserverLaws,), {"component": "papers", "plugins": (str(file),)})
+    assert laws.judged("it_is_quick").status == "holds"

@@ -1,8 +1,10 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from genbench.base.errors import InvalidInput
 from genbench.training.outcome import MILESTONES
 from genbench.training.recording import HistoryKeeper, MilestoneKeeper, SnapshotKeeper, cpu_state
 
@@ -13,6 +15,16 @@ def test_states_are_contiguous_copies():
     assert all(each.is_contiguous() for each in state.values())
     nn.init.zeros_(model.weight)
     assert state["weight"].abs().sum() > 0
+
+
+class Remembering(nn.Linear):
+    def get_extra_state(self):
+        return {"calls": 0}
+
+
+def test_a_state_that_holds_more_than_tensors_is_named():
+    with pytest.raises(InvalidInput, match=r"state has '1\._extra_state', a dict,"):
+        cpu_state(nn.Sequential(nn.Linear(1, 1), Remembering(1, 1)))
 
 
 def test_milestones_are_kept_at_the_first_time_and_nested():
