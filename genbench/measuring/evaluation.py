@@ -213,7 +213,7 @@ def own_roots(
         with isolated_random_state(seed, device), ordinary_torch(working_precision(model)):
             model, initial_model = unwrapped(model), initial_model and unwrapped(initial_model)
             siblings = siblings and [unwrapped(each) for each in siblings]
-            models = {
+            models: Collection[nn.Module] = {
                 id(each): each for each in (model, initial_model, *(siblings or ())) if each is not None
             }.values()
             for each in models:
@@ -222,6 +222,15 @@ def own_roots(
             task = task or task_of(model, examples, output)
             if task.kind == "classification" and task.outputs == 1:
                 task = replace(task, outputs=2)
+                if next(model.children(), None) is None:
+                    # Measures watch what a layer returns: of a network that is one, that stays the one logit.
+                    model, initial_model = _enclosed(model), initial_model and _enclosed(initial_model)
+                    siblings = siblings and [_enclosed(each) for each in siblings]
+                    snapshots = snapshots and [
+                        (step, {f"0.{name}": value for name, value in state.items()})
+                        for step, state in snapshots
+                    ]
+                    models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
                 for each in models:
                     adapt(each, one_logit=True)
             yield {
@@ -241,6 +250,10 @@ def own_roots(
         with ordinary_torch():
             for guard in guards:
                 guard.restore()
+
+
+def _enclosed(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(layer).eval()
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:
