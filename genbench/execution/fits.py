@@ -56,6 +56,11 @@ class Fits:
         sign = self._sign_of_fit(key)
         return bool(sign and self._sound.get(key) == sign) or self.get(key) is not None
 
+    def has_others(self) -> bool:
+        """Whether there are fits of which no trial of the suite has the key."""
+        others = set(self._folder.fit_keys()) - self.keys
+        return any(self._folder.fit(each) is not None for each in others)
+
     def _sign_of_fit(self, key: str) -> str:
         return signature(self._folder.fit_folder(key), ("",))
 

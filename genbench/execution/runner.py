@@ -145,13 +145,13 @@ class Runner:
             total = len(self._plan.trials) - len(self._untrained)
             self._progress.started(total, total - len(waiting))
             self._say_what_is_of_other_code()
-            counted = {each.key for each in waiting}
+            told = {each.key for each in waiting}
             self._observers.tell("genbench_run_started", run=run)
             waiting = self._budget.ordered(waiting) if self._budget else alike_together(waiting)
             self._work(locks, self._first, waiting)
             if self._second.measures:
                 left = [each for each in self._fits.unfinished if self._job(each, self._second) is not None]
-                self._progress.more(sum(each.key not in counted for each in left))
+                self._progress.more(sum(each.key not in told for each in left))
                 self._work(locks, self._second, left)
                 self._say_who_waits()
             if self._budget and self._budget.closing:
@@ -248,9 +248,7 @@ class Runner:
             )
 
     def _say_what_is_of_other_code(self) -> None:
-        """Tell of fits that are there and not measured, since none of the trials is theirs any more."""
-        others = set(self._folder.fit_keys()).difference(self._fits.keys) if self._untrained else ()
-        if any(self._folder.fit(each) is not None for each in others):
+        if self._untrained and self._fits.has_others():
             self._progress.say(
                 f"{counted(len(self._untrained), 'trial')} not measured: what is there was trained by other "
                 "code or versions of their components, or on other data; 'genbench run' trains anew"
@@ -385,23 +383,18 @@ class Runner:
             siblings = self._fits.siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
             values = self._folder.measured(key, wanted).values
-            for name, value in values.items():
-                if Status(value["status"]).is_fault:
-                    summary.faults.setdefault(name, collections.Counter())[value["reason"]] += 1
-            if len(values) == len(wanted) and not any(
-                Status(each["status"]).is_fault for each in values.values()
-            ):
+            faults = {
+                name: each["reason"] for name, each in values.items() if Status(each["status"]).is_fault
+            }
+            if len(values) == len(wanted) and not faults:
                 complete.append((key, sign, siblings))
+            due = [*self._first.measures, *([] if self._fits.waits_for(trial) else self._second.measures)]
             why = self._unmeasured.get(key) or "there is no record of it"
-            for name in self._without_a_word(trial, values):
-                summary.faults.setdefault(name, collections.Counter())[why] += 1
+            faults |= {each: why for each in due if each not in values}
+            for name, reason in faults.items():
+                summary.faults.setdefault(name, collections.Counter())[reason] += 1
         self._fits.keep_complete(complete)
         return summary
-
-    def _without_a_word(self, trial: Trial, values: Mapping[str, Any]) -> list[str]:
-        """Measures that are due and have neither a value nor a reason."""
-        due = [*self._first.measures, *([] if self._fits.waits_for(trial) else self._second.measures)]
-        return [each for each in due if each not in values]
 
 
 @lru_cache(maxsize=KEYS_KEPT)
