@@ -118,3 +118,17 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(finished, tmp_pat
     assert ended.code == 2
     assert "holds something else than an entry" in ended.err
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_one_line(finished, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    ended = command("leaderboard", "pack", finished, "--out", tmp_path / "file" / "entry")
+    assert ended.code == 3
+    assert ended.err.startswith(f"genbench: entry '{tmp_path / 'file' / 'entry'}': cannot be written: ")
+
+
+def test_a_run_without_fits_is_not_said_to_be_of_another_version(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "fits")
+    ended = command("leaderboard", "pack", run, "--out", tmp_path / "entry")
+    assert (ended.code, ended.err) == (3, f"genbench: '{run}': has no fits yet\n")
