@@ -38,7 +38,8 @@ def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
 
 def _fetched(run: Path) -> Path:
     """The run folder of an entry, fetched; any other folder as it is."""
-    from genbench.leaderboard.fetch import fetch, is_entry
+    from genbench.leaderboard.fetch import fetch
+    from genbench.runs.store import is_entry
 
     if not is_entry(run):
         return run

@@ -70,6 +70,8 @@ def command(
         )
     if tasks and not slurm:
         raise UsageError("--tasks is for --slurm")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: must be at least 1")
     with Waiting("loading plugins, planning"):
         host = Host.described(plugins, without, [out or Path("runs")])
         if broken := host.problems(asked_for=True):

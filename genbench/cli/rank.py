@@ -65,8 +65,9 @@ def command(
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
 
-    A table is a .csv, .parquet or .json file with one row for each trained network. Several runs or tables
-    are ranked one by one and summarized: the mean score over suites, the worst of them, shared ranks.
+    A table is a .csv, .tsv, .json, .jsonl or .parquet file with one row for each trained network. Several
+    runs or tables are ranked one by one and summarized: the mean score over suites, the worst of them,
+    shared ranks.
     """
     source = sources[0]
     _check_shown(top, whole, columns, form)

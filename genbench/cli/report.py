@@ -35,8 +35,8 @@ def command(
 ) -> None:  # fmt: skip
     """Write a page with the ranking, plots of every measure and where the numbers come from.
 
-    A table is a .csv, .tsv, .parquet or .json file with one row for each trained network. The page is one
-    file and needs no other: it opens from a disk, from a mail, or on any server.
+    A table is a .csv, .tsv, .json, .jsonl or .parquet file with one row for each trained network. The page
+    is one file and needs no other: it opens from a disk, from a mail, or on any server.
     """
     from genbench.base.files import unwritable, write_atomically
     from genbench.report.page import as_page

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genbench.base.errors import InvalidInput
-from genbench.base.files import as_json, write_atomically
+from genbench.base.files import as_json, unwritable, write_atomically
 from genbench.base.names import CORE
 from genbench.leaderboard.across import Ranked, across, newest
 from genbench.leaderboard.alarms import ALARM
@@ -61,7 +61,10 @@ def build(root: Path, *, bootstrap: int = 1000) -> dict[str, Any]:
         "leaderboard.json": as_json(content),
         "index.html": as_page(content).encode(),
     }.items():
-        write_atomically(root / name, text)
+        try:
+            write_atomically(root / name, text)
+        except OSError as fault:
+            raise unwritable(root / name, fault) from None
     return content
 
 

@@ -20,7 +20,7 @@ from genbench.leaderboard.weights import DESCRIPTION, ENDING, Archive, opened
 from genbench.planning.sameness import suite_digest
 from genbench.runs.store import Folder
 
-__all__ = ["Fetched", "fetch", "is_entry"]
+__all__ = ["Fetched", "fetch"]
 
 Say = Callable[[str], None]
 
@@ -43,11 +43,6 @@ class Fetched:
     fits: int
     values: int
     there: int
-
-
-def is_entry(path: Path) -> bool:
-    """Whether a path is an entry's folder rather than a run's."""
-    return (path / "entry.json").is_file() and not (path / "fits").is_dir()
 
 
 def fetch(source: str, out: Path | None, say: Say) -> Fetched:

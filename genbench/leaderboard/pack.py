@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import genbench
 from genbench.base.canonical import digest
 from genbench.base.errors import InvalidInput, UsageError
-from genbench.base.files import as_json, write_atomically
+from genbench.base.files import as_json, unwritable, write_atomically
 from genbench.base.names import CORE
 from genbench.base.toml import as_toml
 from genbench.contract.components import Component, Kind
@@ -95,16 +95,19 @@ def pack(
 
 def write_entry(out: Path, files: Mapping[str, bytes]) -> None:
     """Write the files of an entry, large ones compressed, in place of what was there."""
-    out.mkdir(parents=True, exist_ok=True)
-    written = set()
-    for name, content in files.items():
-        packed = name.endswith(".jsonl") and len(content) > LARGE
-        path = out / (f"{name}.gz" if packed else name)
-        write_atomically(path, compressed(content) if packed else content)
-        written.add(path)
-    for path in set(out.iterdir()) - written:
-        if is_entry_file(path.name):
-            path.unlink()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        written = set()
+        for name, content in files.items():
+            packed = name.endswith(".jsonl") and len(content) > LARGE
+            path = out / (f"{name}.gz" if packed else name)
+            write_atomically(path, compressed(content) if packed else content)
+            written.add(path)
+        for path in set(out.iterdir()) - written:
+            if is_entry_file(path.name):
+                path.unlink()
+    except OSError as fault:
+        raise unwritable(out, fault, "entry ") from None
 
 
 def entry_files(
@@ -193,6 +196,8 @@ def _trials(folder: Folder, suite: Suite, host: Host) -> dict[str, Trial]:
     from genbench.fitting.preflight import plan_suite
 
     there = set(folder.fit_keys())
+    if not there:
+        raise InvalidInput(f"'{folder.path}': has no fits yet")
     planned = plan_suite(suite, host)
     found = {each.key: each for each in planned.trials if each.key in there}
     if not found:

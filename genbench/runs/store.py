@@ -30,7 +30,7 @@ from genbench.planning.suite import Suite
 from genbench.runs.records import RecordFiles, plain, unsealed
 from genbench.runs.weights import read_states, states_as_bytes, weights_fault
 
-__all__ = ["LARGEST_RECORD", "Folder", "Measured", "StoredFit"]
+__all__ = ["LARGEST_RECORD", "Folder", "Measured", "StoredFit", "is_entry"]
 
 LARGEST_RECORD = 256 << 20
 """Bytes of a record that anybody may have written, for it to be read."""
@@ -65,6 +65,11 @@ class Measured:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     conflicts: tuple[str, ...] = ()
     times: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_entry(path: Path) -> bool:
+    """Whether a path is an entry's folder rather than a run's; both have a suite.toml."""
+    return (path / "entry.json").is_file() and not (path / "fits").is_dir()
 
 
 class Folder(RecordFiles):
@@ -135,6 +140,8 @@ class Folder(RecordFiles):
         """
         if not self.suite_file.is_file():
             raise InvalidInput(f"'{self.path}' is not a run folder: it has no suite.toml")
+        if is_entry(self.path):
+            raise InvalidInput(f"'{self.path}' is not a run folder: it is an entry of a leaderboard")
         try:
             content = parse_toml(read_plain(self.suite_file).decode("utf-8-sig"))
         except OSError as fault:

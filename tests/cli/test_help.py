@@ -7,6 +7,7 @@ import pytest
 
 import genbench
 from genbench.cli import COMMANDS, main
+from genbench.ranking.files import FORMATS
 
 HEAVY = ("torch", "pandas", "numpy", "scipy", "sklearn", "timm", "matplotlib", "pydantic", "pluggy", "rich")
 
@@ -94,6 +95,13 @@ def test_help_names_every_command_with_its_summary(capsys):
 def test_every_command_has_help(capsys, name):
     assert run(name, "--help") == 0
     assert f"Usage: genbench {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["rank", "report"])
+def test_help_names_every_kind_of_table_that_is_read(capsys, name):
+    assert run(name, "--help") == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert [each for each in FORMATS if each not in said] == []
 
 
 def test_version_is_that_of_the_package(capsys):

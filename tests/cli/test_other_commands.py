@@ -257,6 +257,15 @@ def test_plan_shows_what_would_run_what_is_done_and_what_it_takes(run, tiny_suit
     assert text.err == ""
 
 
+@pytest.mark.parametrize("workers", [0, -1])
+def test_plan_writes_no_script_that_run_would_refuse(tiny_suite, tmp_path, workers):
+    ended = command(
+        "plan", "--suite", tiny_suite, "--out", tmp_path / "none", "--slurm", "--workers", workers
+    )
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"genbench: --workers {workers}: must be at least 1\n"
+
+
 def test_plan_ends_for_a_broken_plugin_that_was_asked_for_as_run_does(tiny_suite, tmp_path):
     (tmp_path / "mine.py").write_text("raise RuntimeError('not today')\n")
     ended = command(

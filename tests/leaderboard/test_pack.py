@@ -118,3 +118,31 @@ def test_a_folder_that_holds_something_else_is_not_overwritten(finished, tmp_pat
     assert ended.code == 2
     assert "holds something else than an entry" in ended.err
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_one_line(finished, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    ended = command("leaderboard", "pack", finished, "--out", tmp_path / "file" / "entry")
+    assert ended.code == 3
+    assert ended.err.startswith(f"genbench: entry '{tmp_path / 'file' / 'entry'}': cannot be written: ")
+
+
+def test_a_run_without_fits_is_not_said_to_be_of_another_version(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "fits")
+    ended = command("leaderboard", "pack", run, "--out", tmp_path / "entry")
+    assert (ended.code, ended.err) == (3, f"genbench: '{run}': has no fits yet\n")
+
+
+@pytest.mark.parametrize("name", ["status", "retry", "export", "run", "merge"])
+def test_an_entry_is_taken_for_no_run_folder(packed, finished, tiny_suite, tmp_path, name):
+    entry = shutil.copytree(packed, tmp_path / "entry")
+    words = {
+        "export": [entry, tmp_path / "table.csv"],
+        "run": ["--suite", tiny_suite, "--out", entry],
+        "merge": [finished, "--out", entry],
+    }.get(name, [entry])
+    ended = command(name, *words)
+    assert ended.code == 3
+    assert ended.err == f"genbench: '{entry}' is not a run folder: it is an entry of a leaderboard\n"
+    assert content(entry) == content(packed)
