@@ -151,3 +151,36 @@ def test_attention_has_second_derivatives():
     given = torch.randn(6, 4, 2), torch.arange(6) % 3
     found = genbench.evaluate(Attending(), *given, measures=["interlayer_jacobian", "hessian_trace"])
     assert {str(each.status) for each in found.values()} == {"ok"}
+
+
+class Remembering(nn.Module):
+    """Keeps what it computed, and for what, as it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 3)
+        self.shift, self.known, self.log, self.seen = None, 0, [], {}
+
+    def forward(self, inputs):
+        if inputs.shape[1] > self.known:
+            self.known, self.shift = inputs.shape[1], torch.arange(inputs.shape[1]) / 4
+        if not hasattr(self, "calls"):
+            self.calls = self.seen["calls"] = 0
+        self.calls += 1
+        self.last = self.body(inputs + self.shift)
+        self.log.append(self.last)
+        return self.last
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_what_a_network_keeps_between_calls_is_as_it_was(called, data):
+    model = Remembering()
+    if called:
+        model(data[0])
+    before, lists = dict(vars(model)), (list(model.log), dict(model.seen))
+    genbench.evaluate(model, *data, measures=NAMES)
+    genbench.Recorder(model, *data)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is each for name, each in before.items())
+    assert (list(map(id, model.log)), model.seen) == (list(map(id, lists[0])), lists[1])
+    model(data[0])
