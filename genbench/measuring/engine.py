@@ -28,7 +28,14 @@ from genbench.measuring.guard import (
 )
 from genbench.measuring.returned import as_number
 from genbench.measuring.watch import Watch
-from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
+from genbench.networks.ambient import (
+    changing_copies,
+    handing_copies,
+    has_largest_norm,
+    ordinary_torch,
+    working_precision,
+    works_in_place,
+)
 from genbench.networks.draws import drawn_on_cpu
 from genbench.networks.exact import full_precision
 from genbench.networks.precision import widen_where_needed
@@ -161,14 +168,18 @@ class _Engine:
             self._release(node)
 
     def _prepare(self, model: nn.Module) -> None:
-        """Have the network work on copies of what it is handed, and in double precision, if it does not."""
+        """Have the network leave itself and what it is handed alone, and work in double precision too."""
+        for each in model.modules():
+            if isinstance(each, nn.Embedding | nn.EmbeddingBag):
+                each.sparse = False  # the gradients are the same, and can be reshaped and differentiated
         inputs = self._roots.get("inputs")
         if not isinstance(inputs, Tensor):
             return
         untouched = ModelGuard(model)
         with isolated_random_state(0, self._device), ordinary_torch(self._dtype), without_checkpoints():
             in_place = works_in_place(model, inputs)
-            untouched.restore()
+            if untouched.restore() or any(map(has_largest_norm, model.modules())):
+                changing_copies(model)
             if in_place:
                 handing_copies(model)
             widen_where_needed(model, inputs)

@@ -184,3 +184,48 @@ def test_what_a_network_keeps_between_calls_is_as_it_was(called, data):
     assert all(vars(model)[name] is each for name, each in before.items())
     assert (list(map(id, model.log)), model.seen) == (list(map(id, lists[0])), lists[1])
     model(data[0])
+
+
+class Counting(nn.Module):
+    """Counts its calls and keeps a running mean, in buffers; neither matters."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, inputs):
+        self.calls += 1
+        self.mean = 0.9 * self.mean + 0.1 * inputs.detach().mean(0)
+        return self.body(inputs)
+
+
+def test_a_network_that_changes_itself_has_the_values_of_its_twin(data):
+    body = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    found = genbench.evaluate(Counting(body), *data)
+    assert not {name: each.reason for name, each in found.items() if each.status.is_fault}
+    expected = genbench.evaluate(nn.Sequential(body), *data)
+    assert {name: float(each) for name, each in found.items()} == pytest.approx(
+        {name: float(each) for name, each in expected.items()}, rel=1e-5, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_sparse_gradients_are_gradients(kind):
+    ids, targets = torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3
+    after = [nn.Flatten(), nn.Linear(15, 3)] if kind is nn.Embedding else [nn.Linear(5, 3)]
+    dense = nn.Sequential(kind(7, 5), *after)
+    sparse = nn.Sequential(kind(7, 5, sparse=True), *after)
+    sparse.load_state_dict(dense.state_dict())
+    found, expected = genbench.evaluate(sparse, ids, targets), genbench.evaluate(dense, ids, targets)
+    assert {name: each.value for name, each in found.items()} == {n: v.value for n, v in expected.items()}
+    assert sparse[0].sparse
+
+
+def test_an_embedding_of_a_largest_norm_is_measured():
+    model = nn.Sequential(nn.Embedding(7, 5, max_norm=0.5), nn.Flatten(), nn.Linear(15, 3))
+    weight = model[0].weight.detach().clone()
+    values = genbench.evaluate(model, torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3)
+    assert not {name: each.reason for name, each in values.items() if each.status.is_fault}
+    assert torch.equal(model[0].weight, weight)
