@@ -245,14 +245,9 @@ def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:
 
 
 def _check(model: nn.Module, examples: Examples) -> None:
-    inputs, targets = examples.inputs, examples.targets
-    if len(inputs) == 0 or inputs.ndim < 2:
-        raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(inputs.shape)}")
-    if targets.ndim == 0 or len(inputs) != len(targets):
-        raise UsageError(f"inputs and targets: {len(inputs)} examples but targets of {tuple(targets.shape)}")
     precision = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-    require_finite("inputs", inputs, precision)
-    require_finite("targets", targets)
+    require_finite("inputs", examples.inputs, precision)
+    require_finite("targets", examples.targets)
 
 
 def _differentiable(model: nn.Module) -> nn.Module:

@@ -54,6 +54,12 @@ def read_examples(inputs: Any, targets: Any) -> Examples:
         else:
             targets = as_tensor("targets", targets)
         rows, packing = _packed(inputs, targets)
+        if rows.ndim < 2 or len(rows) == 0:
+            raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(rows.shape)}")
+        if targets.ndim == 0 or len(rows) != len(targets):
+            raise UsageError(
+                f"inputs and targets: {len(rows)} examples but targets of {tuple(targets.shape)}"
+            )
         return Examples(rows, targets, packing)
 
 
