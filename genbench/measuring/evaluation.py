@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import GenbenchError, UsageError, first_line
+from genbench.base.errors import GenbenchError, NotApplicable, UsageError, first_line
 from genbench.base.values import Status, Value, Values
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -195,6 +195,9 @@ def own_roots(
     validation = read_validation(validation)
     if validation is not None:
         require_finite("validation", validation.inputs)
+        own, theirs = tuple(examples.inputs.shape[1:]), tuple(validation.inputs.shape[1:])
+        if own != theirs:
+            raise UsageError(f"validation: inputs of shape {theirs}, where those trained on have {own}")
     with ordinary_torch():
         # Parameters that were made in inference mode cannot be differentiated by.
         model, initial_model = _differentiable(model), initial_model and _differentiable(initial_model)
@@ -216,13 +219,16 @@ def own_roots(
                 task = replace(task, outputs=2)
                 for each in models:
                     adapt(each, one_logit=True)
+            if validation is not None:
+                wanted = as_the_task_wants(validation.targets, task, "validation")
+                validation = Split(validation.inputs, wanted)
             yield {
                 "model": model,
                 "initial_model": initial_model,
                 "inputs": examples.inputs,
                 "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
-                "history": history and {name: list(column) for name, column in history.items()},
+                "history": None if history is None else _read_history(history),
                 "protocol": protocol,
                 "validation": validation,
                 "snapshots": snapshots,
@@ -233,6 +239,21 @@ def own_roots(
         with ordinary_torch():
             for guard in guards:
                 guard.restore()
+
+
+class _History(dict[str, list[Any]]):
+    """Columns, of which some may not be there."""
+
+    def __missing__(self, column: str) -> list[Any]:
+        raise NotApplicable(f"needs '{column}', which the history does not have")
+
+
+def _read_history(history: Mapping[str, Sequence[Any]]) -> _History:
+    columns = _History({name: list(history[name]) for name in history})
+    rows = {name: len(column) for name, column in columns.items()}
+    if len(set(rows.values())) > 1:
+        raise UsageError(f"history: expected columns of one length, got {rows}")
+    return columns
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:

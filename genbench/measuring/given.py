@@ -34,6 +34,8 @@ def as_tensor(what: str, given: Any) -> Tensor:
     """
     try:
         found = given.detach() if isinstance(given, Tensor) else _read(given)
+        if found.is_meta:
+            raise TypeError("it has no content")
         if found.is_inference():
             found = found.clone()
         if found.layout != torch.strided:

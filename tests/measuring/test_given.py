@@ -229,3 +229,48 @@ def test_an_embedding_of_a_largest_norm_is_measured():
     values = genbench.evaluate(model, torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3)
     assert not {name: each.reason for name, each in values.items() if each.status.is_fault}
     assert torch.equal(model[0].weight, weight)
+
+
+EPOCHS = {"epoch": [0, 1, 2], "step": [0, 5, 9], "train_loss": [1.1, 0.5, 0.2]}
+
+
+@pytest.mark.parametrize("form", [dict, pd.DataFrame])
+def test_a_history_is_a_mapping_or_a_table(form, network, data):
+    found = genbench.evaluate(network, *data, history=form(EPOCHS), measures=["final_loss", "sotl_E"])
+    assert [str(each.status) for each in found.values()] == ["ok", "ok"]
+
+
+def test_a_column_that_a_history_lacks_is_named(network, data):
+    history = {"train_loss": EPOCHS["train_loss"]}
+    found = genbench.evaluate(network, *data, history=history, measures=["final_loss", "sotl_E"])
+    assert float(found["final_loss"]) == 0.2
+    assert found["sotl_E"].reason == "needs 'epoch', which the history does not have"
+    with pytest.raises(
+        UsageError, match=r"history: expected columns of one length, got {'epoch': 3, 'step': 2}"
+    ):
+        genbench.evaluate(network, *data, history={"epoch": [0, 1, 2], "step": [0, 5]}, measures="sotl_E")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda x, y: (x, y), "expected a genbench.Split, got tuple"),
+        (lambda x, y: genbench.Split(x[:5], y[:4]), "5 examples but targets of (4,)"),
+        (lambda x, y: genbench.Split(x[:, :3], y), "inputs of shape (3,), where those trained on have (4,)"),
+        (
+            lambda x, y: genbench.Split(x, y + 1),
+            "3 outputs but classes from 1 to 3; classes are counted from 0",
+        ),
+    ],
+)
+def test_a_validation_split_is_of_the_task(change, line, network, data):
+    with pytest.raises(UsageError) as refused:
+        genbench.evaluate(network, *data, validation=change(*data), measures="val_error")
+    assert str(refused.value) == f"validation: {line}"
+
+
+def test_what_has_no_content_is_refused(network, data):
+    with pytest.raises(
+        UsageError, match="inputs: a Tensor that cannot be read as an array: it has no content"
+    ):
+        genbench.evaluate(network, data[0].to("meta"), data[1])
