@@ -22,7 +22,7 @@ from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
-from genbench.measuring.given import require_finite
+from genbench.measuring.given import require_finite, require_network
 from genbench.measuring.guard import ModelGuard, isolated_random_state
 from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
@@ -261,8 +261,7 @@ def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:
     named += [] if initial_model is None else [("initial_model", initial_model)]
     named += [(f"siblings[{place}]", each) for place, each in enumerate(siblings or ())]
     for name, each in named:
-        if not isinstance(each, nn.Module):
-            raise UsageError(f"{name}: expected a torch.nn.Module, got {type(each).__name__}")
+        require_network(name, each)
 
 
 def _check(model: nn.Module, examples: Examples) -> None:

@@ -49,6 +49,7 @@ class _ModuleState:
         self._module = module
         self._class = type(module)
         self._all = dict(vars(module))
+        self._training = module.training  # of a scripted module it is no attribute
         # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
         tables = {name: table for name, table in vars(module).items() if isinstance(table, dict)}
         self._tables = {name: dict(table) for name, table in tables.items()}
@@ -65,6 +66,8 @@ class _ModuleState:
 
     def restore(self) -> bool:
         changed = False if self._same_objects() else self._restore_tables()
+        if self._module.training != self._training:
+            self._module.training = self._training
         for tensor, content, requires_grad, gradient in self._tensors:
             if not _same_content(tensor.detach(), content):
                 changed = True

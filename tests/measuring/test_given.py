@@ -274,3 +274,38 @@ def test_what_has_no_content_is_refused(network, data):
         UsageError, match="inputs: a Tensor that cannot be read as an array: it has no content"
     ):
         genbench.evaluate(network, data[0].to("meta"), data[1])
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (nn.Sequential(nn.LazyLinear(3)), "'0.weight' learns its shape from the first batch; call the network once"),
+        (nn.Linear(4, 3).to("meta"), "'weight' has no content; move the network off the device 'meta'"),
+    ],
+)  # fmt: skip
+def test_a_network_without_weights_is_refused(model, line, data):
+    for use in (genbench.evaluate, genbench.Recorder):
+        with pytest.raises(UsageError) as refused:
+            use(model, *data)
+        assert str(refused.value) == f"model: {line}"
+
+
+def test_the_mode_of_a_scripted_network_is_put_back(data):
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU())).train()
+    genbench.evaluate(model, *data, measures="train_loss")
+    assert all(module.training for module in model.modules())
+
+
+def test_a_network_compiled_in_place_is_measured_as_it_is(network, data):
+    expected = values(network, data)
+    calls = []
+
+    def backend(graph, inputs):
+        calls.append(graph)
+        return graph.forward
+
+    network.compile(backend=backend)
+    assert values(network, data) == expected
+    assert not calls
+    network(data[0])
+    assert calls
