@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Literal
@@ -64,7 +65,11 @@ def _carried_along(objective: Objective) -> Tensor:
         # A level of its own for each part: it keeps all derivatives that it has seen until it ends.
         with forward_ad.dual_level(), torch.enable_grad(), FrozenForwardToo(), twice_differentiable(), plain:
             # As variables, for the kernels that inference alone is given cannot carry a derivative.
-            moving = forward_ad.make_dual(objective.weights.clone().requires_grad_(), objective.weights)
+            variables = objective.weights.clone().requires_grad_()
+            with warnings.catch_warnings():
+                # The first time torch loads rules of its own for it, and warns of how they are made.
+                warnings.simplefilter("ignore", FutureWarning)
+                moving = forward_ad.make_dual(variables, objective.weights)
             for losses in part.losses(moving):
                 derivative = forward_ad.unpack_dual(losses).tangent
                 found.append(torch.zeros_like(losses) if derivative is None else derivative.detach())
