@@ -383,15 +383,13 @@ class Runner:
             siblings = self._fits.siblings(trial) if self._second.measures else []
             wanted = {each: self._value_key(key, each, siblings) for each in measures}
             values = self._folder.measured(key, wanted).values
-            faults = {
-                name: each["reason"] for name, each in values.items() if Status(each["status"]).is_fault
-            }
-            if len(values) == len(wanted) and not faults:
+            faulty = {name: each for name, each in values.items() if Status(each["status"]).is_fault}
+            if len(values) == len(wanted) and not faulty:
                 complete.append((key, sign, siblings))
             due = [*self._first.measures, *([] if self._fits.waits_for(trial) else self._second.measures)]
             why = self._unmeasured.get(key) or "there is no record of it"
-            faults |= {each: why for each in due if each not in values}
-            for name, reason in faults.items():
+            reasons = {name: each["reason"] for name, each in faulty.items()}
+            for name, reason in (reasons | {each: why for each in due if each not in values}).items():
                 summary.faults.setdefault(name, collections.Counter())[reason] += 1
         self._fits.keep_complete(complete)
         return summary

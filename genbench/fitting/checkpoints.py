@@ -25,6 +25,9 @@ HOLDERS = ("state_dict", "model_state_dict", "model", "network", "net", "weights
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
 """What wrappers put before the names of parameters."""
 
+AVERAGED = "n_averaged"
+"""Beside the weights of torch's ``AveragedModel``: of how many they are the mean."""
+
 SHOWN = 5
 """Names that a message shows."""
 
@@ -104,19 +107,25 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _state_of(found: Any, path: Path) -> dict[str, Tensor]:
+    if state := _tensors_in(found):
+        return state
+    held = f"a {type(found).__name__}"
+    if isinstance(found, Mapping):
+        held = f"a dictionary with {', '.join(map(str, list(found)[:SHOWN])) or 'nothing'}"
+    raise InvalidInput(f"weights '{path}': holds {held}, no state dictionary")
+
+
+def _tensors_in(found: Any) -> dict[str, Tensor]:
+    """The state dictionary in what was read; empty where there is none."""
     from torch import Tensor
 
-    if isinstance(found, Mapping):
-        state = {str(name): each for name, each in found.items() if isinstance(each, Tensor)}
-        if state:
+    if not isinstance(found, Mapping):
+        return {}
+    # Before the tensors beside them, such as the loss or a count of steps.
+    for holder in HOLDERS:
+        if state := _tensors_in(found.get(holder)):
             return state
-        for holder in HOLDERS:
-            if isinstance(found.get(holder), Mapping):
-                return _state_of(found[holder], path)
-        held = f"a dictionary with {', '.join(map(str, list(found)[:SHOWN])) or 'nothing'}"
-    else:
-        held = f"a {type(found).__name__}"
-    raise InvalidInput(f"weights '{path}': holds {held}, no state dictionary")
+    return {str(name): each for name, each in found.items() if isinstance(each, Tensor)}
 
 
 def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -142,6 +151,11 @@ def put_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> Non
         for name, each in state.items()
         if name in wanted and each.shape != wanted[name].shape
     ]
+    problems += [
+        f"'{name}' is {_kind(each)} in the file, {_kind(wanted[name])} in the network"
+        for name, each in state.items()
+        if name in wanted and _kind(each) != _kind(wanted[name])
+    ][:1]
     problems += shapes[:SHOWN] + ([f"and {len(shapes) - SHOWN} shapes more"] if len(shapes) > SHOWN else [])
     if problems:
         raise InvalidInput(f"weights '{path}' do not fit the network: {each}" for each in problems)
@@ -157,6 +171,8 @@ def _named_as(state: Mapping[str, Tensor], wanted: Mapping[str, Any]) -> Mapping
 
 def _renamed(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
     yield state
+    if AVERAGED in state:
+        yield from _renamed({name: each for name, each in state.items() if name != AVERAGED})
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in state):
             yield from _renamed({name.removeprefix(prefix): each for name, each in state.items()})
@@ -175,3 +191,10 @@ def _listed(what: str, names: Sequence[str], others: Sequence[str], where: str) 
 
 def _shape(tensor: Any) -> str:
     return "x".join(map(str, tensor.shape)) or "a single number"
+
+
+def _kind(tensor: Any) -> str:
+    """What of a tensor cannot be put into one of another kind."""
+    layout = str(tensor.layout).removeprefix("torch.").replace("strided", "dense")
+    layout = "quantized" if tensor.is_quantized else "empty" if tensor.is_meta else layout
+    return f"{layout}, {'complex' if tensor.is_complex() else 'real'}"

@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SubsetRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SubsetRandomSampler,
+)
 
 from genbench.base.errors import UsageError, first_line, nearest
 from genbench.measuring.given import as_tensor
@@ -83,13 +90,17 @@ def _in_order(batches: Any) -> Iterator[Any]:
 
 def _order(loader: DataLoader[Any]) -> Any:
     """The places of all examples of a loader that shuffles or drops some; None where it does neither."""
-    if isinstance(loader.dataset, IterableDataset) or loader.batch_size is None:
+    if isinstance(loader.dataset, IterableDataset):
         return None
-    if isinstance(loader.sampler, RandomSampler) and not loader.sampler.replacement:
+    batches = loader.batch_sampler  # of the loader's own making, or handed to it
+    if type(batches) is not BatchSampler:
+        return None
+    order = batches.sampler
+    if isinstance(order, RandomSampler) and not order.replacement:
         return range(len(loader.dataset))  # type: ignore[arg-type]
-    if isinstance(loader.sampler, SubsetRandomSampler):
-        return sorted(loader.sampler.indices)
-    return loader.sampler if loader.drop_last else None
+    if isinstance(order, SubsetRandomSampler):
+        return sorted(order.indices)
+    return order if batches.drop_last else None
 
 
 def _split(batch: Any, target_key: str | None) -> tuple[Any, Any]:

@@ -18,19 +18,13 @@ from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
-from genbench.measuring.guard import (
-    ModelGuard,
-    fingerprint,
-    isolated_random_state,
-    kept_random_state,
-    seed_random_state,
-)
+from genbench.measuring.guard import ModelGuard, fingerprint, kept_random_state, seed_random_state
+from genbench.measuring.preparing import prepare
 from genbench.measuring.returned import as_number
 from genbench.measuring.watch import Watch, watched
-from genbench.networks.ambient import handing_copies, ordinary_torch, working_precision, works_in_place
+from genbench.networks.ambient import ordinary_torch, working_precision
 from genbench.networks.draws import drawn_on_cpu
 from genbench.networks.exact import full_precision
-from genbench.networks.precision import widen_where_needed
 from genbench.networks.wrappers import unwrapped, without_checkpoints
 
 __all__ = ["Take", "as_number", "compute", "device_of"]
@@ -149,7 +143,7 @@ class _Engine:
                     self._roots[name] = models[0]
                 for model in models:
                     model.eval().zero_grad(set_to_none=True)
-                    self._prepare(model)
+                    prepare(model, self._roots.get("inputs"), self._device, self._dtype)
                     self._guards.append((name, ModelGuard(model)))
             else:
                 self._fingerprints[name] = fingerprint(root)
@@ -179,19 +173,6 @@ class _Engine:
             if mine is None:
                 return
             yield mine
-
-    def _prepare(self, model: nn.Module) -> None:
-        """Have the network work on copies of what it is handed, and in double precision, if it does not."""
-        inputs = self._roots.get("inputs")
-        if not isinstance(inputs, Tensor):
-            return
-        untouched = ModelGuard(model)
-        with isolated_random_state(0, self._device), ordinary_torch(self._dtype), without_checkpoints():
-            in_place = works_in_place(model, inputs)
-            untouched.restore()
-            if in_place:
-                handing_copies(model)
-            widen_where_needed(model, inputs)
 
     def _value(self, node: Node, outcome: float | Failure) -> Value:
         own = self._costs.get("measure " + node.spelling, Cost())

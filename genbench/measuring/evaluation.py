@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import GenbenchError, UsageError, first_line
+from genbench.base.errors import GenbenchError, NotApplicable, UsageError, first_line
 from genbench.base.values import Status, Value, Values
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -22,7 +22,7 @@ from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import Take, compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
-from genbench.measuring.given import require_finite
+from genbench.measuring.given import require_finite, require_network
 from genbench.measuring.guard import ModelGuard, isolated_random_state
 from genbench.measuring.progress import reporting
 from genbench.measuring.task import as_the_task_wants, task_of
@@ -203,6 +203,9 @@ def own_roots(
     validation = read_validation(validation)
     if validation is not None:
         require_finite("validation", validation.inputs)
+        own, theirs = tuple(examples.inputs.shape[1:]), tuple(validation.inputs.shape[1:])
+        if own != theirs:
+            raise UsageError(f"validation: inputs of shape {theirs}, where those trained on have {own}")
     with ordinary_torch():
         # Parameters that were made in inference mode cannot be differentiated by.
         model, initial_model = _differentiable(model), initial_model and _differentiable(initial_model)
@@ -233,13 +236,16 @@ def own_roots(
                     models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
                 for each in models:
                     adapt(each, one_logit=True)
+            if validation is not None:
+                wanted = as_the_task_wants(validation.targets, task, "validation")
+                validation = Split(validation.inputs, wanted)
             yield {
                 "model": model,
                 "initial_model": initial_model,
                 "inputs": examples.inputs,
                 "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
-                "history": history and {name: list(column) for name, column in history.items()},
+                "history": None if history is None else _read_history(history),
                 "protocol": protocol,
                 "validation": validation,
                 "snapshots": snapshots,
@@ -256,24 +262,33 @@ def _enclosed(layer: nn.Module) -> nn.Module:
     return nn.Sequential(layer).eval()
 
 
+class _History(dict[str, list[Any]]):
+    """Columns, of which some may not be there."""
+
+    def __missing__(self, column: str) -> list[Any]:
+        raise NotApplicable(f"needs '{column}', which the history does not have")
+
+
+def _read_history(history: Mapping[str, Sequence[Any]]) -> _History:
+    columns = _History({name: list(history[name]) for name in history})
+    rows = {name: len(column) for name, column in columns.items()}
+    if len(set(rows.values())) > 1:
+        raise UsageError(f"history: expected columns of one length, got {rows}")
+    return columns
+
+
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:
     named = [("model", model)]
     named += [] if initial_model is None else [("initial_model", initial_model)]
     named += [(f"siblings[{place}]", each) for place, each in enumerate(siblings or ())]
     for name, each in named:
-        if not isinstance(each, nn.Module):
-            raise UsageError(f"{name}: expected a torch.nn.Module, got {type(each).__name__}")
+        require_network(name, each)
 
 
 def _check(model: nn.Module, examples: Examples) -> None:
-    inputs, targets = examples.inputs, examples.targets
-    if len(inputs) == 0 or inputs.ndim < 2:
-        raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(inputs.shape)}")
-    if targets.ndim == 0 or len(inputs) != len(targets):
-        raise UsageError(f"inputs and targets: {len(inputs)} examples but targets of {tuple(targets.shape)}")
     precision = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-    require_finite("inputs", inputs, precision)
-    require_finite("targets", targets)
+    require_finite("inputs", examples.inputs, precision)
+    require_finite("targets", examples.targets)
 
 
 def _differentiable(model: nn.Module) -> nn.Module:

@@ -54,15 +54,32 @@ def read_examples(inputs: Any, targets: Any) -> Examples:
         else:
             targets = as_tensor("targets", targets)
         rows, packing = _packed(inputs, targets)
+        if rows.ndim < 2 or len(rows) == 0:
+            raise UsageError(f"inputs: expected shape (n, *input_shape) with n > 0, got {tuple(rows.shape)}")
+        if targets.ndim == 0 or len(rows) != len(targets):
+            raise UsageError(
+                f"inputs and targets: {len(rows)} examples but targets of {tuple(targets.shape)}"
+            )
         return Examples(rows, targets, packing)
 
 
 def read_validation(split: Split | None) -> Split | None:
-    """A validation split with the same kinds of inputs."""
+    """A validation split with the same kinds of inputs.
+
+    Raises
+    ------
+    UsageError
+        It is none, or has other numbers of inputs and targets.
+    """
     if split is None:
         return None
+    if not isinstance(split, Split):
+        raise UsageError(f"validation: expected a genbench.Split, got {type(split).__name__}")
     targets = as_tensor("validation", split.targets)
-    return Split(_packed(split.inputs, targets)[0], targets)
+    rows, _ = _packed(split.inputs, targets)
+    if targets.ndim == 0 or len(rows) != len(targets):
+        raise UsageError(f"validation: {len(rows)} examples but targets of {tuple(targets.shape)}")
+    return Split(rows, targets)
 
 
 def _packed(inputs: Any, targets: Tensor) -> tuple[Tensor, Packing | None]:

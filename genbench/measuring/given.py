@@ -1,4 +1,4 @@
-"""What a user hands over as data: array-likes of any library as tensors, held against one another."""
+"""What a user hands over: array-likes of any library as tensors, held against one another, and networks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from genbench.base.errors import UsageError, first_line
 from genbench.networks.passes import chunks
 
-__all__ = ["as_tensor", "require_finite"]
+__all__ = ["as_tensor", "require_finite", "require_network"]
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
@@ -34,6 +35,8 @@ def as_tensor(what: str, given: Any) -> Tensor:
     """
     try:
         found = given.detach() if isinstance(given, Tensor) else _read(given)
+        if found.is_meta:
+            raise TypeError("it has no content")
         if found.is_inference():
             found = found.clone()
         if found.layout != torch.strided:
@@ -95,3 +98,20 @@ def require_finite(what: str, values: Tensor, dtype: torch.dtype | None = None) 
         if own.isfinite().all():
             kind = f"infinite in the network's precision, {dtype}".replace("torch.", "")
         raise UsageError(f"{what}: row {bad[0]} holds a number that is {kind}{more} (rows count from 0)")
+
+
+def require_network(what: str, model: Any) -> None:
+    """Raise UsageError for what is no module, or one whose weights are not there.
+
+    Parameters
+    ----------
+    what : str
+        The argument's name.
+    """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{what}: expected a torch.nn.Module, got {type(model).__name__}")
+    for name, each in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(each):
+            raise UsageError(f"{what}: '{name}' learns its shape from the first batch; call the network once")
+        if each.is_meta:
+            raise UsageError(f"{what}: '{name}' has no content; move the network off the device 'meta'")

@@ -49,16 +49,14 @@ class _ModuleState:
         self._module = module
         self._class = type(module)
         self._all = dict(vars(module))
-        self._training = module.training
+        self._training = module.training  # of a scripted module it is no attribute
         # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
-        # A network may keep what it computed last as an attribute, which then hangs on a graph.
-        self._attributes = {name: each for name, each in vars(module).items() if isinstance(each, Tensor)}
-        self._callables = frozenset(name for name, each in vars(module).items() if callable(each))
         tables = {name: table for name, table in vars(module).items() if isinstance(table, dict)}
         self._tables = {name: dict(table) for name, table in tables.items()}
         # The same for a quick look at the tables themselves, most of which are empty.
         self._empty = [table for table in tables.values() if not table]
         self._filled = [(table, list(table), list(table.values())) for table in tables.values() if table]
+        self._lists = [(each, list(each)) for each in vars(module).values() if isinstance(each, list)]
         tensors = [*module._parameters.values(), *module._buffers.values()]
         self._tensors = [
             (tensor, tensor.detach().clone(), tensor.requires_grad, tensor.grad)
@@ -68,6 +66,8 @@ class _ModuleState:
 
     def restore(self) -> bool:
         changed = False if self._same_objects() else self._restore_tables()
+        if self._module.training != self._training:
+            self._module.training = self._training
         for tensor, content, requires_grad, gradient in self._tensors:
             if not _same_content(tensor.detach(), content):
                 changed = True
@@ -84,7 +84,7 @@ class _ModuleState:
             return False
         if own.keys() != self._all.keys() or not all(map(is_, own.values(), self._all.values())):
             return False
-        if any(self._empty):
+        if any(self._empty) or not all(_holds(each, saved) for each, saved in self._lists):
             return False
         return all(
             list(table) == names and all(map(is_, table.values(), values))
@@ -92,26 +92,29 @@ class _ModuleState:
         )
 
     def _restore_tables(self) -> bool:
-        self._module.training = self._training
+        own = vars(self._module)
         changed = type(self._module) is not self._class
         if changed:
             self._module.__class__ = self._class
-        # A method of this one network, put before that of its class.
-        for name in [name for name, each in vars(self._module).items() if callable(each)]:
-            if name not in self._callables and hasattr(self._class, name):
-                delattr(self._module, name)
-                changed = True
-        for name in [name for name, each in vars(self._module).items() if isinstance(each, Tensor)]:
-            if name not in self._attributes:
-                delattr(self._module, name)
-        vars(self._module).update(self._attributes)
+        # A network may keep what it computed last, which then hangs on a graph, and beside it for what.
+        for name in own.keys() - self._all.keys():
+            # A method of this one network may have been put before that of its class.
+            changed = changed or (callable(own[name]) and hasattr(self._class, name))
+            del own[name]
+        own.update(self._all)
         for name, saved in self._tables.items():
-            table = vars(self._module)[name]
+            table = own[name]
             if list(table) != list(saved) or any(table[key] is not saved[key] for key in saved):
                 changed = changed or name in ("_parameters", "_buffers", "_modules")
                 table.clear()
                 table.update(saved)
+        for each, held in self._lists:
+            each[:] = held
         return changed
+
+
+def _holds(current: list[Any], saved: list[Any]) -> bool:
+    return len(current) == len(saved) and all(map(is_, current, saved))
 
 
 def _same_content(current: Tensor, saved: Tensor) -> bool:

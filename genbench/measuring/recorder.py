@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genbench.base.errors import UsageError
 from genbench.measuring.examples import read_examples
+from genbench.measuring.given import require_network
 from genbench.measuring.outcomes import loss_and_error
 from genbench.networks.adapting import Selection
 from genbench.networks.copying import copy_of
@@ -79,8 +80,7 @@ class Recorder:
         trajectory: int = 100,
         output: Selection | None = None,
     ):
-        if not isinstance(model, nn.Module):
-            raise UsageError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+        require_network("model", model)
         self._model, self._output = model, output
         self._examples = read_examples(inputs, targets)
         self._initial = copy_of(model)

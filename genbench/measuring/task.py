@@ -45,8 +45,13 @@ def task_of(model: nn.Module, examples: Examples, output: Selection | None) -> T
     return Task(kind, tuple(examples.inputs.shape[1:]), outputs)
 
 
-def as_the_task_wants(targets: Tensor, task: Task) -> Tensor:
+def as_the_task_wants(targets: Tensor, task: Task, what: str = "targets") -> Tensor:
     """The targets, int64 of shape (n,) or real of shape (n, outputs); a class without examples is remarked.
+
+    Parameters
+    ----------
+    what : str
+        The argument's name: errors begin with it. Of others than the targets no class has to be there.
 
     Raises
     ------
@@ -55,18 +60,19 @@ def as_the_task_wants(targets: Tensor, task: Task) -> Tensor:
     """
     if task.kind == "regression":
         if targets.numel() != len(targets) * task.outputs:
-            raise UsageError(f"targets: {task.outputs} outputs but targets of shape {tuple(targets.shape)}")
+            raise UsageError(f"{what}: {task.outputs} outputs but targets of shape {tuple(targets.shape)}")
         return targets.reshape(len(targets), task.outputs)
     if targets.ndim != 1 or targets.is_floating_point():
-        raise UsageError("targets: classification takes class indices of an integer type, shape (n,)")
+        raise UsageError(f"{what}: classification takes class indices of an integer type, shape (n,)")
     targets = targets.long()
     classes = max(2, task.outputs)
-    if not 0 <= int(targets.min()) <= int(targets.max()) < classes:
+    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
         raise UsageError(
-            f"targets: {task.outputs} outputs but classes from {int(targets.min())} to {int(targets.max())}; "
+            f"{what}: {task.outputs} outputs but classes from {int(targets.min())} to {int(targets.max())}; "
             "classes are counted from 0"
         )
-    _remark_missing(targets, classes)
+    if what == "targets":
+        _remark_missing(targets, classes)
     return targets
 
 

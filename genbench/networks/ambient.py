@@ -16,8 +16,10 @@ from torch.overrides import TorchFunctionMode
 from genbench.networks.passes import as_the_model_wants
 
 __all__ = [
+    "changing_copies",
     "forward_mode",
     "handing_copies",
+    "has_largest_norm",
     "ordinary_torch",
     "twice_differentiable",
     "with_own_inputs",
@@ -97,6 +99,43 @@ def handing_copies(model: nn.Module) -> nn.Module:
     if _copies not in model._forward_pre_hooks.values():
         model.register_forward_pre_hook(_copies, prepend=True)
     return model
+
+
+def changing_copies(model: nn.Module) -> nn.Module:
+    """Have a network that changes its own buffers, or its embeddings, change copies of them; return it.
+
+    A count of calls, a running mean or an embedding with a largest norm would otherwise have it be another
+    network at each pass. `copy.deepcopy` takes the two hooks along.
+    """
+    changes = _Changes()
+    model.register_forward_pre_hook(changes.enter)
+    model.register_forward_hook(changes.leave, always_call=True)
+    return model
+
+
+def has_largest_norm(module: nn.Module) -> bool:
+    """Whether a module is an embedding that shortens its vectors as it is called."""
+    return isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.max_norm is not None
+
+
+class _Changes:
+    """Puts copies in their place for a pass, through which gradients go."""
+
+    def __init__(self) -> None:
+        self._before: list[list[tuple[dict[str, Any], dict[str, Any]]]] = []
+
+    def enter(self, module: nn.Module, given: Any) -> None:
+        parts = [each for each in module.modules() if not isinstance(each, torch.jit.ScriptModule)]
+        tables: list[dict[str, Any]] = [each._buffers for each in parts]
+        tables += [each._parameters for each in parts if has_largest_norm(each)]
+        self._before.append([(table, dict(table)) for table in tables])
+        for table in tables:
+            table.update({name: each.clone() for name, each in table.items() if each is not None})
+
+    def leave(self, module: nn.Module, given: Any, output: Any) -> None:
+        for table, before in self._before.pop() if self._before else ():
+            table.clear()
+            table.update(before)
 
 
 def works_in_place(model: nn.Module, inputs: Tensor) -> bool:

@@ -14,13 +14,18 @@ from torch.utils import checkpoint
 __all__ = ["unwrapped", "without_checkpoints"]
 
 
+_COMPILED = "_compiled_call_impl"
+
+
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network without ``torch.compile``, DataParallel and DistributedDataParallel around it or in it.
 
     Names of parameters stay as they are. Parts of the network are replaced in place, a wrapper around the
-    whole network is left alone.
+    whole network is left alone. What ``Module.compile`` made of a call in place is taken off as well.
     """
     for module in list(model.modules()):
+        if vars(module).get(_COMPILED) is not None:
+            delattr(module, _COMPILED)
         for name, child in module.named_children():
             if (plain := _plain(child)) is not child:
                 module._modules[name] = plain

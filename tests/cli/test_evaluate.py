@@ -231,6 +231,23 @@ def test_arrays_with_objects_are_not_read(folder):
     assert "expected arrays inputs and targets, got targets" in evaluate("--data", "alone.npz").err
 
 
+@pytest.mark.parametrize("test", ["", "test_"])
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        (2, "inputs and targets: 2 examples but targets of (3,)"),
+        (0, "inputs: expected shape (n, *input_shape) "),
+    ],
+)
+def test_rows_that_do_not_belong_together_are_a_line(test, inputs, why, folder):
+    arrays = {"inputs": np.zeros((3, 4)), "targets": np.arange(3)}
+    arrays |= {f"{test}inputs": np.zeros((inputs, 4)), f"{test}targets": np.arange(inputs and 3)}
+    np.savez("rows.npz", **arrays)
+    ended = evaluate("--data", "rows.npz")
+    assert ended.code == 3
+    assert ended.err.startswith(f"genbench: 'rows.npz': {'test' if test else 'train'}: {why}")
+
+
 def test_data_are_asked_for():
     ended = command("evaluate", "--model", "mlp")
     assert ended.code == 2

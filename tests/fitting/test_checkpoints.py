@@ -36,6 +36,9 @@ def under(prefix):
         under("_orig_mod.module."),
         {"epoch": 3, "state_dict": under("model."), "optimizer": {"lr": 0.1}},
         {"model_state_dict": STATE},
+        {"epoch": 3, "loss": torch.tensor(0.5), "model_state_dict": STATE},
+        {"model": {"width": 5}, "step": torch.tensor(7), "weights": under("net.")},
+        {"n_averaged": torch.tensor(3), **under("module.")},
         {name: each for name, each in STATE.items() if "num_batches" not in name},
     ],
 )
@@ -115,3 +118,18 @@ def test_names_and_shapes_that_do_not_fit_are_named_with_the_nearest(tmp_path):
     assert lines[1].startswith("unexpected 'head.weight' (the network has '3.weight')")
     assert lines[2] == "'0.weight' is 6x4 in the file, 5x4 in the network"
     assert lines[-1] == "and 1 shapes more" or len(lines) <= 8
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (torch.Tensor.to_sparse, "sparse_coo, real"),
+        (lambda each: each.to(torch.complex64), "dense, complex"),
+        (lambda each: each.to("meta"), "empty, real"),
+    ],
+)
+def test_numbers_of_another_kind_are_a_line(made, kind, tmp_path):
+    state = {**STATE, "0.weight": made(STATE["0.weight"]), "3.weight": made(STATE["3.weight"])}
+    with pytest.raises(InvalidInput) as refused:
+        put_into(network(), state, tmp_path / "w.pt")
+    assert str(refused.value).endswith(f"'0.weight' is {kind} in the file, dense, real in the network")

@@ -1,5 +1,8 @@
 """Fisher-Rao norm, Fisher trace and relative flatness against sums over examples and dense matrices."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -123,3 +126,19 @@ def test_only_a_linear_layer_at_the_top_has_relative_flatness(fit):
     value = fit(model, torch.randn(10, 4), torch.arange(10) % 3).value("relative_flatness")
     assert value.status == "not_applicable"
     assert "linear layer" in value.reason
+
+
+def test_what_torch_warns_of_as_it_loads_rules_of_its_own_reaches_nobody():
+    code = (
+        "import torch, genbench\n"
+        "data = torch.ones(6, 4), torch.arange(6) % 3\n"
+        "value = genbench.evaluate(torch.nn.Linear(4, 3), *data, measures='fisher_rao')['fisher_rao']\n"
+        "print(value.status, value.reason)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.strip() == "ok", ended.stdout + ended.stderr

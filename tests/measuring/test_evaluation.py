@@ -182,6 +182,8 @@ def test_wrong_arguments_are_usage_errors(network, data):
         genbench.evaluate(test_regression, inputs, targets)
     with pytest.raises(UsageError, match="30 examples but targets of"):
         genbench.evaluate(network, inputs, targets[:5])
+    with pytest.raises(UsageError, match="30 examples but targets of"):
+        genbench.Recorder(network, inputs, targets[:5])
     with pytest.raises(UsageError, match="classes from 0 to 7"):
         genbench.evaluate(network, inputs, targets.clamp_max(1) * 7)
     with pytest.raises(UsageError, match="does not take the inputs"):

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 import genbench
 from genbench.base.errors import Remark, UsageError
@@ -53,6 +61,7 @@ PLAIN = TensorDataset(INPUTS, TARGETS)
         DataLoader(PLAIN, 7, shuffle=True, drop_last=True),
         DataLoader(PLAIN, 7, drop_last=True),
         DataLoader(PLAIN, 7, sampler=SubsetRandomSampler(range(30))),
+        DataLoader(PLAIN, batch_sampler=BatchSampler(RandomSampler(PLAIN), 7, True)),
         DataLoader(PLAIN, None),
         PLAIN,
         Subset(PLAIN, range(30)),

@@ -151,3 +151,161 @@ def test_attention_has_second_derivatives():
     given = torch.randn(6, 4, 2), torch.arange(6) % 3
     found = genbench.evaluate(Attending(), *given, measures=["interlayer_jacobian", "hessian_trace"])
     assert {str(each.status) for each in found.values()} == {"ok"}
+
+
+class Remembering(nn.Module):
+    """Keeps what it computed, and for what, as it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 3)
+        self.shift, self.known, self.log, self.seen = None, 0, [], {}
+
+    def forward(self, inputs):
+        if inputs.shape[1] > self.known:
+            self.known, self.shift = inputs.shape[1], torch.arange(inputs.shape[1]) / 4
+        if not hasattr(self, "calls"):
+            self.calls = self.seen["calls"] = 0
+        self.calls += 1
+        self.last = self.body(inputs + self.shift)
+        self.log.append(self.last)
+        return self.last
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_what_a_network_keeps_between_calls_is_as_it_was(called, data):
+    model = Remembering()
+    if called:
+        model(data[0])
+    before, lists = dict(vars(model)), (list(model.log), dict(model.seen))
+    genbench.evaluate(model, *data, measures=NAMES)
+    genbench.Recorder(model, *data)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is each for name, each in before.items())
+    assert (list(map(id, model.log)), model.seen) == (list(map(id, lists[0])), lists[1])
+    model(data[0])
+
+
+class Counting(nn.Module):
+    """Counts its calls and keeps a running mean, in buffers; neither matters."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, inputs):
+        self.calls += 1
+        self.mean = 0.9 * self.mean + 0.1 * inputs.detach().mean(0)
+        return self.body(inputs)
+
+
+def test_a_network_that_changes_itself_has_the_values_of_its_twin(data):
+    body = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    found = genbench.evaluate(Counting(body), *data)
+    assert not {name: each.reason for name, each in found.items() if each.status.is_fault}
+    expected = genbench.evaluate(nn.Sequential(body), *data)
+    assert {name: float(each) for name, each in found.items()} == pytest.approx(
+        {name: float(each) for name, each in expected.items()}, rel=1e-5, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_sparse_gradients_are_gradients(kind):
+    ids, targets = torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3
+    after = [nn.Flatten(), nn.Linear(15, 3)] if kind is nn.Embedding else [nn.Linear(5, 3)]
+    dense = nn.Sequential(kind(7, 5), *after)
+    sparse = nn.Sequential(kind(7, 5, sparse=True), *after)
+    sparse.load_state_dict(dense.state_dict())
+    found, expected = genbench.evaluate(sparse, ids, targets), genbench.evaluate(dense, ids, targets)
+    assert {name: each.value for name, each in found.items()} == {n: v.value for n, v in expected.items()}
+    assert sparse[0].sparse
+
+
+def test_an_embedding_of_a_largest_norm_is_measured():
+    model = nn.Sequential(nn.Embedding(7, 5, max_norm=0.5), nn.Flatten(), nn.Linear(15, 3))
+    weight = model[0].weight.detach().clone()
+    values = genbench.evaluate(model, torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3)
+    assert not {name: each.reason for name, each in values.items() if each.status.is_fault}
+    assert torch.equal(model[0].weight, weight)
+
+
+EPOCHS = {"epoch": [0, 1, 2], "step": [0, 5, 9], "train_loss": [1.1, 0.5, 0.2]}
+
+
+@pytest.mark.parametrize("form", [dict, pd.DataFrame])
+def test_a_history_is_a_mapping_or_a_table(form, network, data):
+    found = genbench.evaluate(network, *data, history=form(EPOCHS), measures=["final_loss", "sotl_E"])
+    assert [str(each.status) for each in found.values()] == ["ok", "ok"]
+
+
+def test_a_column_that_a_history_lacks_is_named(network, data):
+    history = {"train_loss": EPOCHS["train_loss"]}
+    found = genbench.evaluate(network, *data, history=history, measures=["final_loss", "sotl_E"])
+    assert float(found["final_loss"]) == 0.2
+    assert found["sotl_E"].reason == "needs 'epoch', which the history does not have"
+    with pytest.raises(
+        UsageError, match=r"history: expected columns of one length, got {'epoch': 3, 'step': 2}"
+    ):
+        genbench.evaluate(network, *data, history={"epoch": [0, 1, 2], "step": [0, 5]}, measures="sotl_E")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda x, y: (x, y), "expected a genbench.Split, got tuple"),
+        (lambda x, y: genbench.Split(x[:5], y[:4]), "5 examples but targets of (4,)"),
+        (lambda x, y: genbench.Split(x[:, :3], y), "inputs of shape (3,), where those trained on have (4,)"),
+        (
+            lambda x, y: genbench.Split(x, y + 1),
+            "3 outputs but classes from 1 to 3; classes are counted from 0",
+        ),
+    ],
+)
+def test_a_validation_split_is_of_the_task(change, line, network, data):
+    with pytest.raises(UsageError) as refused:
+        genbench.evaluate(network, *data, validation=change(*data), measures="val_error")
+    assert str(refused.value) == f"validation: {line}"
+
+
+def test_what_has_no_content_is_refused(network, data):
+    with pytest.raises(
+        UsageError, match="inputs: a Tensor that cannot be read as an array: it has no content"
+    ):
+        genbench.evaluate(network, data[0].to("meta"), data[1])
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        (nn.Sequential(nn.LazyLinear(3)), "'0.weight' learns its shape from the first batch; call the network once"),
+        (nn.Linear(4, 3).to("meta"), "'weight' has no content; move the network off the device 'meta'"),
+    ],
+)  # fmt: skip
+def test_a_network_without_weights_is_refused(model, line, data):
+    for use in (genbench.evaluate, genbench.Recorder):
+        with pytest.raises(UsageError) as refused:
+            use(model, *data)
+        assert str(refused.value) == f"model: {line}"
+
+
+def test_the_mode_of_a_scripted_network_is_put_back(data):
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU())).train()
+    genbench.evaluate(model, *data, measures="train_loss")
+    assert all(module.training for module in model.modules())
+
+
+def test_a_network_compiled_in_place_is_measured_as_it_is(network, data):
+    expected = values(network, data)
+    calls = []
+
+    def backend(graph, inputs):
+        calls.append(graph)
+        return graph.forward
+
+    network.compile(backend=backend)
+    assert values(network, data) == expected
+    assert not calls
+    network(data[0])
+    assert calls
