@@ -31,7 +31,6 @@ MODULES = {
     "genbench.auditing.invariance",
     "genbench.auditing.transformations",
     "genbench.execution.evaluating",
-    "genbench.execution.side_by_side",
     "genbench.fitting.benchmark",
     "genbench.leaderboard.answering",
     "genbench.fitting.building",

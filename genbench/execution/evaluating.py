@@ -1,14 +1,13 @@
 """Networks of the user's own measured from files, whosever code measures, model and data are.
 
-What needs the core and the user's network alone is computed by this process and copies of it. Networks and
-data that code of plugins makes are read by a process that has loaded it, and each plugin measures in one that
-sees what was handed to it (`genbench.execution.apart`).
+What needs the core and the user's network alone is computed by this process. Networks and data that code of
+plugins makes are read by a process that has loaded it, and each plugin measures in one that sees what was
+handed to it (`genbench.execution.apart`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,6 @@ from genbench.base.values import Value, Values
 from genbench.contract.components import Kind
 from genbench.contract.jobs import Job
 from genbench.execution.outcomes import value_of
-from genbench.execution.side_by_side import Note, processes_for, side_by_side
 from genbench.execution.supervision import Slot, supervise
 from genbench.fitting.factories import folder_of, named_model
 from genbench.fitting.handed_networks import HANDED_OVER, hand_over_networks, handed_network
@@ -33,7 +31,6 @@ from genbench.host import Host
 from genbench.host.battery import Battery, Request
 from genbench.host.elsewhere import NoAnswer
 from genbench.host.settings import parse_variant
-from genbench.measuring.engine import Take
 from genbench.measuring.evaluation import values_of
 from genbench.measuring.progress import Report, reporting
 from genbench.planning.keys import Limits
@@ -112,9 +109,6 @@ def evaluate_files(
     model, dataset = (frozenset({each.plugin} if each else ()) - {CORE} for each in (code, data))
     subjects: _Subjects = _Elsewhere(asked, model | dataset, host) if model | dataset else _Here(asked, host)
     apart = _Apart(asked, subjects, host)
-    parts = [(plugins | model, part) for plugins, part in battery.by_plugins()]
-    core = next((part for plugins, part in parts if not plugins), None)
-    foreign = [(plugins, part) for plugins, part in parts if plugins]
     networks = []
     try:
         for place, (name, outcomes) in enumerate(
@@ -122,38 +116,19 @@ def evaluate_files(
         ):
             begin(name or asked.model)
             found: dict[str, Value] = {}
-            with (
-                _by_the_core(subjects, place, core) as computed,
-                reporting(progress, len(battery.requests)) as report,
-            ):
-                for value in computed(report.now):
-                    found[value.name] = value
-                    report.done(value)
-                for plugins, part in foreign:
-                    found |= apart.values(place, part, plugins, report)
+            with reporting(progress, len(battery.requests)) as report:
+                for plugins, part in battery.by_plugins():
+                    if plugins | model:
+                        found |= apart.values(place, part, plugins | model, report)
+                    else:
+                        own = subjects.network(place)
+                        found |= values_of(own.model, own.examples, part, report, seed=own.seed, **own.roots)
             values = Values((each.spelling, found[each.spelling]) for each in requests)
             networks.append(Measured(name, outcomes, values))
     finally:
         apart.close()
     told = subjects.told
     return Evaluated(told["data"], told["examples"], told["tested"], networks)
-
-
-@contextmanager
-def _by_the_core(
-    subjects: _Subjects, place: int, part: Battery | None
-) -> Iterator[Callable[[Note], Iterator[Value]]]:
-    """What yields the values of one network that need no plugin."""
-    if part is None:
-        yield lambda note: iter(())
-        return
-    own, measures = subjects.network(place), list(part.measures)
-
-    def compute(note: Note | None, take: Take | None) -> Iterator[Value]:
-        return values_of(own.model, own.examples, part, note, take, seed=own.seed, **own.roots)
-
-    with side_by_side(compute, measures, processes_for(own.model, len(measures))) as computed:
-        yield computed
 
 
 class _Here:

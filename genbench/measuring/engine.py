@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,17 +22,13 @@ from genbench.measuring.cost import Cost, metered
 from genbench.measuring.guard import ModelGuard, fingerprint, kept_random_state, seed_random_state
 from genbench.measuring.preparing import prepare
 from genbench.measuring.returned import as_number
-from genbench.measuring.watch import Watch, watched
+from genbench.measuring.watch import Watch
 from genbench.networks.ambient import ordinary_torch, working_precision
 from genbench.networks.draws import drawn_on_cpu
 from genbench.networks.exact import full_precision
 from genbench.networks.wrappers import unwrapped, without_checkpoints
 
-__all__ = ["Take", "as_number", "compute", "device_of"]
-
-Take = Callable[[Sequence[str]], tuple[str | None, Collection[str]]]
-"""``take(waiting)``: which of the measures that wait is to be computed here next, None where there is none,
-and those that are computed elsewhere."""
+__all__ = ["as_number", "compute", "device_of"]
 
 _MODELS = ("model", "initial_model", "siblings")
 
@@ -45,7 +42,6 @@ def compute(
     skip: Mapping[str, str | Failure] | None = None,
     only: Iterable[str] | None = None,
     spoilt: Callable[[str, str, str], None] | None = None,
-    take: Take | None = None,
 ) -> Iterator[Value]:
     """Compute the measures on one fit and yield each as it is finished.
 
@@ -77,14 +73,12 @@ def compute(
         ``spoilt(spelling, kind, reason)`` is called when a component of another plugin than the core's has
         changed what all share; then nothing more is computed, because this process is not to be trusted.
         Without it what can be put back is, and the pass goes on.
-    take : callable, optional
-        Asked before each measure, where other passes compute some of them; all in their order where left out.
 
     Yields
     ------
     Value
     """
-    yield from _Engine(battery, roots, seed_for, note, spent, skip or {}, only, spoilt, take).run()
+    yield from _Engine(battery, roots, seed_for, note, spent, skip or {}, only, spoilt).run()
 
 
 class _Engine:
@@ -100,7 +94,6 @@ class _Engine:
         skip: Mapping[str, str | Failure],
         only: Iterable[str] | None,
         spoilt: Callable[[str, str, str], None] | None,
-        take: Take | None,
     ):
         wanted = None if only is None else set(only)
         self._requests = [each for each in battery.requests if wanted is None or each.spelling in wanted]
@@ -125,7 +118,6 @@ class _Engine:
         self._fingerprints: dict[str, tuple[Any, ...]] = {}
         self._spoiled_roots: dict[str, Failure] = {}
         self._uses = self._count_uses()
-        self._take = take
         self._spoilt = spoilt
         self._spoiling: tuple[str, str, str] | None = None
         self._guards: list[tuple[str, ModelGuard]] = []
@@ -153,26 +145,14 @@ class _Engine:
             yield from self._values()
 
     def _values(self) -> Iterator[Value]:
-        for spelling in self._turns():
-            node = self._battery.measures[spelling]
+        for request in self._requests:
+            node = self._battery.measures[request.spelling]
             outcome = self._run_measure(node)
             yield self._value(node, outcome)
             if self._spoilt is not None and self._spoiling is not None:
                 self._spoilt(*self._spoiling)
                 return
             self._release(node)
-
-    def _turns(self) -> Iterator[str]:
-        """The measures that are computed here, one after the other."""
-        waiting = [each.spelling for each in self._requests]
-        while waiting:
-            mine, elsewhere = (waiting[0], ()) if self._take is None else self._take(waiting)
-            for spelling in elsewhere:
-                self._release(self._battery.measures[spelling])
-            waiting = [each for each in waiting if each != mine and each not in elsewhere]
-            if mine is None:
-                return
-            yield mine
 
     def _value(self, node: Node, outcome: float | Failure) -> Value:
         own = self._costs.get("measure " + node.spelling, Cost())
@@ -249,7 +229,7 @@ class _Engine:
                 full_precision(self._device),
                 torch.no_grad(),
                 # Within all that, which puts much back without a word.
-                watched(watch, self._given(node, arguments), changes),
+                _watched(watch, self._given(node, arguments), changes),
                 metered(self._device) as cost,
             ):
                 self._costs[cost_key] = cost
@@ -371,6 +351,19 @@ class _Engine:
             self._uses[below] += 1
             if below not in self._results and below not in self._failures:
                 self._forget(below)
+
+
+@contextmanager
+def _watched(watch: Watch | None, given: Mapping[str, Any], changes: list[str]) -> Iterator[None]:
+    """Around a component: what it changed of its surroundings is put back, and added to `changes`."""
+    if watch is None:
+        yield
+        return
+    watch.look(given)
+    try:
+        yield
+    finally:
+        changes += watch.changed_surroundings()
 
 
 def device_of(model: nn.Module | None) -> torch.device:

@@ -20,11 +20,11 @@ from genbench.host.battery import Battery
 from genbench.host.process import kept_environment
 from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
-from genbench.measuring.engine import Take, compute, device_of
+from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
 from genbench.measuring.given import require_finite, require_network
 from genbench.measuring.guard import ModelGuard, isolated_random_state
-from genbench.measuring.progress import reporting
+from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
 from genbench.networks.adapting import Selection, adapt
 from genbench.networks.ambient import ordinary_torch, working_precision
@@ -138,13 +138,11 @@ def evaluate(
                 why = first_line(fault)
                 computed |= {each: Value(each, None, Status.ERROR, why) for each in part.measures}
                 continue
-            for value in values_of(
-                model, examples, mine, report.now, initial_model=initial_model, output=output, task=task,
+            computed |= values_of(
+                model, examples, mine, report, initial_model=initial_model, output=output, task=task,
                 history=history, protocol=protocol, validation=validation, snapshots=snapshots,
                 siblings=siblings, seed=seed,
-            ):  # fmt: skip
-                computed[value.name] = value
-                report.done(value)
+            )  # fmt: skip
     return Values((request.spelling, computed[request.spelling]) for request in requests)
 
 
@@ -157,21 +155,15 @@ def _imported(names: Collection[str], battery: Battery, host: Host) -> Battery:
 
 
 def values_of(
-    model: nn.Module,
-    examples: Examples,
-    battery: Battery,
-    note: Callable[[str, str], None] | None = None,
-    take: Take | None = None,
-    *,
-    seed: int = 0,
-    **given: Any,
-) -> Iterator[Value]:
-    """`evaluate`, of examples that are read and measures that are chosen.
-
-    For `note` and `take` see `genbench.measuring.engine.compute`, for `given` see `own_roots`.
-    """
+    model: nn.Module, examples: Examples, battery: Battery, report: Report, *, seed: int = 0, **given: Any
+) -> dict[str, Value]:
+    """`evaluate`, of examples that are read and measures that are chosen; for `given` see `own_roots`."""
+    found: dict[str, Value] = {}
     with own_roots(model, examples, seed=seed, **given) as roots:
-        yield from compute(battery, roots, seeds_of(seed), note=note, take=take)
+        for value in compute(battery, roots, seeds_of(seed), note=report.now):
+            found[value.name] = value
+            report.done(value)
+    return found
 
 
 def seeds_of(seed: int) -> Callable[[Component, Mapping[str, Any]], int]:

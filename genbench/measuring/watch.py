@@ -10,7 +10,6 @@ import dataclasses
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from genbench.host.surroundings import Surroundings
 
-__all__ = ["Watch", "checksum", "watched"]
+__all__ = ["Watch", "checksum"]
 
 
 class Watch:
@@ -76,19 +75,6 @@ class Watch:
 
 def _threads() -> frozenset[int | None]:
     return frozenset(each.ident for each in threading.enumerate())
-
-
-@contextmanager
-def watched(watch: Watch | None, given: Mapping[str, Any], changes: list[str]) -> Iterator[None]:
-    """Around a component: what it changed of its surroundings is put back, and added to `changes`."""
-    if watch is None:
-        yield
-        return
-    watch.look(given)
-    try:
-        yield
-    finally:
-        changes += watch.changed_surroundings()
 
 
 def checksum(content: Any) -> int:

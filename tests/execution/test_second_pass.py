@@ -123,7 +123,7 @@ def test_shards_leave_what_compares_seeds_to_measure(three_seeds, tmp_path, monk
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     suite = written(tmp_path, 3, PARTS)
     told = [run("run", "--suite", suite, "--out", tmp_path / "run", "--shard", f"{i}/2") for i in (1, 2)]
-    assert "wait until all seeds of their configuration are trained" in told[0]
+    assert "must wait until all seeds of a configuration are trained" in told[0]
     counts = re.findall(r"(\d+)/(\d+) trials", run("measure", tmp_path / "run"))
     assert counts
     assert all(int(done) <= int(total) for done, total in counts)

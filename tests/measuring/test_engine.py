@@ -60,42 +60,6 @@ def test_a_probe_is_computed_once_and_freed_behind_its_last_use(plugin):
     assert events == ["big", "a", "small", "free big", "c", "other", "b", "free other"]
 
 
-def test_what_is_computed_elsewhere_is_not_waited_for(plugin):
-    events = []
-
-    class Result:
-        def __del__(self):
-            events.append("free")
-
-    @genbench.probe
-    def base(model):
-        events.append("base")
-        return Result()
-
-    @genbench.probe
-    def above(base):
-        return 1
-
-    @measure
-    def first(above):
-        return 1
-
-    @measure
-    def second(base):
-        return 2
-
-    @measure
-    def third(model):
-        events.append("third")
-        return 3
-
-    answers = iter([("first", []), ("third", ["second"]), (None, [])])
-    battery = plugin(base, above, first, second, third)
-    values = battery.compute({"model": nn.Linear(1, 1)}, take=lambda waiting: next(answers))
-    assert {name: value.value for name, value in values.items()} == {"first": 1, "third": 3}
-    assert events == ["base", "free", "third"]
-
-
 def test_a_probe_nobody_can_ask_for_any_more_frees_what_it_needs(plugin):
     freed = []
 

@@ -77,11 +77,16 @@ def test_the_tasks_of_a_script_merge_into_what_one_run_would_have_been(finished,
 
 def test_the_plan_prints_the_script_alone_and_takes_no_second_choice(tiny_suite, tmp_path):
     words = ("plan", "--suite", tiny_suite, "--out", tmp_path / "run", "--slurm")
-    planned = command(*words, "--set", "seeds=[3]", "--plugin", "json", "--device", "cuda", "--workers", 3)
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("import genbench\n@genbench.probe\ndef twice(logits):\n    return 2 * logits\n")
+    planned = command(*words, "--set", "seeds=[3]", "--plugin", plugin, "--device", "cuda", "--workers", 3)
     assert planned.code == 0, planned.err
     assert planned.out.startswith("#!/bin/bash\n")
     (line,) = [each for each in planned.out.splitlines() if each.startswith("exec ")]
-    assert f"--suite {tiny_suite.resolve()} --device cuda --set 'seeds=[3]' --plugin json --workers 3" in line
+    assert (
+        f"--suite {tiny_suite.resolve()} --device cuda --set 'seeds=[3]' --plugin {plugin} --workers 3"
+        in line
+    )
     for more in (["--shard", "1/2"], ["--json"], ["--budget", "2h"]):
         assert command(*words, *more).code == 2
     assert command(*words[:-1], "--tasks", 2).code == 2
