@@ -64,6 +64,10 @@ CALLED_OTHERWISE = {
 """Options of other programs, and what is meant by them here."""
 
 
+RESUMED = frozenset({"run", "measure", "retry"})
+"""Commands that find what they did before."""
+
+
 class _ReadEnough(Exception):
     """Nobody reads our output any more; by another name, since click ends the process for a closed pipe."""
 
@@ -169,7 +173,8 @@ def _run(arguments: Sequence[str]) -> None:
         _with_hint(fault).show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        _error("interrupted; whole records only are on disk, the same command goes on from there")
+        goes_on = "; whole records only are on disk, the same command goes on from there"
+        _error(f"interrupted{goes_on if RESUMED.intersection(words[:1]) else ''}")
         sys.exit(INTERRUPTED)
     except (_ReadEnough, BrokenPipeError, SystemExit) as end:
         # rich ends the process itself where a pipe is closed, with a code of its own.

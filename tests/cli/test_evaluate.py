@@ -332,3 +332,12 @@ def test_mistakes_with_plugins_are_a_line_each(theirs):
         lines = [each for each in ended.err.splitlines() if each.startswith("genbench: ")]
         assert (ended.code, ended.out) == (code, "")
         assert lines[0].startswith(f"genbench: {line}"), lines
+
+
+def test_an_interrupted_command_promises_only_what_is_there(folder, monkeypatch):
+    def interrupted(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genbench.execution.evaluating.evaluate_files", interrupted)
+    ended = command("evaluate", "--model", folder / "nets.py:make", "--data", folder / "data.npz")
+    assert (ended.code, ended.err) == (130, "genbench: interrupted\n")
