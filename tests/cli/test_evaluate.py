@@ -340,4 +340,4 @@ def test_an_interrupted_command_promises_only_what_is_there(folder, monkeypatch)
 
     monkeypatch.setattr("genbench.execution.evaluating.evaluate_files", interrupted)
     ended = command("evaluate", "--model", folder / "nets.py:make", "--data", folder / "data.npz")
-    assert (ended.code, ended.err) == (130, "genbench: interrupted\n")
+    assert (ended.code, ended.err.strip()) == (130, "genbench: interrupted")
