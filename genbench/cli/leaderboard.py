@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def fetch(source: str, out: Path | None, json_: bool) -> None:
     before = f", {found.there} of them there before" if found.there else ""
     fits, values = counted(found.fits, "fit"), counted(found.values, "value")
     click.echo(f"{found.folder}: {fits} with their weights{before}, {values}")
-    click.echo(f"next: 'genbench measure {found.folder} --measures YOURS --plugin FILE'")
+    click.echo(f"next: 'genbench measure {shlex.quote(str(found.folder))} --measures YOURS --plugin FILE'")
 
 
 @command.command("validate")

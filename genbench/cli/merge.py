@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import click
@@ -38,5 +39,6 @@ def command(runs: tuple[Path, ...], out: Path, keep_first: bool, json_: bool) ->
             f"{counted(merged.linked, 'file')} linked, {merged.copied} copied, {merged.there} there before",
             err=True,
         )
-        click.echo(f"'genbench measure {out}' adds what compares fits of several runs", err=True)
+        folder = shlex.quote(str(out))
+        click.echo(f"'genbench measure {folder}' adds what compares fits of several runs", err=True)
     return 1 if merged.left_out else 0

@@ -41,14 +41,15 @@ def conclude(run: Run, *, json_: bool, plugins: Sequence[str] = ()) -> int:
     if debugs_plugins():
         _print_tracebacks(run)
     if summary.trained == summary.measured == 0 and summary.trials > MANY_TRIALS and not json_:
-        click.echo(f"nothing was left to do; 'genbench rank {run.folder.path}' ranks the measures", err=True)
+        folder = shlex.quote(str(run.folder.path))
+        click.echo(f"nothing was left to do; 'genbench rank {folder}' ranks the measures", err=True)
     else:
         _print_tables(run, json_=json_)
     return 0 if summary.is_complete else 1
 
 
 def _lines(summary: Summary, folder: str, plugins: str) -> list[str]:
-    trials = counted(summary.trials, "trial")
+    trials, folder = counted(summary.trials, "trial"), shlex.quote(folder)
     lines = [f"{trials}: {summary.trained} trained now, {summary.measured} measured now"]
     for reason, count in summary.failure_counts().items():
         lines.append(f"{count} without a fit: {reason}")
@@ -115,6 +116,7 @@ def next_steps(folder: str, suite: str, best: str) -> list[str]:
     """What to look at after a run, as lines to copy: the page, why the best stands there, a larger suite."""
     from genbench.suites import genbench_suites
 
+    folder = shlex.quote(folder)
     larger = LARGER.get(suite, suite.removesuffix("-quick"))
     steps = {
         f"genbench report {folder}": "a page with plots",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ def _print(content: dict[str, Any], whole: bool) -> None:
         for line in content[kind]:
             click.echo(f"{kind.rstrip('s')}: {line}")
     if content["failures"] or content["faults"]:
-        click.echo(f"'genbench retry {content['folder']}' tries again what failed")
+        click.echo(f"'genbench retry {shlex.quote(content['folder'])}' tries again what failed")
 
 
 def _print_all(measures: dict[str, Any], statuses: Sequence[str]) -> None:

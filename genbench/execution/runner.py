@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from shlex import quote
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
@@ -238,13 +239,13 @@ class Runner:
         return self._make(trial, "measure", missing, siblings) if missing else None
 
     def _say_who_waits(self) -> None:
-        budget = self._budget
-        asked = [each for each in self._fits.unfinished if not (budget and budget.is_left_out(each))]
-        waiting = sum(bool(self._fits.waits_for(each)) for each in asked)
-        if waiting:
+        left_out = self._budget.is_left_out if self._budget else lambda trial: False
+        asked = [each for each in self._fits.unfinished if not left_out(each)]
+        if waiting := sum(bool(self._fits.waits_for(each)) for each in asked):
+            what, folder = ", ".join(self._second.measures), quote(str(self._folder.path))
             self._progress.say(
-                f"{', '.join(self._second.measures)}: {counted(waiting, 'trial')} must wait until all seeds "
-                f"of a configuration are trained; 'genbench measure {self._folder.path}' computes them then"
+                f"{what}: {counted(waiting, 'trial')} must wait until all seeds of a configuration are "
+                f"trained; 'genbench measure {folder}' computes them then"
             )
 
     def _say_what_is_of_other_code(self) -> None:
@@ -369,8 +370,7 @@ class Runner:
         measures = [*self._first.measures, *self._second.measures]
         complete = []
         for trial in self._fits.unfinished:
-            key = trial.key
-            sign = self._fits.sign(key)
+            key, sign = trial.key, self._fits.sign(trial.key)
             if not self._fits.has(key):
                 failure = self._folder.failure(key)
                 if failure is not None:

@@ -36,6 +36,9 @@ _SPECTRAL = genbench.need("spectral_norms", fold=genbench.setting("fold"), share
 _MODEL = genbench.need("folded_model", fold=genbench.setting("fold"))
 
 # Layers whose slopes no norm of their weights bounds. Batch norm is one of them where it is not folded.
+# Below it numbers of double precision have fewer digits, and then none.
+_LEAST_LOG = -600.0
+
 _UNBOUNDED = (
     nn.RNNBase, nn.RNNCellBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm,
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
@@ -175,7 +178,7 @@ def spectral_product_bound(
         return 2 * spectral.log().sum()
     require_classes(task, logits)
     chosen = evenly_spaced(logits, examples)
-    return _largest_eigenvalues(_softmax_jacobian(chosen)).log().mean() + 2 * spectral.log().sum()
+    return _log_curvatures(chosen).mean() + 2 * spectral.log().sum()
 
 
 def _require_layers_of_one_use(model: nn.Module, inputs: Tensor, fold: bool) -> None:
@@ -191,6 +194,21 @@ def _require_layers_of_one_use(model: nn.Module, inputs: Tensor, fold: bool) -> 
         uses.update({id(each): count for each in modules[name].parameters(recurse=False)})
     if max(uses.values(), default=0) > 1:
         raise genbench.NotApplicable("a layer of the network is used twice")
+
+
+def _log_curvatures(outputs: Tensor) -> Tensor:
+    """Logarithm of the largest eigenvalue of the loss's Hessian by each example's outputs."""
+    found = _largest_eigenvalues(_softmax_jacobian(outputs)).log()
+    fitted = found < _LEAST_LOG
+    if fitted.any():
+        logs = outputs[fitted].log_softmax(1)
+        top = logs.argmax(1, keepdim=True)
+        scale = logs.scatter(1, top, -torch.inf).logsumexp(1)  # ln (1 − p) of the likeliest class
+        pairs = logs.unsqueeze(2) + logs.unsqueeze(1) - scale[:, None, None]
+        pairs.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+        products = pairs.exp()
+        found[fitted] = scale + _largest_eigenvalues(torch.diag_embed(products.sum(2)) - products).log()
+    return found
 
 
 def _largest_eigenvalues(matrices: Tensor) -> Tensor:

@@ -269,3 +269,4 @@ def test_the_next_steps_name_suites_that_there_are(tmp_path):
         assert bool(larger) is (suite in LARGER or suite.endswith("-quick"))
         assert all(line.split()[3] in suites - {suite} for line in larger)
     assert "--why 'm[k=2]'" in next_steps("runs/x", "mine", "m[k=2]")[2]
+    assert "genbench report 'runs/big run'" in next_steps("runs/big run", "mine", "m")[1]

@@ -166,6 +166,22 @@ def test_the_product_of_spectral_norms_bounds_the_pullback_metric(small_fit, log
     assert small_fit["pullback_lambda_max"] <= small_fit["pullback_lambda_max[trace=true]"]
 
 
+def test_the_product_is_finite_where_the_examples_are_fitted_to_the_last(fit):
+    layer = nn.Linear(3, 3, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(3))
+    inputs = torch.tensor([[900.0, 100, 100], [5, 805, 4], [-10, 0, 790]], dtype=torch.float64)
+    found = fit(layer, inputs, torch.arange(3))["spectral_product_bound"]
+    # With small q the largest eigenvalue of [[Σq, −qᵀ], [−q, diag(q)]], here by its scale.
+    expected = 0.0
+    for row in inputs:
+        q = (row.sort().values[:2] - row.sort().values[1]).exp()
+        rest = torch.stack([q.sum(), *-q]), torch.cat([-q[:, None], q.diag()], 1)
+        top = torch.linalg.eigvalsh(torch.cat([rest[0][None], rest[1]]))[-1]
+        expected += (row.sort().values[1] - row.max() + top.log()).item() / 3
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
 class Twice(nn.Module):
     def __init__(self):
         super().__init__()

@@ -443,6 +443,14 @@ def test_a_folder_of_another_suite_is_refused_and_left_alone(tmp_path, text):
     assert (folder.path / "suite.toml").read_bytes() == before
 
 
+def test_a_folder_that_does_not_exist_is_said_with_the_one_that_was_meant(tmp_path):
+    (tmp_path / "digits-quick").mkdir()
+    with pytest.raises(InvalidInput, match=r"it does not exist; did you mean 'digits-quick'\?"):
+        Folder(tmp_path / "digits-quik").suite_content()
+    with pytest.raises(InvalidInput, match=r"it does not exist$"):
+        Folder(tmp_path / "absent" / "run").suite_content()
+
+
 def test_a_folder_that_is_no_run_folder_is_said(tmp_path):
     with pytest.raises(InvalidInput, match=r"is not a run folder: it has no suite.toml"):
         Folder(tmp_path).suite_content()
