@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from genbench.base.names import fold
@@ -21,6 +22,7 @@ __all__ = [
     "first_line",
     "message_of",
     "nearest",
+    "nearest_beside",
     "printable",
 ]
 
@@ -111,3 +113,11 @@ def nearest(word: str, words: Iterable[str]) -> str:
     spelled = {fold(each): each for each in words}
     close = difflib.get_close_matches(fold(word), spelled, n=1, cutoff=0.5)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def nearest_beside(path: Path, pattern: str = "*") -> str:
+    """`nearest` of the name of a path that is absent, among what its folder has of a pattern."""
+    try:
+        return nearest(path.name, [each.name for each in path.parent.glob(pattern)])
+    except OSError:
+        return ""

@@ -73,6 +73,7 @@ MOVED = {
     "genbench.plan.axis_values": "genbench.planning.axes.axis_values",
     "genbench.plan.Identity": "genbench.planning.plan.DataFacts",
     "genbench.plugin": "genbench.host.plugin",
+    "genbench.plugin.hook_arguments": "genbench.host.hooks.hook_arguments",
     "genbench.prediction": "genbench.fitting.prediction",
     "genbench.probes.folding": "genbench.networks.folding",
     "genbench.probes.folding.folded_initial_model": "genbench.probes.layers.folded_initial_model",

@@ -33,11 +33,6 @@ class Fits:
         for each in plan.whole:
             self._configurations.setdefault(each.configuration, []).append(each.key)
 
-    @property
-    def keys(self) -> set[str]:
-        """Those of all trials of the suite, whether they have a fit or not."""
-        return {key for keys in self._configurations.values() for key in keys}
-
     def close(self) -> None:
         """Let go of the index."""
         self._index.close()
@@ -58,7 +53,7 @@ class Fits:
 
     def has_others(self) -> bool:
         """Whether there are fits of which no trial of the suite has the key."""
-        others = set(self._folder.fit_keys()) - self.keys
+        others = set(self._folder.fit_keys()).difference(*self._configurations.values())
         return any(self._folder.fit(each) is not None for each in others)
 
     def _sign_of_fit(self, key: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.errors import InvalidInput, UsageError, first_line, nearest, nearest_beside
 from genbench.base.names import fold
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         It is damaged, holds code, or no state dictionary.
     """
     if not path.is_file():
-        there = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UsageError(f"weights '{path}': there is no such file{nearest(path.name, there)}")
+        raise UsageError(f"weights '{path}': there is no such file{nearest_beside(path)}")
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(f"weights '{path}': the ending must be {', '.join(ENDINGS)}")
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.errors import InvalidInput, UsageError, first_line, nearest, nearest_beside
 from genbench.base.files import file_hash
 from genbench.contract.components import Component, Kind
 from genbench.host import Host
@@ -190,8 +190,7 @@ def _imported(place: str, word: str, folder: Path) -> Any:
                 return importlib.import_module(place)
             file = (folder / place).resolve()
             if not file.is_file():
-                there = [each.name for each in file.parent.glob("*.py")] if file.parent.is_dir() else []
-                raise UsageError(f"--model {word}: there is no file '{place}'{nearest(file.name, there)}")
+                raise UsageError(f"--model {word}: there is no file '{place}'{nearest_beside(file, '*.py')}")
             _look_in(file.parent)
             specification = importlib.util.spec_from_file_location(f"genbench_model_{file.stem}", file)
             assert specification is not None

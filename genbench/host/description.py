@@ -20,7 +20,8 @@ from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Declaration, ForwardedSetting, Kind, Need, Setting
 from genbench.host.annotations import as_type, in_plain_data
 from genbench.host.elsewhere import Deputies, Elsewhere, NoAnswer
-from genbench.host.plugin import Plugin, PluginSource, hook_functions, listed, load
+from genbench.host.hooks import hook_functions
+from genbench.host.plugin import Plugin, PluginSource, listed, load
 from genbench.host.signatures import check_declaration, check_defaults
 
 __all__ = [

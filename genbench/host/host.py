@@ -16,8 +16,9 @@ from genbench.contract import hookspecs
 from genbench.contract.components import Component, Kind
 from genbench.host.description import recalled
 from genbench.host.elsewhere import Deputies
+from genbench.host.hooks import hook_arguments
 from genbench.host.names import Names
-from genbench.host.plugin import Plugin, PluginSource, hook_arguments, installed, listed, load
+from genbench.host.plugin import Plugin, PluginSource, installed, listed, load
 from genbench.host.probation import fatal, tried
 from genbench.host.process import kept_environment
 from genbench.host.sharing import complete_shared

@@ -21,16 +21,16 @@ from typing import Any
 
 import pluggy
 
-from genbench.base.errors import InvalidInput, UsageError, first_line, nearest
+from genbench.base.errors import InvalidInput, UsageError, first_line
 from genbench.base.files import read_text
 from genbench.base.names import CORE, fold, is_path
-from genbench.contract import hookspecs
 from genbench.contract.components import NAME, Component, Kind, declaration
+from genbench.host.hooks import hook_functions, hook_mistakes
 from genbench.host.process import kept_process, put_back_modules
 from genbench.host.signatures import describe
 from genbench.host.surroundings import Surroundings
 
-__all__ = ["Plugin", "PluginSource", "hook_arguments", "hook_functions", "installed", "listed", "load"]
+__all__ = ["Plugin", "PluginSource", "installed", "listed", "load"]
 
 GROUP = "genbench"
 
@@ -224,7 +224,7 @@ def _import(plugin: Plugin) -> None:
 
 def _register(plugin: Plugin, manager: pluggy.PluginManager) -> None:
     assert plugin.module is not None
-    wrong = _wrong_hooks(plugin.module)
+    wrong = hook_mistakes(plugin.module)
     if wrong:
         plugin.broken("; ".join(wrong))
         return
@@ -302,44 +302,6 @@ def _module(source: PluginSource) -> types.ModuleType:
     sys.modules[module.__name__] = module
     exec(compile(source.text, source.file, "exec"), module.__dict__)
     return module
-
-
-def _wrong_hooks(module: types.ModuleType) -> list[str]:
-    """A line for each function that is named like a hook but is none, or takes what the hook has not."""
-    known = {name: each for name, each in vars(hookspecs).items() if name.startswith("genbench_")}
-    wrong = []
-    for name, each in hook_functions(module).items():
-        if name not in known:
-            wrong.append(f"unknown hook '{name}'{nearest(name, known)}")
-            continue
-        given = hook_arguments(known[name])
-        if inspect.iscoroutinefunction(each) or (given and inspect.isgeneratorfunction(each)):
-            wrong.append(f"hook '{name}' is a coroutine or a generator: calling it runs none of its code")
-        wrong += [
-            f"hook '{name}' has no argument '{taken}'{nearest(taken, given)}"
-            for taken in hook_arguments(each)
-            if taken not in given
-        ]
-    return wrong
-
-
-def hook_functions(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
-    """The functions of a module that are hooks by their names."""
-    return {
-        name: each
-        for name, each in vars(module).items()
-        if name.startswith("genbench_") and inspect.isfunction(each)
-    }
-
-
-def hook_arguments(function: Callable[..., Any]) -> list[str]:
-    """The arguments that a hook's implementation asks for; what has a default is its own affair."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [
-        name
-        for name, each in inspect.signature(function).parameters.items()
-        if each.kind in named and each.default is each.empty
-    ]
 
 
 def _declared(plugin: Plugin) -> list[Any]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from genbench.ranking.errors import RankingError
 from genbench.ranking.ranks import dense_rank, joint_code, stable_order
 
-__all__ = ["Design", "Slices", "design_from_codes", "missing_patterns"]
+__all__ = ["Design", "Slices", "check_axis_names", "design_from_codes", "missing_patterns"]
+
+INTERVAL_ENDS = ("low", "high", "se")
+TAKEN = frozenset({*INTERVAL_ENDS, "all", "p_random", "tau_b"})
+"""Names of axes whose granulated tau would stand in a column that a board has already, as ``psi_low``."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,16 @@ def missing_patterns(known: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray
         patterns.setdefault(packed[:, column].tobytes(), []).append(column)
     for columns in patterns.values():
         yield np.array(columns), known[:, columns[0]]
+
+
+def check_axis_names(axes: Collection[str]) -> None:
+    """Raise `RankingError` for an axis whose column on a board would be that of something else."""
+    taken = TAKEN | {f"{axis}_{end}" for axis in axes for end in INTERVAL_ENDS}
+    for axis in axes:
+        if axis in taken:
+            raise RankingError(
+                f"the axis '{axis}' would be scored in 'psi_{axis}', the name of another column; rename it"
+            )
 
 
 def design_from_codes(axes: Mapping[str, np.ndarray], seed: np.ndarray | None = None) -> Design:

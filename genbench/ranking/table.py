@@ -16,7 +16,7 @@ from genbench.ranking.columns import (
     numeric_column,
     same_but_rounding,
 )
-from genbench.ranking.design import Design
+from genbench.ranking.design import Design, check_axis_names
 from genbench.ranking.errors import RankingError, nearest
 from genbench.ranking.noise import row_keys
 from genbench.ranking.ranks import joint_code
@@ -31,9 +31,6 @@ __all__ = ["Study", "read_table", "survivors"]
 GRID_PREFIXES = ("dataset.", "model.", "protocol.", "regularizers.")
 GRID_NAMES = ("dataset", "model", "protocol", "regularizers")
 BOOKKEEPING = frozenset({"converged", "test_size", "seed", "key", "status", "stop_reason"})
-INTERVAL_ENDS = ("low", "high", "se")
-TAKEN = frozenset({*INTERVAL_ENDS, "all", "p_random", "tau_b"})
-"""Names of axes whose granulated tau would stand in a column that a board has already, as ``psi_low``."""
 CONTROLS = ("random", "train_loss", "num_params")
 """Columns that stand among the controls where they are not ranked."""
 
@@ -343,7 +340,7 @@ def _test_size(table: pd.DataFrame, names: list[str], test_size: Any) -> np.ndar
 
 def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], seed: np.ndarray) -> Design:
     names = tuple(name for name in codes if len(levels[name]) > 1)
-    _check_columns(names)
+    check_axis_names(names)
     n = len(seed)
     return Design(
         names=names,
@@ -354,15 +351,6 @@ def _design(codes: Mapping[str, np.ndarray], levels: Mapping[str, list[Any]], se
         seed=seed,
         skipped=tuple(name for name in codes if len(levels[name]) < 2),
     )
-
-
-def _check_columns(axes: Collection[str]) -> None:
-    taken = TAKEN | {f"{axis}_{end}" for axis in axes for end in INTERVAL_ENDS}
-    for axis in axes:
-        if axis in taken:
-            raise RankingError(
-                f"the axis '{axis}' would be scored in 'psi_{axis}', the name of another column; rename it"
-            )
 
 
 def _canonical_order(study: Study, seed: np.ndarray) -> np.ndarray:

@@ -9,13 +9,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from genbench.base.canonical import digest
-from genbench.base.errors import InvalidInput, nearest
+from genbench.base.errors import InvalidInput, nearest_beside
 from genbench.base.files import (
     copy_atomically,
     is_handed_over,
@@ -140,7 +139,10 @@ class Folder(RecordFiles):
             This is not a run folder, or its suite file is damaged.
         """
         if not self.suite_file.is_file():
-            raise InvalidInput(f"'{self.path}' is not a run folder: {self._what_is_missing()}")
+            absent = "it has no suite.toml"
+            if not self.path.exists():
+                absent = f"it does not exist{nearest_beside(self.path, '*/')}"
+            raise InvalidInput(f"'{self.path}' is not a run folder: {absent}")
         if is_entry(self.path):
             raise InvalidInput(f"'{self.path}' is not a run folder: it is an entry of a leaderboard")
         try:
@@ -152,14 +154,6 @@ class Folder(RecordFiles):
         if not content:
             raise InvalidInput(f"{self.suite_file}: is damaged: it is empty")
         return content
-
-    def _what_is_missing(self) -> str:
-        if self.path.exists():
-            return "it has no suite.toml"
-        beside: list[str] = []
-        with suppress(OSError):
-            beside = [each.name for each in self.path.parent.iterdir() if each.is_dir()]
-        return f"it does not exist{nearest(self.path.name, beside)}"
 
     # --- environments ------------------------------------------------------------------------------
 
