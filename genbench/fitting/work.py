@@ -94,8 +94,9 @@ class FitWork:
             trajectory=counts.get("trajectory", 0),
             milestones="milestones" in self._keep,
             on_epoch=on_epoch,
+            capturable=built.model.declared.capturable,
         )
-        why_eager = self._why_eager(given, built) if self._device.type == "cuda" else ""
+        why_eager = self._why_eager(given) if self._device.type == "cuda" else ""
         stacks = self._stacks and built.protocol.stacked
         self._why_not_stacked = why_not_stackable(given) if stacks else "it was trained alone"
         make_steps = None if self._why_not_stacked else StackedSteps
@@ -139,7 +140,7 @@ class FitWork:
         }
         return record, kept_states(outcome, self._keep)
 
-    def _why_eager(self, given: Assignment, built: BuiltTrial) -> str:
+    def _why_eager(self, given: Assignment) -> str:
         """Why its steps cannot be captured; found out once for all trials that differ in numbers only."""
         trial = self._trial
         name = canonical_json(
@@ -147,7 +148,7 @@ class FitWork:
              trial.regularizers], trial.protocol.settings["precision"]]
         )  # fmt: skip
         if name not in _VERDICTS:
-            _VERDICTS[name] = why_not_capturable(given, built.model.declared.capturable)
+            _VERDICTS[name] = why_not_capturable(given)
         return _VERDICTS[name]
 
 
@@ -170,6 +171,6 @@ def why_not_captured(trial: Trial, host: Host) -> str:
     given = Assignment(
         model=built.network(), task=task, inputs=inputs, targets=targets, clean_targets=targets,
         protocol=built.protocol, regularizers=built.regularizers, seeds=trial.seeds(),
-        validation=Split(inputs, targets),
+        validation=Split(inputs, targets), capturable=built.model.declared.capturable,
     )  # fmt: skip
-    return why_not_capturable(given, built.model.declared.capturable)
+    return why_not_capturable(given)

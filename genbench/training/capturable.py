@@ -23,7 +23,7 @@ EXAMPLES = 8
 REPLAYS = 3
 
 
-def why_not_capturable(given: Assignment, model_says: bool | str | None = None) -> str:
+def why_not_capturable(given: Assignment) -> str:
     """Why the steps of a training cannot be captured; empty where they can.
 
     Where all components say that they can, nothing is tried. Otherwise a copy of the network is trained for
@@ -34,10 +34,8 @@ def why_not_capturable(given: Assignment, model_says: bool | str | None = None) 
     ----------
     given : Assignment
         Its network stays as it is.
-    model_says : bool, str or None
-        What the model component declares, as `Regularizer.capturable` does for regularizers.
     """
-    said = [("the model", model_says)]
+    said = [("the model", given.capturable)]
     said += [(f"regularizer '{regularizer_name(each)}'", each.capturable) for each in given.regularizers]
     for who, says in said:
         if says is False or isinstance(says, str):

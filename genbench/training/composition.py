@@ -166,6 +166,13 @@ class Composition:
         return [make(step.state, index, progress, examples) for make, step in self._host_values]
 
     @property
+    def replayable(self) -> bool:
+        """Whether `gradient` reads and changes nothing but tensors and generators, on the CPU too, and nobody
+        asks later what was in the batch."""
+        on_host = self._host_values or self._after_update
+        return not on_host and all(each.capturable is True for each in self._regularizers)
+
+    @property
     def generators(self) -> list[torch.Generator]:
         """The regularizers' own generators, on the device."""
         return [step.generator for step in self._steps if step.generator is not None]

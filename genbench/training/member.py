@@ -39,7 +39,13 @@ __all__ = ["Assignment", "Member", "Stage"]
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What one training is given; see `genbench.training.loop.train`."""
+    """What one training is given; see `genbench.training.loop.train`.
+
+    Attributes
+    ----------
+    capturable : bool, str or None
+        What the model component declares, as `Regularizer.capturable` does for regularizers.
+    """
 
     model: nn.Module
     task: Task
@@ -55,6 +61,7 @@ class Assignment:
     trajectory: int = 0
     milestones: bool = True
     on_epoch: Callable[[Mapping[str, float | None]], object] | None = None
+    capturable: bool | str | None = None
 
 
 PARTS_AHEAD = 2
@@ -288,7 +295,7 @@ class Member:
 
     def _steps(self, mover: Mover) -> Steps:
         if self._device.type in ("cpu", "mps") and self._capture is None:
-            return PlainSteps(mover)
+            return PlainSteps(mover, replays=self._device.type == "cpu" and self.given.capturable is True)
         return DeviceSteps(mover, self._capture, self._why_eager)
 
     def _clean_error(self, error: float) -> float:

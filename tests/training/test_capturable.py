@@ -16,12 +16,12 @@ from genbench.training.capturable import why_not_capturable
 from genbench.training.member import Assignment
 
 
-def assignment(*stack: Regularizer, build=perceptron, **protocol) -> Assignment:
+def assignment(*stack: Regularizer, build=perceptron, model_says=None, **protocol) -> Assignment:
     problem = three_classes()
     return Assignment(
         model=build(problem.task), task=problem.task, inputs=problem.inputs, targets=problem.targets,
         clean_targets=problem.targets, protocol=Protocol(learning_rate=0.05, **protocol),
-        regularizers=stack, seeds=SEEDS,
+        regularizers=stack, seeds=SEEDS, capturable=model_says,
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_a_trial_finds_that_steps_can_be_captured(stack, optimizer):
     ],
 )
 def test_a_trial_finds_why_steps_cannot_be_captured(regularizer, why):
-    found = why_not_capturable(assignment(regularizer), model_says=True)
+    found = why_not_capturable(assignment(regularizer, model_says=True))
     name = type(regularizer).__name__
     assert found == f"{why} (found out by a trial, as nothing is declared for regularizer '{name}')"
 
@@ -126,10 +126,10 @@ def test_what_is_declared_is_believed():
     class Refusing(Regularizer):
         capturable = "it asks a server at each step"
 
-    assert why_not_capturable(assignment(Declared()), model_says=True) == ""
-    refused = why_not_capturable(assignment(Refusing()), model_says=True)
+    assert why_not_capturable(assignment(Declared(), model_says=True)) == ""
+    refused = why_not_capturable(assignment(Refusing(), model_says=True))
     assert refused == "regularizer 'Refusing': it asks a server at each step"
-    assert why_not_capturable(assignment(), model_says=False) == (
+    assert why_not_capturable(assignment(model_says=False)) == (
         "the model: says that its steps cannot be captured"
     )
 

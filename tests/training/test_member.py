@@ -17,8 +17,9 @@ from training.problems import SEEDS, same_states
 from genbench.base.data import Split, Task
 from genbench.contract.protocol import Protocol
 from genbench.contract.regularizer import Regularizer
+from genbench.networks.replayed import Replayed
 from genbench.regularizers import robust_mean
-from genbench.training import phase
+from genbench.training import phase, steps
 from genbench.training.device_steps import CannotCapture
 from genbench.training.member import Assignment, Member
 from genbench.training.network import build_network
@@ -132,6 +133,12 @@ CASES = {
 }  # fmt: skip
 
 
+# Who takes part makes numbers on the host, or acts behind an update.
+NOT_REPLAYED = ["out of time", "gl", "sgdl", "fading noise", "mixup", "mixup by example", "many"]
+
+# Who takes part looks at values where it is on the CPU.
+CALLED_ON_THE_CPU = ["wgd", "wsgd", "wgd in groups", "median-of-means"]
+
 # Of a rate or deviation that is a tensor the product is rounded before it is added.
 ROUNDED_OTHERWISE = ["rmsprop", "sgdl", "fading noise", "many"]
 
@@ -196,6 +203,21 @@ def refuse(function, generators):
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_member_alone_gives_the_bits_of_the_loop(case):
     assert_same(member(case).train(), expected(case))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_by_operators_alone_give_the_bits_of_the_loop(case, monkeypatch):
+    made: list[Replayed] = []
+
+    def noted(*given):
+        made.append(Replayed(*given))
+        return made[-1]
+
+    monkeypatch.setattr(steps, "Replayed", noted)
+    given = CASES[case].assignment(CASES[case].objects())
+    assert_same(Member(replace(given, capturable=True), CPU).train(), expected(CASES[case]))
+    assert all(each.replays is (case not in CALLED_ON_THE_CPU) for each in made if each.replays is not None)
+    assert bool(made) == (case not in NOT_REPLAYED)
 
 
 @pytest.mark.usefixtures("as_on_cuda")

@@ -1,0 +1,137 @@
+"""The operators that a function calls, noted as they are called: below Python, and below differentiation."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+__all__ = ["Call", "LooksAtValues", "Memory", "Recorder", "is_view", "tensors_in"]
+
+_WAITING = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.equal.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten._unique2.default,
+}
+"""Operators whose results are numbers on the host, or tensors whose shape depends on values."""
+
+_LEAVING = {Tensor.numpy, Tensor.tolist, Tensor.cpu, Tensor.__array__}
+"""Functions that bring values to the host, and are no operators where they are on the CPU already."""
+
+
+class LooksAtValues(Exception):
+    """What a function does may depend on values that tensors hold; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator with what it was given and what it returned; tensors are detached, their memory is shared."""
+
+    operator: Any
+    given: tuple[Any, ...]
+    named: dict[str, Any]
+    found: Any
+
+
+class Memory:
+    """What the memory of tensors held."""
+
+    def __init__(self) -> None:
+        self._contents: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+
+    def keep(self, values: Any) -> None:
+        """Remember what the tensors in containers hold, unless their memory was seen before."""
+        for each in tensors_in(values):
+            if each.layout != torch.strided:
+                raise LooksAtValues(f"a tensor is laid out as {each.layout}")
+            memory = each.untyped_storage()
+            if memory._cdata not in self._contents:
+                self._contents[memory._cdata] = (memory, memory.clone())
+
+    def put_back(self) -> None:
+        """Have it held again."""
+        for memory, content in self._contents.values():
+            memory.copy_(content)
+
+    def now(self) -> list[Tensor]:
+        """Copies of what the same memory holds now, as bytes."""
+        return [_bytes(memory.clone()) for memory, _ in self._contents.values()]
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the calls of operators within `recording`, which are made.
+
+    Attributes
+    ----------
+    calls : list of Call
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._before = Memory()
+
+    def recording(self) -> AbstractContextManager[Any]:
+        """A block, which is left by `LooksAtValues` where a call cannot be noted."""
+        stack = ExitStack()
+        stack.enter_context(_AsOnCuda())
+        stack.enter_context(self)
+        return stack
+
+    def put_back(self) -> None:
+        """Make all memory what it was when it was first given to an operator."""
+        self._before.put_back()
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, given: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        named = named or {}
+        if operator in _WAITING or _picks_by_truth(operator, given):
+            raise LooksAtValues(f"a value is looked at on the host ({operator})")
+        self._before.keep((given, named))
+        found = operator(*given, **named)
+        self.calls.append(Call(operator, *tree_map_only(Tensor, Tensor.detach, (given, named, found))))
+        return found
+
+
+class _AsOnCuda(TorchFunctionMode):
+    """On the CPU, does and refuses what CUDA does and cannot do without waiting for the device."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _LEAVING:
+            raise LooksAtValues(f"values are taken to the host ({function.__name__})")
+        if function is F.one_hot and len(args) == 2 and not kwargs:
+            labels, classes = args  # on the CPU it looks whether all labels are classes
+            return torch.zeros(*labels.shape, classes, dtype=torch.int64).scatter_(-1, labels[..., None], 1)
+        return function(*args, **(kwargs or {}))
+
+
+def tensors_in(values: Any) -> list[Tensor]:
+    """All tensors within containers."""
+    return [each for each in tree_leaves(values) if isinstance(each, Tensor)]
+
+
+def _bytes(memory: torch.UntypedStorage) -> Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=memory.device).set_(memory)
+
+
+def is_view(operator: Any) -> bool:
+    """Whether it returns a view of what it is given, to which it writes nothing."""
+    aliases = [each.alias_info for each in operator._schema.returns]
+    return any(each is not None and not each.is_write for each in aliases)
+
+
+def _picks_by_truth(operator: Any, given: tuple[Any, ...]) -> bool:
+    """Whether it indexes by booleans, so that the number of results depends on them."""
+    if operator is not torch.ops.aten.index.Tensor:
+        return False
+    return any(isinstance(each, Tensor) and each.dtype == torch.bool for each in given[1])

@@ -1,0 +1,244 @@
+"""A function of tensors that is called many times, as the operators of one of its calls.
+
+Of a small network's pass most of the time is Python's and differentiation's, and less than half that of the
+operators, which give the same bits without the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.networks.operators import Call, LooksAtValues, Memory, Recorder, is_view, tensors_in
+
+__all__ = ["Replayed"]
+
+Results = tuple[Tensor | None, ...]
+
+_SHORT = {
+    torch.ops.aten.addmm.default: torch.addmm,
+    torch.ops.aten.mm.default: torch.mm,
+    torch.ops.aten.t.default: torch.t,
+    torch.ops.aten.view.default: Tensor.view,
+    torch.ops.aten.relu.default: torch.relu,
+    torch.ops.aten.sum.dim_IntList: torch.sum,
+}
+"""Functions that do the same as an operator that is called by its name, sooner."""
+
+
+class Replayed:
+    """A function on the CPU, of which the operators alone are called once they have been seen.
+
+    The first call is made as it is; the second is noted; at the third, what was noted is compared with what
+    the function does, to the last bit. Where that differs, or values are looked at, it stays a function.
+
+    Parameters
+    ----------
+    function : callable
+        Of tensors, which have the same shapes and strides at each call, and which it leaves as they are;
+        returns tensors, or None where there is none. What else it reads and changes are numbers in the memory
+        of tensors that stay where they are, and states of generators.
+    generators : sequence of torch.Generator
+        Of which it draws, besides torch's global one.
+
+    Attributes
+    ----------
+    replays : bool or None
+        Whether its operators alone are called; None before that is known.
+    """
+
+    def __init__(self, function: Callable[..., Results], generators: Sequence[torch.Generator] = ()):
+        self._function = function
+        self._generators = [*generators, torch.random.default_generator]
+        self._program: _Program | None = None
+        self._next: Callable[..., Results] = self._first
+
+    @property
+    def replays(self) -> bool | None:
+        if self._next in (self._first, self._noted, self._compared):
+            return None
+        return self._next is self._program
+
+    def __call__(self, *given: Tensor) -> Results:
+        """What the function returns."""
+        return self._next(*given)
+
+    def _first(self, *given: Tensor) -> Results:
+        self._next = self._noted
+        return self._function(*given)
+
+    def _noted(self, *given: Tensor) -> Results:
+        self._next = self._function
+        recorder, states = Recorder(), self._states()
+        try:
+            with recorder.recording():
+                results = self._function(*given)
+        except LooksAtValues:
+            recorder.put_back()
+            self._restart(states)
+            return self._function(*given)
+        try:
+            self._program = _Program(recorder.calls, given, results)
+        except LooksAtValues:
+            return results
+        self._next = self._compared
+        return results
+
+    def _compared(self, *given: Tensor) -> Results:
+        assert self._program is not None
+        states, memory = self._states(), Memory()
+        memory.keep(self._program.kept)
+        replayed = (self._program(*given), memory.now(), self._states())
+        memory.put_back()
+        self._restart(states)
+        results = self._function(*given)
+        same = all(map(_same, (results, memory.now(), self._states()), replayed))
+        self._next = self._program if same else self._function
+        return results
+
+    def _states(self) -> list[Tensor]:
+        return [each.get_state() for each in self._generators]
+
+    def _restart(self, states: Sequence[Tensor]) -> None:
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
+
+
+def _same(one: Iterable[Tensor | None], other: Iterable[Tensor | None]) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(a is b if a is None or b is None else torch.equal(a, b) for a, b in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a program, with the names that it binds and those that it reads."""
+
+    text: str
+    binds: Sequence[str]
+    reads: Sequence[str]
+
+
+class _Program:
+    """Calls of operators as the lines of one function, from what is given to what is returned.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+    given, results : tensors
+        Of the call in which they were noted.
+
+    Attributes
+    ----------
+    kept : list of Tensor
+        What it reads and does not make.
+
+    Raises
+    ------
+    LooksAtValues
+        A tensor is a view of others that no operator made, or an operator returned a number.
+    """
+
+    def __init__(self, calls: Sequence[Call], given: Sequence[Tensor], results: Results):
+        self.kept: list[Tensor] = []
+        self._names: dict[tuple[Any, ...], str] = {}
+        self._made: set[int] = set()
+        self._objects: dict[str, Any] = {}
+        parameters = [self._bind(each, f"given{place}") for place, each in enumerate(given)]
+        lines = [line for call in calls if (line := self._line(call)) is not None]
+        returned = ["None" if each is None else self._name(each) for each in results]
+        source = [
+            f"def run({', '.join(parameters)}):",
+            *(f"    {each}" for each in _forgetting(lines, returned)),
+            f"    return ({', '.join(returned)},)",
+        ]
+        exec("\n".join(source), self._objects)  # noqa: S102 - nothing in it comes from outside
+        self._run: Callable[..., Results] = self._objects["run"]
+
+    def __call__(self, *given: Tensor) -> Results:
+        with torch.no_grad():
+            return self._run(*given)
+
+    def _line(self, call: Call) -> _Line | None:
+        """The line of a call; None where all that it returns is at hand."""
+        read = [self._name(each) for each in tensors_in((call.given, call.named))]
+        several = isinstance(call.found, tuple | list)
+        returned = list(call.found) if several else [call.found]
+        if not read and not tensors_in(returned):
+            return None  # of types and shapes, which stay what they are
+        if not all(each is None or isinstance(each, Tensor) for each in returned):
+            raise LooksAtValues(f"{call.operator} returns what is no tensor")
+        if is_view(call.operator):
+            if all(_view(each) in self._names for each in returned):
+                return None
+            if all(name.startswith("kept") for name in read):
+                for each in returned:
+                    self._keep(each)
+                return None
+        bound = [self._result(each) for each in returned]
+        left = ", ".join(bound) + ("," if several else "")
+        operator = self._object(_SHORT.get(call.operator, call.operator._op))
+        given = [self._said(each) for each in call.given]
+        named = [f"{name}={self._said(each)}" for name, each in call.named.items()]
+        return _Line(f"{left} = {operator}({', '.join(given + named)})", bound, read)
+
+    def _result(self, found: Tensor | None) -> str:
+        if found is None or _view(found) in self._names:
+            return "_"  # nothing, or what it was given, to which it wrote
+        return self._bind(found, f"made{len(self._names)}")
+
+    def _bind(self, tensor: Tensor, name: str) -> str:
+        view = _view(tensor)
+        if view in self._names:
+            raise LooksAtValues("one tensor is given twice")
+        self._names[view] = name
+        self._made.add(view[0])
+        return name
+
+    def _name(self, tensor: Tensor) -> str:
+        view = _view(tensor)
+        if view not in self._names:
+            if view[0] in self._made:
+                raise LooksAtValues("memory is seen in a way that no operator made")
+            self._keep(tensor)
+        return self._names[view]
+
+    def _keep(self, tensor: Tensor) -> None:
+        tensor = tensor.detach()
+        self._names[_view(tensor)] = self._object(tensor, "kept")
+        self.kept.append(tensor)
+
+    def _object(self, value: Any, kind: str = "object") -> str:
+        name = f"{kind}{len(self._objects)}"
+        self._objects[name] = value
+        return name
+
+    def _said(self, value: Any) -> str:
+        if isinstance(value, Tensor):
+            return self._name(value)
+        if isinstance(value, tuple | list) and tensors_in(value):
+            return f"[{', '.join(self._said(each) for each in value)}]"
+        return self._object(value)
+
+
+def _view(tensor: Tensor) -> tuple[Any, ...]:
+    """What tells tensors apart that lie in the same memory, which comes first."""
+    memory = tensor.untyped_storage()._cdata
+    shape, stride, offset = tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
+    return memory, offset, shape, stride, tensor.dtype, tensor.is_conj(), tensor.is_neg()
+
+
+def _forgetting(lines: Sequence[_Line], returned: Iterable[str]) -> list[str]:
+    """The lines, with each name forgotten behind its last use, so that memory is used again."""
+    texts: list[str] = []
+    used = {*returned}
+    for line in reversed(lines):
+        names = dict.fromkeys((*line.binds, *line.reads))
+        gone = [each for each in names if each.startswith("made") and each not in used]
+        used.update(names)
+        texts += [f"del {', '.join(gone)}"] if gone else []
+        texts.append(line.text)
+    return texts[::-1]
