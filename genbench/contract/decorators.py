@@ -145,7 +145,8 @@ def model(
     capturable : bool, str or None
         Whether a training step of it can be captured and replayed as a CUDA graph: it looks at no value of a
         tensor, and keeps nothing on the host from pass to pass. A text says why not. None: found out by a
-        trial on the CPU.
+        trial on the CPU, for trainings on CUDA. Where it is True, steps of small networks are replayed on the
+        CPU too, if nothing else that takes part objects.
     """
     return _decorator(Kind.MODEL)(
         target, name=name, version=version, source=source, aliases=aliases, capturable=capturable

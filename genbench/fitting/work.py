@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genbench.base.canonical import canonical_json
 from genbench.base.data import Split
-from genbench.fitting.building import BuiltTrial, build
+from genbench.fitting.building import build
 from genbench.fitting.held import SharedData
 from genbench.fitting.record import TestHistory, kept_states, normalized_losses
 from genbench.host import Host

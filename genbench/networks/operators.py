@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-__all__ = ["Call", "LooksAtValues", "Memory", "Recorder", "is_view", "tensors_in"]
+__all__ = ["Call", "CannotRecord", "Memory", "Recorder", "is_view", "tensors_in"]
 
 _WAITING = {
     torch.ops.aten._local_scalar_dense.default,
@@ -28,13 +30,13 @@ _LEAVING = {Tensor.numpy, Tensor.tolist, Tensor.cpu, Tensor.__array__}
 """Functions that bring values to the host, and are no operators where they are on the CPU already."""
 
 
-class LooksAtValues(Exception):
-    """What a function does may depend on values that tensors hold; the text says where."""
+class CannotRecord(Exception):
+    """What a function does is more than its operators; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operator with what it was given and what it returned; tensors are detached, their memory is shared."""
+    """An operator with what it was given and what it returned; tensors are detached, in the same memory."""
 
     operator: Any
     given: tuple[Any, ...]
@@ -43,18 +45,28 @@ class Call:
 
 
 class Memory:
-    """What the memory of tensors held."""
+    """What the memory of tensors held.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most_bytes : float
+        Of all of it; beyond, `keep` raises `CannotRecord`.
+    """
+
+    def __init__(self, most_bytes: float = math.inf) -> None:
+        self._room = most_bytes
         self._contents: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def keep(self, values: Any) -> None:
         """Remember what the tensors in containers hold, unless their memory was seen before."""
         for each in tensors_in(values):
             if each.layout != torch.strided:
-                raise LooksAtValues(f"a tensor is laid out as {each.layout}")
+                raise CannotRecord(f"a tensor is laid out as {each.layout}")
             memory = each.untyped_storage()
             if memory._cdata not in self._contents:
+                self._room -= memory.nbytes()
+                if self._room < 0:
+                    raise CannotRecord("much memory is at work")
                 self._contents[memory._cdata] = (memory, memory.clone())
 
     def put_back(self) -> None:
@@ -70,22 +82,26 @@ class Memory:
 class Recorder(TorchDispatchMode):
     """Notes the calls of operators within `recording`, which are made.
 
+    Parameters
+    ----------
+    most_bytes : float
+        Of all memory that is seen: it is held until the end, and copied.
+
     Attributes
     ----------
     calls : list of Call
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: float = math.inf) -> None:
         super().__init__()
         self.calls: list[Call] = []
-        self._before = Memory()
+        self._before = Memory(most_bytes)
 
-    def recording(self) -> AbstractContextManager[Any]:
-        """A block, which is left by `LooksAtValues` where a call cannot be noted."""
-        stack = ExitStack()
-        stack.enter_context(_AsOnCuda())
-        stack.enter_context(self)
-        return stack
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """A block, which is left by `CannotRecord` where a call cannot be noted."""
+        with _AsOnCuda(), self:
+            yield
 
     def put_back(self) -> None:
         """Make all memory what it was when it was first given to an operator."""
@@ -96,7 +112,7 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         named = named or {}
         if operator in _WAITING or _picks_by_truth(operator, given):
-            raise LooksAtValues(f"a value is looked at on the host ({operator})")
+            raise CannotRecord(f"a value is looked at on the host ({operator})")
         self._before.keep((given, named))
         found = operator(*given, **named)
         self.calls.append(Call(operator, *tree_map_only(Tensor, Tensor.detach, (given, named, found))))
@@ -108,7 +124,7 @@ class _AsOnCuda(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in _LEAVING:
-            raise LooksAtValues(f"values are taken to the host ({function.__name__})")
+            raise CannotRecord(f"values are taken to the host ({function.__name__})")
         if function is F.one_hot and len(args) == 2 and not kwargs:
             labels, classes = args  # on the CPU it looks whether all labels are classes
             return torch.zeros(*labels.shape, classes, dtype=torch.int64).scatter_(-1, labels[..., None], 1)

@@ -7,17 +7,21 @@ operators, which give the same bits without the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genbench.networks.operators import Call, LooksAtValues, Memory, Recorder, is_view, tensors_in
+from genbench.networks.operators import Call, CannotRecord, Memory, Recorder, is_view, tensors_in
 
 __all__ = ["Replayed"]
 
 Results = tuple[Tensor | None, ...]
+
+MOST_BYTES = 2**26
+"""Where more is at work, Python is not what takes time, and two copies of it would."""
 
 _SHORT = {
     torch.ops.aten.addmm.default: torch.addmm,
@@ -34,7 +38,8 @@ class Replayed:
     """A function on the CPU, of which the operators alone are called once they have been seen.
 
     The first call is made as it is; the second is noted; at the third, what was noted is compared with what
-    the function does, to the last bit. Where that differs, or values are looked at, it stays a function.
+    the function does, to the last bit. Where that differs, where values are looked at or much memory is at
+    work, it stays a function.
 
     Parameters
     ----------
@@ -44,11 +49,6 @@ class Replayed:
         of tensors that stay where they are, and states of generators.
     generators : sequence of torch.Generator
         Of which it draws, besides torch's global one.
-
-    Attributes
-    ----------
-    replays : bool or None
-        Whether its operators alone are called; None before that is known.
     """
 
     def __init__(self, function: Callable[..., Results], generators: Sequence[torch.Generator] = ()):
@@ -59,6 +59,7 @@ class Replayed:
 
     @property
     def replays(self) -> bool | None:
+        """Whether its operators alone are called; None before that is known."""
         if self._next in (self._first, self._noted, self._compared):
             return None
         return self._next is self._program
@@ -73,17 +74,17 @@ class Replayed:
 
     def _noted(self, *given: Tensor) -> Results:
         self._next = self._function
-        recorder, states = Recorder(), self._states()
+        recorder, states = Recorder(MOST_BYTES), self._states()
         try:
             with recorder.recording():
                 results = self._function(*given)
-        except LooksAtValues:
+        except Exception:  # its own, which it raises again; or of an operator that Python cannot call
             recorder.put_back()
             self._restart(states)
             return self._function(*given)
         try:
             self._program = _Program(recorder.calls, given, results)
-        except LooksAtValues:
+        except CannotRecord:
             return results
         self._next = self._compared
         return results
@@ -92,11 +93,14 @@ class Replayed:
         assert self._program is not None
         states, memory = self._states(), Memory()
         memory.keep(self._program.kept)
-        replayed = (self._program(*given), memory.now(), self._states())
+        replayed: tuple[Iterable[Tensor | None], ...] | None = None
+        with suppress(RuntimeError):  # of an operator that Python cannot call
+            replayed = (self._program(*given), memory.now(), self._states())
         memory.put_back()
         self._restart(states)
         results = self._function(*given)
-        same = all(map(_same, (results, memory.now(), self._states()), replayed))
+        found = (results, memory.now(), self._states())
+        same = replayed is not None and all(map(_same, found, replayed))
         self._next = self._program if same else self._function
         return results
 
@@ -138,7 +142,7 @@ class _Program:
 
     Raises
     ------
-    LooksAtValues
+    CannotRecord
         A tensor is a view of others that no operator made, or an operator returned a number.
     """
 
@@ -155,7 +159,7 @@ class _Program:
             *(f"    {each}" for each in _forgetting(lines, returned)),
             f"    return ({', '.join(returned)},)",
         ]
-        exec("\n".join(source), self._objects)  # noqa: S102 - nothing in it comes from outside
+        exec("\n".join(source), self._objects)  # names and signs, all made here
         self._run: Callable[..., Results] = self._objects["run"]
 
     def __call__(self, *given: Tensor) -> Results:
@@ -170,7 +174,7 @@ class _Program:
         if not read and not tensors_in(returned):
             return None  # of types and shapes, which stay what they are
         if not all(each is None or isinstance(each, Tensor) for each in returned):
-            raise LooksAtValues(f"{call.operator} returns what is no tensor")
+            raise CannotRecord(f"{call.operator} returns what is no tensor")
         if is_view(call.operator):
             if all(_view(each) in self._names for each in returned):
                 return None
@@ -193,7 +197,7 @@ class _Program:
     def _bind(self, tensor: Tensor, name: str) -> str:
         view = _view(tensor)
         if view in self._names:
-            raise LooksAtValues("one tensor is given twice")
+            raise CannotRecord("one tensor is given twice")
         self._names[view] = name
         self._made.add(view[0])
         return name
@@ -202,7 +206,7 @@ class _Program:
         view = _view(tensor)
         if view not in self._names:
             if view[0] in self._made:
-                raise LooksAtValues("memory is seen in a way that no operator made")
+                raise CannotRecord("memory is seen in a way that no operator made")
             self._keep(tensor)
         return self._names[view]
 

@@ -57,14 +57,17 @@ class DirectSGD(torch.optim.SGD):
         super().__init__(groups, **settings, fused=True)
         kinds = [{(each.device.type, each.dtype) for each in one["params"]} for one in self.param_groups]
         self._alike = all(len(each) == 1 and next(iter(each))[0] == "cpu" for each in kinds)
+        self._momenta: dict[int, list[Tensor]] = {}  # by the place of their group, once they are there
 
     def step(self, closure: Any = None) -> Any:
         """Move the weights by the gradient that they hold."""
         with torch.no_grad():
-            gathered = [_gathered(each, self.state) for each in self.param_groups]
-            if not self._alike or not all(gathered):
+            groups = self.param_groups
+            gathered = [self._gathered(*each) for each in enumerate(groups)] if self._alike else [()]
+            if not all(gathered):
+                self._momenta.clear()
                 return _bare_sgd(self, closure)
-            for group, tensors in zip(self.param_groups, gathered, strict=True):
+            for group, tensors in zip(groups, gathered, strict=True):
                 torch._fused_sgd_(
                     *tensors, weight_decay=group["weight_decay"], momentum=group["momentum"], lr=group["lr"],
                     dampening=group["dampening"], nesterov=group["nesterov"], maximize=group["maximize"],
@@ -73,14 +76,18 @@ class DirectSGD(torch.optim.SGD):
 
     step.hooked = True  # type: ignore[attr-defined]
 
-
-def _gathered(group: Mapping[str, Any], states: Mapping[Tensor, Any]) -> tuple[list[Tensor], ...]:
-    """Parameters, gradients and momenta of a group; nothing where one is missing, or the rate is a tensor."""
-    parameters = group["params"]
-    gradients = [each.grad for each in parameters]
-    if type(group["lr"]) is not float or any(each is None for each in gradients):
-        return ()
-    if not group["momentum"]:
-        return parameters, gradients, []
-    momenta = [states[each].get("momentum_buffer") for each in parameters]
-    return () if any(each is None for each in momenta) else (parameters, gradients, momenta)
+    def _gathered(self, place: int, group: Mapping[str, Any]) -> tuple[list[Tensor], ...]:
+        """Parameters, gradients and momenta of a group; nothing where one is missing, or the rate is a
+        tensor."""
+        parameters = group["params"]
+        gradients = [each.grad for each in parameters]
+        if type(group["lr"]) is not float or any(each is None for each in gradients):
+            return ()
+        if not group["momentum"]:
+            return parameters, gradients, []
+        if place not in self._momenta:
+            momenta = [self.state[each].get("momentum_buffer") for each in parameters]
+            if any(each is None for each in momenta):
+                return ()
+            self._momenta[place] = momenta
+        return parameters, gradients, self._momenta[place]

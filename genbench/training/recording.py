@@ -178,7 +178,8 @@ class WalkKeeper:
 
     def __init__(self, model: nn.Module, last: int):
         self._parameters = [each for each in model.parameters() if each.requires_grad]
-        self._vectors = [each.detach().flatten() for each in self._parameters]
+        self._vectors: list[Tensor] = []
+        self._places: list[int] = []
         self._last = last
         self._points: list[Tensor] = []
         self._lengths: list[Tensor] = []
@@ -200,9 +201,9 @@ class WalkKeeper:
 
     def _flat(self) -> list[Tensor]:
         """The parameters as vectors: views of them, which are made anew where these see other memory."""
-        pairs = zip(self._parameters, self._vectors, strict=True)
-        if any(each.data_ptr() != vector.data_ptr() for each, vector in pairs):
+        if [each.data_ptr() for each in self._parameters] != self._places:
             self._vectors = [each.detach().flatten() for each in self._parameters]
+            self._places = [each.data_ptr() for each in self._vectors]
         return self._vectors
 
     def walk(self) -> Walk | None:

@@ -14,12 +14,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from genbench.networks.replayed import Replayed
 from genbench.training.augmentation import Draws, draw
 from genbench.training.batches import batch_sizes, batches
 from genbench.training.composition import Composition
 from genbench.training.optimizer import LearningRates
 from genbench.training.pixels import HeldTraining
+from genbench.training.replays import Replays
 
 __all__ = ["Mover", "PlainSteps", "Steps"]
 
@@ -107,8 +107,8 @@ class PlainSteps(Steps):
     Parameters
     ----------
     replays : bool
-        Whether the network is declared to be capturable. Where all that takes part in a step is, gradients
-        are made by the operators alone that were seen to make them, with the same bits.
+        Whether the network is declared to be capturable. Gradients and evaluations are then made by the
+        operators alone that were seen to make them, with the same bits, where nobody who takes part objects.
     """
 
     def __init__(self, mover: Mover, *, replays: bool = False):
@@ -116,15 +116,12 @@ class PlainSteps(Steps):
         # At hand, as small networks take a fraction of a millisecond for a step.
         self._rates, self._last_step = mover.rates, mover.last_step
         self._gradient = mover.composition.gradient
-        self._replays = replays and mover.composition.replayable and not mover.training.protocol.compile
-        model = mover.training.model
-        self._tensors = [*model.parameters(), *model.buffers()] if self._replays else []
-        self._places: list[tuple[int, bool]] = []
-        self._replayed: dict[int, Replayed] = {}
         self._sizes = batch_sizes(len(mover.training.targets), mover.training.protocol.batch_size)
         self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
         self._batch: tuple[Tensor, Tensor] | None = None
         self.loss_sum = 0.0
+        replays = replays and mover.composition.replayable and not mover.training.protocol.compile
+        self._replays = Replays(mover.training, mover.composition, mover.parameters) if replays else None
 
     def begin_epoch(self, index: int) -> None:
         """Draw the order and the augmentation."""
@@ -133,44 +130,32 @@ class PlainSteps(Steps):
         draws = self._mover.draw_augmentation(training.device)
         self._batches = batches(training.held, training.targets, order, self._sizes, draws)
         self.loss_sum = 0.0
-        # Whoever acts between epochs may have put the weights elsewhere, or frozen some.
-        places = [(each.data_ptr(), each.requires_grad) for each in self._tensors]
-        if places != self._places:
-            self._places = places
-            self._replayed.clear()
+        if self._replays:
+            self._replays.look()
 
     def more(self) -> bool:
         """Whether there is another batch; it is cut from the data by this."""
         self._batch = next(self._batches, None)
         return self._batch is not None
 
+    def totals(self) -> Tensor | None:
+        """Those of the present weights, where they are made without the network."""
+        if self._replays is None:
+            return None
+        self._replays.look()
+        return self._replays.totals()
+
     def take(self, epoch: int, index: int) -> bool:
         """Make the step, unless its loss is not finite."""
         assert self._batch is not None
         if self._rates.changing:
             self._rates.set(index)
-        replayed = self._replayed_for(self._batch[1]) if self._replays else None
-        if replayed is None:
-            loss = float(self._gradient(*self._batch, epoch, index, index / self._last_step))
+        if self._replays:
+            loss = float(self._replays.gradient(*self._batch))
         else:
-            first, *gradients = replayed(*self._batch)
-            for parameter, gradient in zip(self._mover.parameters, gradients, strict=True):
-                parameter.grad = gradient
-            loss = float(first)
+            loss = float(self._gradient(*self._batch, epoch, index, index / self._last_step))
         if not math.isfinite(loss):
             return False
         self._mover.update()
         self.loss_sum += loss
         return True
-
-    def _replayed_for(self, targets: Tensor) -> Replayed:
-        """The gradient of a batch of this size, for which who takes part does not ask when it is."""
-        if len(targets) not in self._replayed:
-            mover = self._mover
-
-            def gradient(*batch: Tensor) -> tuple[Tensor | None, ...]:
-                loss = mover.composition.gradient(*batch, 0, 0, 0.0)
-                return (loss, *(each.grad for each in mover.parameters))
-
-            self._replayed[len(targets)] = Replayed(gradient, mover.composition.generators)
-        return self._replayed[len(targets)]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genbench.networks.operators import Call, LooksAtValues, Recorder, is_view, tensors_in
+from genbench.networks.operators import Call, CannotRecord, Recorder, is_view, tensors_in
 from genbench.training.device_steps import CannotCapture
 
 __all__ = ["Tape"]
@@ -41,7 +41,7 @@ class Tape:
         try:
             with recorder.recording():
                 function()
-        except LooksAtValues as why:
+        except CannotRecord as why:
             raise CannotCapture(str(why)) from None
         finally:
             for generator, state in zip(drawn, states, strict=True):

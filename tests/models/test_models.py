@@ -25,7 +25,7 @@ from genbench.models.torchvision import torchvision
 from genbench.models.wide_resnet import wide_resnet
 from genbench.networks.roles import ROLES, module_roles
 from genbench.training.capturable import why_not_capturable
-from genbench.training.member import Assignment
+from genbench.training.member import Assignment, Member
 
 IMAGES = genbench.Task("classification", (3, 16, 16), 5)
 GRAY = genbench.Task("classification", (1, 8, 8), 10)
@@ -237,3 +237,23 @@ def test_a_replayed_training_step_is_the_step(family):
         seeds={"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4},
     )  # fmt: skip
     assert why_not_capturable(given) == ""
+
+
+@pytest.mark.parametrize("family", OWN)
+def test_a_training_on_the_cpu_has_the_bits_of_calls_where_its_steps_are_replayed(family):
+    task = TASKS[family][0]
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(task.outputs, (15,), generator=generator)
+    inputs = torch.randn(15, *task.input_shape, generator=generator)
+    outcomes = []
+    for capturable in (None, True):
+        torch.manual_seed(1)
+        given = Assignment(
+            model=build(family, task), task=task, inputs=inputs, targets=targets, clean_targets=targets,
+            protocol=Protocol(learning_rate=0.01, batch_size=4, max_epochs=3), regularizers=(),
+            seeds={"order": 1, "augmentation": 2, "dropout": 3, "regularizer": 4}, capturable=capturable,
+        )  # fmt: skip
+        outcomes.append(Member(given, torch.device("cpu")).train())
+    called, replayed = outcomes
+    assert replayed.history == called.history
+    assert all(torch.equal(each, called.final_state[name]) for name, each in replayed.final_state.items())
