@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 __all__ = ["Call", "CannotRecord", "Memory", "Recorder", "is_view", "tensors_in"]
 
@@ -115,7 +114,7 @@ class Recorder(TorchDispatchMode):
             raise CannotRecord(f"a value is looked at on the host ({operator})")
         self._before.keep((given, named))
         found = operator(*given, **named)
-        self.calls.append(Call(operator, *tree_map_only(Tensor, Tensor.detach, (given, named, found))))
+        self.calls.append(Call(operator, *_detached((given, named, found))))
         return found
 
 
@@ -132,8 +131,24 @@ class _AsOnCuda(TorchFunctionMode):
 
 
 def tensors_in(values: Any) -> list[Tensor]:
-    """All tensors within containers."""
-    return [each for each in tree_leaves(values) if isinstance(each, Tensor)]
+    """All tensors within what operators are given or return: tuples, lists and dictionaries."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, tuple | list):
+        return []
+    return [tensor for each in values for tensor in tensors_in(each)]
+
+
+def _detached(values: Any) -> Any:
+    if isinstance(values, Tensor):
+        return values.detach()
+    if isinstance(values, dict):
+        return {name: _detached(each) for name, each in values.items()}
+    if isinstance(values, tuple | list):
+        return type(values)(map(_detached, values))
+    return values
 
 
 def _bytes(memory: torch.UntypedStorage) -> Tensor:
