@@ -115,10 +115,12 @@ class Company:
     def _make_conductor(self, per_device: int | None) -> tuple[Conductor, Any]:
         import torch
 
+        from genbench.networks.compiler import leave_out_compiler
         from genbench.training.conductor import Conductor
         from genbench.training.pace import Pace
         from genbench.training.stacking import StackingConductor
 
+        leave_out_compiler()
         device = torch.device(self._device)
         if self._stacks:
             return StackingConductor(device, MOST_STACKED), None

@@ -33,6 +33,7 @@ from genbench.host.elsewhere import NoAnswer
 from genbench.host.settings import parse_variant
 from genbench.measuring.evaluation import values_of
 from genbench.measuring.progress import Report, reporting
+from genbench.networks.compiler import leave_out_compiler
 from genbench.planning.keys import Limits
 
 __all__ = ["Evaluated", "evaluate_files"]
@@ -103,6 +104,7 @@ def evaluate_files(
     MissingResult
         Code of plugins that makes the networks or the data gives no answer.
     """
+    leave_out_compiler()
     battery = Battery.resolve(requests, host.probe_lookup)
     code, _ = named_model(asked.model, host)
     data = host.lookup(Kind.DATASET, parse_variant(asked.dataset)[0]) if asked.dataset else None

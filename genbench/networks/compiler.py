@@ -11,6 +11,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,10 +21,13 @@ __all__ = ["flop_counter", "import_no_compiler", "leave_out_compiler"]
 
 _COMPILER = "torch._dynamo"
 _KERNELS, _COUNTER = "triton", "torch.utils.flop_counter"
+# Where torch has its operators written in Python, for derivatives that it has no kernels for.
+_WRITTEN = ("torch._refs", "torch._decomp.decompositions")
 # Where torch keeps what it found for a function that its compiler is to pass over.
 _FOUND = "__dynamo_disable"
 
 
+@cache
 def leave_out_compiler() -> None:
     """Have eager code import torch's compiler only once something else has.
 
@@ -32,16 +36,24 @@ def leave_out_compiler() -> None:
     """
     if _COMPILER not in sys.modules and "_dynamo" not in vars(torch):
         vars(torch)["_dynamo"] = _Absent()
-    for function in vars(torch.optim.Optimizer).values():
-        import_no_compiler(function)
+    written = [vars(sys.modules[each]) for each in _WRITTEN if each in sys.modules]
+    for functions in (vars(torch.optim.Optimizer), *written):
+        for function in list(functions.values()):
+            import_no_compiler(function)
 
 
 def import_no_compiler(function: Any) -> None:
-    """`leave_out_compiler` for one function of torch, where it is one that asks the compiler not to look."""
-    wrapped = getattr(function, "__wrapped__", None)
-    asks = getattr(getattr(function, "__code__", None), "co_filename", "").endswith("_compile.py")
-    if callable(wrapped) and asks and not hasattr(wrapped, _FOUND):
-        setattr(wrapped, _FOUND, _passed_over(wrapped))
+    """`leave_out_compiler` for one function of torch, where it, or what it wraps, asks the compiler not to
+    look."""
+    while callable(function):
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_filename.endswith("_compile.py"):
+            # What it asks for is in its closure; `__wrapped__` may be set to something else.
+            kept = dict(zip(code.co_freevars, function.__closure__ or (), strict=False))
+            asked = kept["fn"].cell_contents if "fn" in kept else None
+            if callable(asked) and not hasattr(asked, _FOUND):
+                setattr(asked, _FOUND, _passed_over(asked))
+        function = getattr(function, "__wrapped__", None)
 
 
 def flop_counter() -> Any:

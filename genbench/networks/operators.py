@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from genbench.networks.compiler import import_no_compiler
+
 __all__ = ["Call", "CannotRecord", "Memory", "Recorder", "is_view", "tensors_in"]
 
 _WAITING = {
@@ -93,6 +95,7 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, most_bytes: float = math.inf) -> None:
         super().__init__()
+        import_no_compiler(type(self).__torch_dispatch__)
         self.calls: list[Call] = []
         self._before = Memory(most_bytes)
 

@@ -8,6 +8,7 @@ import pytest
 TRAINED = """
 import sys, torch
 from genbench.networks.compiler import leave_out_compiler
+from genbench.networks.replayed import Replayed
 from genbench.training.plain_steps import plain_steps
 leave_out_compiler()
 weight = torch.nn.Parameter(torch.ones(3))
@@ -16,6 +17,12 @@ weight.grad = torch.ones(3)
 optimizer.step()
 optimizer.zero_grad()
 torch.func.grad(lambda w: (w * w).sum())(weight)
+labels = torch.arange(3)
+slope = torch.func.grad(lambda w, label: torch.nn.functional.cross_entropy(w[None], label[None]))
+tangent = lambda v, label: torch.func.jvp(lambda w: slope(w, label), (weight.detach(),), (v,))[1]
+torch.func.vmap(tangent)(torch.eye(3), labels)  # by operators that torch has in Python
+replayed = Replayed(lambda w: (w.exp(),))
+assert all(torch.equal(replayed(weight.detach())[0], weight.exp()) for _ in range(5)) and replayed.replays
 assert "torch._dynamo" not in sys.modules, "imported"
 """
 
