@@ -89,9 +89,9 @@ class Protocol:
     deterministic : bool
         On CUDA, use deterministic algorithms only.
     stacked : bool
-        On the CPU, perceptrons of equal shapes may make their steps together, which is several times as fast
-        where they are small. Their numbers are those of training alone but for rounding, which long trainings
-        may amplify; records tell whether they had company.
+        On the CPU, perceptrons of equal shapes may make their steps together, which is up to three times as
+        fast where they are small. Their numbers are those of training alone but for rounding, which long
+        trainings may amplify; records tell whether they had company.
     """
 
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
