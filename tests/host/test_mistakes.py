@@ -24,6 +24,16 @@ class Mine(genbench.Regularizer):
 """
 
 
+def protocol(fields: str) -> str:
+    return f"""
+import genbench
+
+@genbench.protocol
+class Mine(genbench.Protocol):
+    {fields}
+"""
+
+
 def measure(parameters: str, **declared: str) -> str:
     told = "".join(f", {name}={value}" for name, value in declared.items())
     return f"""
@@ -90,6 +100,10 @@ class Mine:
          "import failed: TypeError: genbench.measure declares a function or a class, not <functools."),
         ("import genbench\n@genbench.protocol\nclass Slow(genbench.Protocol):\n    learning_rate = 0.001",
          "protocol 'slow': 'learning_rate' has no annotation and is no default: write 'learning_rate: TYPE = ...'"),
+        (protocol("learning_rat: float = 0.001"),
+         "protocol 'mine': 'learning_rat' would be a setting of its own; did you mean 'learning_rate'?"),
+        (protocol("optimiser: str = 'adam'"),
+         "protocol 'mine': 'optimiser' would be a setting of its own; did you mean 'optimizer'?"),
         (regularizer("captures = 'block_outputs'"),
          "regularizer 'mine': captures is a tuple of names, not 'block_outputs'"),
         ("async def genbench_run_finished(run): pass",
@@ -111,6 +125,10 @@ def test_a_mistake_is_one_line(text, line):
         regularizer("def _penality(self, step): return None"),
         regularizer("noise = 0.1; captures = ('block_outputs',)"),
         regularizer("def penalty(self, step, *more): return None"),
+        protocol("learning_rate: float = 0.001"),
+        protocol(
+            "min_epochs: int = 3; train_epochs: int = 3; learning_rates: tuple[float, ...] = (); delay: int = 0"
+        ),
         regularizer("def penalty(self, step, scale=1.0): return None"),
         EXECUTOR.format(cancel="cancel(self, id)"),
         "def genbench_run_finished(): pass",
