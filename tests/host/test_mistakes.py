@@ -84,6 +84,14 @@ class Mine:
         ("from enum import Enum\nNorm = Enum('Norm', 'ONE TWO')" + measure("model, *, norm: Norm = Norm.ONE"),
          "measure 'mine': the default of setting 'norm' must be a finite number, a text, True, False, None, "
          "or a list or table of these, not <Norm.ONE: 1>"),
+        (measure("model, *, scale: int = 'a'"),
+         "measure 'mine': the default of setting scale = a: should be an integer"),
+        ("from typing import Literal" + measure("model, *, kind: Literal['x', 'y'] = 'z'"),
+         "measure 'mine': the default of setting kind = z: should be 'x' or 'y'"),
+        (regularizer("").replace("0.1", "'strong'"),
+         "regularizer 'mine': the default of setting strength = strong: should be a number"),
+        (protocol("batch_size: int = 2.5"),
+         "protocol 'mine': the default of setting batch_size = 2.5: should be an integer"),
         (measure("norms=genbench.need(3)"),
          "measure 'mine': parameter 'norms' needs a probe by its name, a text, not 3"),
         (measure("norms=genbench.need('spectral_norms', fold=object)"),
@@ -131,6 +139,10 @@ def test_a_mistake_is_one_line(text, line):
         ),
         regularizer("def penalty(self, step, scale=1.0): return None"),
         EXECUTOR.format(cancel="cancel(self, id)"),
+        measure(
+            "model, *, scale: int = None, rate: float = 1, sizes: tuple[int, ...] = [1, 2], own: unknown = 'a'"
+        ),
+        "from pathlib import Path" + measure("model, *, scale, place: Path = 3"),
         "def genbench_run_finished(): pass",
         "def genbench_components(): yield from ()",
     ],
