@@ -47,9 +47,7 @@ FORMS = ("json", "csv", "html")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
 @click.option("--seed", default=0, show_default=True, help="Of the measures that draw random numbers.")
 @options.plugins
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV, a row for each network.")
-@click.option("--html", "form", flag_value="html", help="Print a page.")
+@options.forms(json="Print JSON.", csv="Print CSV, a row for each network.", html="Print a page.")
 @click.option("--out", type=options.PATH, metavar="FILE", help="Write to a .json, .csv or .html file.")
 def command(
     model: str, weights: tuple[Path, ...], initial: tuple[Path, ...], dataset: str | None, data: Path | None,

@@ -24,6 +24,7 @@ __all__ = [
     "debugs_plugins",
     "echo_encoded",
     "echo_json",
+    "forms",
     "interruptible",
     "plugins",
     "shard_numbers",
@@ -54,6 +55,27 @@ PATH = _Path(path_type=Path)
 """Of a file or folder."""
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+
+
+def forms(**helps: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each form of the output, by its help; the command is handed the `form` that is chosen."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for form, text in reversed(helps.items()):
+            flag = click.option(f"--{form}", is_flag=True, expose_value=False, callback=_note_form, help=text)
+            command = flag(command)
+        return command
+
+    return decorate
+
+
+def _note_form(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    before = context.params.setdefault("form", None)
+    if wanted and before is not None:
+        raise UsageError(f"--{before} and --{option.name} are two forms of one output; give one of them")
+    if wanted:
+        context.params["form"] = option.name
+
 
 draws = click.option(
     "--bootstrap",

@@ -52,10 +52,7 @@ if TYPE_CHECKING:
 @click.option("--columns", metavar="A,B", help="Show these: those of the table or of --csv.")
 @options.plugins
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
-@click.option("--latex", "form", flag_value="latex", help="Print LaTeX.")
+@options.forms(json="Print JSON.", csv="Print CSV.", markdown="Print Markdown.", latex="Print LaTeX.")
 def command(
     sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
     flips: str | None, axes: str | None, measures: str | None, statistics: str | None,

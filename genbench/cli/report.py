@@ -43,6 +43,8 @@ def command(
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
+    if out is not None and json_:
+        raise UsageError("--json prints what the page of --out would say; give one of them")
     asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
     with Waiting(f"reading {run}") as at, uncollected():
         said = directions.read_directions(words, signs)
