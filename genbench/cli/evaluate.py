@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.errors import UsageError
+from genbench.base.names import CORE
 from genbench.cli import options
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def command(
     for line in host.problems():
         options.warn(line)
     requests = select_measures(options.words(measures) or [], host, options.warn)
+
+    def begin(name: str) -> None:
+        if len(weights) > 1:
+            options.warn(f"{name}: {len(requests)} measures")
+        elif not weights and _is_built_in(model, host):
+            options.warn(f"model '{model}' is measured untrained, with random weights, without --weights")
+
     done = evaluate_files(
         Asked(
             model,
@@ -86,7 +94,7 @@ def command(
         requests,
         host,
         progress=True,
-        begin=lambda name: options.warn(f"{name}: {len(requests)} measures") if len(weights) > 1 else None,
+        begin=begin,
     )
     measured = done.networks
     board, why_none = _ranked(measured, done.tested, host)
@@ -98,6 +106,14 @@ def command(
     if why_none:
         options.warn(f"no ranking: {why_none}")
     return int(any(value.status.is_fault for each in measured for value in each.values.values()))
+
+
+def _is_built_in(word: str, host: Host) -> bool:
+    """Whether it is a model of the core, none of which comes with trained weights."""
+    from genbench.fitting.factories import named_model
+
+    component, _ = named_model(word, host)
+    return component is not None and component.plugin == CORE
 
 
 def _form(form: str | None, out: Path | None) -> str | None:
