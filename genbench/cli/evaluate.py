@@ -39,6 +39,7 @@ FORMS = ("json", "csv", "html")
 )
 @click.option(
     "--measures",
+    type=options.LIST,
     default="cost:A-C",
     show_default=True,
     metavar="A,B",
@@ -52,7 +53,7 @@ FORMS = ("json", "csv", "html")
 @click.option("--out", type=options.PATH, metavar="FILE", help="Write to a .json, .csv or .html file.")
 def command(
     model: str, weights: tuple[Path, ...], initial: tuple[Path, ...], dataset: str | None, data: Path | None,
-    measures: str, output: str | None, device: str, seed: int, plugins: tuple[str, ...],
+    measures: list[str], output: str | None, device: str, seed: int, plugins: tuple[str, ...],
     without: tuple[str, ...], form: str | None, out: Path | None,
 ) -> int:  # fmt: skip
     """Compute generalization measures of your own network on its training data.
@@ -72,7 +73,7 @@ def command(
     host = Host.described(plugins, without)
     for line in host.problems():
         options.warn(line)
-    requests = select_measures(options.words(measures) or [], host, options.warn)
+    requests = select_measures(measures, host, options.warn)
 
     def begin(name: str) -> None:
         if len(weights) > 1:

@@ -13,11 +13,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from genbench.base import moved
 from genbench.base.errors import UsageError, printable
 from genbench.cli import completing
 
 __all__ = [
+    "AXES",
     "DEBUG_PLUGIN",
+    "LIST",
     "PATH",
     "as_json",
     "cards",
@@ -30,9 +33,10 @@ __all__ = [
     "shard_numbers",
     "warn",
     "with_plugins",
-    "words",
     "working",
 ]
+
+moved.signpost(__name__)
 
 
 class _Path(click.Path):
@@ -53,6 +57,32 @@ class _Path(click.Path):
 
 PATH = _Path(path_type=Path)
 """Of a file or folder."""
+
+
+class _List(click.ParamType):
+    """Words given as ``A,B``; the commas inside brackets are theirs."""
+
+    name = "list"
+
+    def __init__(self, *, may_be_empty: bool = False):
+        self._may_be_empty = may_be_empty
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):
+            return value
+        from genbench.host.settings import split_at_commas
+
+        words = split_at_commas(value)
+        if not words and not self._may_be_empty:
+            self.fail("the list is empty", param, ctx)
+        return words
+
+
+LIST = _List()
+"""Of measures, targets, ...: an empty one is a shell's variable that was not set."""
+
+AXES = _List(may_be_empty=True)
+"""An empty one is a table without axes, whose networks can still be ranked by tau."""
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
@@ -148,15 +178,6 @@ def working(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return plugins(command)
-
-
-def words(text: str | None) -> list[str] | None:
-    """Split a list given as ``A,B``, leaving the commas inside brackets alone."""
-    if text is None:
-        return None
-    from genbench.host.settings import split_at_commas
-
-    return split_at_commas(text)
 
 
 def cards(

@@ -374,6 +374,33 @@ def test_two_forms_of_one_output_are_refused(words, line):
     assert ended.err == f"genbench: {line}; give one of them\n"
 
 
+@pytest.mark.parametrize("given", ["", " , ", ","])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--suite", "digits", "--measures"],
+        ["plan", "--suite", "digits", "--measures"],
+        ["measure", "RUN", "--measures"],
+        ["forget", "RUN", "--measures"],
+        ["evaluate", "--model", "mlp", "--dataset", "digits", "--measures"],
+        ["import", "RUN", "--model", "mlp", "--dataset", "digits", "--out", "no-run", "--measures"],
+        ["audit", "cost", "--measures"],
+        ["report", "RUN", "--targets"],
+        *(["rank", "RUN", each] for each in ("--measures", "--statistics", "--flips", "--columns")),
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_an_empty_list_is_refused(finished, words, given):
+    ended = command(*(str(finished) if each == "RUN" else each for each in words), given)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(f"Error: Invalid value for '{words[-1]}': the list is empty\n")
+
+
+def test_a_table_may_be_ranked_without_axes(finished):
+    ended = command("rank", finished, "--axes", "", "--rank-by", "tau", "--json")
+    assert (ended.code, ended.json["axes"]) == (0, {})
+
+
 def test_a_form_may_be_given_twice(finished):
     assert command("rank", finished, "--csv", "--csv").out == command("rank", finished, "--csv").out
 
