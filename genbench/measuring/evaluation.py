@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import GenbenchError, NotApplicable, UsageError, first_line
+from genbench.base.errors import GenbenchError, UsageError, first_line
 from genbench.base.values import Status, Value, Values
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -22,7 +22,7 @@ from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
-from genbench.measuring.given import require_finite, require_network
+from genbench.measuring.given import read_history, require_finite, require_network, require_snapshots
 from genbench.measuring.guard import ModelGuard, isolated_random_state
 from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
@@ -208,6 +208,8 @@ def own_roots(
         with isolated_random_state(seed, device), ordinary_torch(working_precision(model)):
             model, initial_model = unwrapped(model), initial_model and unwrapped(initial_model)
             siblings = siblings and [unwrapped(each) for each in siblings]
+            if snapshots is not None:
+                require_snapshots(snapshots, model)
             models: Collection[nn.Module] = {
                 id(each): each for each in (model, initial_model, *(siblings or ())) if each is not None
             }.values()
@@ -237,7 +239,7 @@ def own_roots(
                 "inputs": examples.inputs,
                 "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
-                "history": None if history is None else _read_history(history),
+                "history": None if history is None else read_history(history),
                 "protocol": protocol,
                 "validation": validation,
                 "snapshots": snapshots,
@@ -252,21 +254,6 @@ def own_roots(
 
 def _enclosed(layer: nn.Module) -> nn.Module:
     return nn.Sequential(layer).eval()
-
-
-class _History(dict[str, list[Any]]):
-    """Columns, of which some may not be there."""
-
-    def __missing__(self, column: str) -> list[Any]:
-        raise NotApplicable(f"needs '{column}', which the history does not have")
-
-
-def _read_history(history: Mapping[str, Sequence[Any]]) -> _History:
-    columns = _History({name: list(history[name]) for name in history})
-    rows = {name: len(column) for name, column in columns.items()}
-    if len(set(rows.values())) > 1:
-        raise UsageError(f"history: expected columns of one length, got {rows}")
-    return columns
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:

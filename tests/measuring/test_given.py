@@ -1,5 +1,7 @@
 """What a user hands over: read whatever made it, refused by row where it is not finite, never changed."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,6 +251,55 @@ def test_a_column_that_a_history_lacks_is_named(network, data):
         UsageError, match=r"history: expected columns of one length, got {'epoch': 3, 'step': 2}"
     ):
         genbench.evaluate(network, *data, history={"epoch": [0, 1, 2], "step": [0, 5]}, measures="sotl_E")
+
+
+@pytest.mark.parametrize(
+    ("history", "line"),
+    [
+        ([1, 2], "history: expected a dictionary of columns, which are lists, got list"),
+        ({"epoch": 1}, "history: expected a dictionary of columns, which are lists, got dict"),
+        ({**EPOCHS, "train_loss": ["a", "b", "c"]}, "history: 'train_loss' holds numbers, not 'a'"),
+        ({**EPOCHS, "step": [0, [1], 2]}, "history: 'step' holds numbers, not [1]"),
+    ],
+)
+def test_what_is_no_history_is_told_before_anything_is_measured(history, line, network, data):
+    with pytest.raises(UsageError, match=re.escape(line)):
+        genbench.evaluate(network, *data, history=history, measures="param_norm")
+
+
+def test_columns_that_no_measure_reads_may_hold_anything(network, data):
+    history = {**EPOCHS, "batch_loss": [None, 0.5, torch.tensor(0.2)], "note": ["a", None, []]}
+    assert genbench.evaluate(network, *data, history=history, measures="sotl_E")["sotl_E"].status == "ok"
+
+
+PAIRS = "snapshots: expected a list of pairs, each a step and a dictionary of tensors by name"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda state: [(0, state), (5, {**state, "0.bias": state["0.bias"][:-1]})],
+         "snapshots: '0.bias' at step 5 has the shape (7,), in the network (8,)"),
+        (lambda state: [(0, {**state, "0.bias": state["0.bias"].numpy()})],
+         "snapshots: '0.bias' at step 0 is no tensor but a ndarray"),
+        (lambda state: [state, state], PAIRS),
+        (lambda state: {0: state, 5: state}, PAIRS),
+        (lambda state: [("first", state)], PAIRS),
+        (lambda state: 3, PAIRS),
+    ],
+)  # fmt: skip
+def test_what_are_no_snapshots_is_told_before_anything_is_measured(change, line, network, data):
+    snapshots = change(dict(network.state_dict()))
+    with pytest.raises(UsageError, match=re.escape(line)):
+        genbench.evaluate(network, *data, snapshots=snapshots, measures="param_norm")
+
+
+def test_weights_that_a_snapshot_lacks_are_missed_by_those_that_need_them(network, data):
+    found = genbench.evaluate(
+        network, *data, snapshots=[(0, {}), (5, {})], measures=["param_norm", "traj_length"]
+    )
+    assert found["param_norm"].status == "ok"
+    assert "it lacks" in found["traj_length"].reason
 
 
 @pytest.mark.parametrize(
