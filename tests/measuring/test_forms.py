@@ -1,6 +1,8 @@
 """The forms in which people have networks and data: several inputs, loaders, one logit, hints at mistakes."""
 
 import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,6 +260,37 @@ def test_a_part_that_the_network_does_not_return_is_named(form, output, line):
     with pytest.raises(UsageError) as refused:
         genbench.evaluate(Returning(), INPUTS, TARGETS, output=output)
     assert str(refused.value) == line
+
+
+@dataclass
+class Answer:
+    hidden: torch.Tensor
+    logits: torch.Tensor
+
+
+@dataclass(slots=True)
+class Short:
+    scores: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("form", "hint"),
+    [
+        (lambda x: Answer(x[:, :, None], x), "; output='logits' would take one part of it"),
+        (lambda x: Short(x), "; output='scores' would take one part of it"),
+        (lambda x: SimpleNamespace(_own=x, logits=x), "; output='logits' would take one part of it"),
+        (lambda x: Answer(x[:, :, None], x.sum()), ""),
+        (lambda x: x[:, :, None], ""),
+    ],
+)
+def test_a_part_that_may_be_meant_is_told(form, hint):
+    class Returning(Named):
+        def forward(self, x):
+            return form(self.network(x))
+
+    with pytest.raises(UsageError) as refused:
+        genbench.evaluate(Returning(), INPUTS, TARGETS)
+    assert str(refused.value).endswith(f"not one row of outputs for each example{hint}")
 
 
 def test_values_print_as_a_table():
