@@ -151,6 +151,13 @@ def test_one_logit_is_measured_as_the_two_logits_of_its_sigmoid():
         genbench.evaluate(model, INPUTS, TARGETS)
 
 
+def test_what_needs_a_layer_with_an_output_for_each_class_says_so_of_one_logit():
+    names = ["relative_flatness", "lipaug_bound", "lipaug_simple"]
+    found = genbench.evaluate(network(1), INPUTS, TARGETS % 2, measures=names)
+    line = "needs a layer with an output for each class; the network has one logit for two classes"
+    assert [(str(each.status), each.reason) for each in found.values()] == [("not_applicable", line)] * 3
+
+
 def test_one_logit_of_a_network_that_is_one_layer():
     layer, before = nn.Linear(4, 1), nn.Linear(4, 1)
     measures = ["geometric_complexity", "coherence_alpha", "l2_dist", "traj_length", "seed_disagreement"]
