@@ -210,25 +210,25 @@ def own_roots(
             siblings = siblings and [unwrapped(each) for each in siblings]
             if snapshots is not None:
                 require_snapshots(snapshots, model)
-            models: Collection[nn.Module] = {
-                id(each): each for each in (model, initial_model, *(siblings or ())) if each is not None
-            }.values()
-            for each in models:
+            # Measures watch what a layer returns: of a network that is one, that stays all of its outputs.
+            is_layer = next(model.children(), None) is None
+            for each in _distinct(model, initial_model, siblings):
                 each.eval()
-                adapt(each, examples.packing, output)
+                adapt(each, examples.packing)
+            if is_layer and output is not None:
+                model, initial_model, siblings, snapshots = _enclosed(
+                    model, initial_model, siblings, snapshots
+                )
+            for each in _distinct(model, initial_model, siblings):
+                adapt(each, output=output)
             task = task or task_of(model, examples, output)
             if task.kind == "classification" and task.outputs == 1:
                 task = replace(task, outputs=2)
-                if next(model.children(), None) is None:
-                    # Measures watch what a layer returns: of a network that is one, that stays the one logit.
-                    model, initial_model = _enclosed(model), initial_model and _enclosed(initial_model)
-                    siblings = siblings and [_enclosed(each) for each in siblings]
-                    snapshots = snapshots and [
-                        (step, {f"0.{name}": value for name, value in state.items()})
-                        for step, state in snapshots
-                    ]
-                    models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
-                for each in models:
+                if is_layer and output is None:
+                    model, initial_model, siblings, snapshots = _enclosed(
+                        model, initial_model, siblings, snapshots
+                    )
+                for each in _distinct(model, initial_model, siblings):
                     adapt(each, one_logit=True)
             if validation is not None:
                 wanted = as_the_task_wants(validation.targets, task, "validation")
@@ -252,8 +252,29 @@ def own_roots(
                 guard.restore()
 
 
-def _enclosed(layer: nn.Module) -> nn.Module:
-    return nn.Sequential(layer).eval()
+def _distinct(
+    model: nn.Module, initial_model: nn.Module | None, siblings: Sequence[nn.Module] | None
+) -> list[nn.Module]:
+    """The networks that are there, each once."""
+    there = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
+    return list({id(each): each for each in there}.values())
+
+
+def _enclosed(
+    model: nn.Module,
+    initial_model: nn.Module | None,
+    siblings: Sequence[nn.Module] | None,
+    snapshots: Sequence[tuple[int, Mapping[str, Tensor]]] | None,
+) -> tuple[Any, ...]:
+    """Networks that are one layer as networks that have one, and what was kept of their weights."""
+    whole, before, *others = (
+        None if each is None else nn.Sequential(each).eval()
+        for each in (model, initial_model, *(siblings or ()))
+    )
+    kept = snapshots and [
+        (step, {f"0.{name}": value for name, value in state.items()}) for step, state in snapshots
+    ]
+    return whole, before, siblings and others, kept
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:

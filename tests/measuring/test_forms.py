@@ -171,6 +171,25 @@ def test_one_logit_of_a_network_that_is_one_layer():
     assert numbers(found[0]) == pytest.approx(numbers(found[1]), rel=1e-12)
 
 
+def test_a_part_of_the_outputs_of_a_network_that_is_one_layer():
+    layer, before = nn.Linear(4, 6), nn.Linear(4, 6)
+    measures = [
+        "geometric_complexity", "coherence_alpha", "l2_dist", "traj_length", "seed_disagreement", "tk_trace",
+        "fisher_trace", "relative_flatness",
+    ]  # fmt: skip
+    found = [
+        genbench.evaluate(
+            put(layer), INPUTS, TARGETS, put(before), measures=measures, siblings=[put(before)],
+            output=lambda outputs: outputs[:, :3],
+            snapshots=[(step, dict(put(each).state_dict())) for step, each in enumerate((before, layer))],
+        )
+        for put in (lambda each: each, nn.Sequential)
+    ]  # fmt: skip
+    assert {str(each.status) for each in found[0].values()} == {"ok", "not_applicable"}
+    assert numbers(found[0]) == pytest.approx(numbers(found[1]), rel=1e-12, nan_ok=True)
+    assert not layer._forward_hooks
+
+
 def test_siblings_and_the_network_before_are_adapted_alike():
     model = Named()
     other = copy.deepcopy(model)
