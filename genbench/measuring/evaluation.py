@@ -22,7 +22,13 @@ from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
-from genbench.measuring.given import read_history, require_finite, require_network, require_snapshots
+from genbench.measuring.given import (
+    read_history,
+    remark_layers,
+    require_finite,
+    require_network,
+    require_snapshots,
+)
 from genbench.measuring.guard import ModelGuard, isolated_random_state
 from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
@@ -192,6 +198,7 @@ def own_roots(
     """
     _require_modules(model, initial_model, siblings)
     _check(model, examples)
+    remark_layers(model)
     validation = read_validation(validation)
     if validation is not None:
         require_finite("validation", validation.inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from genbench.base.errors import NotApplicable, UsageError, first_line
+from genbench.base.errors import NotApplicable, Remark, UsageError, first_line
 from genbench.networks.passes import chunks
 
-__all__ = ["as_tensor", "read_history", "require_finite", "require_network", "require_snapshots"]
+__all__ = [
+    "as_tensor",
+    "read_history",
+    "remark_layers",
+    "require_finite",
+    "require_network",
+    "require_snapshots",
+]
 
 HISTORY = ("epoch", "step", "train_loss", "train_error", "batch_loss", "learning_rate")
 """The columns that measures read; a history may have others, of any kind."""
@@ -119,6 +127,25 @@ def require_network(what: str, model: Any) -> None:
             raise UsageError(f"{what}: '{name}' learns its shape from the first batch; call the network once")
         if each.is_meta:
             raise UsageError(f"{what}: '{name}' has no content; move the network off the device 'meta'")
+
+
+def remark_layers(model: nn.Module) -> None:
+    """Say of a network, before anything is measured, that many measures will have no value on its layers."""
+    quantized = next((name for name, each in model.named_modules() if _is_quantized(each)), None)
+    if quantized is not None:
+        line = (
+            f"model: quantized layers, as '{quantized}' is, hide their weights; most measures have no value"
+        )
+        warnings.warn(line, Remark, stacklevel=3)
+    kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    if torch.float64 in kinds and len(kinds) > 1:
+        found = " and ".join(sorted(str(each).removeprefix("torch.") for each in kinds))
+        line = f"model: layers of {found} in one network, which measures that change its precision cannot run"
+        warnings.warn(line, Remark, stacklevel=3)
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    return {"torch", "ao", "quantized"} <= {*type(module).__module__.split(".")}
 
 
 class _History(dict[str, list[Any]]):

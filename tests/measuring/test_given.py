@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.base.errors import UsageError
+from genbench.base.errors import Remark, UsageError
 from genbench.measuring.given import as_tensor, require_finite
 
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -231,6 +231,26 @@ def test_an_embedding_of_a_largest_norm_is_measured():
     values = genbench.evaluate(model, torch.arange(60).reshape(20, 3) % 7, torch.arange(20) % 3)
     assert not {name: each.reason for name, each in values.items() if each.status.is_fault}
     assert torch.equal(model[0].weight, weight)
+
+
+class Mixed(nn.Module):
+    """Whose second layer is of double precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3).double()
+
+    def forward(self, inputs):
+        return self.second(self.first(inputs.float()).relu().double())
+
+
+def test_layers_on_which_many_measures_have_no_value_are_told_first(data):
+    with pytest.warns(Remark, match=r"model: layers of float32 and float64 in one network"):
+        genbench.evaluate(Mixed(), *data, measures="param_norm")
+    plain = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    quantized = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear}, dtype=torch.qint8)
+    with pytest.warns(Remark, match="model: quantized layers, as '0' is, hide their weights"):
+        genbench.evaluate(quantized, *data, measures="train_loss")
 
 
 EPOCHS = {"epoch": [0, 1, 2], "step": [0, 5, 9], "train_loss": [1.1, 0.5, 0.2]}
