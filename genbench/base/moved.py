@@ -26,6 +26,7 @@ MOVED = {
     "genbench.claims.read_claims": "genbench.planning.claims.reading.read_claims",
     "genbench.claims.reading": "genbench.planning.claims.reading",
     "genbench.claims.with_inherited": "genbench.planning.claims.inheritance.with_inherited",
+    "genbench.cli.options.words": "genbench.host.settings.split_at_commas",
     "genbench.components": "genbench.contract.components",
     "genbench.constraints": "genbench.base.constraints",
     "genbench.data": "genbench.base.data",

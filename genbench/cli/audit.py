@@ -36,6 +36,7 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=options.PATH, metavar="FILE", help="Write the table, JSON."),
         click.option(
             "--measures",
+            type=options.LIST,
             metavar="A,B",
             shell_complete=completing.measures,
             default="all",
@@ -48,7 +49,7 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command("invariance")
 @_shared
-def invariance(measures: str, **given: Any) -> int:
+def invariance(measures: list[str], **given: Any) -> int:
     """Show what moves a measure although the network's function stays, on small networks trained here.
 
     ReLU rescaling of layers and units, weights before batch norm, permutations of units and classes, scaled
@@ -66,7 +67,9 @@ def invariance(measures: str, **given: Any) -> int:
 @click.option("--fits", type=click.IntRange(2), default=32, show_default=True, help="At most so many fits.")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @_shared
-def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measures: str, **given: Any) -> int:
+def repeatability(
+    run: Path, repeats: int, fits: int, data: Path | None, measures: list[str], **given: Any
+) -> int:
     """Compare the spread across generator seeds with that across the fits of a run; trains nothing.
 
     Only of measures that draw at random. ICC is the share of the variance that is the models'.
@@ -83,7 +86,7 @@ def repeatability(run: Path, repeats: int, fits: int, data: Path | None, measure
 
 @command.command("cost")
 @_shared
-def cost(measures: str, **given: Any) -> int:
+def cost(measures: list[str], **given: Any) -> int:
     """Time each measure alone, the probes below it included, on a network trained here."""
     host, battery = _asked(measures, given)
     from genbench.auditing import apart
@@ -91,7 +94,7 @@ def cost(measures: str, **given: Any) -> int:
     return _conclude("cost", apart.cost(battery, host), host, **given)
 
 
-def _asked(measures: str, given: dict[str, Any], *kept: Path) -> tuple[Host, Battery]:
+def _asked(measures: list[str], given: dict[str, Any], *kept: Path) -> tuple[Host, Battery]:
     """The plugins and the battery; code of plugins must not write what is to be kept, nor the table."""
     from genbench.host import Host
     from genbench.host.selection import select
@@ -103,7 +106,7 @@ def _asked(measures: str, given: dict[str, Any], *kept: Path) -> tuple[Host, Bat
     host = Host.described(given.pop("plugins"), given.pop("without"), kept)
     for line in host.problems():
         options.warn(line)
-    return host, select(options.words(measures) or [], host)
+    return host, select(measures, host)
 
 
 def _conclude(audit: str, found: Audited, host: Host, out: Path | None, json_: bool) -> int:

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     metavar="NAME|FILE",
     help="Take the claims of this suite.  [default: the run's own]",
 )
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@options.forms(json="Print JSON.", markdown="Print Markdown.")
 def command(run: Path, suite: str | None, form: str | None) -> None:
     """Judge the claims of a suite by a run: reproduced, direction only, not reproduced, not tested here.
 

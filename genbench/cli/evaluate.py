@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbench.base.errors import UsageError
+from genbench.base.names import CORE
 from genbench.cli import options
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ FORMS = ("json", "csv", "html")
 )
 @click.option(
     "--measures",
+    type=options.LIST,
     default="cost:A-C",
     show_default=True,
     metavar="A,B",
@@ -47,13 +49,11 @@ FORMS = ("json", "csv", "html")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
 @click.option("--seed", default=0, show_default=True, help="Of the measures that draw random numbers.")
 @options.plugins
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV, a row for each network.")
-@click.option("--html", "form", flag_value="html", help="Print a page.")
+@options.forms(json="Print JSON.", csv="Print CSV, a row for each network.", html="Print a page.")
 @click.option("--out", type=options.PATH, metavar="FILE", help="Write to a .json, .csv or .html file.")
 def command(
     model: str, weights: tuple[Path, ...], initial: tuple[Path, ...], dataset: str | None, data: Path | None,
-    measures: str, output: str | None, device: str, seed: int, plugins: tuple[str, ...],
+    measures: list[str], output: str | None, device: str, seed: int, plugins: tuple[str, ...],
     without: tuple[str, ...], form: str | None, out: Path | None,
 ) -> int:  # fmt: skip
     """Compute generalization measures of your own network on its training data.
@@ -73,7 +73,14 @@ def command(
     host = Host.described(plugins, without)
     for line in host.problems():
         options.warn(line)
-    requests = select_measures(options.words(measures) or [], host, options.warn)
+    requests = select_measures(measures, host, options.warn)
+
+    def begin(name: str) -> None:
+        if len(weights) > 1:
+            options.warn(f"{name}: {len(requests)} measures")
+        elif not weights and _is_built_in(model, host):
+            options.warn(f"model '{model}' is measured untrained, with random weights, without --weights")
+
     done = evaluate_files(
         Asked(
             model,
@@ -88,7 +95,7 @@ def command(
         requests,
         host,
         progress=True,
-        begin=lambda name: options.warn(f"{name}: {len(requests)} measures") if len(weights) > 1 else None,
+        begin=begin,
     )
     measured = done.networks
     board, why_none = _ranked(measured, done.tested, host)
@@ -100,6 +107,14 @@ def command(
     if why_none:
         options.warn(f"no ranking: {why_none}")
     return int(any(value.status.is_fault for each in measured for value in each.values.values()))
+
+
+def _is_built_in(word: str, host: Host) -> bool:
+    """Whether it is a model of the core, none of which comes with trained weights."""
+    from genbench.fitting.factories import named_model
+
+    component, _ = named_model(word, host)
+    return component is not None and component.plugin == CORE
 
 
 def _form(form: str | None, out: Path | None) -> str | None:

@@ -14,10 +14,10 @@ from genbench.cli import options
 
 @click.command("forget")
 @click.argument("run", type=options.PATH)
-@click.option("--measures", metavar="A,B", help="Values of these measures.")
+@click.option("--measures", type=options.LIST, metavar="A,B", help="Values of these measures.")
 @click.option("--older", is_flag=True, help="Only values of older versions or other code than the newest.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(run: Path, measures: str | None, older: bool, yes: bool) -> int:
+def command(run: Path, measures: list[str] | None, older: bool, yes: bool) -> int:
     """Remove values from a run: of measures by name, or those of older versions. Fits and weights stay.
 
     'genbench measure' computes again what is wanted after all.
@@ -70,11 +70,10 @@ def command(run: Path, measures: str | None, older: bool, yes: bool) -> int:
     return 1 if busy else 0
 
 
-def _named(measures: str | None, known: list[str]) -> set[str]:
+def _named(measures: list[str] | None, known: list[str]) -> set[str]:
     if measures is None:
         return set(known)
-    names = options.words(measures) or []
-    for name in names:
+    for name in measures:
         if name not in known:
             raise UsageError(f"the run has no values of '{name}'{nearest(name, known)}")
-    return set(names)
+    return set(measures)

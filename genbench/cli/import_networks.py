@@ -22,12 +22,24 @@ from genbench.cli import options
 @click.option("--dataset", required=True, metavar="NAME", help="What they were trained and tested on.")
 @click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Run folder.")
 @click.option("--manifest", type=options.PATH, metavar="FILE", help="[default: FOLDER/manifest.csv]")
-@click.option("--axes", metavar="A,B", help="Columns that are axes.  [default: all that mean nothing else]")
-@click.option("--measures", default="cost:A-C", show_default=True, metavar="A,B", help="What to compute.")
+@click.option(
+    "--axes",
+    type=options.AXES,
+    metavar="A,B",
+    help="Columns that are axes.  [default: all that mean nothing else]",
+)
+@click.option(
+    "--measures",
+    type=options.LIST,
+    default="cost:A-C",
+    show_default=True,
+    metavar="A,B",
+    help="What to compute.",
+)
 @options.working
 @options.as_json
 def command(
-    folder: Path, axes: str | None, measures: str, json_: bool, out: Path, **given: Any
+    folder: Path, axes: list[str] | None, measures: list[str], json_: bool, out: Path, **given: Any
 ) -> int:  # fmt: skip
     """Make a run folder of a folder of checkpoints, and measure and rank them.
 
@@ -44,7 +56,7 @@ def command(
         raise UsageError(f"--out {out}: is the folder of the checkpoints; choose another")
     with options.interruptible():
         done = api.import_networks(
-            folder, out, axes=options.words(axes), measures=options.words(measures) or [],
+            folder, out, axes=axes, measures=measures,
             progress=progress(), **given,
         )  # fmt: skip
     options.warn(f"commands that build these networks want --plugin {out / PLUGIN}")

@@ -173,8 +173,7 @@ def build(root: Path, bootstrap: int, json_: bool) -> None:
 @click.argument("old", type=options.PATH)
 @click.argument("new", type=options.PATH)
 @bootstrap
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@options.forms(json="Print JSON.", markdown="Print Markdown.")
 def diff(old: Path, new: Path, bootstrap: int, form: str | None) -> None:
     """Show every rank that moved and why: data, a measure's version, the suite's version or new entries.
 

@@ -15,13 +15,14 @@ from genbench.cli.waiting import Waiting
 @click.argument("run", type=options.PATH)
 @click.option(
     "--measures",
+    type=options.LIST,
     metavar="A,B",
     shell_complete=completing.measures,
     help="Names, variants, family:NAME, cost:A-C, instead of the suite's.",
 )
 @options.working
 @options.as_json
-def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
+def command(run: Path, measures: list[str] | None, json_: bool, **given: Any) -> int:
     """Compute measures on the fits of a run folder; trains nothing.
 
     RUN may be a published entry that was packed with its weights: it is fetched to runs/NAME first.
@@ -32,7 +33,7 @@ def command(run: Path, measures: str | None, json_: bool, **given: Any) -> int:
 
     run = _fetched(run)
     with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
-        done = api.resume(run, measures=options.words(measures), progress=progress(still), **given)
+        done = api.resume(run, measures=measures, progress=progress(still), **given)
     return conclude(done, json_=json_, plugins=given["plugins"])
 
 

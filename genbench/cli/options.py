@@ -13,25 +13,30 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from genbench.base import moved
 from genbench.base.errors import UsageError, printable
 from genbench.cli import completing
 
 __all__ = [
+    "AXES",
     "DEBUG_PLUGIN",
+    "LIST",
     "PATH",
     "as_json",
     "cards",
     "debugs_plugins",
     "echo_encoded",
     "echo_json",
+    "forms",
     "interruptible",
     "plugins",
     "shard_numbers",
     "warn",
     "with_plugins",
-    "words",
     "working",
 ]
+
+moved.signpost(__name__)
 
 
 class _Path(click.Path):
@@ -53,7 +58,54 @@ class _Path(click.Path):
 PATH = _Path(path_type=Path)
 """Of a file or folder."""
 
+
+class _List(click.ParamType):
+    """Words given as ``A,B``; the commas inside brackets are theirs."""
+
+    name = "list"
+
+    def __init__(self, *, may_be_empty: bool = False):
+        self._may_be_empty = may_be_empty
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if isinstance(value, list):
+            return value
+        from genbench.host.settings import split_at_commas
+
+        words = split_at_commas(value)
+        if not words and not self._may_be_empty:
+            self.fail("the list is empty", param, ctx)
+        return words
+
+
+LIST = _List()
+"""Of measures, targets, ...: an empty one is a shell's variable that was not set."""
+
+AXES = _List(may_be_empty=True)
+"""An empty one is a table without axes, whose networks can still be ranked by tau."""
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+
+
+def forms(**helps: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each form of the output, by its help; the command is handed the `form` that is chosen."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for form, text in reversed(helps.items()):
+            flag = click.option(f"--{form}", is_flag=True, expose_value=False, callback=_note_form, help=text)
+            command = flag(command)
+        return command
+
+    return decorate
+
+
+def _note_form(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    before = context.params.setdefault("form", None)
+    if wanted and before is not None:
+        raise UsageError(f"--{before} and --{option.name} are two forms of one output; give one of them")
+    if wanted:
+        context.params["form"] = option.name
+
 
 draws = click.option(
     "--bootstrap",
@@ -126,15 +178,6 @@ def working(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return plugins(command)
-
-
-def words(text: str | None) -> list[str] | None:
-    """Split a list given as ``A,B``, leaving the commas inside brackets alone."""
-    if text is None:
-        return None
-    from genbench.host.settings import split_at_commas
-
-    return split_at_commas(text)
 
 
 def cards(

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
 @click.option(
-    "--measures", metavar="A,B", shell_complete=completing.measures, help="These instead of the suite's."
+    "--measures",
+    type=options.LIST,
+    metavar="A,B",
+    shell_complete=completing.measures,
+    help="These instead of the suite's.",
 )
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
 @options.plugins
 @options.as_json
 def command(
-    suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: str | None,
+    suite: str, out: Path | None, data: Path | None, overrides: tuple[str, ...], measures: list[str] | None,
     limit: int | None, shard: str | None, budget: str | None, slurm: bool, tasks: int | None,
     workers: int | None, device: str | None, json_: bool, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -80,7 +84,7 @@ def command(
             options.warn(line)
         read = read_suite(suite, host, overrides, check_measures=measures is None)
         plan = api.plan_suite(read, host, data=data, limit=limit, shard=options.shard_numbers(shard))
-        battery = api.select(options.words(measures) or read.measures, host)
+        battery = api.select(measures or read.measures, host)
         folder = Folder(out or Path("runs") / read.name, options.warn, refuse_unreadable=True)
         folder.check_belongs(read)
         left = [each for each in plan.trials if folder.fit(each.key) is None]
@@ -218,7 +222,7 @@ def _print(plan: Plan, content: dict[str, Any]) -> None:
 
 
 def _words_for_nodes(
-    suite: str, data: Path | None, overrides: Sequence[str], measures: str | None, limit: int | None,
+    suite: str, data: Path | None, overrides: Sequence[str], measures: list[str] | None, limit: int | None,
     device: str, plugins: Sequence[str], without: Sequence[str],
 ) -> list[str]:  # fmt: skip
     """The words of this command as ``genbench run`` needs them on a node, with files by their whole paths."""
@@ -228,7 +232,7 @@ def _words_for_nodes(
 
     words = ["--suite", placed(suite), "--device", device]
     words += ["--data", str(data.resolve())] if data else []
-    words += ["--measures", measures] if measures is not None else []
+    words += ["--measures", ",".join(measures)] if measures is not None else []
     words += ["--limit", str(limit)] if limit is not None else []
     several = {"--set": overrides, "--plugin": map(placed, plugins), "--no-plugin": without}
     return words + [word for option, given in several.items() for each in given for word in (option, each)]

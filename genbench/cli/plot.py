@@ -17,12 +17,14 @@ from genbench.cli import options
 @click.option("--target", help="What to predict.  [default: the suite's first]")
 @click.option("--measure", help="The measure of a scatter or axes figure.")
 @click.option("--axis", help="Colour networks by this axis.")
-@click.option("--axes", metavar="A,B", help="Axes of the ranking.  [default: all of the run's]")
+@click.option(
+    "--axes", type=options.AXES, metavar="A,B", help="Axes of the ranking.  [default: all of the run's]"
+)
 @click.option("--top", default=30, show_default=True, help="Measures in a ranking or heat map.")
 @options.draws
 def command(
     run: Path, kind: str, out: Path, target: str | None, measure: str | None, axis: str | None,
-    axes: str | None, top: int, bootstrap: int | None,
+    axes: list[str] | None, top: int, bootstrap: int | None,
 ) -> None:  # fmt: skip
     """Draw a figure: ranking, scatter, axes, cost, heatmap, correlation or curves.
 
@@ -47,7 +49,7 @@ def command(
         top=top,
     )
     content = read_content(
-        opened, results, targets=[chosen], axes=options.words(axes), bootstrap=bootstrap, rank=kind in RANKED
+        opened, results, targets=[chosen], axes=axes, bootstrap=bootstrap, rank=kind in RANKED
     )
     file = save(draw(content, kind, choice), out)
     try:

@@ -26,15 +26,23 @@ if TYPE_CHECKING:
 @click.command("rank")
 @click.argument("sources", metavar="RUN|TABLE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
-@click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
-@click.option("--measures", metavar="A,B", shell_complete=completing.measures, help="Rank these only.")
+@click.option(
+    "--axes", type=options.AXES, metavar="A,B", help="Axes of the grid.  [default: all of the run's]"
+)
+@click.option(
+    "--measures",
+    type=options.LIST,
+    metavar="A,B",
+    shell_complete=completing.measures,
+    help="Rank these only.",
+)
 @directions.options
 @click.option("--seed-column", default="seed", show_default=True, help="Column that tells repeats apart.")
 @click.option("--test-size", help="Size of the test set, or the column that holds it.")
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
 @click.option("--converged-only", is_flag=True, help="Use only fits of a run that reached their target.")
 @click.option("--rank-by", default="psi", show_default=True, help="The statistic that orders the rows.")
-@click.option("--statistics", metavar="A,B", help="Compute these only.")
+@click.option("--statistics", type=options.LIST, metavar="A,B", help="Compute these only.")
 @options.draws
 @click.option(
     "--interval",
@@ -42,25 +50,24 @@ if TYPE_CHECKING:
     help="retraining: of the same grid with new seeds; configurations: of others too.  [default: the first]",
 )
 @click.option("--why", metavar="MEASURE", help="Show on which axes a measure wins or is reversed.")
-@click.option("--flips", metavar="A,B", help="Compare the ranks for several targets.")
+@click.option("--flips", type=options.LIST, metavar="A,B", help="Compare the ranks for several targets.")
 @click.option("--design", is_flag=True, help="Tell what more seeds or more configurations would do.")
 @click.option("--regularizers", is_flag=True, help="Rank the regularizers of a run instead of measures.")
 @click.option(
     "--top", type=click.IntRange(1), metavar="N", help="Show the first N.  [default: 20 on a terminal]"
 )
 @click.option("--all", "whole", is_flag=True, help="Show every measure, as pipes and files get them.")
-@click.option("--columns", metavar="A,B", help="Show these: those of the table or of --csv.")
+@click.option(
+    "--columns", type=options.LIST, metavar="A,B", help="Show these: those of the table or of --csv."
+)
 @options.plugins
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
-@click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
-@click.option("--latex", "form", flag_value="latex", help="Print LaTeX.")
+@options.forms(json="Print JSON.", csv="Print CSV.", markdown="Print Markdown.", latex="Print LaTeX.")
 def command(
     sources: tuple[Path, ...], target: str, form: str | None, no_cost: bool, why: str | None,
-    flips: str | None, axes: str | None, measures: str | None, statistics: str | None,
+    flips: list[str] | None, axes: list[str] | None, measures: list[str] | None, statistics: list[str] | None,
     test_size: str | None, converged_only: bool, regularizers: bool, design: bool, top: int | None,
-    whole: bool, columns: str | None, words: tuple[str, ...], signs: Path | None,
+    whole: bool, columns: list[str] | None, words: tuple[str, ...], signs: Path | None,
     plugins: tuple[str, ...], without: tuple[str, ...], **given: Any,
 ) -> None:  # fmt: skip
     """Rank measures by how well they predict a target: those of a run folder, or columns of a table.
@@ -79,11 +86,11 @@ def command(
         return
     said = read_directions(words, signs)
     given |= {
-        "axes": options.words(axes),
-        "measures": options.words(measures),
+        "axes": axes,
+        "measures": measures,
         "test_size": _size(test_size),
     }
-    wanted = asked_for(options.words(statistics), given["rank_by"], plugins, without)
+    wanted = asked_for(statistics, given["rank_by"], plugins, without)
     given = {name: value for name, value in {**given, "statistics": wanted}.items() if value is not None}
     with Waiting(f"reading {', '.join(map(str, sources))}"), uncollected():
         opened = _opened(distinct(sources), converged_only, _named(target, given), said)
@@ -97,7 +104,7 @@ def command(
     source_ = opened[source]
     if flips is not None:
         with Waiting(f"ranking {source} by several targets"):
-            found = source_.rank_flips(options.words(flips) or [], **given)
+            found = source_.rank_flips(flips, **given)
         _print_flips(found, form)
         return
     with Waiting(f"ranking {source}"), uncollected():
@@ -116,11 +123,11 @@ def command(
 
         print_ranking(
             board, f"{source}: which measure predicts the {target}?", no_cost=no_cost, top=top, whole=whole,
-            columns=options.words(columns), source=str(source),
+            columns=columns, source=str(source),
         )  # fmt: skip
 
 
-def _check_shown(top: int | None, whole: bool, columns: str | None, form: str | None) -> None:
+def _check_shown(top: int | None, whole: bool, columns: list[str] | None, form: str | None) -> None:
     if top is not None and whole:
         raise UsageError("--top shows some and --all all of the measures; give one of them")
     if form is not None and (top is not None or columns is not None):

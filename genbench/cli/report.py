@@ -22,14 +22,21 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN|TABLE", type=options.PATH)
 @click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html, TABLE.html]")
-@click.option("--targets", metavar="A,B", help="What to predict.  [default: the suite's targets; gap]")
-@click.option("--axes", metavar="A,B", help="Axes of the grid.  [default: all of the run's]")
+@click.option(
+    "--targets",
+    type=options.LIST,
+    metavar="A,B",
+    help="What to predict.  [default: the suite's targets; gap]",
+)
+@click.option(
+    "--axes", type=options.AXES, metavar="A,B", help="Axes of the grid.  [default: all of the run's]"
+)
 @options.draws
 @directions.options
 @options.plugins
 @click.option("--json", "json_", is_flag=True, help="Print what the report says as JSON.")
 def command(
-    run: Path, out: Path | None, targets: str | None, axes: str | None, bootstrap: int | None,
+    run: Path, out: Path | None, targets: list[str] | None, axes: list[str] | None, bootstrap: int | None,
     words: tuple[str, ...], signs: Path | None, plugins: tuple[str, ...], without: tuple[str, ...],
     json_: bool,
 ) -> None:  # fmt: skip
@@ -43,7 +50,9 @@ def command(
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"'{out}': the ending must be .html")
-    asked = {"targets": options.words(targets), "axes": options.words(axes), "bootstrap": bootstrap}
+    if out is not None and json_:
+        raise UsageError("--json prints what the page of --out would say; give one of them")
+    asked = {"targets": targets, "axes": axes, "bootstrap": bootstrap}
     with Waiting(f"reading {run}") as at, uncollected():
         said = directions.read_directions(words, signs)
         if run.is_dir() or not (run.exists() or run.suffix):

@@ -22,6 +22,7 @@ from genbench.cli import completing, options
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
 @click.option(
     "--measures",
+    type=options.LIST,
     metavar="A,B",
     shell_complete=completing.measures,
     help="Compute these instead of the suite's.",
@@ -32,7 +33,7 @@ from genbench.cli import completing, options
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th, for batch schedulers.")
 @click.option("--budget", metavar="TIME", help="Whole configurations, balanced, for a time such as 2h.")
 @options.as_json
-def command(json_: bool, suite: str, shard: str | None, measures: str | None, **given: Any) -> int:
+def command(json_: bool, suite: str, shard: str | None, measures: list[str] | None, **given: Any) -> int:
     """Train what is missing of a suite's grid, measure every fit, and rank the measures.
 
     Running again in the same folder resumes; several commands may share a folder.
@@ -45,7 +46,7 @@ def command(json_: bool, suite: str, shard: str | None, measures: str | None, **
     with options.interruptible(), Waiting("loading plugins, planning, preparing data") as still:
         run = api.run(
             suite,
-            measures=options.words(measures),
+            measures=measures,
             shard=options.shard_numbers(shard),
             progress=progress(still),
             **given,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from genbench.base.errors import GenbenchError
+from genbench.base.errors import GenbenchError, InvalidInput
 from genbench.base.files import read_plain, unwritable
 from genbench.base.machine import is_running
 
@@ -110,6 +110,8 @@ class Locks:
         try:
             yield
         except (FileExistsError, FileNotFoundError):
+            if self._folder.is_file():
+                raise InvalidInput(f"'{self._folder}': is a file, where locks are to lie") from None
             raise
         except OSError as fault:
             raise unwritable(self._folder, fault) from None

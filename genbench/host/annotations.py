@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 
-__all__ = ["OtherType", "as_type", "in_plain_data"]
+__all__ = ["OtherType", "as_type", "in_plain_data", "is_plain"]
 
 _SIMPLE: Mapping[str, Any] = {
     "anything": Any, "none": types.NoneType, "bool": bool, "int": int, "float": float, "str": str,
@@ -66,6 +66,15 @@ def in_plain_data(annotation: Any) -> Any:
         return _described(annotation)
     except _NoPlainData:
         return {"other": str(getattr(annotation, "__name__", annotation))}
+
+
+def is_plain(annotation: Any) -> bool:
+    """Whether plain data suffice to tell the type."""
+    try:
+        _described(annotation)
+    except _NoPlainData:
+        return False
+    return True
 
 
 def _described(annotation: Any) -> Any:

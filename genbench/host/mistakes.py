@@ -15,6 +15,9 @@ __all__ = ["executor_mistakes", "field_mistakes", "method_mistakes"]
 # A helper of the author's own is rarely as near to a method's name as this; a slip of the keys is.
 _NEAR = 0.75
 
+# Shorter names differ in a letter by intention: delay and decay.
+_TOLD_APART = 8
+
 
 def method_mistakes(target: type, base: type) -> list[str]:
     """A line for each method of a class that was meant to override one of its base and does not.
@@ -37,7 +40,10 @@ def method_mistakes(target: type, base: type) -> list[str]:
 
 
 def field_mistakes(target: type) -> list[str]:
-    """A line for each attribute of a dataclass that was meant to be a default, or names, and is not."""
+    """A line for each attribute of a dataclass that was meant to be a default, or names, and is not.
+
+    A class may have settings of its own; one that is an inherited one but for a slip of the keys is none.
+    """
     bases = [each for each in target.__mro__[1:] if dataclasses.is_dataclass(each)]
     inherited = {field.name for each in bases for field in dataclasses.fields(each)}
     own = inspect.get_annotations(target)
@@ -46,6 +52,9 @@ def field_mistakes(target: type) -> list[str]:
         for name in vars(target)
         if name in inherited and name not in own
     ]
+    for name in (each.name for each in dataclasses.fields(target) if each.name in own.keys() - inherited):
+        if meant := next((each for each in sorted(inherited) if _is_slip(name, each)), None):
+            found.append(f"'{name}' would be a setting of its own; did you mean '{meant}'?")
     captures = vars(target).get("captures")
     if isinstance(captures, str):
         found.append(f"captures is a tuple of names, not {captures!r}")
@@ -89,6 +98,14 @@ def _own_methods(target: type, base: type) -> Iterator[tuple[str, Any]]:
 
 def _is_method(name: str, each: Any) -> bool:
     return inspect.isfunction(each) and not name.startswith("_")
+
+
+def _is_slip(name: str, meant: str) -> bool:
+    """Whether a letter of `meant` is wrong, missing, doubled or out of place; a longer name is another's."""
+    if len(meant) < _TOLD_APART or name.startswith(meant):
+        return False
+    blocks = difflib.SequenceMatcher(None, name, meant, autojunk=False).get_matching_blocks()
+    return max(len(name), len(meant)) - sum(each.size for each in blocks) <= 1
 
 
 def _signature_mistake(name: str, own: Any, expected: Any) -> list[str]:

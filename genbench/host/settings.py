@@ -17,9 +17,18 @@ from typing import Any, get_args
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput, explained, nearest
 from genbench.contract.components import Component, Setting
-from genbench.host.annotations import OtherType
+from genbench.host.annotations import OtherType, is_plain
 
-__all__ = ["NONE", "check", "complete", "parse_variant", "read_literal", "spell", "split_at_commas"]
+__all__ = [
+    "NONE",
+    "check",
+    "complete",
+    "forbidden_defaults",
+    "parse_variant",
+    "read_literal",
+    "spell",
+    "split_at_commas",
+]
 
 NONE = "none"
 """How None is written where there is no word for it, as in TOML; settings that cannot be None see a text."""
@@ -55,6 +64,23 @@ def check(component: Component, given: Mapping[str, Any]) -> tuple[dict[str, Any
     missing = [name for name, each in component.settings.items() if each.required and name not in given]
     problems += [f"setting '{name}' must be given" for name in missing]
     return settings, problems
+
+
+def forbidden_defaults(settings: Mapping[str, Setting]) -> list[str]:
+    """A line for each default that its own annotation forbids.
+
+    None stands for a setting that is not given, whatever type it would have. Types that no plain data
+    describe are left to whoever gives a value.
+    """
+    problems = []
+    for name, each in settings.items():
+        if each.required or each.default is None or not is_plain(each.annotation):
+            continue
+        try:
+            _checked(each, each.default)
+        except ValueError as problem:
+            problems.append(f"the default of setting {name} = {_quoted(each.default)}: {problem}")
+    return problems
 
 
 def _checked(known: Setting, value: Any) -> Any:

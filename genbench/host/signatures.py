@@ -12,6 +12,7 @@ from typing import Any
 
 from genbench.base.canonical import canonical_json
 from genbench.base.errors import InvalidInput
+from genbench.base.names import CORE
 from genbench.contract.components import (
     COST_CLASSES,
     DIRECTIONS,
@@ -26,6 +27,7 @@ from genbench.contract.components import (
     declaration,
 )
 from genbench.host.mistakes import executor_mistakes, field_mistakes, method_mistakes
+from genbench.host.settings import forbidden_defaults
 
 __all__ = ["check_declaration", "check_defaults", "describe", "field_settings"]
 
@@ -70,6 +72,8 @@ def describe(target: Any, plugin: str, source_hash: str = "", keyed_by_source: b
         if mistakes := executor_mistakes(target):
             raise InvalidInput([f"{where}: {each}" for each in mistakes])
     check_defaults(settings, where)
+    if plugin != CORE and (problems := forbidden_defaults(settings)):  # the core has tests for its own
+        raise InvalidInput([f"{where}: {each}" for each in problems])
     return Component(declared, plugin, target, settings, needs, source_hash, keyed_by_source)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genbench.base.canonical import stream_seed
 from genbench.base.data import Split, Task
-from genbench.base.errors import GenbenchError, NotApplicable, UsageError, first_line
+from genbench.base.errors import GenbenchError, UsageError, first_line
 from genbench.base.values import Status, Value, Values
 from genbench.host import Host
 from genbench.host.battery import Battery
@@ -22,7 +22,13 @@ from genbench.host.selection import select, select_measures
 from genbench.host.settings import spell
 from genbench.measuring.engine import compute, device_of
 from genbench.measuring.examples import Examples, read_examples, read_validation
-from genbench.measuring.given import require_finite, require_network
+from genbench.measuring.given import (
+    read_history,
+    remark_layers,
+    require_finite,
+    require_network,
+    require_snapshots,
+)
 from genbench.measuring.guard import ModelGuard, isolated_random_state
 from genbench.measuring.progress import Report, reporting
 from genbench.measuring.task import as_the_task_wants, task_of
@@ -192,6 +198,7 @@ def own_roots(
     """
     _require_modules(model, initial_model, siblings)
     _check(model, examples)
+    remark_layers(model)
     validation = read_validation(validation)
     if validation is not None:
         require_finite("validation", validation.inputs)
@@ -208,25 +215,27 @@ def own_roots(
         with isolated_random_state(seed, device), ordinary_torch(working_precision(model)):
             model, initial_model = unwrapped(model), initial_model and unwrapped(initial_model)
             siblings = siblings and [unwrapped(each) for each in siblings]
-            models: Collection[nn.Module] = {
-                id(each): each for each in (model, initial_model, *(siblings or ())) if each is not None
-            }.values()
-            for each in models:
+            if snapshots is not None:
+                require_snapshots(snapshots, model)
+            # Measures watch what a layer returns: of a network that is one, that stays all of its outputs.
+            is_layer = next(model.children(), None) is None
+            for each in _distinct(model, initial_model, siblings):
                 each.eval()
-                adapt(each, examples.packing, output)
+                adapt(each, examples.packing)
+            if is_layer and output is not None:
+                model, initial_model, siblings, snapshots = _enclosed(
+                    model, initial_model, siblings, snapshots
+                )
+            for each in _distinct(model, initial_model, siblings):
+                adapt(each, output=output)
             task = task or task_of(model, examples, output)
             if task.kind == "classification" and task.outputs == 1:
                 task = replace(task, outputs=2)
-                if next(model.children(), None) is None:
-                    # Measures watch what a layer returns: of a network that is one, that stays the one logit.
-                    model, initial_model = _enclosed(model), initial_model and _enclosed(initial_model)
-                    siblings = siblings and [_enclosed(each) for each in siblings]
-                    snapshots = snapshots and [
-                        (step, {f"0.{name}": value for name, value in state.items()})
-                        for step, state in snapshots
-                    ]
-                    models = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
-                for each in models:
+                if is_layer and output is None:
+                    model, initial_model, siblings, snapshots = _enclosed(
+                        model, initial_model, siblings, snapshots
+                    )
+                for each in _distinct(model, initial_model, siblings):
                     adapt(each, one_logit=True)
             if validation is not None:
                 wanted = as_the_task_wants(validation.targets, task, "validation")
@@ -237,7 +246,7 @@ def own_roots(
                 "inputs": examples.inputs,
                 "targets": as_the_task_wants(examples.targets, task),
                 "task": task,
-                "history": None if history is None else _read_history(history),
+                "history": None if history is None else read_history(history),
                 "protocol": protocol,
                 "validation": validation,
                 "snapshots": snapshots,
@@ -250,23 +259,29 @@ def own_roots(
                 guard.restore()
 
 
-def _enclosed(layer: nn.Module) -> nn.Module:
-    return nn.Sequential(layer).eval()
+def _distinct(
+    model: nn.Module, initial_model: nn.Module | None, siblings: Sequence[nn.Module] | None
+) -> list[nn.Module]:
+    """The networks that are there, each once."""
+    there = [each for each in (model, initial_model, *(siblings or ())) if each is not None]
+    return list({id(each): each for each in there}.values())
 
 
-class _History(dict[str, list[Any]]):
-    """Columns, of which some may not be there."""
-
-    def __missing__(self, column: str) -> list[Any]:
-        raise NotApplicable(f"needs '{column}', which the history does not have")
-
-
-def _read_history(history: Mapping[str, Sequence[Any]]) -> _History:
-    columns = _History({name: list(history[name]) for name in history})
-    rows = {name: len(column) for name, column in columns.items()}
-    if len(set(rows.values())) > 1:
-        raise UsageError(f"history: expected columns of one length, got {rows}")
-    return columns
+def _enclosed(
+    model: nn.Module,
+    initial_model: nn.Module | None,
+    siblings: Sequence[nn.Module] | None,
+    snapshots: Sequence[tuple[int, Mapping[str, Tensor]]] | None,
+) -> tuple[Any, ...]:
+    """Networks that are one layer as networks that have one, and what was kept of their weights."""
+    whole, before, *others = (
+        None if each is None else nn.Sequential(each).eval()
+        for each in (model, initial_model, *(siblings or ()))
+    )
+    kept = snapshots and [
+        (step, {f"0.{name}": value for name, value in state.items()}) for step, state in snapshots
+    ]
+    return whole, before, siblings and others, kept
 
 
 def _require_modules(model: Any, initial_model: Any, siblings: Any) -> None:

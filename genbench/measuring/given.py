@@ -1,7 +1,9 @@
-"""What a user hands over: array-likes of any library as tensors, held against one another, and networks."""
+"""What a user hands over: array-likes of any library as tensors, networks, and what training left of them."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from genbench.base.errors import UsageError, first_line
+from genbench.base.errors import NotApplicable, Remark, UsageError, first_line
 from genbench.networks.passes import chunks
 
-__all__ = ["as_tensor", "require_finite", "require_network"]
+__all__ = [
+    "as_tensor",
+    "read_history",
+    "remark_layers",
+    "require_finite",
+    "require_network",
+    "require_snapshots",
+]
+
+HISTORY = ("epoch", "step", "train_loss", "train_error", "batch_loss", "learning_rate")
+"""The columns that measures read; a history may have others, of any kind."""
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
@@ -115,3 +127,93 @@ def require_network(what: str, model: Any) -> None:
             raise UsageError(f"{what}: '{name}' learns its shape from the first batch; call the network once")
         if each.is_meta:
             raise UsageError(f"{what}: '{name}' has no content; move the network off the device 'meta'")
+
+
+def remark_layers(model: nn.Module) -> None:
+    """Say of a network, before anything is measured, that many measures will have no value on its layers."""
+    quantized = next((name for name, each in model.named_modules() if _is_quantized(each)), None)
+    if quantized is not None:
+        line = (
+            f"model: quantized layers, as '{quantized}' is, hide their weights; most measures have no value"
+        )
+        warnings.warn(line, Remark, stacklevel=3)
+    kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
+    if torch.float64 in kinds and len(kinds) > 1:
+        found = " and ".join(sorted(str(each).removeprefix("torch.") for each in kinds))
+        line = f"model: layers of {found} in one network, which measures that change its precision cannot run"
+        warnings.warn(line, Remark, stacklevel=3)
+
+
+def _is_quantized(module: nn.Module) -> bool:
+    return {"torch", "ao", "quantized"} <= {*type(module).__module__.split(".")}
+
+
+class _History(dict[str, list[Any]]):
+    """Columns, of which some may not be there."""
+
+    def __missing__(self, column: str) -> list[Any]:
+        raise NotApplicable(f"needs '{column}', which the history does not have")
+
+
+def read_history(history: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """The columns of a history as lists; one that is not there raises NotApplicable when it is read.
+
+    Raises
+    ------
+    UsageError
+        It has no columns of one length, or one that holds something else than numbers.
+    """
+    try:
+        columns = _History({name: list(history[name]) for name in history})
+    except (TypeError, IndexError, KeyError):
+        kind = type(history).__name__
+        raise UsageError(f"history: expected a dictionary of columns, which are lists, got {kind}") from None
+    rows = {name: len(column) for name, column in columns.items()}
+    if len(set(rows.values())) > 1:
+        raise UsageError(f"history: expected columns of one length, got {rows}")
+    for name in filter(columns.__contains__, HISTORY):
+        odd = [each for each in columns[name] if each is not None and not _is_number(each)]
+        if odd:
+            raise UsageError(f"history: '{name}' holds numbers, not {odd[0]!r}")
+    return columns
+
+
+def require_snapshots(snapshots: Any, model: nn.Module) -> None:
+    """Raise UsageError for what are no weights of the network along its training.
+
+    Weights that a snapshot lacks are left to the measures that need them.
+
+    Parameters
+    ----------
+    snapshots : sequence of (step, state dict)
+    """
+    shapes = {
+        name: tuple(each.shape) for name, each in model.state_dict().items() if isinstance(each, Tensor)
+    }
+    try:
+        pairs = [(step, {**state}) for step, state in snapshots]
+        sound = isinstance(snapshots, Sequence) and all(_is_number(step) for step, _ in pairs)
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise UsageError(
+            "snapshots: expected a list of pairs, each a step and a dictionary of tensors by name"
+        )
+    for step, state in pairs:
+        for name in filter(state.__contains__, shapes):
+            if not isinstance(state[name], Tensor):
+                kind = type(state[name]).__name__
+                raise UsageError(f"snapshots: '{name}' at step {step} is no tensor but a {kind}")
+            if tuple(state[name].shape) != shapes[name]:
+                raise UsageError(
+                    f"snapshots: '{name}' at step {step} has the shape {tuple(state[name].shape)}, "
+                    f"in the network {shapes[name]}"
+                )
+
+
+def _is_number(each: Any) -> bool:
+    try:
+        float(each)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return not isinstance(each, str | bytes)

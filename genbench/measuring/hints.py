@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,13 +27,22 @@ def hint_at_output(model: nn.Module, inputs: Tensor) -> str:
             returned = model(as_the_model_wants(model, inputs.clone()))
     except Exception:  # it has run before, and has said what it had to
         return ""
-    parts: list[Any] = []
+    for name, each in _parts_of(returned).items():
+        if isinstance(each, Tensor) and each.ndim == 2:
+            return f"; output={name!r} would take one part of it"
+    return ""
+
+
+def _parts_of(returned: Any) -> dict[Any, Any]:
+    """What `output` could choose, by key, place or attribute."""
     if isinstance(returned, Mapping):
-        parts = list(returned)
-    elif isinstance(returned, tuple | list):
-        parts = list(range(len(returned)))
-    likely = [part for part in parts if isinstance(returned[part], Tensor) and returned[part].ndim == 2]
-    return f"; output={likely[0]!r} would take one part of it" if likely else ""
+        return dict(returned)
+    if isinstance(returned, tuple | list):
+        return dict(enumerate(returned))
+    if dataclasses.is_dataclass(returned):  # it may have slots
+        return {each.name: getattr(returned, each.name) for each in dataclasses.fields(returned)}
+    held = {} if isinstance(returned, Tensor) else getattr(returned, "__dict__", {})
+    return {name: each for name, each in held.items() if not name.startswith("_")}
 
 
 def hint_at_inputs(model: nn.Module, inputs: Tensor, packing: Packing | None) -> str:

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 
 from genbench.base.errors import UsageError, nearest
 
-__all__ = ["Field", "Packing", "Selection", "adapt", "pack"]
+__all__ = ["ONE_LOGIT", "Field", "Packing", "Selection", "adapt", "has_one_logit", "pack"]
+
+ONE_LOGIT = "needs a layer with an output for each class; the network has one logit for two classes"
+"""Of a measure that looks at the last layer."""
 
 Selection = str | int | Callable[[Any], Tensor]
 """Of a part of what a network returns: a key or an attribute, a place, or a function."""
@@ -124,6 +127,11 @@ def adapt(
         model.register_forward_hook(_Selecting(output))
     if one_logit:
         model.register_forward_hook(_two_logits)
+
+
+def has_one_logit(model: nn.Module) -> bool:
+    """Whether its outputs are the logits (0, z) of the one that its last layer has."""
+    return _two_logits in model._forward_hooks.values()
 
 
 class _Unpacking:

@@ -121,17 +121,18 @@ class FileKeys:
 
     def keep(self) -> tuple[str | Mapping[str, Any], ...]:
         """Which weights of each fit are kept, and what of its training."""
-        words = ("initial", "final", "milestones", TEST_HISTORY)
+        words, counts = ("initial", "final", "milestones", TEST_HISTORY), ("snapshots", "trajectory")
         given = self.content.get("keep", ["initial", "final"])
         kept: list[str | Mapping[str, Any]] = []
         for each in given if isinstance(given, list) else [given]:
-            if isinstance(each, Mapping) and len(each) == 1 and set(each) <= {"snapshots", "trajectory"}:
+            if isinstance(each, Mapping) and len(each) == 1 and set(each) <= {*counts}:
                 (what,) = each
                 kept.append({what: self.typed(what, Count, 1, each)})
             elif isinstance(each, str) and each in words:
                 kept.append(each)
             else:
-                hint = nearest(each, words) if isinstance(each, str) else ""
+                named = {each} if isinstance(each, str) else {*each} if isinstance(each, Mapping) else set()
+                hint = next((nearest(word, (*words, *counts)) for word in sorted(named - {*counts})), "")
                 self.reader.complain(
                     "keep",
                     f"takes {', '.join(words)}, {{ snapshots = N }} and {{ trajectory = N }}, "

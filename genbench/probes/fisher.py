@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.adapting import ONE_LOGIT, has_one_logit
 from genbench.networks.ambient import forward_mode, twice_differentiable
 from genbench.networks.derivatives import is_missing_derivative
 from genbench.networks.freezing import FrozenForwardToo
@@ -166,5 +167,6 @@ def _at_the_top(
             calls = seen.copy()
             seen.clear()
             if len(calls) != 1 or calls[0][1] is not outputs or not isinstance(module, nn.Linear):
-                raise genbench.NotApplicable("the outputs are not those of one linear layer, called once")
+                what = "the outputs are not those of one linear layer, called once"
+                raise genbench.NotApplicable(ONE_LOGIT if has_one_logit(model) else what)
             yield calls[0][0].double(), outputs.double()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import genbench
 from genbench.base.constraints import Count
+from genbench.networks.adapting import ONE_LOGIT, has_one_logit
 from genbench.networks.copying import copy_of
 from genbench.networks.kinds import Convolution, TransposedConvolution, is_batch_norm
 from genbench.networks.passes import chunks, evenly_spaced, require_differentiable
@@ -184,7 +185,8 @@ def _links(network: nn.Module, point: Tensor) -> _Links:
         _append(found, module, value[0])
         current = value
     if not _same(_as_it_is(outputs), current):
-        raise genbench.NotApplicable("the network is no chain of layers: something follows the last one")
+        what = "the network is no chain of layers: something follows the last one"
+        raise genbench.NotApplicable(ONE_LOGIT if has_one_logit(network) else what)
     if len(found.weighted) != len(found.activations) + 1 or not found.weighted:
         raise genbench.NotApplicable("the network does not end with a linear layer")
     found.outputs[-1] = outputs

@@ -143,6 +143,8 @@ class Folder(RecordFiles):
             if not self.path.exists():
                 absent = f"it does not exist{nearest_beside(self.path, '*/')}"
             raise InvalidInput(f"'{self.path}' is not a run folder: {absent}")
+        if (self.path / "fits").is_file():
+            raise InvalidInput(f"'{self.path}' is not a run folder: 'fits' is a file, where fits are to lie")
         if is_entry(self.path):
             raise InvalidInput(f"'{self.path}' is not a run folder: it is an entry of a leaderboard")
         try:

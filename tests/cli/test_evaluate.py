@@ -11,6 +11,7 @@ from torch import nn
 
 import genbench
 from genbench.base.confinement import offered
+from genbench.models.mlp import mlp
 
 NETS = """
 import torch
@@ -188,6 +189,18 @@ def test_components_take_settings_and_data_sets_too(folder):
     ended = command("evaluate", "--model", "nets.py:sized[width=9]", "--data", "data.npz",
                     "--measures", "num_params", "--csv")  # fmt: skip
     assert float(ended.out.splitlines()[1].split(",")[-1]) == 4 * 9 + 9 * 3
+
+
+def test_a_built_in_model_without_weights_is_said_to_be_untrained(folder):
+    words = ("--data", "data.npz", "--measures", "num_params")
+    ended = command("evaluate", "--model", "mlp[width=6,depth=1]", *words)
+    line = "model 'mlp[width=6,depth=1]' is measured untrained, with random weights, without --weights"
+    assert (ended.code, f"genbench: {line}" in ended.err.splitlines()) == (0, True)
+    assert "untrained" not in evaluate(*words).err  # a function may bring what it has trained
+    built = mlp(genbench.Task("classification", (4,), 3), width=6, depth=1)
+    torch.save(built.state_dict(), "built.pt")
+    with_weights = command("evaluate", "--model", "mlp[width=6,depth=1]", "--weights", "built.pt", *words)
+    assert (with_weights.code, "untrained" in with_weights.err) == (0, False)
 
 
 @pytest.mark.parametrize(

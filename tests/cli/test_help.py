@@ -7,6 +7,7 @@ import pytest
 
 import genbench
 from genbench.cli import COMMANDS, main
+from genbench.cli.reference import every_command
 from genbench.ranking.files import FORMATS
 
 HEAVY = ("torch", "pandas", "numpy", "scipy", "sklearn", "timm", "matplotlib", "pydantic", "pluggy", "rich")
@@ -49,7 +50,7 @@ def test_importing_genbench_loads_neither_torch_nor_a_plugin():
 def test_help_version_and_usage_errors_load_neither_torch_nor_a_plugin():
     """One process for all of them: what any of them loads shows."""
     words = [
-        ["--help"], ["-h"], ["--version"], [], ["rnu"], ["--nonsense"], ["list", "modles"], ["run"],
+        ["--help"], ["-h"], ["--version"], [], ["rnu"], ["pack"], ["--nonsense"], ["list", "modles"], ["run"],
         ["run", "--suite"], ["run", "--suite", "digits", "--limit", "many"], ["rank"], ["run", "--nonsense"],
         *([each, "--help"] for each in COMMANDS),
     ]  # fmt: skip
@@ -114,6 +115,14 @@ def test_an_unknown_command_gets_the_nearest_one(capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "no such command 'mesure'; did you mean 'measure'?" in printed.err
+
+
+def test_a_command_of_a_group_is_offered_with_its_group(capsys):
+    for words, _ in every_command():
+        group, blank, word = words.partition(" ")
+        if blank:
+            assert run(word) == 2
+            assert f"no such command '{word}'; did you mean '{group} {word}'?" in capsys.readouterr().err
 
 
 def test_commands_work_one_after_the_other_in_one_process(capsys):

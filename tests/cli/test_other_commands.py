@@ -356,6 +356,55 @@ def test_a_ranking_comes_in_every_format_alone_on_standard_output(finished, form
     assert "param" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["rank", "no-run", "--json", "--csv"], "--json and --csv are two forms of one output"),
+        (["rank", "no-run", "--latex", "--markdown"], "--latex and --markdown are two forms of one output"),
+        (["evaluate", "--model", "mlp", "--html", "--csv"], "--html and --csv are two forms of one output"),
+        (["claims", "no-run", "--markdown", "--json"], "--markdown and --json are two forms of one output"),
+        (["leaderboard", "diff", "one", "two", "--json", "--markdown"],
+         "--json and --markdown are two forms of one output"),
+        (["report", "no-run", "--json", "--out", "a.html"], "--json prints what the page of --out would say"),
+    ],
+)  # fmt: skip
+def test_two_forms_of_one_output_are_refused(words, line):
+    ended = command(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"genbench: {line}; give one of them\n"
+
+
+@pytest.mark.parametrize("given", ["", " , ", ","])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--suite", "digits", "--measures"],
+        ["plan", "--suite", "digits", "--measures"],
+        ["measure", "RUN", "--measures"],
+        ["forget", "RUN", "--measures"],
+        ["evaluate", "--model", "mlp", "--dataset", "digits", "--measures"],
+        ["import", "RUN", "--model", "mlp", "--dataset", "digits", "--out", "no-run", "--measures"],
+        ["audit", "cost", "--measures"],
+        ["report", "RUN", "--targets"],
+        *(["rank", "RUN", each] for each in ("--measures", "--statistics", "--flips", "--columns")),
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_an_empty_list_is_refused(finished, words, given):
+    ended = command(*(str(finished) if each == "RUN" else each for each in words), given)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(f"Error: Invalid value for '{words[-1]}': the list is empty\n")
+
+
+def test_a_table_may_be_ranked_without_axes(finished):
+    ended = command("rank", finished, "--axes", "", "--rank-by", "tau", "--json")
+    assert (ended.code, ended.json["axes"]) == (0, {})
+
+
+def test_a_form_may_be_given_twice(finished):
+    assert command("rank", finished, "--csv", "--csv").out == command("rank", finished, "--csv").out
+
+
 def test_an_exported_table_ranks_like_the_run(finished, tmp_path):
     command("export", finished, tmp_path / "table.csv")
     words = ("--measures", "param_norm,train_loss", "--axes", "protocol.learning_rate", "--json", "--no-cost")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from genbench.base.errors import InvalidInput
 from genbench.execution import locks
 from genbench.execution.locks import Locks
 
@@ -85,6 +86,15 @@ def test_a_folder_that_another_command_removed_is_made_again(locking, tmp_path):
     first, second = locking(), locking()
     first.close()
     assert second.take("trial")
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "locks").write_text("in the way")
+    owner = Locks(tmp_path / "locks")
+    with pytest.raises(InvalidInput, match="locks': is a file, where locks are to lie"):
+        owner.take("trial")
+    owner.close()
+    assert (tmp_path / "locks").read_text() == "in the way"
 
 
 def test_the_lock_of_a_dead_process_on_this_machine_is_taken_over_at_once(locking, lock, dead_process):

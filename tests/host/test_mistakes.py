@@ -24,6 +24,16 @@ class Mine(genbench.Regularizer):
 """
 
 
+def protocol(fields: str) -> str:
+    return f"""
+import genbench
+
+@genbench.protocol
+class Mine(genbench.Protocol):
+    {fields}
+"""
+
+
 def measure(parameters: str, **declared: str) -> str:
     told = "".join(f", {name}={value}" for name, value in declared.items())
     return f"""
@@ -74,6 +84,14 @@ class Mine:
         ("from enum import Enum\nNorm = Enum('Norm', 'ONE TWO')" + measure("model, *, norm: Norm = Norm.ONE"),
          "measure 'mine': the default of setting 'norm' must be a finite number, a text, True, False, None, "
          "or a list or table of these, not <Norm.ONE: 1>"),
+        (measure("model, *, scale: int = 'a'"),
+         "measure 'mine': the default of setting scale = a: should be an integer"),
+        ("from typing import Literal" + measure("model, *, kind: Literal['x', 'y'] = 'z'"),
+         "measure 'mine': the default of setting kind = z: should be 'x' or 'y'"),
+        (regularizer("").replace("0.1", "'strong'"),
+         "regularizer 'mine': the default of setting strength = strong: should be a number"),
+        (protocol("batch_size: int = 2.5"),
+         "protocol 'mine': the default of setting batch_size = 2.5: should be an integer"),
         (measure("norms=genbench.need(3)"),
          "measure 'mine': parameter 'norms' needs a probe by its name, a text, not 3"),
         (measure("norms=genbench.need('spectral_norms', fold=object)"),
@@ -90,6 +108,10 @@ class Mine:
          "import failed: TypeError: genbench.measure declares a function or a class, not <functools."),
         ("import genbench\n@genbench.protocol\nclass Slow(genbench.Protocol):\n    learning_rate = 0.001",
          "protocol 'slow': 'learning_rate' has no annotation and is no default: write 'learning_rate: TYPE = ...'"),
+        (protocol("learning_rat: float = 0.001"),
+         "protocol 'mine': 'learning_rat' would be a setting of its own; did you mean 'learning_rate'?"),
+        (protocol("optimiser: str = 'adam'"),
+         "protocol 'mine': 'optimiser' would be a setting of its own; did you mean 'optimizer'?"),
         (regularizer("captures = 'block_outputs'"),
          "regularizer 'mine': captures is a tuple of names, not 'block_outputs'"),
         ("async def genbench_run_finished(run): pass",
@@ -111,8 +133,16 @@ def test_a_mistake_is_one_line(text, line):
         regularizer("def _penality(self, step): return None"),
         regularizer("noise = 0.1; captures = ('block_outputs',)"),
         regularizer("def penalty(self, step, *more): return None"),
+        protocol("learning_rate: float = 0.001"),
+        protocol(
+            "min_epochs: int = 3; train_epochs: int = 3; learning_rates: tuple[float, ...] = (); delay: int = 0"
+        ),
         regularizer("def penalty(self, step, scale=1.0): return None"),
         EXECUTOR.format(cancel="cancel(self, id)"),
+        measure(
+            "model, *, scale: int = None, rate: float = 1, sizes: tuple[int, ...] = [1, 2], own: unknown = 'a'"
+        ),
+        "from pathlib import Path" + measure("model, *, scale, place: Path = 3"),
         "def genbench_run_finished(): pass",
         "def genbench_components(): yield from ()",
     ],

@@ -1,6 +1,8 @@
 """The forms in which people have networks and data: several inputs, loaders, one logit, hints at mistakes."""
 
 import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,6 +151,13 @@ def test_one_logit_is_measured_as_the_two_logits_of_its_sigmoid():
         genbench.evaluate(model, INPUTS, TARGETS)
 
 
+def test_what_needs_a_layer_with_an_output_for_each_class_says_so_of_one_logit():
+    names = ["relative_flatness", "lipaug_bound", "lipaug_simple"]
+    found = genbench.evaluate(network(1), INPUTS, TARGETS % 2, measures=names)
+    line = "needs a layer with an output for each class; the network has one logit for two classes"
+    assert [(str(each.status), each.reason) for each in found.values()] == [("not_applicable", line)] * 3
+
+
 def test_one_logit_of_a_network_that_is_one_layer():
     layer, before = nn.Linear(4, 1), nn.Linear(4, 1)
     measures = ["geometric_complexity", "coherence_alpha", "l2_dist", "traj_length", "seed_disagreement"]
@@ -160,6 +169,25 @@ def test_one_logit_of_a_network_that_is_one_layer():
         for put in (lambda each: each, nn.Sequential)
     ]  # fmt: skip
     assert numbers(found[0]) == pytest.approx(numbers(found[1]), rel=1e-12)
+
+
+def test_a_part_of_the_outputs_of_a_network_that_is_one_layer():
+    layer, before = nn.Linear(4, 6), nn.Linear(4, 6)
+    measures = [
+        "geometric_complexity", "coherence_alpha", "l2_dist", "traj_length", "seed_disagreement", "tk_trace",
+        "fisher_trace", "relative_flatness",
+    ]  # fmt: skip
+    found = [
+        genbench.evaluate(
+            put(layer), INPUTS, TARGETS, put(before), measures=measures, siblings=[put(before)],
+            output=lambda outputs: outputs[:, :3],
+            snapshots=[(step, dict(put(each).state_dict())) for step, each in enumerate((before, layer))],
+        )
+        for put in (lambda each: each, nn.Sequential)
+    ]  # fmt: skip
+    assert {str(each.status) for each in found[0].values()} == {"ok", "not_applicable"}
+    assert numbers(found[0]) == pytest.approx(numbers(found[1]), rel=1e-12, nan_ok=True)
+    assert not layer._forward_hooks
 
 
 def test_siblings_and_the_network_before_are_adapted_alike():
@@ -258,6 +286,37 @@ def test_a_part_that_the_network_does_not_return_is_named(form, output, line):
     with pytest.raises(UsageError) as refused:
         genbench.evaluate(Returning(), INPUTS, TARGETS, output=output)
     assert str(refused.value) == line
+
+
+@dataclass
+class Answer:
+    hidden: torch.Tensor
+    logits: torch.Tensor
+
+
+@dataclass(slots=True)
+class Short:
+    scores: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("form", "hint"),
+    [
+        (lambda x: Answer(x[:, :, None], x), "; output='logits' would take one part of it"),
+        (lambda x: Short(x), "; output='scores' would take one part of it"),
+        (lambda x: SimpleNamespace(_own=x, logits=x), "; output='logits' would take one part of it"),
+        (lambda x: Answer(x[:, :, None], x.sum()), ""),
+        (lambda x: x[:, :, None], ""),
+    ],
+)
+def test_a_part_that_may_be_meant_is_told(form, hint):
+    class Returning(Named):
+        def forward(self, x):
+            return form(self.network(x))
+
+    with pytest.raises(UsageError) as refused:
+        genbench.evaluate(Returning(), INPUTS, TARGETS)
+    assert str(refused.value).endswith(f"not one row of outputs for each example{hint}")
 
 
 def test_values_print_as_a_table():

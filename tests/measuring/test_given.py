@@ -1,5 +1,7 @@
 """What a user hands over: read whatever made it, refused by row where it is not finite, never changed."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.base.errors import UsageError
+from genbench.base.errors import Remark, UsageError
 from genbench.measuring.given import as_tensor, require_finite
 
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -231,6 +233,26 @@ def test_an_embedding_of_a_largest_norm_is_measured():
     assert torch.equal(model[0].weight, weight)
 
 
+class Mixed(nn.Module):
+    """Whose second layer is of double precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3).double()
+
+    def forward(self, inputs):
+        return self.second(self.first(inputs.float()).relu().double())
+
+
+def test_layers_on_which_many_measures_have_no_value_are_told_first(data):
+    with pytest.warns(Remark, match=r"model: layers of float32 and float64 in one network"):
+        genbench.evaluate(Mixed(), *data, measures="param_norm")
+    plain = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    quantized = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear}, dtype=torch.qint8)
+    with pytest.warns(Remark, match="model: quantized layers, as '0' is, hide their weights"):
+        genbench.evaluate(quantized, *data, measures="train_loss")
+
+
 EPOCHS = {"epoch": [0, 1, 2], "step": [0, 5, 9], "train_loss": [1.1, 0.5, 0.2]}
 
 
@@ -249,6 +271,55 @@ def test_a_column_that_a_history_lacks_is_named(network, data):
         UsageError, match=r"history: expected columns of one length, got {'epoch': 3, 'step': 2}"
     ):
         genbench.evaluate(network, *data, history={"epoch": [0, 1, 2], "step": [0, 5]}, measures="sotl_E")
+
+
+@pytest.mark.parametrize(
+    ("history", "line"),
+    [
+        ([1, 2], "history: expected a dictionary of columns, which are lists, got list"),
+        ({"epoch": 1}, "history: expected a dictionary of columns, which are lists, got dict"),
+        ({**EPOCHS, "train_loss": ["a", "b", "c"]}, "history: 'train_loss' holds numbers, not 'a'"),
+        ({**EPOCHS, "step": [0, [1], 2]}, "history: 'step' holds numbers, not [1]"),
+    ],
+)
+def test_what_is_no_history_is_told_before_anything_is_measured(history, line, network, data):
+    with pytest.raises(UsageError, match=re.escape(line)):
+        genbench.evaluate(network, *data, history=history, measures="param_norm")
+
+
+def test_columns_that_no_measure_reads_may_hold_anything(network, data):
+    history = {**EPOCHS, "batch_loss": [None, 0.5, torch.tensor(0.2)], "note": ["a", None, []]}
+    assert genbench.evaluate(network, *data, history=history, measures="sotl_E")["sotl_E"].status == "ok"
+
+
+PAIRS = "snapshots: expected a list of pairs, each a step and a dictionary of tensors by name"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda state: [(0, state), (5, {**state, "0.bias": state["0.bias"][:-1]})],
+         "snapshots: '0.bias' at step 5 has the shape (7,), in the network (8,)"),
+        (lambda state: [(0, {**state, "0.bias": state["0.bias"].numpy()})],
+         "snapshots: '0.bias' at step 0 is no tensor but a ndarray"),
+        (lambda state: [state, state], PAIRS),
+        (lambda state: {0: state, 5: state}, PAIRS),
+        (lambda state: [("first", state)], PAIRS),
+        (lambda state: 3, PAIRS),
+    ],
+)  # fmt: skip
+def test_what_are_no_snapshots_is_told_before_anything_is_measured(change, line, network, data):
+    snapshots = change(dict(network.state_dict()))
+    with pytest.raises(UsageError, match=re.escape(line)):
+        genbench.evaluate(network, *data, snapshots=snapshots, measures="param_norm")
+
+
+def test_weights_that_a_snapshot_lacks_are_missed_by_those_that_need_them(network, data):
+    found = genbench.evaluate(
+        network, *data, snapshots=[(0, {}), (5, {})], measures=["param_norm", "traj_length"]
+    )
+    assert found["param_norm"].status == "ok"
+    assert "it lacks" in found["traj_length"].reason
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_everything_wrong_is_said_at_once_with_file_key_and_nearest_word(problem
     seeds = -1
     measures = ["param_nrom", "family:norms", "inverse_margin[quantle=0.1]"]
     targets = ["gap", "test-err"]
-    keep = ["initial", "finale", { snapshots = 0 }]
+    keep = ["initial", "finale", { snapshots = 0 }, { snapshot = 2 }, "trajectroy"]
     limits = { component_second = 3, training_seconds = "long" }
     """
     found = problems(text)
@@ -278,6 +278,10 @@ def test_everything_wrong_is_said_at_once_with_file_key_and_nearest_word(problem
         "targets: unknown target 'test-err'; did you mean 'test_error'?",
         "keep: takes initial, final, milestones, test_history, { snapshots = N } and { trajectory = N }, "
         "not 'finale'; did you mean 'final'?",
+        "keep: takes initial, final, milestones, test_history, { snapshots = N } and { trajectory = N }, "
+        "not {'snapshot': 2}; did you mean 'snapshots'?",
+        "keep: takes initial, final, milestones, test_history, { snapshots = N } and { trajectory = N }, "
+        "not 'trajectroy'; did you mean 'trajectory'?",
         "snapshots: should be greater than or equal to 1, not 0",
         "limits: unknown key 'component_second'; did you mean 'component_seconds'?",
         "training_seconds: should be a valid number, not 'long'",

@@ -460,6 +460,18 @@ def test_a_folder_that_is_no_run_folder_is_said(tmp_path):
             Folder(tmp_path).suite_content()
 
 
+def test_a_file_in_place_of_the_fits_is_said(tmp_path):
+    folder = Folder(tmp_path / "run")
+    folder.open_for(suite_of(tmp_path))
+    (folder.path / "fits").rmdir()
+    (folder.path / "fits").write_text("in the way")
+    for ask in (folder.suite_content, lambda: folder.open_for(suite_of(tmp_path))):
+        with pytest.raises(
+            InvalidInput, match=r"is not a run folder: 'fits' is a file, where fits are to lie"
+        ):
+            ask()
+
+
 def test_a_file_in_place_of_the_folder_is_said(tmp_path):
     (tmp_path / "run").write_text("in the way")
     for path in (tmp_path / "run", tmp_path / "run" / "deeper"):

@@ -290,7 +290,7 @@ class Wrong(genbench.Protocol):
 '''
 
 PROTOCOLS = {
-    "its_settings_are_sound": PROTOCOL.replace("{body}", "learning_rate: genbench.base.constraints.Positive = -0.1"),
+    "its_settings_are_sound": PROTOCOL.replace("{body}", "target_rule: str = 'closest'"),
     "it_is_plain_data": PROTOCOL.replace(
         "{body}", "def __post_init__(self):\n        object.__setattr__(self, 'max_epochs', time.perf_counter_ns())"
     ),
