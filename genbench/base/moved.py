@@ -100,6 +100,7 @@ MOVED = {
     "genbench.probing.engine": "genbench.measuring.engine",
     "genbench.probing.engine.Engine": "genbench.measuring.engine.compute",
     "genbench.probing.guard": "genbench.measuring.guard",
+    "genbench.probing.guard.fingerprint": "genbench.measuring.guard.Fingerprint",
     "genbench.probing.guard.kept_torch_settings": "genbench.networks.ambient.ordinary_torch",
     "genbench.ranking.battery": "genbench.ranking.statistics",
     "genbench.ranking.battery.custom": "genbench.ranking.from_elsewhere.custom",

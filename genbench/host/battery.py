@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from genbench.base.errors import InvalidInput, nearest
@@ -80,7 +81,7 @@ class Node:
     probes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def own_settings(self) -> dict[str, Any]:
         """The settings that the component's function takes, without those that it shares with probes."""
         shared = self.component.shared

@@ -6,7 +6,7 @@ import math
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from genbench.base.values import Status, Value
 from genbench.contract.components import Component
 from genbench.host.battery import Battery, Failure, Node
 from genbench.measuring.cost import Cost, metered
-from genbench.measuring.guard import ModelGuard, fingerprint, kept_random_state, seed_random_state
+from genbench.measuring.guard import Fingerprint, ModelGuard, kept_random_state, seed_random_state
 from genbench.measuring.preparing import prepare
 from genbench.measuring.returned import as_number
 from genbench.measuring.watch import Watch
@@ -115,7 +115,7 @@ class _Engine:
         self._results: dict[str, Any] = {}
         self._failures: dict[str, Failure] = {}
         self._costs: dict[str, Cost] = {}
-        self._fingerprints: dict[str, tuple[Any, ...]] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._spoiled_roots: dict[str, Failure] = {}
         self._uses = self._count_uses()
         self._spoilt = spoilt
@@ -138,7 +138,7 @@ class _Engine:
                     prepare(model, self._roots.get("inputs"), self._device, self._dtype)
                     self._guards.append((name, ModelGuard(model)))
             else:
-                self._fingerprints[name] = fingerprint(root)
+                self._fingerprints[name] = Fingerprint(root)
         # Kept once for all components, each of which is seeded: to read and write NumPy's state takes longer
         # than many a measure. Whoever takes the values draws nothing of it meanwhile.
         with kept_random_state(self._device), without_checkpoints():
@@ -156,7 +156,8 @@ class _Engine:
 
     def _value(self, node: Node, outcome: float | Failure) -> Value:
         own = self._costs.get("measure " + node.spelling, Cost())
-        below = [self._costs.get(key, Cost()) for key in self._battery.below[node.spelling]]
+        keys = self._battery.below[node.spelling]
+        below = [self._costs[key] for key in keys if key in self._costs]
         if isinstance(outcome, float) and math.isnan(outcome):
             outcome = Failure(Status.NAN, "returned NaN")
         failure = outcome if isinstance(outcome, Failure) else None
@@ -198,7 +199,7 @@ class _Engine:
 
     def _keep(self, key: str, outcome: Any) -> Any:
         try:
-            self._fingerprints[key] = fingerprint(outcome)
+            self._fingerprints[key] = Fingerprint(outcome)
         except Exception as fault:  # the result's own code runs here, and a container may hold itself
             text = f"the result of probe {key} cannot be looked through: {type(fault).__name__}"
             return Failure(Status.ERROR, text, traceback.format_exc())
@@ -229,7 +230,7 @@ class _Engine:
                 full_precision(self._device),
                 torch.no_grad(),
                 # Within all that, which puts much back without a word.
-                _watched(watch, self._given(node, arguments), changes),
+                nullcontext() if watch is None else _watched(watch, self._given(node, arguments), changes),
                 metered(self._device) as cost,
             ):
                 self._costs[cost_key] = cost
@@ -317,8 +318,7 @@ class _Engine:
         return self._reached[known]
 
     def _differs(self, key: str) -> bool:
-        current = self._results[key] if key in self._results else self._roots[key]
-        return fingerprint(current) != self._fingerprints[key]
+        return self._fingerprints[key].differs()
 
     def _count_uses(self) -> Counter[str]:
         """How many measures and probes still want the result of each probe."""
@@ -354,11 +354,8 @@ class _Engine:
 
 
 @contextmanager
-def _watched(watch: Watch | None, given: Mapping[str, Any], changes: list[str]) -> Iterator[None]:
+def _watched(watch: Watch, given: Mapping[str, Any], changes: list[str]) -> Iterator[None]:
     """Around a component: what it changed of its surroundings is put back, and added to `changes`."""
-    if watch is None:
-        yield
-        return
     watch.look(given)
     try:
         yield

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
+    "Fingerprint",
     "ModelGuard",
-    "fingerprint",
     "isolated_random_state",
     "kept_random_state",
     "seed_random_state",
 ]
+
+# Nothing is in them, and a training's history has thousands.
+_PLAIN = frozenset((bool, int, float, str, type(None)))
 
 
 class ModelGuard:
@@ -30,7 +34,24 @@ class ModelGuard:
     """
 
     def __init__(self, model: nn.Module):
-        self._states = [_ModuleState(module) for module in model.modules()]
+        self._modules = list(model.modules())
+        self._states = [_ModuleState(module) for module in self._modules]
+        # For a quick look at all modules at once. Most of their tables are empty.
+        self._classes = [type(module) for module in self._modules]
+        self._own = [vars(module) for module in self._modules]
+        held = [each for own in self._own for each in own.values()]
+        self._empty = [each for each in held if isinstance(each, dict) and not each]
+        tables = [*self._own, *(each for each in held if isinstance(each, dict) and each)]
+        lists = [each for each in held if isinstance(each, list)]
+        self._held = _Held([*tables, *(table.values() for table in tables), *lists])
+        # Of a scripted module it is no attribute.
+        self._modes = [(each, each.training) for each in self._modules if "training" not in vars(each)]
+        self._tensors = [
+            (tensor, tensor.detach().clone(), tensor.requires_grad, tensor.grad)
+            for module in self._modules
+            for tensor in (*module._parameters.values(), *module._buffers.values())
+            if tensor is not None
+        ]
 
     def restore(self) -> bool:
         """Put everything back, and tell whether parameters, buffers or submodules had been changed.
@@ -38,38 +59,13 @@ class ModelGuard:
         Mode, gradients, hooks and `requires_grad` are put back without a word: leaving them behind does not
         alter what the next component sees.
         """
-        changed = [state.restore() for state in self._states]
-        return any(changed)
-
-
-class _ModuleState:
-    """One module's own attributes, without its children's."""
-
-    def __init__(self, module: nn.Module):
-        self._module = module
-        self._class = type(module)
-        self._all = dict(vars(module))
-        self._training = module.training  # of a scripted module it is no attribute
-        # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
-        tables = {name: table for name, table in vars(module).items() if isinstance(table, dict)}
-        self._tables = {name: dict(table) for name, table in tables.items()}
-        # The same for a quick look at the tables themselves, most of which are empty.
-        self._empty = [table for table in tables.values() if not table]
-        self._filled = [(table, list(table), list(table.values())) for table in tables.values() if table]
-        self._lists = [(each, list(each)) for each in vars(module).values() if isinstance(each, list)]
-        tensors = [*module._parameters.values(), *module._buffers.values()]
-        self._tensors = [
-            (tensor, tensor.detach().clone(), tensor.requires_grad, tensor.grad)
-            for tensor in tensors
-            if tensor is not None
-        ]
-
-    def restore(self) -> bool:
-        changed = False if self._same_objects() else self._restore_tables()
-        if self._module.training != self._training:
-            self._module.training = self._training
+        restored = [] if self._same_objects() else [state.restore() for state in self._states]
+        changed = any(restored)
+        for module, training in self._modes:
+            if module.training != training:
+                module.training = training
         for tensor, content, requires_grad, gradient in self._tensors:
-            if not _same_content(tensor.detach(), content):
+            if not _same_content(tensor, content):
                 changed = True
                 _put_back(tensor, content)
             if tensor.requires_grad != requires_grad:
@@ -79,19 +75,26 @@ class _ModuleState:
 
     def _same_objects(self) -> bool:
         """Whether all attributes and what the tables hold are the very objects that they were: mostly so."""
-        own = vars(self._module)
-        if type(self._module) is not self._class:
-            return False
-        if own.keys() != self._all.keys() or not all(map(is_, own.values(), self._all.values())):
-            return False
-        if any(self._empty) or not all(_holds(each, saved) for each, saved in self._lists):
-            return False
-        return all(
-            list(table) == names and all(map(is_, table.values(), values))
-            for table, names, values in self._filled
+        return (
+            all(map(is_, map(type, self._modules), self._classes))
+            and all(map(is_, map(vars, self._modules), self._own))
+            and not any(self._empty)
+            and self._held.same()
         )
 
-    def _restore_tables(self) -> bool:
+
+class _ModuleState:
+    """One module's own attributes, without its children's and without the content of tensors."""
+
+    def __init__(self, module: nn.Module):
+        self._module = module
+        self._class = type(module)
+        self._all = dict(vars(module))
+        # Parameters, buffers, submodules and all kinds of hooks are kept by a module in dictionaries.
+        self._tables = {name: dict(table) for name, table in vars(module).items() if isinstance(table, dict)}
+        self._lists = [(each, list(each)) for each in vars(module).values() if isinstance(each, list)]
+
+    def restore(self) -> bool:
         own = vars(self._module)
         changed = type(self._module) is not self._class
         if changed:
@@ -113,8 +116,19 @@ class _ModuleState:
         return changed
 
 
-def _holds(current: list[Any], saved: list[Any]) -> bool:
-    return len(current) == len(saved) and all(map(is_, current, saved))
+class _Held:
+    """What containers hold, for a look at all of them at once: whether these are the very same objects."""
+
+    def __init__(self, containers: list[Any]):
+        self._containers = containers
+        self._lengths = list(map(len, containers))
+        self._objects = list(chain.from_iterable(containers))
+
+    def same(self) -> bool:
+        # The lengths tell where one container ends and the next begins.
+        return list(map(len, self._containers)) == self._lengths and all(
+            map(is_, chain.from_iterable(self._containers), self._objects)
+        )
 
 
 def _same_content(current: Tensor, saved: Tensor) -> bool:
@@ -136,29 +150,72 @@ def _put_back(tensor: Tensor, content: Tensor) -> None:
         tensor.data = content.clone()
 
 
-def fingerprint(result: Any) -> tuple[Any, ...]:
-    """What changes when tensors inside a result are written to, or its containers are altered.
+class Fingerprint:
+    """Tells whether tensors inside a result are written to, or its containers are altered.
 
     Looks into dictionaries, lists, tuples, data classes and modules. NumPy arrays are made unwriteable
     instead, since they keep no count of writes.
     """
-    if isinstance(result, Tensor):
-        version = -1 if result.is_inference() else result._version
-        return (id(result), version, tuple(result.shape))
-    if isinstance(result, np.ndarray):
-        result.flags.writeable = False
-        return (id(result),)
-    if isinstance(result, nn.Module):
-        tensors = [*result.parameters(), *result.buffers()]
-        return (id(result), *(fingerprint(tensor) for tensor in tensors))
-    if isinstance(result, dict):
-        return tuple((key, fingerprint(value)) for key, value in result.items())
-    if isinstance(result, list | tuple):
-        return tuple(fingerprint(value) for value in result)
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        fields = dataclasses.fields(result)
-        return (id(result), *(fingerprint(getattr(result, field.name)) for field in fields))
-    return (id(result),)
+
+    def __init__(self, result: Any):
+        self._tensors: list[Tensor] = []
+        self._arrays: list[np.ndarray[Any, Any]] = []
+        containers: list[Any] = []
+        self._look_into(result, containers)
+        self._held = _Held(containers)
+        # In inference mode writes are not counted.
+        self._counting = [each for each in self._tensors if not each.is_inference()]
+        self._counts = self._count()
+
+    def differs(self) -> bool:
+        """Whether the result is another one now."""
+        return self._count() != self._counts or not self._held.same()
+
+    def _count(self) -> tuple[list[int], list[torch.Size]]:
+        for array in self._arrays:
+            array.flags.writeable = False
+        return [each._version for each in self._counting], [each.shape for each in self._tensors]
+
+    def _look_into(self, result: Any, containers: list[Any]) -> None:
+        if isinstance(result, Tensor):
+            self._tensors.append(result)
+        elif isinstance(result, np.ndarray):
+            self._arrays.append(result)
+        elif isinstance(result, nn.Module):
+            for module in result.modules():
+                for table in (module._parameters, module._buffers, module._modules):
+                    if isinstance(table, dict):  # not so in a scripted module
+                        containers += [table, table.values()]
+            self._tensors += [*result.parameters(), *result.buffers()]
+        elif isinstance(result, dict):
+            containers += [result, result.values()]
+            self._look_into_all(result.values(), containers)
+        elif isinstance(result, list | tuple):
+            containers.append(result)
+            self._look_into_all(result, containers)
+        elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+            fields = _Fields(result)
+            containers.append(fields)
+            self._look_into_all(fields, containers)
+
+    def _look_into_all(self, results: Iterable[Any], containers: list[Any]) -> None:
+        for each in results:
+            if type(each) not in _PLAIN:
+                self._look_into(each, containers)
+
+
+class _Fields:
+    """What a data class holds, as if it were a container."""
+
+    def __init__(self, owner: Any):
+        self._owner = owner
+        self._names = [field.name for field in dataclasses.fields(owner)]
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self._owner, name) for name in self._names)
 
 
 @contextmanager

@@ -38,19 +38,20 @@ def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
     of threads, is afterwards as it was before, also where the block changed it.
     """
     before, threads = torch.get_default_dtype(), torch.get_num_threads()
-    with ExitStack() as settings:
-        settings.enter_context(torch.inference_mode(False))
-        settings.enter_context(torch.enable_grad())
+    with torch.inference_mode(False), ExitStack() as settings:  # the former switches gradients on, too
         for device in _DEVICES:
             if torch.is_autocast_enabled(device):
                 settings.enter_context(torch.autocast(device, enabled=False))
-        if torch.get_default_device().type != "cpu":
+        # A default device is a mode, and to ask for it takes long.
+        if torch._C._len_torch_function_stack() and torch.get_default_device().type != "cpu":
             settings.enter_context(torch.device("cpu"))
         try:
-            torch.set_default_dtype(dtype)
+            if before != dtype:
+                torch.set_default_dtype(dtype)
             yield
         finally:
-            torch.set_default_dtype(before)
+            if torch.get_default_dtype() != before:
+                torch.set_default_dtype(before)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 

@@ -65,12 +65,13 @@ class Hessian:
             curved = [place for place in places if slopes[place].requires_grad]
             if not curved:
                 continue
+            cotangents = [directions[place].view_as(slopes[place]) for place in curved]
             # The fast kernels of attention have no second derivative.
             with torch.enable_grad(), twice_differentiable(), needing_derivatives():
                 images = torch.autograd.grad(
                     [slopes[place] for place in curved],
                     points,
-                    [directions[place].view_as(slopes[place]) for place in curved],
+                    cotangents,
                     retain_graph=kept,
                     materialize_grads=True,
                 )

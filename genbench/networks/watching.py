@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from operator import is_
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from genbench.networks.functional import call_with
 from genbench.networks.kinds import Convolution
@@ -85,23 +87,44 @@ def called(model: nn.Module, examples: Tensor) -> list[str]:
         weights of layers without calling the layers.
     """
     names: list[str] = []
+    known = {id(module): name for name, module in model.named_modules()}
     kept = [(module, module.training, dict(vars(module))) for module in model.modules()]
+
+    def note(module: nn.Module, _: Any) -> None:
+        if id(module) in known:
+            names.append(known[id(module)])
+
     try:
+        refuse_script(model)
+        if any(mode for _, mode, _ in kept):
+            model.eval()
         with (
             torch.no_grad(),
             torch.random.fork_rng(devices=[examples.device] if examples.device.type == "cuda" else []),
-            watched(dict(model.named_modules()), before=lambda name, _: names.append(name)),
+            # One hook for all modules: one on each takes longer than the pass.
+            _noted(note),
         ):
-            model.eval()(as_the_model_wants(model, examples).clone())
+            model(as_the_model_wants(model, examples).clone())
         if _uses_others(model, set(names), examples):
             return []
     except Exception:  # whoever needs a pass will say why there is none
         return []
     finally:
         for module, mode, attributes in kept:
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
             _put_back_tensors(module, attributes)
     return [name for name in names if name]
+
+
+@contextmanager
+def _noted(note: Callable[[nn.Module, Any], None]) -> Iterator[None]:
+    """Inside the block a function is told of each call of a module, whichever it is."""
+    handle = register_module_forward_pre_hook(note)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _uses_others(model: nn.Module, names: set[str], examples: Tensor) -> bool:
@@ -127,6 +150,8 @@ def _uses_others(model: nn.Module, names: set[str], examples: Tensor) -> bool:
 def _put_back_tensors(module: nn.Module, attributes: Mapping[str, Any]) -> None:
     """What a pass left on a module, such as its last activation."""
     own = vars(module)
+    if own.keys() == attributes.keys() and all(map(is_, own.values(), attributes.values())):
+        return
     for name in [name for name, each in own.items() if isinstance(each, Tensor) and name not in attributes]:
         del own[name]
     own.update({name: each for name, each in attributes.items() if isinstance(each, Tensor)})

@@ -1,13 +1,16 @@
 """What components share stays as it was."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 import genbench
 from genbench.base.values import Status
+from genbench.measuring.guard import Fingerprint, ModelGuard
 
 measure = genbench.measure(family="test", direction="?")
 
@@ -150,3 +153,55 @@ def test_settings_of_the_process_are_put_back(plugin):
 
     values = plugin(a_greedy, b_modest).compute({"model": nn.Linear(1, 1)})
     assert values["b_modest"].value == 400 + torch.get_num_threads()
+
+
+@dataclass
+class Found:
+    values: torch.Tensor
+    layers: list
+
+
+CHANGES = {
+    "a tensor": lambda found: found["deep"][0].values.add_(1),
+    "a shape": lambda found: found["deep"][0].values.unsqueeze_(0),
+    "a list": lambda found: found["deep"].append(1),
+    "a table": lambda found: found.update(more=1),
+    "a number in a list": lambda found: found["deep"][0].layers.__setitem__(0, 3.5),
+    "one list to the next": lambda found: found["two"][1].insert(0, found["two"][0].pop()),
+    "a field": lambda found: setattr(found["deep"][0], "values", torch.ones(3)),
+    "a weight": lambda found: nn.init.zeros_(found["network"].weight),
+    "another weight": lambda found: setattr(found["network"], "weight", nn.Parameter(torch.ones(1, 1))),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_alteration_of_a_result_is_seen(change):
+    found = {
+        "deep": [Found(torch.ones(3), [1.5, 2])],
+        "two": [[1.5], [2.5]],
+        "network": nn.Linear(1, 1),
+        "array": np.ones(2),
+    }
+    seen = Fingerprint(found)
+    found["deep"][0].values.sum()
+    assert not seen.differs()
+    with pytest.raises(ValueError, match="read-only"):
+        found["array"][0] = 2
+    change(found)
+    assert seen.differs()
+
+
+def test_several_modules_are_put_back_at_once():
+    first, second = nn.Sequential(nn.ReLU()), nn.Sequential()
+    model = nn.Sequential(first, second)
+    guard = ModelGuard(model)
+    assert not guard.restore()
+    second.append(first.pop(0))  # the modules hold the same together
+    model[0].train().extra = model.extra = torch.ones(1)
+    assert guard.restore()
+    assert (len(first), len(second)) == (1, 0)
+    assert not hasattr(first, "extra")
+    assert not hasattr(model, "extra")
+    model.register_forward_hook(lambda *_: None)
+    assert not guard.restore()
+    assert not model._forward_hooks
