@@ -3,24 +3,44 @@
 Standard output is not the channel, so that what a component prints cannot be taken for an answer. Every event
 names its job, its fit and a token that only this job was given, and counts up from 0: a line that comes from
 elsewhere, twice or too late is noticed, and who reads it trusts nothing that this worker says.
+
+A worker says hundreds of things in a second, each at once, for it may die of what comes next. To wake up
+for each takes much longer than to read it: what was said lies in the pipe for a moment, until more has come
+or the worker rings.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import queue
 import secrets
+import select
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-__all__ = ["CHANNEL", "ChannelBroken", "Expected", "Lines", "Overheard", "Speaker", "stamped"]
+__all__ = [
+    "BELL", "CHANNEL", "ChannelBroken", "Epochs", "Expected", "Lines", "Overheard", "Speaker", "stamped",
+]  # fmt: skip
 
 CHANNEL = "GENBENCH_CHANNEL"
 """Environment variable that tells a worker the descriptor on which it is heard."""
 
+BELL = "GENBENCH_BELL"
+"""Environment variable that tells a worker the descriptor on which it rings."""
+
+GATHERING_SECONDS = 0.05
+EPOCH_SECONDS = 0.1
+CAN_WAIT = frozenset({"note", "spent", "value", "epoch"})
+"""Events that are not rung for: others follow, and nobody waits for these."""
+
+MOST_UNRUNG = 16_384
+MOST_AT_ONCE = 65_536
 LONGEST_LINE = 8 << 20
 MOST_WAITING = 100_000
 LAST_WORDS_BYTES = 16_384
@@ -72,8 +92,8 @@ class Expected:
 
     def check(self, event: Mapping[str, Any]) -> None:
         """Raise `ChannelBroken` unless the event is the next one of this job."""
-        due = {"job": self.job, "fit": self.fit, "token": self.token, "number": self.number}
-        if any(event.get(name) != value for name, value in due.items()):
+        stamp = event.get("job"), event.get("fit"), event.get("token"), event.get("number")
+        if stamp != (self.job, self.fit, self.token, self.number):
             raise ChannelBroken("it spoke of another job than the one that it was given")
         for name, kind in _PARTS.get(event["event"], {}).items():
             if not isinstance(event.get(name), kind):
@@ -82,10 +102,19 @@ class Expected:
 
 
 class Speaker:
-    """The worker's side: writes events, from the process that it was made in and from no other."""
+    """The worker's side: writes events, from the process that it was made in and from no other.
 
-    def __init__(self, stream: IO[str]):
+    Parameters
+    ----------
+    stream : file
+    bell : int, optional
+        The descriptor on which it rings.
+    """
+
+    def __init__(self, stream: IO[str], bell: int | None = None):
         self._stream = stream
+        self._bell = bell
+        self._unrung = 0
         self._process = os.getpid()
         self._guard = threading.Lock()
         # Only what the system forks by itself, or native code does, still holds the descriptor.
@@ -99,18 +128,48 @@ class Speaker:
         with self._guard:
             self._stream.write(text + "\n")
             self._stream.flush()
+            self._unrung += len(text)
+            # Whoever filled the pipe would have to wait for room.
+            if self._bell is not None and (message["event"] not in CAN_WAIT or self._unrung > MOST_UNRUNG):
+                os.write(self._bell, b"\a")
+                self._unrung = 0
 
     def _abandon(self) -> None:
         # Not `close`: that would write what the parent has not flushed, and free the number for other files.
         with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), self._stream.fileno(), inheritable=False)
+            if self._bell is not None:
+                os.dup2(nowhere.fileno(), self._bell, inheritable=False)
+
+
+class Epochs:
+    """Says the epochs of a training by `say`, of many short ones now and then one."""
+
+    def __init__(self, say: Callable[[Mapping[str, Any]], None]):
+        self._say = say
+        self._silent_until = -math.inf
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        """Hear of an epoch."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + EPOCH_SECONDS
+            self._say({"event": "epoch", **row})
 
 
 class Lines:
-    """The supervisor's side: a thread reads lines, each within limits, until the other end is closed."""
+    """The supervisor's side: a thread reads lines, each within limits, until the other end is closed.
 
-    def __init__(self, stream: IO[bytes]):
+    Parameters
+    ----------
+    stream : file
+    bell : file, optional
+        Rung for what is not to wait; nothing waits where there is none.
+    """
+
+    def __init__(self, stream: IO[bytes], bell: IO[bytes] | None = None):
         self._stream = stream
+        self._bell = bell
         self._waiting: queue.SimpleQueue[bytes | ChannelBroken | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -130,13 +189,36 @@ class Lines:
         return event
 
     def _read(self) -> None:
-        with self._stream as stream:
-            while line := stream.readline(LONGEST_LINE):
-                if len(line) == LONGEST_LINE or self._waiting.qsize() > MOST_WAITING:
+        begun = b""
+        with self._stream as stream, self._bell or contextlib.nullcontext():
+            self._gather()
+            while chunk := os.read(stream.fileno(), MOST_AT_ONCE):
+                *lines, begun = (begun + chunk).split(b"\n")
+                if len(begun) >= LONGEST_LINE or self._waiting.qsize() + len(lines) > MOST_WAITING:
                     self._waiting.put(ChannelBroken("its channel was flooded"))
                     return
-                self._waiting.put(line)
+                for line in lines:
+                    self._waiting.put(line)
+                if len(chunk) < MOST_AT_ONCE // 2:  # else more is there, and its writer may wait for room
+                    self._gather()
+        if begun:
+            self._waiting.put(begun)
         self._waiting.put(None)
+
+    def _gather(self) -> None:
+        """Wait until something is said, then a moment for more."""
+        if self._bell is None:
+            return
+        _wait_for(self._stream)
+        if _wait_for(self._bell, GATHERING_SECONDS):
+            os.read(self._bell.fileno(), MOST_AT_ONCE)
+
+
+def _wait_for(stream: IO[bytes], seconds: float | None = None) -> bool:
+    """Whether there is something to read, or the end."""
+    there = select.poll()  # `select.select` knows no descriptors from 1024 on
+    there.register(stream, select.POLLIN)
+    return bool(there.poll(None if seconds is None else seconds * 1000))
 
 
 class Overheard:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from genbench.base.errors import first_line
 from genbench.base.files import disk_full
 from genbench.execution.apart import enter
+from genbench.execution.channel import Epochs
 from genbench.execution.worker import Emit, Worker, serve
 from genbench.runs.environment import describe_environment, now
 from genbench.runs.store import Folder
@@ -145,7 +146,7 @@ class Company:
         data = self._data.setdefault(job["data"], SharedData(root, device))
         return FitWork(
             trial, host, data, device=device, keep=job["keep"], limits=Limits(**job["limits"]),
-            on_epoch=lambda row: voice({"event": "epoch", **row}), name=job["id"],
+            on_epoch=Epochs(voice), name=job["id"],
             memory=predict([trial], host, job["keep"], on_cuda=device.type == "cuda").memory_bytes,
             on_begin=lambda: voice({"event": "begun"}), stacks=self._stacks,
         )  # fmt: skip

@@ -13,12 +13,14 @@ from genbench.runs.rows import value_number
 
 __all__ = ["give_up", "sound", "take", "value_of"]
 
+_STATUSES = tuple(Status)
+
 
 def sound(value: Any, left: Sequence[str]) -> dict[str, Any]:
     """A value as it came, if it is one of those that are still due; else `ChannelBroken`."""
     number = value.get("value")
     finite = number is None or (type(number) in (int, float) and math.isfinite(number))
-    if value.get("measure") not in left or value.get("status") not in list(Status) or not finite:
+    if value.get("measure") not in left or value.get("status") not in _STATUSES or not finite:
         raise ChannelBroken("it gave a value that it was not asked for")
     return value
 

@@ -16,7 +16,7 @@ from typing import Any
 from genbench.base.children import child_environment, kill_group
 from genbench.base.machine import is_stopped
 from genbench.execution.apart import Scratch
-from genbench.execution.channel import CHANNEL, Lines, Overheard
+from genbench.execution.channel import BELL, CHANNEL, Lines, Overheard
 
 __all__ = ["WorkerDied", "WorkerProcess", "WorkerStalled"]
 
@@ -60,6 +60,7 @@ class WorkerProcess:
         if scratch is not None:
             command, environment = (*command, scratch.argument), scratch.environment(environment)
         heard, spoken = os.pipe()
+        bell, rung = os.pipe()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -67,17 +68,19 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env={**environment, CHANNEL: str(spoken)},
-                pass_fds=(spoken,),
+                env={**environment, CHANNEL: str(spoken), BELL: str(rung)},
+                pass_fds=(spoken, rung),
                 start_new_session=True,  # Ctrl-C reaches the driver alone, which then ends its workers
             )
         except OSError:
             os.close(heard)
+            os.close(bell)
             raise
         finally:
             os.close(spoken)
+            os.close(rung)
         assert self._process.stdout is not None
-        self._lines = Lines(os.fdopen(heard, "rb"))
+        self._lines = Lines(os.fdopen(heard, "rb"), os.fdopen(bell, "rb"))
         self._printed = Overheard(self._process.stdout)
         self._stopped_since: float | None = None
 

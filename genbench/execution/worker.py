@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.base.canonical import digest
 from genbench.base.children import die_with_parent
@@ -30,7 +30,7 @@ from genbench.base.files import disk_full
 from genbench.base.values import Status
 from genbench.contract.components import Kind
 from genbench.execution.apart import enter
-from genbench.execution.channel import CHANNEL, Speaker, stamped
+from genbench.execution.channel import BELL, CHANNEL, Epochs, Speaker, stamped
 from genbench.execution.spoiling import Spoilt, unchanged_surroundings
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
@@ -140,7 +140,7 @@ class Worker:
             device=job["device"],
             keep=job["keep"],
             limits=Limits(**job["limits"]),
-            on_epoch=lambda epoch: self._emit({"event": "epoch", **epoch}),
+            on_epoch=Epochs(self._emit),
         )
         made = {**self._environment, "device": job["device"], "time": now()}
         folder.write_fit(job["key"], {**record, **made}, states)
@@ -273,7 +273,7 @@ def serve(work: Callable[[Emit, queue.SimpleQueue[Mapping[str, Any]]], None]) ->
     """
     die_with_parent()
     keep_signals_inside()
-    emit = Speaker(answers())
+    emit = answers()
     jobs: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -299,13 +299,22 @@ def main() -> None:
     serve(one_by_one)
 
 
-def answers() -> IO[str]:
-    """Where a process answers; standard output is no longer it, and processes of components do not get it."""
-    given = os.environ.pop(CHANNEL, "")
-    spoken = int(given) if given else os.dup(1)
-    os.set_inheritable(spoken, False)
+def answers() -> Speaker:
+    """How a process answers; standard output is no longer where it does."""
+    spoken = _given(CHANNEL)
+    if spoken is None:
+        spoken = os.dup(1)
     os.dup2(2, 1)
-    return os.fdopen(spoken, "w", buffering=1)
+    return Speaker(os.fdopen(spoken, "w", buffering=1), _given(BELL))
+
+
+def _given(variable: str) -> int | None:
+    """The descriptor that the environment names; processes of components do not get it."""
+    given = os.environ.pop(variable, "")
+    if not given:
+        return None
+    os.set_inheritable(int(given), False)
+    return int(given)
 
 
 if __name__ == "__main__":

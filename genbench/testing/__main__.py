@@ -16,11 +16,10 @@ from genbench.testing.checking import given_for, plugin_of, subjects
 def main() -> None:
     """Read the job, do it, and write an event a line; what the plugin prints goes to standard error."""
     job = json.loads(sys.stdin.readline())
-    events = answers()
+    say = answers()
 
     def emit(event: str, **content: Any) -> None:
-        events.write(json.dumps({"event": event, **content}) + "\n")
-        events.flush()
+        say({"event": event, **content})
 
     try:
         _check(job, emit)

@@ -16,7 +16,7 @@ import pytest
 
 from genbench.contract.jobs import Job
 from genbench.execution import channel, processes
-from genbench.execution.channel import ChannelBroken, Expected, Lines, Overheard
+from genbench.execution.channel import ChannelBroken, Epochs, Expected, Lines, Overheard, Speaker
 from genbench.execution.supervision import Slot, WorkerDied, WorkerProcess, supervise
 
 LIMITS = {"training_seconds": 100.0, "component_seconds": 60.0}
@@ -228,6 +228,78 @@ def test_silence_is_told_from_the_end(pipe):
         lines.next(0.01)
     pipe[1].close()
     assert lines.next(60) is None
+
+
+# --- the bell ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def belled(pipe, monkeypatch) -> Iterator[tuple[Lines, Speaker]]:
+    """Both sides, where what is said would wait for ten minutes."""
+    monkeypatch.setattr(channel, "GATHERING_SECONDS", 600)
+    bell, rung = os.pipe()
+    yield (
+        Lines(pipe[0], os.fdopen(bell, "rb")),
+        Speaker(os.fdopen(os.dup(pipe[1].fileno()), "w"), os.dup(rung)),
+    )
+    os.close(rung)
+
+
+def test_what_is_said_lies_there_until_it_is_rung(belled):
+    lines, say = belled
+    said = [{"event": each} for each in ("epoch", "note", "spent", "value", "done")]
+    for each in said[:-1]:
+        say(each)
+    with pytest.raises(queue.Empty):
+        lines.next(0.2)
+    say(said[-1])
+    assert [lines.next(60) for _ in said] == said
+
+
+@pytest.mark.parametrize("event", ["ready", "failed", "spoilt", "described", "begun", "alive"])
+def test_what_others_wait_for_is_rung(belled, event):
+    lines, say = belled
+    say({"event": event})
+    assert lines.next(60) == {"event": event}
+
+
+def test_a_pipe_is_read_before_it_is_full(belled):
+    lines, say = belled
+    said = [{"event": "value", "number": each, "value": {"detail": "x" * 1000}} for each in range(200)]
+    for each in said:
+        say(each)
+    say({"event": "done"})
+    assert [lines.next(60) for _ in said] == said
+
+
+def test_what_is_said_without_a_bell_is_heard_a_moment_later(pipe):
+    bell, rung = os.pipe()
+    lines = Lines(pipe[0], os.fdopen(bell, "rb"))
+    pipe[1].write(b'{"event": "note"}\n{"event"')
+    assert lines.next(60) == {"event": "note"}
+    pipe[1].write(b': "done"}\n')
+    assert lines.next(60) == {"event": "done"}
+    os.close(rung)
+
+
+def test_the_end_is_heard_at_once_with_all_that_was_said_before(pipe, monkeypatch):
+    monkeypatch.setattr(channel, "GATHERING_SECONDS", 600)
+    bell, rung = os.pipe()
+    lines = Lines(pipe[0], os.fdopen(bell, "rb"))
+    pipe[1].write(b'{"event": "note"}\n')
+    os.close(rung)
+    pipe[1].close()
+    assert [lines.next(60), lines.next(60)] == [{"event": "note"}, None]
+
+
+def test_of_many_short_epochs_some_are_said(monkeypatch):
+    said: list[Any] = []
+    clock = iter([0.0, 0.01, 0.02, 0.11, 0.12])
+    monkeypatch.setattr(channel.time, "monotonic", lambda: next(clock))
+    hear = Epochs(said.append)
+    for epoch in range(5):
+        hear({"epoch": epoch})
+    assert said == [{"event": "epoch", "epoch": each} for each in (0, 3)]
 
 
 def test_a_word_counts_once_and_in_its_place():

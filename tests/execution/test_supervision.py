@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from genbench.contract.jobs import Job
+from genbench.execution import channel
 from genbench.execution.channel import ChannelBroken, stamped
 from genbench.execution.supervision import Slot, WorkerDied, WorkerProcess, WorkerStalled, supervise
 
@@ -263,6 +265,15 @@ def test_lines_come_as_events_and_the_end_as_a_death(process):
     with pytest.raises(WorkerDied):
         worker.receive(60)
     assert worker.how_it_ended == "the worker exited with code 0"
+
+
+def test_the_end_of_a_job_is_heard_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(channel, "GATHERING_SECONDS", 600)
+    slot = Slot()
+    began = time.monotonic()
+    assert supervise(job("train", folder=str(tmp_path)), slot).status == "error"
+    assert time.monotonic() - began < 300
+    slot.close()
 
 
 def test_how_a_worker_ended_names_the_signal(process):

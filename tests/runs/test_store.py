@@ -15,6 +15,7 @@ from genbench.base.errors import GenbenchError, InvalidInput
 from genbench.host import Host
 from genbench.host.plugin import PluginSource
 from genbench.planning.suite import load_suite
+from genbench.runs import records
 from genbench.runs.results import value_number
 from genbench.runs.status import read_status
 from genbench.runs.store import Folder
@@ -224,6 +225,16 @@ def test_a_damaged_record_counts_as_none_and_is_said_once(run, how):
     (line,) = run.warnings
     assert line.startswith(f"fits/{KEY}/fit.json is damaged (")
     assert line.endswith("; it will be made again")
+
+
+def test_a_record_is_looked_through_again_where_it_changed_alone(run, monkeypatch):
+    looked: list[object] = []
+    monkeypatch.setattr(records, "misshapen", lambda path, content: looked.append(path) or "")
+    for _ in range(3):
+        assert run.folder.fit(KEY).record["test_error"] == 0.25
+    assert len(looked) == 1
+    damage(run.path / "fits" / KEY / "fit.json", "changed")
+    assert run.folder.fit(KEY) is None
 
 
 @pytest.mark.parametrize(
