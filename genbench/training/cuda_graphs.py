@@ -17,7 +17,8 @@ class CudaCapture:
     """Captures the steps of one training; a `genbench.training.device_steps.Capture`.
 
     The graphs of a training are replayed one after the other on its stream and leave nothing in their own
-    memory for each other, hence one pool for all of them. To be called inside the turn of the member: what
+    memory for each other, hence one pool for all of them: for as long as there is one of them, as torch
+    refuses a pool whose graphs are all gone. To be called inside the turn of the member: what
     the step draws from torch's global generator is then registered with the graph as the member's own.
 
     Parameters

@@ -1,16 +1,18 @@
-"""Captures as CUDA graphs, as far as no device is needed: what a broken one leaves."""
+"""Captures as CUDA graphs, as far as no device is needed: what a broken one leaves, and whose graphs share memory."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from training.test_member import CASES, assert_same, expected, member
 
 from genbench.training.cuda_graphs import CudaCapture
 from genbench.training.device_steps import CannotCapture
+from genbench.training.tape import Tape
 
 POOL = (0, 7)
 
@@ -65,3 +67,30 @@ def test_the_allocator_is_told_that_a_broken_capture_is_over(told, capture):
 def test_a_capture_that_ended_by_itself_is_left_alone(told, capture):
     capture(lambda: None, [])
     assert told == []
+
+
+def test_each_phase_has_graphs_of_its_own(monkeypatch):
+    phases: list[list[Tape]] = []
+
+    class Capturing:
+        def __init__(self, stream):
+            phases.append([])
+
+        def __call__(self, function, generators):
+            phases[-1].append(Tape(function, generators))
+            return phases[-1][-1]
+
+    class Event:
+        def record(self, stream):
+            pass
+
+        def query(self):
+            return True
+
+    monkeypatch.setattr("genbench.training.member.CudaCapture", Capturing)
+    monkeypatch.setattr("genbench.training.member._new_stream", lambda device: "a stream")
+    for name in ("device", "stream"):
+        monkeypatch.setattr(torch.cuda, name, lambda given: nullcontext())
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    assert_same(member(CASES["pretrained"]).train(), expected(CASES["pretrained"]))
+    assert [len(each) for each in phases] == [2, 2]
