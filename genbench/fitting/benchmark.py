@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from genbench.models.resnet import resnet
 from genbench.training.conductor import Conductor
 from genbench.training.member import Assignment, Member
 
-__all__ = ["LAYERS", "NUMBERS", "benchmark", "constants"]
+__all__ = ["LAYERS", "NUMBERS", "benchmark", "constants", "epoch_seconds"]
 
 TASK = Task("classification", (3, 32, 32), 10)
 DEPTH = 20
@@ -115,7 +116,20 @@ def _seconds(works: list[_Timed], place: torch.device, warm_up: int) -> float:
         for ended in conductor.round():
             if ended.fault is not None:
                 raise ended.fault
-    began = max(each.stamps[warm_up] for each in works)
-    over = min(each.stamps[-1] for each in works)
-    done = sum(sum(began < stamp <= over for stamp in each.stamps) for each in works)
-    return max(1e-9, over - began) / max(1, done)
+    return epoch_seconds([each.stamps for each in works], warm_up)
+
+
+def epoch_seconds(stamps: Sequence[Sequence[float]], warm_up: int) -> float:
+    """Seconds for an epoch and training, of trainings side by side, by when their epochs ended.
+
+    The pace of each counts: they all end their last epochs at about the same time.
+
+    Parameters
+    ----------
+    stamps : sequence of sequence of float
+        Of each training, from its begin on.
+    warm_up : int
+        So many epochs do not count.
+    """
+    spans = [(len(each) - 1 - warm_up, each[-1] - each[warm_up]) for each in stamps]
+    return 1 / sum(epochs / max(1e-9, seconds) for epochs, seconds in spans)

@@ -113,7 +113,8 @@ class FitWork:
             "train": (examples.inputs, examples.targets),
             "test": (examples.test_inputs, examples.test_targets),
         }
-        test_loss, test_error = evaluate(model, *both["test"], trial.task, device=device)
+        with member.turn():  # as exactly as the training set was, whose figures stand beside
+            test_loss, test_error = evaluate(model, *both["test"], trial.task, device=device)
         asked = member.given.protocol.stacked
         stacked = {"why_not_stacked": self._why_not_stacked} if asked else {}
         on_cuda = {"why_not_captured": member.why_not_captured} if device.type == "cuda" else {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 import genbench
 from genbench.base.constraints import Count, Probability
@@ -20,6 +22,29 @@ __all__ = ["small_alexnet"]
 NEIGHBOURS, ALPHA, BETA, OFFSET = 9, 0.001, 0.75, 1.0
 
 DENSE = (384, 192)
+
+
+class ResponseNorm(nn.LocalResponseNorm):
+    """torch's own but for deterministic algorithms on CUDA, which have no gradient of its pooling."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Divide pictures by the size of their neighbouring channels."""
+        return _normalized(input, self.size, self.alpha, self.beta, self.k)
+
+
+@torch.fx.wrap  # whoever traces a network follows no branches
+def _normalized(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    if input.is_cuda and torch.are_deterministic_algorithms_enabled():
+        return pooled_flat(input, size, alpha, beta, k)
+    return F.local_response_norm(input, size, alpha, beta, k)
+
+
+def pooled_flat(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """Local response normalization by pooling over channels as over the rows of a picture."""
+    before = size // 2
+    squares = F.pad(input.square().flatten(2).unsqueeze(1), (0, 0, before, size - 1 - before))
+    means = F.avg_pool2d(squares, (size, 1), stride=1).squeeze(1)
+    return input / (means.view(input.shape) * alpha + k) ** beta
 
 
 @genbench.model(
@@ -60,7 +85,7 @@ def small_alexnet(
                 convolution=nn.Conv2d(channels, width, 5, padding=2),
                 activation=activation_layer(activation),
                 pool=nn.MaxPool2d(3, stride=2, padding=1),
-                normalization=nn.LocalResponseNorm(NEIGHBOURS, ALPHA, BETA, OFFSET)
+                normalization=ResponseNorm(NEIGHBOURS, ALPHA, BETA, OFFSET)
                 if normalization == "local-response"
                 else normalization_layer(normalization, width, spatial=True),
             )

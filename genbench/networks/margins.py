@@ -18,6 +18,8 @@ def margins_of(outputs: Tensor, targets: Tensor) -> Tensor:
     targets : Tensor, shape (n,), int64
         The classes y, on any device.
     """
-    column = targets.to(outputs.device).unsqueeze(1)
-    own = outputs.gather(1, column).squeeze(1)
-    return own - outputs.scatter(1, column, -torch.inf).amax(1)
+    classes = torch.arange(outputs.shape[1], device=outputs.device)
+    chosen = targets.to(outputs.device).unsqueeze(1) == classes
+    # Not gathered: torch cannot capture how CUDA scatters the gradient back by deterministic algorithms.
+    own = torch.where(chosen, outputs, 0).sum(1)
+    return own - outputs.masked_fill(chosen, -torch.inf).amax(1)

@@ -218,6 +218,8 @@ class Composition:
             gradient = partial(regularizer.gradient, step, gradient)
             if regularizer.replaces_gradient and self._penalties:
                 gradient = partial(self._with_penalties, gradient)
+        if any(overrides(each, "gradient") for each in self._regularizers):
+            gradient = partial(self._as_weights_lie, gradient)
         return gradient
 
     def _once_only_normalizations(self) -> list[BatchNorm]:
@@ -273,6 +275,17 @@ class Composition:
             loss = loss + penalty
         plain_backward(loss)
         return loss.detach()
+
+    def _as_weights_lie(self, gradient: Callable[[], Any]) -> Any:
+        """Have gradients that a regularizer made itself lie in memory as the weights do.
+
+        Autograd leaves its own so. Fused updates refuse others on CUDA, and on the CPU misread them.
+        """
+        loss = gradient()
+        for each in self._parameters:
+            if each.grad is not None and each.grad.stride() != each.stride():
+                each.grad = torch.empty_like(each).copy_(each.grad)
+        return loss
 
     def _with_penalties(self, gradient: Callable[[], Any]) -> Any:
         """Add the gradients of the penalties to one that a regularizer made itself."""

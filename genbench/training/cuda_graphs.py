@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -16,7 +17,8 @@ class CudaCapture:
     """Captures the steps of one training; a `genbench.training.device_steps.Capture`.
 
     The graphs of a training are replayed one after the other on its stream and leave nothing in their own
-    memory for each other, hence one pool for all of them. To be called inside the turn of the member: what
+    memory for each other, hence one pool for all of them: for as long as there is one of them, as torch
+    refuses a pool whose graphs are all gone. To be called inside the turn of the member: what
     the step draws from torch's global generator is then registered with the graph as the member's own.
 
     Parameters
@@ -58,11 +60,24 @@ class CudaCapture:
         except Exception as last:
             # The end of a broken capture complains of it once more; the first fault says why.
             fault = fault or last
+            self._end_allocating()
             _make_anew(drawn, states)
             if isinstance(fault, torch.OutOfMemoryError):
                 raise fault from None
             raise CannotCapture(f"{type(fault).__name__}: {first_line(fault)}") from None
         return graph
+
+    def _end_allocating(self) -> None:
+        """Have the allocator forget a capture that broke, whose end fails before it comes to that.
+
+        With a capture under way no memory is given back, and torch refuses the next capture, whoever's.
+        """
+        names = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")  # the second before 2.8
+        end = next(getattr(torch._C, each) for each in names if hasattr(torch._C, each))
+        device = self._stream.device.index
+        with suppress(RuntimeError):  # it had ended, or had not begun
+            end(device, self._pool)
+            torch._C._cuda_releasePool(device, self._pool)
 
 
 def _make_anew(generators: list[torch.Generator], states: list[torch.Tensor]) -> None:

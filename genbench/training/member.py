@@ -118,8 +118,6 @@ class Member:
         self._why_eager = why_eager
         self._make_steps = make_steps or self._steps
         self._stream = _new_stream(device)
-        if capture is None and self._stream is not None and not why_eager:
-            capture = CudaCapture(self._stream)
         self._capture = capture
         self._marks: deque[torch.cuda.Event] = deque()
         self._global_stream = GlobalStream(device, given.seeds["dropout"])
@@ -294,9 +292,12 @@ class Member:
         return Phase(training, regularizers, seeds, keepers, self._deadline, self._make_steps, compiled)
 
     def _steps(self, mover: Mover) -> Steps:
-        if self._device.type in ("cpu", "mps") and self._capture is None:
+        capture = self._capture
+        if capture is None and self._stream is not None and not self._why_eager:
+            capture = CudaCapture(self._stream)  # of this phase: when its graphs are gone, so is their pool
+        if self._device.type in ("cpu", "mps") and capture is None:
             return PlainSteps(mover, replays=self._device.type == "cpu" and self.given.capturable is True)
-        return DeviceSteps(mover, self._capture, self._why_eager)
+        return DeviceSteps(mover, capture, self._why_eager)
 
     def _clean_error(self, error: float) -> float:
         """The error by the labels before noise, where these are others."""

@@ -202,7 +202,7 @@ class WalkKeeper:
     def _flat(self) -> list[Tensor]:
         """The parameters as vectors: views of them, which are made anew where these see other memory."""
         if [each.data_ptr() for each in self._parameters] != self._places:
-            self._vectors = [each.detach().flatten() for each in self._parameters]
+            self._vectors = [_as_it_lies(each) for each in self._parameters]
             self._places = [each.data_ptr() for each in self._vectors]
         return self._vectors
 
@@ -215,3 +215,14 @@ class WalkKeeper:
         distance = torch.linalg.vector_norm(points[-1].double() - points[0].double())
         last = distances_between(torch.stack(points[-self._last :]))
         return Walk(torch.arange(len(lengths) + 1), lengths, float(distance), last.cpu())
+
+
+def _as_it_lies(parameter: Tensor) -> Tensor:
+    """The numbers of a parameter as a vector, in the order of memory: distances do not depend on it.
+
+    Filters lie in channels-last order on CUDA; their own order would be a copy for each at every step.
+    """
+    values = parameter.detach()
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        values = values.permute(0, 2, 3, 1)
+    return values.flatten()

@@ -61,6 +61,13 @@ def test_the_benchmark_tells_what_a_step_takes_from_what_an_example_takes():
     assert benchmark.constants(large, small, pictures=pictures, batch=batch)[1] == 0
 
 
+def test_an_epoch_takes_its_share_of_the_time_of_all_that_run_side_by_side():
+    together = [[0.0, 3.0, 5.0, 7.0 + late] for late in (0.0, 0.01, 0.02, 0.03)]
+    assert benchmark.epoch_seconds(together, 1) == pytest.approx(2 / 4, rel=0.01)
+    apart = [[0.0, 3.0, 5.0, 7.0], [0.0, 2.0, 6.0, 10.0]]
+    assert benchmark.epoch_seconds(apart, 1) == pytest.approx(1 / (1 / 2 + 1 / 4))
+
+
 def test_the_benchmark_knows_its_network(one_thread):
     model = resnet(benchmark.TASK, depth=benchmark.DEPTH).eval()
     found: list[int] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,8 @@ from genbench.fitting.prediction import predict
 from genbench.fitting.preflight import plan_suite
 from genbench.host import Host
 from genbench.planning.suite import Limits, load_suite
+from genbench.training.evaluation import evaluate
+from genbench.training.member import Member
 from genbench.training.pixels import Pixels
 
 CPU = torch.device("cpu")
@@ -110,3 +113,24 @@ def test_predicted_memory_knows_of_bytes(planned):
     assert predict(trials, HOST, card=MEASURED[0]).memory_bytes == as_bytes
     unknown = [replace(each, checksum="sha256:other") for each in trials]
     assert predict(unknown, HOST, on_cuda=True).memory_bytes == floats
+
+
+def test_the_test_split_is_evaluated_with_the_settings_of_the_training(monkeypatch, planned):
+    inside = []
+
+    @contextmanager
+    def turn(member):
+        inside.append(member)
+        with real(member):
+            yield
+        inside.pop()
+
+    def evaluated(*given, **named):
+        seen.append(bool(inside))
+        return evaluate(*given, **named)
+
+    real, seen = Member.turn, []
+    monkeypatch.setattr(Member, "turn", turn)
+    monkeypatch.setattr("genbench.fitting.work.evaluate", evaluated)
+    fit(planned()[0], HOST, root=None, device="cpu", keep=["final"], limits=Limits())
+    assert seen == [True]

@@ -1,7 +1,7 @@
 """The table of speeds on a GPU: ``PYTHONPATH=tests python -m gpu.table FILE``, in one run of some minutes.
 
-Seconds for an epoch of 50,000 pictures and a network, at batch 128: of the loop as it was before members, and of
-members, alone and side by side. FILE is JSON, with what was measured on, and keeps what an earlier run measured.
+Seconds for an epoch of some 50,000 pictures and a network, at batch 128: of the loop as it was before members, and
+of members, alone and side by side. FILE is JSON, with what was measured on, and keeps what an earlier run measured.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import torch
 from training.frozen.loop import train as frozen_train
 
 from genbench.contract.protocol import Protocol
-from genbench.fitting.benchmark import SEEDS, TASK
+from genbench.fitting.benchmark import SEEDS, TASK, epoch_seconds
 from genbench.models.convnet import convnet
 from genbench.models.resnet import resnet
 from genbench.training.conductor import Conductor
 from genbench.training.member import Assignment, Member
 
-PICTURES, BATCH, EPOCHS, WARM_UP = 50_000, 128, 4, 2
+BATCH = 128
+PICTURES = 390 * BATCH  # whole batches: a last, smaller one would be captured among the epochs that count
+EPOCHS, WARM_UP = {1: 4, 4: 2, 16: 1}, 1
 MODELS = {
     "resnet-20": lambda: resnet(TASK, depth=20),
     "convnet-64x6": lambda: convnet(TASK, width=64, depth=6, normalization="batch"),
@@ -53,7 +55,7 @@ class Timed:
 
 def seconds(model: str, precision: str, at_once: int, inputs: Any, targets: Any) -> float:
     """Of an epoch and network."""
-    epochs = 2 if at_once == 0 else WARM_UP + EPOCHS
+    epochs = WARM_UP + EPOCHS.get(at_once, 1)
     protocol = Protocol(learning_rate=0.05, batch_size=BATCH, max_epochs=epochs, precision=precision)
     if at_once == 0:
         stamps: list[float] = []
@@ -77,9 +79,7 @@ def seconds(model: str, precision: str, at_once: int, inputs: Any, targets: Any)
         for ended in conductor.round():
             if ended.fault is not None:
                 raise ended.fault
-    began = max(each.stamps[WARM_UP] for each in works)
-    over = min(each.stamps[-1] for each in works)
-    return (over - began) / max(1, sum(began < stamp <= over for each in works for stamp in each.stamps))
+    return epoch_seconds([each.stamps for each in works], WARM_UP)
 
 
 def main(file: Path) -> None:

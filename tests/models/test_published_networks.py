@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import genbench
-from genbench.models.alexnet import small_alexnet
+from genbench.models.alexnet import ResponseNorm, pooled_flat, small_alexnet
 from genbench.models.flattened_convnets import all_convolutional, five_layer_convnet, three_layer_convnet
 from genbench.models.inception import shift_batch_norm, small_inception
 from genbench.models.mlp import mlp
@@ -217,3 +217,14 @@ def test_the_polynomial_resembles_relu_on_its_interval():
     torch.testing.assert_close(activation(x) - activation(-x), x)
     assert (activation(x) - x.relu()).abs().max() < 0.2
     assert activation(torch.tensor(30.0)) > 1e6
+
+
+@pytest.mark.parametrize("size", [9, 4])
+def test_its_normalization_by_deterministic_algorithms_is_the_same(size):
+    torch.manual_seed(0)
+    settings = {"alpha": 0.5, "beta": 0.75, "k": 1.0}
+    pictures = torch.randn(2, 12, 3, 5, dtype=torch.float64, requires_grad=True)
+    ways = ResponseNorm(size, **settings)(pictures), pooled_flat(pictures, size, **settings)
+    torch.testing.assert_close(*ways)
+    slopes = [torch.autograd.grad(each.square().sum(), pictures)[0] for each in ways]
+    torch.testing.assert_close(*slopes)

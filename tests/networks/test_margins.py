@@ -1,6 +1,7 @@
 """Margins against a loop over examples and classes."""
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench.networks.margins import margins_of
 
@@ -32,3 +33,16 @@ def test_a_margin_grows_with_its_class_and_falls_with_the_runner_up():
         expected[label] = 1
         expected[runners_up] = -1 / len(runners_up)
         assert torch.equal(slope, expected)
+
+
+def test_no_gradient_is_scattered_which_cuda_could_not_capture():
+    class Operators(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, given=(), named=None):
+            seen.add(operator.name())
+            return operator(*given, **(named or {}))
+
+    seen: set[str] = set()
+    outputs = torch.randn(5, 3, requires_grad=True)
+    with Operators():
+        torch.autograd.grad(margins_of(outputs, torch.arange(5) % 3).sum(), outputs)
+    assert not [each for each in seen if "scatter" in each or "index_put" in each]

@@ -1,5 +1,6 @@
 """The way of the weights against distances between copies of the weights."""
 
+import copy
 from itertools import pairwise
 
 import pytest
@@ -73,3 +74,21 @@ def test_a_walk_through_snapshots_goes_straight_and_looks_at_named_parameters_on
     assert walk.lengths.tolist() == pytest.approx(expected, rel=1e-12)
     assert walk.distance == pytest.approx((exact[30] - exact[0]).norm().item(), rel=1e-12)
     assert walk.last[0, 2].item() == pytest.approx(walk.distance, rel=1e-9)
+
+
+def test_filters_in_channels_last_order_are_followed_without_copies():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1))
+    models = [copy.deepcopy(model), model.to(memory_format=torch.channels_last)]
+    keepers = [WalkKeeper(each, 3) for each in models]
+    steps = torch.Generator().manual_seed(1)
+    for _ in range(5):
+        for each in zip(*(one.parameters() for one in models), strict=True):
+            move = torch.randn(each[0].shape, generator=steps)
+            for parameter in each:
+                parameter.data += move
+        for keeper in keepers:
+            keeper.offer()
+    usual, last = (keeper.walk() for keeper in keepers)
+    torch.testing.assert_close(last.state(), usual.state())
+    held = [each.data_ptr() for each in keepers[1]._vectors]
+    assert held == [each.data_ptr() for each in model.parameters()]

@@ -244,3 +244,14 @@ def test_a_step_that_looks_at_a_value_goes_on_as_calls_and_says_why():
     replayed = member(CASES["rmsprop"], capture=Tape)  # asks its rate for a number, as it is not capturable
     assert_same(replayed.train(), expected(CASES["rmsprop"]))
     assert "_local_scalar_dense" in replayed.why_not_captured
+
+
+@pytest.mark.parametrize("stack", ["wgd[level=20,group=2]", "sam[per_example=true]"])
+def test_gradients_that_a_regularizer_makes_reach_weights_in_any_layout(stack):
+    def in_channels_last(task: Task) -> nn.Module:
+        return small_convnet(task).to(memory_format=torch.channels_last)
+
+    found, wanted = (
+        member(pick(stack, build=build)).train().final_state for build in (in_channels_last, small_convnet)
+    )
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

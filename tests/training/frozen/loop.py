@@ -125,7 +125,7 @@ def train(
     )  # fmt: skip
     compiled = torch.compile(model, dynamic=False) if protocol.compile else None
     with (
-        cuda_algorithms(device, protocol.deterministic),
+        cuda_algorithms(device, protocol.deterministic, protocol.precision),
         global_stream(device, seeds["dropout"]),
         # Before regularizers look at the network: each of its passes may see the same batch.
         with_own_inputs(model),
