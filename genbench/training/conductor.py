@@ -83,6 +83,7 @@ class Conductor:
         self._company: list[tuple[Work, Member]] = []
         self.at_once = at_once
         self.steps = 0
+        self._short = False
 
     @property
     def works(self) -> int:
@@ -103,10 +104,11 @@ class Conductor:
         ended: list[Ended] = []
         with ordinary_torch():
             self._fill(ended)
-            moved = [pair for pair in list(self._company) if not pair[1].waiting]
-            for pair in moved:
-                if pair in self._company:  # those that left for want of memory are not
-                    self._advance(pair, ended)
+            # Works, not members: what leaves for want of memory is to go before the next one asks for some.
+            moved = [work for work, member in self._company if not member.waiting]
+            for work in moved:
+                self._advance_if_there(work, ended)
+                self._release_if_short()
         if not moved and not ended:
             time.sleep(PAUSE)
         return ended
@@ -123,6 +125,13 @@ class Conductor:
                 fault = raised
             if fault is not None:
                 self._fault(work, fault, ended)
+                self._release_if_short()
+
+    def _advance_if_there(self, work: Work, ended: list[Ended]) -> None:
+        for pair in self._company:
+            if pair[0] is work:
+                self._advance(pair, ended)
+                return
 
     def _advance(self, pair: tuple[Work, Member], ended: list[Ended]) -> None:
         work, member = pair
@@ -143,7 +152,7 @@ class Conductor:
 
     def _fault(self, work: Work, fault: Exception, ended: list[Ended]) -> None:
         if isinstance(fault, torch.OutOfMemoryError):
-            fault.__traceback__ = None  # its frames hold what is to be freed
+            fault.__traceback__ = fault.__context__ = None  # their frames hold what is to be freed
             self._out_of_memory(work, ended)
             return
         if self._device.type == "cuda":
@@ -164,11 +173,18 @@ class Conductor:
             youngest = self._company[-1]
             self._leave(youngest)
             back.append(youngest[0])
-        self._release()
+        self._short = True
         if company == 1:
+            self._release()
             ended.append(Ended(work, fault=OutOfRoom(self._why_no_room(work))))
         else:
             self._queue.extendleft(back)
+
+    def _release_if_short(self) -> None:
+        """Give back the memory of those that left, once nobody here holds them."""
+        if self._short:
+            self._short = False
+            self._release()
 
     def _release(self) -> None:
         gc.collect()

@@ -24,7 +24,7 @@ from genbench.training.member import Assignment, Member
 
 BATCH = 128
 PICTURES = 390 * BATCH  # whole batches: a last, smaller one would be captured among the epochs that count
-EPOCHS, WARM_UP = {1: 4, 4: 2, 16: 1}, 1
+EPOCHS, WARM_UP = {1: 2, 4: 1, 16: 1}, 1
 MODELS = {
     "resnet-20": lambda: resnet(TASK, depth=20),
     "convnet-64x6": lambda: convnet(TASK, width=64, depth=6, normalization="batch"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -118,6 +120,36 @@ def test_out_of_memory_halves_the_company_and_trains_the_others_later_alike():
     assert [each.begun for each in works] == [1, 1, 2, 2, 2, 1, 1, 1, 1]
     for name in SIDE_BY_SIDE:
         assert_same(found[name], expected(CASES[name]))
+
+
+def test_who_leaves_for_want_of_memory_is_gone_before_the_next_one_needs_some(monkeypatch):
+    class Large(Regularizer):
+        def after_update(self, step):
+            if step.index == 3 and large.begun == 1:
+                raise torch.OutOfMemoryError("no room")
+
+    class Alive(Training):
+        def begin(self):
+            there = super().begin()
+            members.append((self.name, weakref.ref(there)))
+            return there
+
+    class Failing(Case):
+        def objects(self):
+            return [Large()]
+
+    def advance(conductor, pair, ended):
+        seen.append((pair[0].name, [name for name, each in members if each() is not None]))
+        real(conductor, pair, ended)
+
+    real, members, seen = Conductor._advance, [], []
+    monkeypatch.setattr(Conductor, "_advance", advance)
+    large = Alive("large", Failing())
+    works = [large, *(Alive(name, CASES[name]) for name in ("plain", "adam", "clip"))]
+    all_ended(Conductor(CPU, 4), *works)
+    assert [each.begun for each in works] == [2, 1, 1, 2]
+    after = [there for (before, _), (_, there) in pairwise(seen) if before == "large"]
+    assert after[:2] == [["large", "plain", "adam", "clip"], ["plain", "adam"]]
 
 
 def test_out_of_memory_alone_fails_with_what_was_predicted():
