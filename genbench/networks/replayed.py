@@ -55,25 +55,24 @@ class Replayed:
         self._function = function
         self._generators = [*generators, torch.random.default_generator]
         self._program: _Program | None = None
-        self._next: Callable[..., Results] = self._first
+        self._calls = 0
+        self._settled: Callable[..., Results] | None = None
 
     @property
     def replays(self) -> bool | None:
         """Whether its operators alone are called; None before that is known."""
-        if self._next in (self._first, self._noted, self._compared):
-            return None
-        return self._next is self._program
+        return None if self._settled is None else self._settled is self._program
 
     def __call__(self, *given: Tensor) -> Results:
         """What the function returns."""
-        return self._next(*given)
-
-    def _first(self, *given: Tensor) -> Results:
-        self._next = self._noted
-        return self._function(*given)
+        if self._settled is not None:
+            return self._settled(*given)
+        self._calls += 1
+        if self._calls == 1:
+            return self._function(*given)
+        return self._noted(*given) if self._program is None else self._compared(*given)
 
     def _noted(self, *given: Tensor) -> Results:
-        self._next = self._function
         recorder, states = Recorder(MOST_BYTES), self._states()
         try:
             with recorder.recording():
@@ -81,12 +80,12 @@ class Replayed:
         except Exception:  # its own, which it raises again; or of an operator that Python cannot call
             recorder.put_back()
             self._restart(states)
+            self._settled = self._function
             return self._function(*given)
         try:
             self._program = _Program(recorder.calls, given, results)
         except CannotRecord:
-            return results
-        self._next = self._compared
+            self._settled = self._function
         return results
 
     def _compared(self, *given: Tensor) -> Results:
@@ -101,7 +100,7 @@ class Replayed:
         results = self._function(*given)
         found = (results, memory.now(), self._states())
         same = replayed is not None and all(map(_same, found, replayed))
-        self._next = self._program if same else self._function
+        self._settled = self._program if same else self._function
         return results
 
     def _states(self) -> list[Tensor]:

@@ -131,6 +131,7 @@ class Composition:
         self._hooks.close()
         for module in self._normalizations:
             module.track_running_stats = True
+        del self._gradient  # it holds this, whose memory is to be free without a search for circles
 
     def gradient(
         self, inputs: Tensor, targets: Tensor, epoch: int, index: int, progress: float,

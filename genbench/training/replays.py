@@ -46,7 +46,7 @@ class Replays:
     def gradient(self, inputs: Tensor, targets: Tensor) -> Any:
         """As `Composition.gradient`."""
         if len(targets) not in self._gradients:
-            self._gradients[len(targets)] = Replayed(self._loss_and_gradients, self._composition.generators)
+            self._gradients[len(targets)] = self._gradient_of_batches()
         loss, *gradients = self._gradients[len(targets)](inputs, targets)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -55,18 +55,25 @@ class Replays:
     def totals(self) -> Tensor:
         """As `totals_as_it_is`, of the training set."""
         if self._evaluation is None:
-            self._evaluation = Replayed(self._totals)
+            self._evaluation = self._evaluation_of_all()
         (totals,) = self._evaluation()
         assert totals is not None
         return totals
 
-    def _loss_and_gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor | None, ...]:
-        loss = self._composition.gradient(inputs, targets, 0, 0, 0.0)
-        return (loss, *(each.grad for each in self._parameters))
+    def _gradient_of_batches(self) -> Replayed:
+        composition, parameters = self._composition, self._parameters
 
-    def _totals(self) -> tuple[Tensor]:
+        def loss_and_gradients(inputs: Tensor, targets: Tensor) -> tuple[Tensor | None, ...]:
+            loss = composition.gradient(inputs, targets, 0, 0, 0.0)
+            return (loss, *(each.grad for each in parameters))
+
+        return Replayed(loss_and_gradients, composition.generators)
+
+    def _evaluation_of_all(self) -> Replayed:
         training = self._training
-        totals = totals_as_it_is(
-            training.model, training.held, training.targets, training.task, training.device
-        )
-        return (totals,)
+
+        def totals() -> tuple[Tensor]:
+            held = training.held, training.targets
+            return (totals_as_it_is(training.model, *held, training.task, training.device),)
+
+        return Replayed(totals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import pytest
@@ -235,3 +236,16 @@ def test_who_records_is_told_what_cannot_be():
     recorder = Recorder()
     with pytest.raises(CannotRecord, match="_local_scalar_dense"), recorder.recording():
         torch.ones(2).sum().item()
+
+
+def test_it_is_gone_when_nobody_holds_it():
+    called = Replayed(gradients_of(network(nn.ReLU())))
+    for each in batches():
+        called(each)
+    gone = weakref.ref(called)
+    gc.disable()
+    try:
+        del called
+        assert gone() is None
+    finally:
+        gc.enable()
