@@ -205,3 +205,23 @@ def test_several_modules_are_put_back_at_once():
     model.register_forward_hook(lambda *_: None)
     assert not guard.restore()
     assert not model._forward_hooks
+
+
+@pytest.mark.parametrize("size", [3, 100])  # what has many numbers is compared in another way
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_one_number_of_a_weight_is_seen_and_put_back(size, dtype):
+    layer = nn.Linear(size, size, dtype=dtype)
+    layer.weight.data = layer.weight.data.T
+    layer.weight.data[0, 0] = math.nan
+    guard = ModelGuard(layer)
+    before = layer.weight.detach().clone()
+    assert not guard.restore()
+    layer.weight.data[-1, -1] += 1
+    assert guard.restore()
+    assert torch.equal(layer.weight.nan_to_num(), before.nan_to_num())
+    layer.weight.data[0, 0] = 0
+    assert guard.restore()
+    assert layer.weight.isnan().sum() == 1
+    layer.weight.data = layer.weight.data[:1]
+    assert guard.restore()
+    assert layer.weight.shape == before.shape
