@@ -116,7 +116,7 @@ class Member:
         self.given = given
         self._device = device
         self._why_eager = why_eager
-        self._make_steps = make_steps or self._steps
+        self._make_steps = make_steps
         self._stream = _new_stream(device)
         self._capture = capture
         self._marks: deque[torch.cuda.Event] = deque()
@@ -289,7 +289,8 @@ class Member:
             and Split(validation.inputs.to(self._device), validation.targets.to(self._device)),
         )
         compiled = torch.compile(self._model, dynamic=False) if protocol.compile else None
-        return Phase(training, regularizers, seeds, keepers, self._deadline, self._make_steps, compiled)
+        make_steps = self._make_steps or self._steps
+        return Phase(training, regularizers, seeds, keepers, self._deadline, make_steps, compiled)
 
     def _steps(self, mover: Mover) -> Steps:
         capture = self._capture

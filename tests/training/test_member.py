@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -255,3 +257,19 @@ def test_gradients_that_a_regularizer_makes_reach_weights_in_any_layout(stack):
         member(pick(stack, build=build)).train().final_state for build in (in_channels_last, small_convnet)
     )
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", [{}, {"capture": Tape}], ids=["by operators", "captured"])
+@pytest.mark.parametrize("case", ["plain", "jacobian", "mixup", "early"])
+def test_what_a_training_held_is_free_when_it_is_over(case, how):
+    """On a GPU the next one needs the memory; a search for circles may come much later."""
+    given = replace(CASES[case].assignment(CASES[case].objects()), capturable=True)
+    ended = Member(given, CPU, **how)
+    ended.train()
+    gone = weakref.ref(given.model)
+    gc.disable()
+    try:
+        del ended, given
+        assert gone() is None
+    finally:
+        gc.enable()
