@@ -154,6 +154,7 @@ class Crew:
             raise WorkerDied from None
         self._heard = time.monotonic()
         if job is None:
+            self._look_at_the_clock(process)  # such words may come for ever
             return
         if event["event"] == "begun":
             self._begun[job.id] = self._heard

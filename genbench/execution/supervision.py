@@ -264,9 +264,11 @@ def _events(process: WorkerProcess, job: Job, deadline: Callable[[], float]) -> 
     """Send a job and yield what its worker says of it; see `WorkerProcess.receive` for what this raises."""
     expected = Expected(job.id, job.key)
     process.send(expected.asked(job.as_dict()))
+    ready = False
     while True:
         event = process.receive(max(0.0, deadline() - time.monotonic()))
-        if event == {"event": "ready"}:
+        if event == {"event": "ready"} and not ready:  # for ever would be no silence
+            ready = True
             continue
         expected.check(event)
         yield event

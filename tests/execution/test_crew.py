@@ -170,6 +170,16 @@ def test_a_training_beyond_its_limit_is_stopped_and_the_others_are_trained_anew(
     assert outcomes["a"].reason == "training did not end within 100 s and was stopped"
 
 
+def test_a_process_that_is_ready_for_ever_is_looked_at_as_a_silent_one(run, monkeypatch):
+    monkeypatch.setattr(module, "GRACE_SECONDS", -99.9)
+
+    def script(process: Process, key: str) -> None:
+        process.receive = lambda seconds: process._events.pop(0) if process._events else {"event": "ready"}
+
+    outcomes, _ = run(script, "a")
+    assert statuses(outcomes) == {"a": "timeout"}
+
+
 def test_a_process_that_says_nothing_is_killed(run, monkeypatch):
     monkeypatch.setattr(module, "SILENCE_SECONDS", 0.05)
     killed = []

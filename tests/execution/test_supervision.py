@@ -126,6 +126,13 @@ def test_a_death_costs_the_component_noted_last_and_a_new_worker_goes_on_with_th
     assert workers.started == 2
 
 
+def test_a_worker_that_is_ready_again_and_again_says_nothing_of_its_job(workers):
+    workers.script = lambda given: [{"event": "ready"}, *computes(given)]
+    outcome = supervise(job(), Slot(workers.spawn))
+    assert {status for status, _ in found(outcome).values()} == {"crashed"}
+    assert workers.started == 2
+
+
 def test_a_silence_beyond_the_limit_is_a_timeout_of_the_component_noted_last(workers):
     workers.script = lambda given: computes(given, c=STALLS)
     outcome = supervise(job(), Slot(workers.spawn))
