@@ -10,6 +10,7 @@ from torch import nn
 
 import genbench
 from genbench.base.values import Status
+from genbench.measuring import guard as guard_
 from genbench.measuring.guard import Fingerprint, ModelGuard
 
 measure = genbench.measure(family="test", direction="?")
@@ -209,7 +210,9 @@ def test_several_modules_are_put_back_at_once():
 
 @pytest.mark.parametrize("size", [3, 100])  # what has many numbers is compared in another way
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_one_number_of_a_weight_is_seen_and_put_back(size, dtype):
+@pytest.mark.parametrize("far", ["cuda", "cpu"])  # as on CUDA
+def test_one_number_of_a_weight_is_seen_and_put_back(size, dtype, far, monkeypatch):
+    monkeypatch.setattr(guard_, "_FAR", (far,))
     layer = nn.Linear(size, size, dtype=dtype)
     layer.weight.data = layer.weight.data.T
     layer.weight.data[0, 0] = math.nan
@@ -225,3 +228,16 @@ def test_one_number_of_a_weight_is_seen_and_put_back(size, dtype):
     layer.weight.data = layer.weight.data[:1]
     assert guard.restore()
     assert layer.weight.shape == before.shape
+
+
+def test_on_a_gpu_a_network_is_compared_at_once(monkeypatch):
+    monkeypatch.setattr(guard_, "_FAR", ("cpu",))
+    asked, equal = [], torch.equal
+    monkeypatch.setattr(torch, "equal", lambda *pair: asked.append(pair) or equal(*pair))
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    guard = ModelGuard(model)
+    assert not guard.restore()
+    assert len(asked) == 2  # of weights, and of a count of batches
+    model[1].running_mean.add_(1)
+    assert guard.restore()
+    assert not guard.restore()
