@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench.networks.compiler import import_no_compiler
 
-__all__ = ["Call", "CannotRecord", "Memory", "Recorder", "is_view", "tensors_in"]
+__all__ = ["Call", "CannotRecord", "Memory", "Recorder", "Streams", "is_view", "tensors_in"]
 
 _WAITING = {
     torch.ops.aten._local_scalar_dense.default,
@@ -78,6 +78,22 @@ class Memory:
     def now(self) -> list[Tensor]:
         """Copies of what the same memory holds now, as bytes."""
         return [_bytes(memory.clone()) for memory, _ in self._contents.values()]
+
+
+class Streams:
+    """Generators, torch's global one of the CPU among them."""
+
+    def __init__(self, generators: Sequence[torch.Generator]):
+        self._generators = [*generators, torch.random.default_generator]
+
+    def now(self) -> list[Tensor]:
+        """Their states."""
+        return [each.get_state() for each in self._generators]
+
+    def go_back(self, states: Sequence[Tensor]) -> None:
+        """Have them draw again what they drew from these states on."""
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
 
 
 class Recorder(TorchDispatchMode):

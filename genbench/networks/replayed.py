@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.networks.operators import Call, CannotRecord, Memory, Recorder, is_view, tensors_in
+from genbench.networks.operators import Call, CannotRecord, Memory, Recorder, Streams, is_view, tensors_in
 
 __all__ = ["Replayed"]
 
@@ -53,7 +53,7 @@ class Replayed:
 
     def __init__(self, function: Callable[..., Results], generators: Sequence[torch.Generator] = ()):
         self._function = function
-        self._generators = [*generators, torch.random.default_generator]
+        self._streams = Streams(generators)
         self._program: _Program | None = None
         self._calls = 0
         self._settled: Callable[..., Results] | None = None
@@ -73,13 +73,13 @@ class Replayed:
         return self._noted(*given) if self._program is None else self._compared(*given)
 
     def _noted(self, *given: Tensor) -> Results:
-        recorder, states = Recorder(MOST_BYTES), self._states()
+        recorder, states = Recorder(MOST_BYTES), self._streams.now()
         try:
             with recorder.recording():
                 results = self._function(*given)
         except Exception:  # its own, which it raises again; or of an operator that Python cannot call
             recorder.put_back()
-            self._restart(states)
+            self._streams.go_back(states)
             self._settled = self._function
             return self._function(*given)
         try:
@@ -90,25 +90,18 @@ class Replayed:
 
     def _compared(self, *given: Tensor) -> Results:
         assert self._program is not None
-        states, memory = self._states(), Memory()
+        states, memory = self._streams.now(), Memory()
         memory.keep(self._program.kept)
         replayed: tuple[Iterable[Tensor | None], ...] | None = None
         with suppress(RuntimeError):  # of an operator that Python cannot call
-            replayed = (self._program(*given), memory.now(), self._states())
+            replayed = (self._program(*given), memory.now(), self._streams.now())
         memory.put_back()
-        self._restart(states)
+        self._streams.go_back(states)
         results = self._function(*given)
-        found = (results, memory.now(), self._states())
+        found = (results, memory.now(), self._streams.now())
         same = replayed is not None and all(map(_same, found, replayed))
         self._settled = self._program if same else self._function
         return results
-
-    def _states(self) -> list[Tensor]:
-        return [each.get_state() for each in self._generators]
-
-    def _restart(self, states: Sequence[Tensor]) -> None:
-        for generator, state in zip(self._generators, states, strict=True):
-            generator.set_state(state)
 
 
 def _same(one: Iterable[Tensor | None], other: Iterable[Tensor | None]) -> bool:

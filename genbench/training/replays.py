@@ -53,7 +53,8 @@ class Replays:
         return loss
 
     def totals(self) -> Tensor:
-        """As `totals_as_it_is`, of the training set."""
+        """As `totals_as_it_is`, of the training set and the weights where they lie now."""
+        self.look()
         if self._evaluation is None:
             self._evaluation = self._evaluation_of_all()
         (totals,) = self._evaluation()

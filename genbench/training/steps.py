@@ -140,10 +140,7 @@ class PlainSteps(Steps):
 
     def totals(self) -> Tensor | None:
         """Those of the present weights, where they are made without the network."""
-        if self._replays is None:
-            return None
-        self._replays.look()
-        return self._replays.totals()
+        return self._replays.totals() if self._replays else None
 
     def take(self, epoch: int, index: int) -> bool:
         """Make the step, unless its loss is not finite."""

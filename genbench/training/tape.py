@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genbench.networks.operators import Call, CannotRecord, Recorder, is_view, tensors_in
+from genbench.networks.operators import Call, CannotRecord, Recorder, Streams, is_view, tensors_in
 from genbench.training.device_steps import CannotCapture
 
 __all__ = ["Tape"]
@@ -35,17 +35,15 @@ class Tape:
     """
 
     def __init__(self, function: Callable[[], None], generators: list[torch.Generator]):
-        drawn = [*generators, torch.random.default_generator]
-        states = [each.get_state() for each in drawn]
-        recorder = Recorder()
+        streams, recorder = Streams(generators), Recorder()
+        states = streams.now()
         try:
             with recorder.recording():
                 function()
         except CannotRecord as why:
             raise CannotCapture(str(why)) from None
         finally:
-            for generator, state in zip(drawn, states, strict=True):
-                generator.set_state(state)
+            streams.go_back(states)
             recorder.put_back()
         # A view is one of memory that is played into anyway.
         self._played = [(each, _made_by(each)) for each in recorder.calls if not is_view(each.operator)]
