@@ -34,13 +34,11 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
         options.as_json,
         options.plugins,
         click.option("--out", type=options.PATH, metavar="FILE", help="Write the table, JSON."),
-        click.option(
+        options.listed(
             "--measures",
-            type=options.LIST,
-            metavar="A,B",
+            "Names, variants, family:NAME, cost:A-C.",
             shell_complete=completing.measures,
             default="all",
-            help="Names, variants, family:NAME, cost:A-C.",
         ),
     ):
         function = option(function)

@@ -37,13 +37,8 @@ FORMS = ("json", "csv", "html")
 @click.option(
     "--data", type=options.PATH, metavar="DIR|FILE", help="Data folder, pictures, or .npz of arrays."
 )
-@click.option(
-    "--measures",
-    type=options.LIST,
-    default="cost:A-C",
-    show_default=True,
-    metavar="A,B",
-    help="Names, variants, family:NAME, cost:A-C, all.",
+@options.listed(
+    "--measures", "Names, variants, family:NAME, cost:A-C, all.", default="cost:A-C", show_default=True
 )
 @click.option("--output", metavar="KEY", help="Key or place of the outputs in what the network returns.")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")

@@ -14,7 +14,7 @@ from genbench.cli import options
 
 @click.command("forget")
 @click.argument("run", type=options.PATH)
-@click.option("--measures", type=options.LIST, metavar="A,B", help="Values of these measures.")
+@options.listed("--measures", "Values of these measures.")
 @click.option("--older", is_flag=True, help="Only values of older versions or other code than the newest.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(run: Path, measures: list[str] | None, older: bool, yes: bool) -> int:

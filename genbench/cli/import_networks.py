@@ -22,20 +22,8 @@ from genbench.cli import options
 @click.option("--dataset", required=True, metavar="NAME", help="What they were trained and tested on.")
 @click.option("--out", required=True, type=options.PATH, metavar="DIR", help="Run folder.")
 @click.option("--manifest", type=options.PATH, metavar="FILE", help="[default: FOLDER/manifest.csv]")
-@click.option(
-    "--axes",
-    type=options.AXES,
-    metavar="A,B",
-    help="Columns that are axes.  [default: all that mean nothing else]",
-)
-@click.option(
-    "--measures",
-    type=options.LIST,
-    default="cost:A-C",
-    show_default=True,
-    metavar="A,B",
-    help="What to compute.",
-)
+@options.axes("Columns that are axes.  [default: all that mean nothing else]")
+@options.listed("--measures", "What to compute.", default="cost:A-C", show_default=True)
 @options.working
 @options.as_json
 def command(

@@ -13,12 +13,10 @@ from genbench.cli.waiting import Waiting
 
 @click.command("measure")
 @click.argument("run", type=options.PATH)
-@click.option(
+@options.listed(
     "--measures",
-    type=options.LIST,
-    metavar="A,B",
+    "Names, variants, family:NAME, cost:A-C, instead of the suite's.",
     shell_complete=completing.measures,
-    help="Names, variants, family:NAME, cost:A-C, instead of the suite's.",
 )
 @options.working
 @options.as_json

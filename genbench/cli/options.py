@@ -18,17 +18,17 @@ from genbench.base.errors import UsageError, printable
 from genbench.cli import completing
 
 __all__ = [
-    "AXES",
     "DEBUG_PLUGIN",
-    "LIST",
     "PATH",
     "as_json",
+    "axes",
     "cards",
     "debugs_plugins",
     "echo_encoded",
     "echo_json",
     "forms",
     "interruptible",
+    "listed",
     "plugins",
     "shard_numbers",
     "warn",
@@ -78,11 +78,20 @@ class _List(click.ParamType):
         return words
 
 
-LIST = _List()
-"""Of measures, targets, ...: an empty one is a shell's variable that was not set."""
+def listed(
+    name: str, help: str, *, may_be_empty: bool = False, **settings: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for words given as ``A,B``, of which the command is handed a list.
 
-AXES = _List(may_be_empty=True)
-"""An empty one is a table without axes, whose networks can still be ranked by tau."""
+    An empty one is refused, unless it means something: it is a shell's variable that was not set.
+    """
+    return click.option(name, type=_List(may_be_empty=may_be_empty), metavar="A,B", help=help, **settings)
+
+
+def axes(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Names of axes; none are those of a table without axes, whose networks can still be ranked by tau."""
+    return listed("--axes", help, may_be_empty=True)
+
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 

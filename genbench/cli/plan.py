@@ -32,13 +32,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
 @click.option("--data", type=options.PATH, metavar="DIR", help="Folder with the data.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
-@click.option(
-    "--measures",
-    type=options.LIST,
-    metavar="A,B",
-    shell_complete=completing.measures,
-    help="These instead of the suite's.",
-)
+@options.listed("--measures", "These instead of the suite's.", shell_complete=completing.measures)
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--shard", metavar="I/N", help="Every N-th trial from the I-th.")
 @click.option("--budget", metavar="TIME", help="Show the balanced part that a time such as 2h is enough for.")

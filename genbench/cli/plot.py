@@ -17,9 +17,7 @@ from genbench.cli import options
 @click.option("--target", help="What to predict.  [default: the suite's first]")
 @click.option("--measure", help="The measure of a scatter or axes figure.")
 @click.option("--axis", help="Colour networks by this axis.")
-@click.option(
-    "--axes", type=options.AXES, metavar="A,B", help="Axes of the ranking.  [default: all of the run's]"
-)
+@options.axes("Axes of the ranking.  [default: all of the run's]")
 @click.option("--top", default=30, show_default=True, help="Measures in a ranking or heat map.")
 @options.draws
 def command(

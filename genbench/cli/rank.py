@@ -26,23 +26,15 @@ if TYPE_CHECKING:
 @click.command("rank")
 @click.argument("sources", metavar="RUN|TABLE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--target", default="gap", show_default=True, help="gap, test_error, loss_gap or a column.")
-@click.option(
-    "--axes", type=options.AXES, metavar="A,B", help="Axes of the grid.  [default: all of the run's]"
-)
-@click.option(
-    "--measures",
-    type=options.LIST,
-    metavar="A,B",
-    shell_complete=completing.measures,
-    help="Rank these only.",
-)
+@options.axes("Axes of the grid.  [default: all of the run's]")
+@options.listed("--measures", "Rank these only.", shell_complete=completing.measures)
 @directions.options
 @click.option("--seed-column", default="seed", show_default=True, help="Column that tells repeats apart.")
 @click.option("--test-size", help="Size of the test set, or the column that holds it.")
 @click.option("--converged", metavar="COLUMN", help="Use only fits for which this column is true.")
 @click.option("--converged-only", is_flag=True, help="Use only fits of a run that reached their target.")
 @click.option("--rank-by", default="psi", show_default=True, help="The statistic that orders the rows.")
-@click.option("--statistics", type=options.LIST, metavar="A,B", help="Compute these only.")
+@options.listed("--statistics", "Compute these only.")
 @options.draws
 @click.option(
     "--interval",
@@ -50,16 +42,14 @@ if TYPE_CHECKING:
     help="retraining: of the same grid with new seeds; configurations: of others too.  [default: the first]",
 )
 @click.option("--why", metavar="MEASURE", help="Show on which axes a measure wins or is reversed.")
-@click.option("--flips", type=options.LIST, metavar="A,B", help="Compare the ranks for several targets.")
+@options.listed("--flips", "Compare the ranks for several targets.")
 @click.option("--design", is_flag=True, help="Tell what more seeds or more configurations would do.")
 @click.option("--regularizers", is_flag=True, help="Rank the regularizers of a run instead of measures.")
 @click.option(
     "--top", type=click.IntRange(1), metavar="N", help="Show the first N.  [default: 20 on a terminal]"
 )
 @click.option("--all", "whole", is_flag=True, help="Show every measure, as pipes and files get them.")
-@click.option(
-    "--columns", type=options.LIST, metavar="A,B", help="Show these: those of the table or of --csv."
-)
+@options.listed("--columns", "Show these: those of the table or of --csv.")
 @options.plugins
 @click.option("--no-cost", is_flag=True, help="Leave out times, which differ from machine to machine.")
 @options.forms(json="Print JSON.", csv="Print CSV.", markdown="Print Markdown.", latex="Print LaTeX.")

@@ -22,15 +22,8 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN|TABLE", type=options.PATH)
 @click.option("--out", type=options.PATH, metavar="FILE.html", help="[default: RUN/report.html, TABLE.html]")
-@click.option(
-    "--targets",
-    type=options.LIST,
-    metavar="A,B",
-    help="What to predict.  [default: the suite's targets; gap]",
-)
-@click.option(
-    "--axes", type=options.AXES, metavar="A,B", help="Axes of the grid.  [default: all of the run's]"
-)
+@options.listed("--targets", "What to predict.  [default: the suite's targets; gap]")
+@options.axes("Axes of the grid.  [default: all of the run's]")
 @options.draws
 @directions.options
 @options.plugins

@@ -20,13 +20,7 @@ from genbench.cli import completing, options
 @click.option("--out", type=options.PATH, metavar="DIR", help="Run folder; runs/NAME if left out.")
 @options.working
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the suite.")
-@click.option(
-    "--measures",
-    type=options.LIST,
-    metavar="A,B",
-    shell_complete=completing.measures,
-    help="Compute these instead of the suite's.",
-)
+@options.listed("--measures", "Compute these instead of the suite's.", shell_complete=completing.measures)
 @click.option("--limit", type=int, metavar="N", help="The first N trials only.")
 @click.option("--executor", default="local", show_default=True, help="local, ray, or a plugin's.")
 @click.option("--address", metavar="HOST:PORT", help="Of the executor's cluster; auto for this machine's.")
