@@ -104,8 +104,10 @@ def gradient_pieces(
         A layer's gradients over that scale; written out they have the shape (examples of the chunk, size).
     """
     layers = _layers(model, inputs)
-    size = sum(each.numel() for each in trained_parameters(model).values())
-    limit = max(1, _KEPT // size // together) * together if layers is None else len(inputs)
+    limit = len(inputs)
+    if layers is None:
+        size = sum(each.numel() for each in trained_parameters(model).values())
+        limit = max(1, _KEPT // size // together) * together
     copies = 8 if layers is None or _has_patches(layers) else 1
     for part in _limited(chunks(inputs, device, copies, together=together), len(inputs), limit):
         if layers is None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ _WAITING = {
 
 _LEAVING = {Tensor.numpy, Tensor.tolist, Tensor.cpu, Tensor.__array__}
 """Functions that bring values to the host, and are no operators where they are on the CPU already."""
+
+
+_CONTAINERS = (tuple, list, dict)
+_HOLDING = (Tensor, *_CONTAINERS)
 
 
 class CannotRecord(Exception):
@@ -57,18 +62,28 @@ class Memory:
     def __init__(self, most_bytes: float = math.inf) -> None:
         self._room = most_bytes
         self._contents: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+        self._made: dict[int, torch.UntypedStorage] = {}
 
     def keep(self, values: Any) -> None:
         """Remember what the tensors in containers hold, unless their memory was seen before."""
+        for memory in self._unseen(values):
+            self._contents[memory._cdata] = (memory, memory.clone())
+
+    def add(self, values: Any) -> None:
+        """Hold the memory of tensors in containers that was made meanwhile: it held nothing before."""
+        for memory in self._unseen(values):
+            self._made[memory._cdata] = memory
+
+    def _unseen(self, values: Any) -> Iterator[torch.UntypedStorage]:
         for each in tensors_in(values):
             if each.layout != torch.strided:
                 raise CannotRecord(f"a tensor is laid out as {each.layout}")
             memory = each.untyped_storage()
-            if memory._cdata not in self._contents:
+            if memory._cdata not in self._contents and memory._cdata not in self._made:
                 self._room -= memory.nbytes()
                 if self._room < 0:
                     raise CannotRecord("much memory is at work")
-                self._contents[memory._cdata] = (memory, memory.clone())
+                yield memory
 
     def put_back(self) -> None:
         """Have it held again."""
@@ -133,7 +148,8 @@ class Recorder(TorchDispatchMode):
             raise CannotRecord(f"a value is looked at on the host ({operator})")
         self._before.keep((given, named))
         found = operator(*given, **named)
-        self.calls.append(Call(operator, *_detached((given, named, found))))
+        self._before.add(found)
+        self.calls.append(Call(operator, _detached(given), _detached(named), _detached(found)))
         return found
 
 
@@ -151,13 +167,17 @@ class _AsOnCuda(TorchFunctionMode):
 
 def tensors_in(values: Any) -> list[Tensor]:
     """All tensors within what operators are given or return: tuples, lists and dictionaries."""
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, tuple | list):
-        return []
-    return [tensor for each in values for tensor in tensors_in(each)]
+    found: list[Tensor] = []
+    _gather(values if isinstance(values, _CONTAINERS) else (values,), found)
+    return found
+
+
+def _gather(values: Any, found: list[Tensor]) -> None:
+    for each in values.values() if isinstance(values, dict) else values:
+        if isinstance(each, Tensor):
+            found.append(each)
+        elif isinstance(each, _CONTAINERS):
+            _gather(each, found)
 
 
 def _detached(values: Any) -> Any:
@@ -165,8 +185,8 @@ def _detached(values: Any) -> Any:
         return values.detach()
     if isinstance(values, dict):
         return {name: _detached(each) for name, each in values.items()}
-    if isinstance(values, tuple | list):
-        return type(values)(map(_detached, values))
+    if isinstance(values, _CONTAINERS):
+        return type(values)([_detached(each) if isinstance(each, _HOLDING) else each for each in values])
     return values
 
 
@@ -174,6 +194,7 @@ def _bytes(memory: torch.UntypedStorage) -> Tensor:
     return torch.empty(0, dtype=torch.uint8, device=memory.device).set_(memory)
 
 
+@cache
 def is_view(operator: Any) -> bool:
     """Whether it returns a view of what it is given, to which it writes nothing."""
     aliases = [each.alias_info for each in operator._schema.returns]

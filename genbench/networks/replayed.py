@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -19,17 +21,35 @@ from genbench.networks.operators import Call, CannotRecord, Memory, Recorder, St
 __all__ = ["Replayed"]
 
 Results = tuple[Tensor | None, ...]
+View = tuple[Any, ...]
 
 MOST_BYTES = 2**26
 """Where more is at work, Python is not what takes time, and two copies of it would."""
 
 _SHORT = {
+    torch.ops.aten._log_softmax.default: torch._log_softmax,
+    torch.ops.aten._log_softmax_backward_data.default: torch._log_softmax_backward_data,
+    torch.ops.aten.add.Tensor: torch.add,
+    torch.ops.aten.add_.Tensor: Tensor.add_,
     torch.ops.aten.addmm.default: torch.addmm,
+    torch.ops.aten.argmax.default: torch.argmax,
+    torch.ops.aten.cat.default: torch.cat,
+    torch.ops.aten.clone.default: torch.clone,
+    torch.ops.aten.div.Tensor: torch.div,
+    torch.ops.aten.eq.Tensor: torch.eq,
+    torch.ops.aten.exp.default: torch.exp,
     torch.ops.aten.mm.default: torch.mm,
+    torch.ops.aten.mul.Tensor: torch.mul,
+    torch.ops.aten.neg.default: torch.neg,
+    torch.ops.aten.relu.default: torch.relu,
+    torch.ops.aten.split_with_sizes.default: torch.split_with_sizes,
+    torch.ops.aten.stack.default: torch.stack,
+    torch.ops.aten.sub.Tensor: torch.sub,
+    torch.ops.aten.sum.default: torch.sum,
+    torch.ops.aten.sum.dim_IntList: torch.sum,
     torch.ops.aten.t.default: torch.t,
     torch.ops.aten.view.default: Tensor.view,
-    torch.ops.aten.relu.default: torch.relu,
-    torch.ops.aten.sum.dim_IntList: torch.sum,
+    torch.ops.aten.zeros_like.default: torch.zeros_like,
 }
 """Functions that do the same as an operator that is called by its name, sooner."""
 
@@ -116,6 +136,8 @@ class _Line:
     text: str
     binds: Sequence[str]
     reads: Sequence[str]
+    sees: bool
+    """Whether it makes a view only, which nobody misses that does not look through it."""
 
 
 class _Program:
@@ -140,10 +162,10 @@ class _Program:
 
     def __init__(self, calls: Sequence[Call], given: Sequence[Tensor], results: Results):
         self.kept: list[Tensor] = []
-        self._names: dict[tuple[Any, ...], str] = {}
+        self._names: dict[View, str] = {}
         self._made: set[int] = set()
         self._objects: dict[str, Any] = {}
-        parameters = [self._bind(each, f"given{place}") for place, each in enumerate(given)]
+        parameters = [self._bind(_view(each), f"given{place}") for place, each in enumerate(given)]
         lines = [line for call in calls if (line := self._line(call)) is not None]
         returned = ["None" if each is None else self._name(each) for each in results]
         source = [
@@ -151,7 +173,7 @@ class _Program:
             *(f"    {each}" for each in _forgetting(lines, returned)),
             f"    return ({', '.join(returned)},)",
         ]
-        exec("\n".join(source), self._objects)  # names and signs, all made here
+        exec(_compiled("\n".join(source)), self._objects)  # names and signs, all made here
         self._run: Callable[..., Results] = self._objects["run"]
 
     def __call__(self, *given: Tensor) -> Results:
@@ -160,34 +182,35 @@ class _Program:
 
     def _line(self, call: Call) -> _Line | None:
         """The line of a call; None where all that it returns is at hand."""
-        read = [self._name(each) for each in tensors_in((call.given, call.named))]
         several = isinstance(call.found, tuple | list)
         returned = list(call.found) if several else [call.found]
+        read: list[str] = []
+        given = [self._said(each, read) for each in call.given]
+        given += [f"{name}={self._said(each, read)}" for name, each in call.named.items()]
         if not read and not tensors_in(returned):
             return None  # of types and shapes, which stay what they are
         if not all(each is None or isinstance(each, Tensor) for each in returned):
             raise CannotRecord(f"{call.operator} returns what is no tensor")
-        if is_view(call.operator):
-            if all(_view(each) in self._names for each in returned):
+        views = [None if each is None else _view(each) for each in returned]
+        sees = is_view(call.operator)
+        if sees:
+            if all(view in self._names for view in views):
                 return None
             if all(name.startswith("kept") for name in read):
                 for each in returned:
                     self._keep(each)
                 return None
-        bound = [self._result(each) for each in returned]
+        bound = [self._result(view) for view in views]
         left = ", ".join(bound) + ("," if several else "")
         operator = self._object(_SHORT.get(call.operator, call.operator._op))
-        given = [self._said(each) for each in call.given]
-        named = [f"{name}={self._said(each)}" for name, each in call.named.items()]
-        return _Line(f"{left} = {operator}({', '.join(given + named)})", bound, read)
+        return _Line(f"{left} = {operator}({', '.join(given)})", bound, read, sees)
 
-    def _result(self, found: Tensor | None) -> str:
-        if found is None or _view(found) in self._names:
+    def _result(self, view: View | None) -> str:
+        if view is None or view in self._names:
             return "_"  # nothing, or what it was given, to which it wrote
-        return self._bind(found, f"made{len(self._names)}")
+        return self._bind(view, f"made{len(self._names)}")
 
-    def _bind(self, tensor: Tensor, name: str) -> str:
-        view = _view(tensor)
+    def _bind(self, view: View, name: str) -> str:
         if view in self._names:
             raise CannotRecord("one tensor is given twice")
         self._names[view] = name
@@ -212,26 +235,35 @@ class _Program:
         self._objects[name] = value
         return name
 
-    def _said(self, value: Any) -> str:
+    def _said(self, value: Any, read: list[str]) -> str:
+        """The sign of what an operator was given; the names of tensors in it are noted, too."""
         if isinstance(value, Tensor):
-            return self._name(value)
+            read.append(self._name(value))
+            return read[-1]
         if isinstance(value, tuple | list) and tensors_in(value):
-            return f"[{', '.join(self._said(each) for each in value)}]"
+            return f"[{', '.join(self._said(each, read) for each in value)}]"
         return self._object(value)
 
 
-def _view(tensor: Tensor) -> tuple[Any, ...]:
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> CodeType:
+    """Of networks that are made alike the lines are the same, and compiling takes long."""
+    return compile(source, "<operators>", "exec")
+
+
+def _view(tensor: Tensor) -> View:
     """What tells tensors apart that lie in the same memory, which comes first."""
-    memory = tensor.untyped_storage()._cdata
-    shape, stride, offset = tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
-    return memory, offset, shape, stride, tensor.dtype, tensor.is_conj(), tensor.is_neg()
+    memory, offset = tensor.untyped_storage()._cdata, tensor.storage_offset()
+    return memory, offset, tensor.shape, tensor.stride(), tensor.dtype, tensor.is_conj(), tensor.is_neg()
 
 
 def _forgetting(lines: Sequence[_Line], returned: Iterable[str]) -> list[str]:
-    """The lines, with each name forgotten behind its last use, so that memory is used again."""
+    """The lines that are of use, with each name forgotten behind its last one, so that memory comes free."""
     texts: list[str] = []
     used = {*returned}
     for line in reversed(lines):
+        if line.sees and used.isdisjoint(line.binds):
+            continue
         names = dict.fromkeys((*line.binds, *line.reads))
         gone = [each for each in names if each.startswith("made") and each not in used]
         used.update(names)

@@ -232,6 +232,29 @@ def test_nothing_that_a_call_made_is_held():
     assert living.most <= 2
 
 
+def test_views_through_which_nobody_looks_are_not_made():
+    class Noted(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.names = []
+
+        def __torch_dispatch__(self, operator, types, given=(), named=None):
+            self.names.append(operator.overloadpacket.__name__)
+            return operator(*given, **(named or {}))
+
+    def function(inputs):
+        _, used = inputs.t(), inputs.view(-1)
+        return (used.exp(),)
+
+    called = Replayed(function)
+    for each in batches():
+        called(each)
+    inputs = batches()[0]
+    with Noted() as noted:
+        called(inputs)
+    assert noted.names == ["view", "exp"]
+
+
 def test_who_records_is_told_what_cannot_be():
     recorder = Recorder()
     with pytest.raises(CannotRecord, match="_local_scalar_dense"), recorder.recording():
