@@ -213,7 +213,7 @@ def _flags() -> Iterator[Flag]:
 
 def _torch_flags(torch: Any) -> Iterator[Flag]:
     yield "torch's default dtype", torch.get_default_dtype, torch.set_default_dtype
-    yield "torch's default device", torch.get_default_device, _put_device
+    yield "torch's default device", _default_device, _put_device
     yield "torch's number of threads", torch.get_num_threads, torch.set_num_threads
     yield "torch's gradient mode", torch.is_grad_enabled, torch._C._set_grad_enabled
     yield "torch's inference mode", torch.is_inference_mode_enabled, _put_inference_mode
@@ -264,11 +264,12 @@ def _stacks(torch: Any) -> Iterator[Flag]:
     ):
         yield f"torch's {name}", size, partial(_pop_down_to, size, pop)
     hooks = torch._C._autograd
-    yield (
-        "torch's hooks of saved tensors",
-        lambda: hooks._top_saved_tensors_default_hooks(False),
-        lambda before: hooks._pop_saved_tensors_default_hooks(),
-    )
+    if hasattr(hooks, "_top_saved_tensors_default_hooks"):  # torch 2.6 does not tell of them
+        yield (
+            "torch's hooks of saved tensors",
+            lambda: hooks._top_saved_tensors_default_hooks(False),
+            lambda before: hooks._pop_saved_tensors_default_hooks(),
+        )
 
 
 def _pop_down_to(size: Callable[[], int], pop: Callable[[], Any], before: int) -> None:
@@ -285,6 +286,15 @@ def _put_inference_mode(before: bool) -> None:
 
     _KEPT_MODES.append(torch.inference_mode(before))
     _KEPT_MODES[-1].__enter__()
+
+
+def _default_device() -> Any:
+    import torch
+
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # of torch 2.6, where a default device was taken away
+        return torch.device("cpu")
 
 
 def _put_device(before: Any) -> None:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from genbench.networks.passes import as_the_model_wants
 
@@ -42,8 +43,7 @@ def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
         for device in _DEVICES:
             if torch.is_autocast_enabled(device):
                 settings.enter_context(torch.autocast(device, enabled=False))
-        # A default device is a mode, and to ask for it takes long.
-        if torch._C._len_torch_function_stack() and torch.get_default_device().type != "cpu":
+        if torch._C._len_torch_function_stack() and _makes_tensors_elsewhere():
             settings.enter_context(torch.device("cpu"))
         try:
             if before != dtype:
@@ -54,6 +54,13 @@ def ordinary_torch(dtype: torch.dtype = torch.float32) -> Iterator[None]:
                 torch.set_default_dtype(before)
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
+
+
+def _makes_tensors_elsewhere() -> bool:
+    """Whether a default device is another than the CPU, whoever made it so; `torch.get_default_device` of
+    older versions knows of its own setter only."""
+    devices = [each.device for each in _get_current_function_mode_stack() if isinstance(each, DeviceContext)]
+    return bool(devices) and devices[-1].type != "cpu"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -88,7 +89,9 @@ def _passed_over(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*given: Any, **named: Any) -> Any:
         if _COMPILER not in sys.modules:
             return function(*given, **named)
-        found = sys.modules[_COMPILER].disable(function, True, wrapping=False)
+        disable = sys.modules[_COMPILER].disable
+        more = {"wrapping": False} if "wrapping" in inspect.signature(disable).parameters else {}
+        found = disable(function, True, **more)
         setattr(function, _FOUND, found)
         return found(*given, **named)
 
