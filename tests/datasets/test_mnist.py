@@ -18,7 +18,7 @@ def test_files_are_those_of_torchvision():
         (mnist.FASHION_MNIST, torchvision.datasets.FashionMNIST),
     ):
         assert [(file.name, file.md5) for file in publication.files] == reader.resources
-    assert mnist.MNIST.files[0].urls[0].startswith(torchvision.datasets.MNIST.mirrors[0])
+    assert mnist.MNIST.files[0].urls[0].startswith(tuple(torchvision.datasets.MNIST.mirrors))
 
 
 def test_published_files_come_over_https_and_are_known_by_sha256():

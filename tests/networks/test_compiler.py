@@ -1,9 +1,11 @@
 """torch's compiler is not imported before something is compiled, and is whole when it is."""
 
+import inspect
 import subprocess
 import sys
 
 import pytest
+import torch
 
 TRAINED = """
 import sys, torch
@@ -41,6 +43,10 @@ torch.func.grad(lambda w: (w * w).sum())(weight)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "torch._dynamo import" in inspect.getsource(torch._functorch.apis),
+    reason="torch.func of this torch imports the compiler itself",
+)
 def test_it_is_imported_when_something_is_compiled():
     ended = subprocess.run([sys.executable, "-c", TRAINED + COMPILED], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
