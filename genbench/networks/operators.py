@@ -31,7 +31,6 @@ _WAITING = {
 _LEAVING = {Tensor.numpy, Tensor.tolist, Tensor.cpu, Tensor.__array__}
 """Functions that bring values to the host, and are no operators where they are on the CPU already."""
 
-
 _CONTAINERS = (tuple, list, dict)
 _HOLDING = (Tensor, *_CONTAINERS)
 

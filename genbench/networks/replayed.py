@@ -29,27 +29,17 @@ MOST_BYTES = 2**26
 _SHORT = {
     torch.ops.aten._log_softmax.default: torch._log_softmax,
     torch.ops.aten._log_softmax_backward_data.default: torch._log_softmax_backward_data,
-    torch.ops.aten.add.Tensor: torch.add,
     torch.ops.aten.add_.Tensor: Tensor.add_,
     torch.ops.aten.addmm.default: torch.addmm,
     torch.ops.aten.argmax.default: torch.argmax,
-    torch.ops.aten.cat.default: torch.cat,
     torch.ops.aten.clone.default: torch.clone,
-    torch.ops.aten.div.Tensor: torch.div,
-    torch.ops.aten.eq.Tensor: torch.eq,
-    torch.ops.aten.exp.default: torch.exp,
     torch.ops.aten.mm.default: torch.mm,
-    torch.ops.aten.mul.Tensor: torch.mul,
-    torch.ops.aten.neg.default: torch.neg,
     torch.ops.aten.relu.default: torch.relu,
-    torch.ops.aten.split_with_sizes.default: torch.split_with_sizes,
     torch.ops.aten.stack.default: torch.stack,
-    torch.ops.aten.sub.Tensor: torch.sub,
     torch.ops.aten.sum.default: torch.sum,
     torch.ops.aten.sum.dim_IntList: torch.sum,
     torch.ops.aten.t.default: torch.t,
     torch.ops.aten.view.default: Tensor.view,
-    torch.ops.aten.zeros_like.default: torch.zeros_like,
 }
 """Functions that do the same as an operator that is called by its name, sooner."""
 
