@@ -227,7 +227,12 @@ class Overheard:
     def __init__(self, stream: IO[bytes]):
         self._stream = stream
         self._end = b""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all is read and nobody can print more, at most for so long."""
+        self._reader.join(seconds)
 
     @property
     def lines(self) -> list[str]:

@@ -25,6 +25,8 @@ LOOK_SECONDS = 1.0
 STOPPED_SECONDS = 30.0
 # A process that is heard no more has so long to end.
 ENDING_SECONDS = 10.0
+# What a process printed is read by a thread that may be late; others may hold its output open for ever.
+LAST_WORDS_SECONDS = 2.0
 
 
 class WorkerDied(Exception):
@@ -86,7 +88,8 @@ class WorkerProcess:
 
     @property
     def last_words(self) -> list[str]:
-        """The end of what the process printed, in lines."""
+        """The end of what the process printed, in lines; waits a moment for what is not read yet."""
+        self._printed.wait(LAST_WORDS_SECONDS)
         return self._printed.lines
 
     @property

@@ -222,6 +222,32 @@ def test_what_is_printed_without_a_line_end_is_bounded(pipe):
     assert sum(map(len, overheard.lines)) <= channel.LAST_WORDS_BYTES
 
 
+def test_the_last_words_of_a_process_are_whole_however_late_they_are_read(monkeypatch):
+    read = Overheard._read
+
+    def late(self: Overheard) -> None:
+        time.sleep(0.5)
+        read(self)
+
+    monkeypatch.setattr(Overheard, "_read", late)
+    process = WorkerProcess(1, (sys.executable, "-c", "print('why')"))
+    with pytest.raises(WorkerDied):
+        process.receive(60)
+    assert process.last_words == ["why"]
+
+
+def test_last_words_are_not_waited_for_while_others_may_still_print(monkeypatch):
+    monkeypatch.setattr(processes, "LAST_WORDS_SECONDS", 1.0)
+    other = "import subprocess; subprocess.Popen(['sleep', '60']); print('why')"
+    process = WorkerProcess(1, (sys.executable, "-c", other))
+    try:
+        with pytest.raises(WorkerDied):
+            process.receive(60)
+        assert process.last_words == ["why"]
+    finally:
+        process.kill()
+
+
 def test_silence_is_told_from_the_end(pipe):
     lines = Lines(pipe[0])
     with pytest.raises(queue.Empty):
