@@ -39,6 +39,8 @@ SILENCES_ENOUGH = 4
 """A component that gave no answer with so many different settings is asked no more."""
 MOST_PRINTED = 1 << 17
 """Bytes of what a plugin prints that are shown."""
+PRINTED_SECONDS = 2.0
+"""For what an ended process printed to be shown; others may hold its output open for ever."""
 LOOK_SECONDS = 0.5
 """How often it is looked whether a silent process is still there."""
 MODULE = "genbench.fitting.deputy"
@@ -222,7 +224,8 @@ class _Deputy:
             start_new_session=True,
         )
         os.close(spoken)
-        threading.Thread(target=_pass_on, args=(self._process.stdout,), daemon=True).start()
+        self._showing = threading.Thread(target=_pass_on, args=(self._process.stdout,), daemon=True)
+        self._showing.start()
         self._heard = heard
         self._left = b""
         self._asked = 0
@@ -247,8 +250,9 @@ class _Deputy:
         return dict(answer)
 
     def close(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started; what it printed has been shown then."""
         kill_group(self._process)
+        self._showing.join(PRINTED_SECONDS)
         with contextlib.suppress(OSError):
             os.close(self._heard)
         self._folder.cleanup()

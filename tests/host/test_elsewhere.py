@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import pytest
@@ -75,18 +76,36 @@ def test_what_its_code_says_is_handed_on(deputies):
 
 
 def test_what_it_prints_is_shown_as_far_as_anybody_would_read_it(deputies, capfd):
-    deputies.close()  # what the one before printed counts no more
+    deputies.close()
+    capfd.readouterr()  # what the one before printed counts no more
     construct(deputies, "print")
     construct(deputies, "flood")
     deputies.close()
-    shown, patience = "", time.monotonic() + 30
-    while len(shown) < elsewhere.MOST_PRINTED and time.monotonic() < patience:
-        found = capfd.readouterr()
-        assert found.out == ""
-        shown += found.err
-        time.sleep(0.02)
-    assert shown.startswith("hello")
-    assert len(shown) == elsewhere.MOST_PRINTED
+    found = capfd.readouterr()
+    assert found.out == ""
+    assert found.err.startswith("hello")
+    assert len(found.err) == elsewhere.MOST_PRINTED
+
+
+def test_all_is_shown_when_it_ends_however_late_that_is_read(deputies, capfd, monkeypatch):
+    show, kill, killed = elsewhere._pass_on, elsewhere.kill_group, threading.Event()
+
+    def late(printed):
+        killed.wait(60)
+        time.sleep(0.2)
+        show(printed)
+
+    def kills(process):
+        kill(process)
+        killed.set()
+
+    deputies.close()
+    capfd.readouterr()
+    monkeypatch.setattr(elsewhere, "_pass_on", late)
+    monkeypatch.setattr(elsewhere, "kill_group", kills)
+    construct(deputies, "print")
+    deputies.close()
+    assert capfd.readouterr().err == "hello\n"
 
 
 def test_it_may_die_hang_and_lie(deputies):
