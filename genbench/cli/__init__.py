@@ -111,11 +111,11 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.list_commands(ctx):
-            hint = self._inside_a_group(ctx, args[0]) or nearest(args[0], self.list_commands(ctx))
+            hint = self.inside_a_group(ctx, args[0]) or nearest(args[0], self.list_commands(ctx))
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx)
         return super().resolve_command(ctx, args)
 
-    def _inside_a_group(self, ctx: click.Context, word: str) -> str:
+    def inside_a_group(self, ctx: click.Context, word: str) -> str:
         """A hint at the group whose command this is; empty where there is none."""
         for name in GROUPS:
             group = self.get_command(ctx, name)

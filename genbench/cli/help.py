@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command("help")
-@click.argument("topic", required=False)
+@click.argument("topic", nargs=-1, metavar="[TOPIC]")
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write the whole guide as one page.")
-@click.pass_context
-def command(ctx: click.Context, topic: str | None, html: Path | None) -> None:
+def command(topic: tuple[str, ...], html: Path | None) -> None:
     """Show a topic of the guide, or the help of a command; without TOPIC, what there is.
 
     The page of --html is one file and needs no network.
@@ -27,23 +27,38 @@ def command(ctx: click.Context, topic: str | None, html: Path | None) -> None:
     from genbench.cli.reference import every_topic
 
     found = {each.name: each for each in every_topic()}
+    asked = " ".join(topic)
     if html is not None:
         _write(html, list(found.values()))
-    elif topic is None:
+    elif not topic:
         width = max(map(len, found)) + 2
         click.echo("Topics of the guide, each shown by: genbench help TOPIC\n")
         for each in found.values():
             click.echo(f"  {each.name:{width}}{each.title}")
         click.echo("\nAll of them as one page: genbench help --html guide.html")
-    elif topic in found:
-        _show(found[topic].text)
+    elif asked in found:
+        _show(found[asked].text)
     else:
-        from genbench.cli import COMMANDS, cli
+        click.echo(_help_of(topic, [*found]))
 
-        asked = cli.get_command(ctx, topic)
-        if asked is None:
-            raise UsageError(f"no topic '{topic}'{nearest(topic, [*found, *COMMANDS])}")
-        click.echo(asked.get_help(click.Context(asked, info_name=f"genbench {topic}", parent=None)))
+
+def _help_of(words: Sequence[str], topics: Sequence[str]) -> str:
+    """What a command says with --help; one that a group holds is named by two words."""
+    from genbench.cli import COMMANDS, cli
+    from genbench.cli.reference import every_command
+
+    context = click.Context(cli, info_name="genbench")
+    for word in words:
+        group = context.command
+        found = group.get_command(context, word) if isinstance(group, click.Group) else None
+        if found is None:
+            asked = " ".join(words)
+            known = [*topics, *COMMANDS, *(each for each, _ in every_command())]
+            raise UsageError(
+                f"no topic '{asked}'{cli.inside_a_group(context, asked) or nearest(asked, known)}"
+            )
+        context = click.Context(found, info_name=word, parent=context)
+    return context.command.get_help(context)
 
 
 def _show(text: str) -> None:

@@ -96,15 +96,27 @@ def test_help_lists_topics_shows_one_and_writes_the_page(tmp_path):
     assert all(f"  {each.name} " in listed.out and each.title in listed.out for each in TOPICS.values())
     assert command("help", "reading").out == on_terminal(TOPICS["reading"].text)
     assert command("help", "rank").out == command("rank", "--help").out
+    assert command("help", "leaderboard").out == command("leaderboard", "--help").out
+    assert command("help", "leaderboard", "pack").out == command("leaderboard", "pack", "--help").out
     written = command("help", "--html", tmp_path / "guide.html")
     assert written.code == 0
     assert (tmp_path / "guide.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_an_unknown_topic_is_refused_with_the_nearest():
-    ended = command("help", "readin")
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("readin", "reading"),
+        ("pack", "leaderboard pack"),
+        ("leaderboard pac", "leaderboard pack"),
+        ("leaderbord pack", "leaderboard pack"),
+        ("run all", "run"),
+    ],
+)
+def test_an_unknown_topic_is_refused_with_the_nearest(words, meant):
+    ended = command("help", *words.split())
     assert (ended.code, ended.out) == (2, "")
-    assert "no topic 'readin'; did you mean 'reading'?" in ended.err
+    assert f"no topic '{words}'; did you mean '{meant}'?" in ended.err
 
 
 # Some thirty commands, most of which rank or plan: half a minute.
