@@ -74,7 +74,7 @@ def sum_over_training_losses(
         No epoch was trained.
     """
     epochs = _of_epochs(history, losses)
-    return math.fsum(epochs[-last:] if last else epochs)
+    return math.fsum(_noted(epochs[-last:] if last else epochs))
 
 
 @genbench.measure(
@@ -103,7 +103,7 @@ def sotl_e(history, *, losses: Losses = "train_loss", epochs: Count = 1) -> floa
     trained = _of_epochs(history, losses)
     if len(trained) < epochs:
         raise genbench.NotApplicable(f"{len(trained)} epochs were trained, not {epochs}")
-    return math.fsum(trained[-epochs:])
+    return math.fsum(_noted(trained[-epochs:]))
 
 
 @genbench.measure(
@@ -126,7 +126,7 @@ def sotl_ema(
     normalized : bool
         Divided by the sum of the weights: their mean.
     """
-    trained = _of_epochs(history, losses)
+    trained = _noted(_of_epochs(history, losses))
     weights = [decay**age for age in reversed(range(len(trained)))]
     total = math.fsum(weight * loss for weight, loss in zip(weights, trained, strict=True))
     return total / math.fsum(weights) if normalized else total
@@ -154,10 +154,11 @@ def final_loss(history) -> float:
     evaluated = history["train_loss"][1:]  # row 0 is at initialization
     if not evaluated:
         raise genbench.NotApplicable("no epoch was trained")
-    return evaluated[-1]
+    (last,) = _noted(evaluated[-1:])
+    return last
 
 
-def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> list[float]:
+def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> list[float | None]:
     """A loss at the end of each whole epoch; a stop at the start of an epoch repeats a row."""
     found, trained = [], 0
     for epoch, loss in zip(history["epoch"], history[losses], strict=True):
@@ -167,6 +168,14 @@ def _of_epochs(history: Mapping[str, Sequence[Any]], losses: Losses) -> list[flo
     if not found:
         raise genbench.NotApplicable("no epoch was trained")
     return found
+
+
+def _noted(losses: Sequence[float | None]) -> list[float]:
+    """The losses; raises `NotApplicable` where a history from elsewhere has gaps among them."""
+    noted = [each for each in losses if each is not None]
+    if len(noted) < len(losses):
+        raise genbench.NotApplicable("the history lacks the loss of an epoch")
+    return noted
 
 
 def _first_at_most(history: Mapping[str, Sequence[Any]], task: Any, loss: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,9 @@ __all__ = [
 
 HISTORY = ("epoch", "step", "train_loss", "train_error", "batch_loss", "learning_rate")
 """The columns that measures read; a history may have others, of any kind."""
+
+COUNTS = ("epoch", "step")
+"""Those that every row has."""
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
@@ -161,7 +165,8 @@ def read_history(history: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     Raises
     ------
     UsageError
-        It has no columns of one length, or one that holds something else than numbers.
+        It has no columns of one length, or one that holds something else than numbers; a row has no epoch
+        or step in a column of them.
     """
     try:
         columns = _History({name: list(history[name]) for name in history})
@@ -175,6 +180,10 @@ def read_history(history: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         odd = [each for each in columns[name] if each is not None and not _is_number(each)]
         if odd:
             raise UsageError(f"history: '{name}' holds numbers, not {odd[0]!r}")
+    for name in filter(columns.__contains__, COUNTS):
+        odd = [each for each in columns[name] if each is None or not math.isfinite(each)]
+        if odd:
+            raise UsageError(f"history: '{name}' counts, and cannot be {odd[0]!r}; leave it out if unknown")
     return columns
 
 

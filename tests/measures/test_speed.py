@@ -62,6 +62,16 @@ def test_a_stop_at_the_start_of_an_epoch_counts_no_epoch_twice(toy):
         assert toy(stopped)[spelling] == toy()[spelling]
 
 
+def test_gaps_of_a_history_count_where_they_are_among_what_is_summed(toy):
+    gap = {**HISTORY, "train_loss": [1.1, None, 0.08, 0.2, 0.009]}
+    for spelling in ("sotl", "sotl_E[epochs=3]", "sotl_ema"):
+        assert toy(gap).value(spelling).reason == "the history lacks the loss of an epoch"
+    for spelling in ("sotl[last=2]", "sotl_E", "final_loss"):
+        assert toy(gap)[spelling] == toy()[spelling]
+    nothing = {**HISTORY, "train_loss": [None] * 5}
+    assert toy(nothing).value("final_loss").reason == "the history lacks the loss of an epoch"
+
+
 def test_what_was_not_reached_or_has_no_cross_entropy(toy, fit):
     assert "never was ≤ 0.001" in toy().value("epochs_to_converge[loss=0.001]").reason
     regression = fit(

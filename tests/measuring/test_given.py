@@ -1,5 +1,6 @@
 """What a user hands over: read whatever made it, refused by row where it is not finite, never changed."""
 
+import math
 import re
 
 import numpy as np
@@ -281,6 +282,11 @@ def test_a_column_that_a_history_lacks_is_named(network, data):
         ({"epoch": 1}, "history: expected a dictionary of columns, which are lists, got dict"),
         ({**EPOCHS, "train_loss": ["a", "b", "c"]}, "history: 'train_loss' holds numbers, not 'a'"),
         ({**EPOCHS, "step": [0, [1], 2]}, "history: 'step' holds numbers, not [1]"),
+        (
+            {**EPOCHS, "step": [0, None, 2]},
+            "history: 'step' counts, and cannot be None; leave it out if unknown",
+        ),
+        ({**EPOCHS, "epoch": [0, 1, math.inf]}, "history: 'epoch' counts, and cannot be inf; leave it out"),
     ],
 )
 def test_what_is_no_history_is_told_before_anything_is_measured(history, line, network, data):
