@@ -252,7 +252,8 @@ class _Deputy:
     def close(self) -> None:
         """End the process and all that it started; what it printed has been shown then."""
         kill_group(self._process)
-        self._showing.join(PRINTED_SECONDS)
+        if self._showing is not threading.current_thread():  # in which garbage may be collected, and this
+            self._showing.join(PRINTED_SECONDS)
         with contextlib.suppress(OSError):
             os.close(self._heard)
         self._folder.cleanup()

@@ -71,7 +71,7 @@ def sum_over_training_losses(
     Raises
     ------
     NotApplicable
-        No epoch was trained.
+        No epoch was trained, or the history lacks a loss.
     """
     epochs = _of_epochs(history, losses)
     return math.fsum(_noted(epochs[-last:] if last else epochs))
@@ -98,7 +98,7 @@ def sotl_e(history, *, losses: Losses = "train_loss", epochs: Count = 1) -> floa
     Raises
     ------
     NotApplicable
-        Fewer epochs were trained.
+        Fewer epochs were trained, or the history lacks a loss.
     """
     trained = _of_epochs(history, losses)
     if len(trained) < epochs:

@@ -108,6 +108,23 @@ def test_all_is_shown_when_it_ends_however_late_that_is_read(deputies, capfd, mo
     assert capfd.readouterr().err == "hello\n"
 
 
+def test_it_may_be_ended_by_the_thread_that_reads_what_it_prints(deputies, monkeypatch):
+    """As where the last reference to it goes in a collection of garbage there."""
+    asked = threading.Event()
+
+    def ends(printed):
+        asked.wait(60)
+        deputies.close()
+
+    deputies.close()
+    monkeypatch.setattr(elsewhere, "_pass_on", ends)
+    construct(deputies, "")
+    (deputy,) = deputies._processes.values()
+    asked.set()
+    deputy._showing.join(60)
+    assert not deputy.cache.exists()
+
+
 def test_it_may_die_hang_and_lie(deputies):
     with pytest.raises(NoAnswer, match="ends the process with code 0"):
         construct(deputies, "die")
